@@ -1,0 +1,14 @@
+/** The number of characters in a socket's id: 72 bits of randomness in base64url. */
+export const SOCKET_ID_LENGTH = 12
+
+/**
+ * What an id looks like: base64url, neither beginning nor ending with `-` or `_`.
+ * A leading `-` would be read as an option by every command line, and a trailing one is lost when a URL
+ * is picked out of a sentence.
+ */
+export const SOCKET_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{10}[A-Za-z0-9]$/
+
+/** True for a string that can be the id of a socket; it says nothing about whether the socket exists. */
+export function isSocketId(value: string): boolean {
+  return SOCKET_ID_PATTERN.test(value)
+}

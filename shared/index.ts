@@ -1,0 +1,7 @@
+/** The protocol: what both sides must agree on, and whoever writes another client. Plain data and pure functions. */
+export * from './headers.js'
+export * from './id.js'
+export * from './problems.js'
+export * from './routes.js'
+export * from './status.js'
+export * from './units.js'

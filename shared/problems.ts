@@ -1,0 +1,175 @@
+/** The exit statuses of `ess`, a class of endings each; scripts may rely on them. */
+export const EXIT_STATUS = {
+  /** Delivered (send) or whole (get). */
+  ok: 0,
+  /** A bug in ESS itself. */
+  bug: 1,
+  /** The command line was wrong. */
+  usage: 2,
+  /** The server refused: too large, not allowed, a bad request. */
+  refused: 3,
+  /** Not found, gone, expired, nobody came. */
+  absent: 4,
+  /** Broken midway: a peer went away or stalled. */
+  broken: 5,
+  /** The server is unreachable, full or stopping, or it is not an ESS server. */
+  unavailable: 6,
+  /** Could not be verified or decrypted. */
+  unverified: 7,
+  /** Trouble with a local file: it exists, no space, no permission. */
+  local: 8,
+  /** Interrupted by the user (128 + SIGINT). */
+  interrupted: 130,
+} as const satisfies Record<string, number>
+
+/** One of the exit statuses above. */
+export type ExitStatus = (typeof EXIT_STATUS)[keyof typeof EXIT_STATUS]
+
+interface ProblemKind {
+  /** The HTTP status when it is an answer of the server's; null for what only a client can meet. */
+  readonly status: number | null
+  /** What `ess` exits with. */
+  readonly exit: ExitStatus
+  /** The same short sentence each time (RFC 9457, 3.1.3). */
+  readonly title: string
+}
+
+/**
+ * Every failure, once: its code, its HTTP status (RFC 9110, 15), its exit status and its title.
+ * `docs/errors.md` has a heading for each.
+ */
+export const PROBLEMS = {
+  'bad-request': { status: 400, exit: EXIT_STATUS.refused, title: 'The request could not be understood' },
+  'not-found': { status: 404, exit: EXIT_STATUS.absent, title: 'There is nothing here' },
+  'method-not-allowed': {
+    status: 405,
+    exit: EXIT_STATUS.refused,
+    title: 'This method is not for this address',
+  },
+  'request-timeout': { status: 408, exit: EXIT_STATUS.refused, title: 'The request head took too long' },
+  busy: { status: 409, exit: EXIT_STATUS.refused, title: 'Somebody else is receiving this' },
+  gone: { status: 410, exit: EXIT_STATUS.absent, title: 'This transfer is over' },
+  'too-large': {
+    status: 413,
+    exit: EXIT_STATUS.refused,
+    title: 'The upload is larger than this server accepts',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    exit: EXIT_STATUS.refused,
+    title: 'This kind of body is not accepted',
+  },
+  'expectation-failed': {
+    status: 417,
+    exit: EXIT_STATUS.refused,
+    title: 'This expectation cannot be met',
+  },
+  'headers-too-large': { status: 431, exit: EXIT_STATUS.refused, title: 'The request head is too large' },
+  'internal-error': { status: 500, exit: EXIT_STATUS.bug, title: 'The server met a bug of its own' },
+  'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender went away' },
+  'receiver-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The receiver went away' },
+  'too-many-sockets': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is full' },
+  'shutting-down': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is stopping' },
+  expired: { status: 504, exit: EXIT_STATUS.absent, title: 'Nobody came in time' },
+  stalled: { status: 504, exit: EXIT_STATUS.broken, title: 'No byte moved for too long' },
+  'http-version-not-supported': {
+    status: 505,
+    exit: EXIT_STATUS.refused,
+    title: 'This needs HTTP/1.1',
+  },
+
+  usage: { status: null, exit: EXIT_STATUS.usage, title: 'The command line is wrong' },
+  'server-unreachable': {
+    status: null,
+    exit: EXIT_STATUS.unavailable,
+    title: 'The server cannot be reached',
+  },
+  'not-ess': { status: null, exit: EXIT_STATUS.unavailable, title: 'The answer is not from an ESS server' },
+  'connection-lost': {
+    status: null,
+    exit: EXIT_STATUS.broken,
+    title: 'The connection ended before the transfer did',
+  },
+  incomplete: { status: null, exit: EXIT_STATUS.broken, title: 'The download is not whole' },
+  'file-exists': { status: null, exit: EXIT_STATUS.local, title: 'The file exists already' },
+  'file-unreadable': { status: null, exit: EXIT_STATUS.local, title: 'The file cannot be read' },
+  'file-unwritable': { status: null, exit: EXIT_STATUS.local, title: 'The file cannot be written' },
+  'file-changed': { status: null, exit: EXIT_STATUS.local, title: 'The file changed while it was sent' },
+  interrupted: { status: null, exit: EXIT_STATUS.interrupted, title: 'Interrupted' },
+} as const satisfies Record<string, ProblemKind>
+
+/** The name of a failure; it stays the same from the server's answer to the exit status of `ess`. */
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** A failure as it travels (RFC 9457): `type` ends in the code. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  /** What was expected and what came, for people. */
+  readonly detail?: string
+  /** The HTTP status; absent in a `failed` event, whose 201 is already out. */
+  readonly status?: number
+}
+
+/** The media type of a problem as JSON (RFC 9457, 6.1). */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
+
+const TYPE_PREFIX = 'urn:ess:problem:'
+
+/** A failure that was foreseen. Anything else that is thrown is a bug. */
+export class EssError extends Error {
+  override readonly name = 'EssError'
+  readonly code: ProblemCode
+  /** Seconds until another try makes sense (the `Retry-After` header of RFC 9110, 10.2.3). */
+  readonly retryAfter: number | undefined
+
+  /** `detail` says what was expected and what came; without it the code's title stands. */
+  constructor(code: ProblemCode, detail?: string, options: { cause?: unknown; retryAfter?: number } = {}) {
+    super(detail ?? PROBLEMS[code].title, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.retryAfter = options.retryAfter
+  }
+
+  /** The HTTP status a server answers with; 500 for a failure that only a client can meet. */
+  get status(): number {
+    return PROBLEMS[this.code].status ?? 500
+  }
+
+  /** What `ess` exits with. */
+  get exitStatus(): ExitStatus {
+    return PROBLEMS[this.code].exit
+  }
+}
+
+/** True for a string that names a failure of this version of the protocol. */
+export function isProblemCode(value: string): value is ProblemCode {
+  return Object.hasOwn(PROBLEMS, value)
+}
+
+/** The failure as RFC 9457 writes it, with its HTTP status. */
+export function toProblem(error: EssError): Problem {
+  return { ...toFailedProblem(error), status: error.status }
+}
+
+/** The same failure for a `failed` event: without a status, because the response's own is already out. */
+export function toFailedProblem(error: EssError): Problem {
+  return { type: TYPE_PREFIX + error.code, title: PROBLEMS[error.code].title, detail: error.message }
+}
+
+/**
+ * Reads a problem that came over the wire. Undefined when it is not one. A code from a later version of the
+ * protocol becomes `fallback`, its words kept.
+ */
+export function fromProblem(value: unknown, fallback: ProblemCode): EssError | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, title, detail } = value as Readonly<Record<string, unknown>>
+  if (typeof type !== 'string' || !type.startsWith(TYPE_PREFIX)) return undefined
+  const code = type.slice(TYPE_PREFIX.length)
+  const words = [detail, title].find((text) => typeof text === 'string' && text !== '')
+  return new EssError(isProblemCode(code) ? code : fallback, words as string | undefined)
+}
+
+/** The one line a person reads where problem+json was not asked for. */
+export function problemLine(error: EssError): string {
+  return `${error.code}: ${error.message}\n`
+}

@@ -1,0 +1,155 @@
+import { EssError, type Problem } from './problems.js'
+import { formatBytes, formatDuration } from './units.js'
+
+/** The version of the status stream, in its first event. */
+export const STATUS_VERSION = 1
+
+/** The media types of the two forms of the status stream. */
+export const STATUS_MEDIA_TYPES = {
+  ndjson: 'application/x-ndjson',
+  text: 'text/plain; charset=utf-8',
+} as const
+
+/** The form a sender asked for. */
+export type StatusForm = keyof typeof STATUS_MEDIA_TYPES
+
+/** The first event: the socket exists. */
+export interface OpenedEvent {
+  readonly event: 'opened'
+  readonly v: number
+  readonly id: string
+  /** The download URL, to hand to the receiver. */
+  readonly url: string
+  /** Seconds until the socket expires if nobody comes. */
+  readonly ttl: number
+  /** When that is (RFC 3339). */
+  readonly expires: string
+  /** Bytes; 0 when there is no limit. */
+  readonly maxUploadBytes: number
+}
+
+/** The heartbeat of a socket that waits for its receiver. */
+export interface WaitingEvent {
+  readonly event: 'waiting'
+  readonly secondsLeft: number
+}
+
+/** A receiver is there: the sender's lazy body starts here. */
+export interface ConnectedEvent {
+  readonly event: 'connected'
+}
+
+/** How far it is. */
+export interface ProgressEvent {
+  readonly event: 'progress'
+  /** Bytes handed to the receiver's connection. */
+  readonly bytes: number
+  /** The size of the whole, where the sender declared it. */
+  readonly total?: number
+}
+
+/** Terminal: the receiver has every byte. */
+export interface DeliveredEvent {
+  readonly event: 'delivered'
+  readonly bytes: number
+  /** True when the receiver closed its connection in good order after the last byte. */
+  readonly confirmed: boolean
+}
+
+/** Terminal: the transfer failed. */
+export interface FailedEvent {
+  readonly event: 'failed'
+  readonly problem: Problem
+  /** Bytes handed to the receiver's connection before that. */
+  readonly bytes: number
+}
+
+/** The two that end a status stream; a stream that ends without one is a failed transfer. */
+export type TerminalEvent = DeliveredEvent | FailedEvent
+
+/** All that a sender is told, in the order in which it can happen. */
+export type StatusEvent = OpenedEvent | WaitingEvent | ConnectedEvent | ProgressEvent | TerminalEvent
+
+/** True for the verdict. */
+export function isTerminal(event: StatusEvent): event is TerminalEvent {
+  return event.event === 'delivered' || event.event === 'failed'
+}
+
+/** An event as one line of the status stream, in the form the sender asked for, newline included. */
+export function encodeStatus(event: StatusEvent, form: StatusForm): string {
+  return form === 'ndjson' ? `${JSON.stringify(event)}\n` : statusText(event)
+}
+
+/** The text form: the first line is exactly the URL, every other one begins with `# `. */
+function statusText(event: StatusEvent): string {
+  switch (event.event) {
+    case 'opened':
+      return `${event.url}\n# waiting for a receiver; the link works once, for ${formatDuration(event.ttl)}\n`
+    case 'waiting':
+      return `# still waiting, ${formatDuration(event.secondsLeft)} left\n`
+    case 'connected':
+      return '# receiver connected\n'
+    case 'progress': {
+      const total = event.total === undefined ? '' : ` of ${formatBytes(event.total)}`
+      return `# ${formatBytes(event.bytes)}${total}\n`
+    }
+    case 'delivered': {
+      const doubt = event.confirmed ? '' : ', not confirmed by the receiver'
+      return `# delivered: ${event.bytes} bytes${doubt}\n`
+    }
+    case 'failed':
+      return `# failed: ${event.problem.detail ?? event.problem.title}\n`
+  }
+}
+
+/** The longest line of a status stream a client reads; a real one is under 4 KiB. */
+const MAX_LINE_LENGTH = 64 * 1024
+
+/**
+ * Reads the NDJSON form as it comes in pieces. Events of a later version are left out.
+ * Throws EssError `not-ess` on a line that is not a JSON object with an `event`, or is over 64 KiB.
+ */
+export class StatusDecoder {
+  #rest = ''
+
+  /** The events that `text` completes. */
+  push(text: string): StatusEvent[] {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    if (this.#rest.length > MAX_LINE_LENGTH) throw notStatus(this.#rest)
+    return lines.filter((line) => line.trim() !== '').flatMap(parseEvent)
+  }
+}
+
+const NUMBER = 'number'
+const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<string, string>>>> = {
+  opened: { id: 'string', url: 'string', ttl: NUMBER, expires: 'string', maxUploadBytes: NUMBER },
+  waiting: { secondsLeft: NUMBER },
+  connected: {},
+  progress: { bytes: NUMBER },
+  delivered: { bytes: NUMBER, confirmed: 'boolean' },
+  failed: { problem: 'object', bytes: NUMBER },
+}
+
+function parseEvent(line: string): StatusEvent[] {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (error) {
+    throw notStatus(line, error)
+  }
+  if (typeof value !== 'object' || value === null || !('event' in value)) throw notStatus(line)
+  const { event } = value
+  if (typeof event !== 'string' || !Object.hasOwn(EVENT_MEMBERS, event)) return []
+  const members = Object.entries(EVENT_MEMBERS[event as StatusEvent['event']])
+  const record = value as Readonly<Record<string, unknown>>
+  if (members.some(([name, type]) => typeof record[name] !== type || record[name] === null))
+    throw notStatus(line)
+  // Every member the type names was just looked at.
+  return [value as StatusEvent]
+}
+
+function notStatus(line: string, cause?: unknown): EssError {
+  const start = JSON.stringify(line.slice(0, 60))
+  return new EssError('not-ess', `Expected a line of an ESS status stream, got ${start}`, { cause })
+}
