@@ -1,0 +1,98 @@
+import { connect, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { DEADLINE_MS, within } from './within.js'
+
+/** A peer that does on the wire exactly what a test says, which no HTTP library would. */
+export interface RawPeer {
+  /** Writes text (a character a byte) or bytes; resolves when they are handed to the kernel. */
+  write(data: string | Uint8Array, ms?: number): Promise<void>
+  /** All that was read so far, a character a byte. */
+  text(): string
+  /** Waits until what was read matches; rejects when the connection ends before that, or after `ms`. */
+  until(pattern: RegExp, ms?: number): Promise<RegExpExecArray>
+  /** Stops reading: what comes stays in the kernel's buffers. */
+  pause(): void
+  /** Reads on. */
+  resume(): void
+  /** Says that no more will be written (FIN); reading goes on. */
+  end(): void
+  /** Ends both directions at once (RST). */
+  reset(): void
+  /** Reads to the end and tells how the other side ended it: in good order, or by a reset. */
+  ending(ms?: number): Promise<'fin' | 'rst'>
+}
+
+/** Connects to a port of this machine. The connection is reset when the test is over. */
+export async function connectRaw(port: number, options: { paused?: boolean } = {}): Promise<RawPeer> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  // Before it is connected: a socket that was never paused has read its first bytes by then.
+  if (options.paused) socket.pause()
+  const chunks: Buffer[] = []
+  const text = () => Buffer.concat(chunks).toString('latin1')
+  const ending = new Promise<'fin' | 'rst'>((resolve) => {
+    socket.once('end', () => resolve('fin'))
+    // ECONNRESET from a read, EPIPE from a write after it: either way the other side has dropped us.
+    socket.once('error', () => resolve('rst'))
+    socket.once('close', () => resolve('rst'))
+  })
+  onTestFinished(() => void socket.destroy())
+  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, 'connect'))
+  const onData = (chunk: Buffer) => void chunks.push(chunk)
+  // This does not resume a socket that was paused.
+  socket.on('data', onData)
+
+  return {
+    text,
+    write: (data, ms = DEADLINE_MS) =>
+      within(
+        ms,
+        'the kernel takes what the raw peer writes',
+        new Promise((resolve, reject) => {
+          const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : data
+          socket.write(bytes, (error) => (error ? reject(error) : resolve()))
+        }),
+      ),
+    until: (pattern, ms = DEADLINE_MS) =>
+      within(ms, `the raw peer reads ${pattern}`, match(socket, pattern, text, ending)).catch(
+        (error: unknown) => {
+          throw new Error(
+            `${error instanceof Error ? error.message : error}; it has read ${text().slice(0, 2000)}`,
+          )
+        },
+      ),
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+    end: () => void socket.end(),
+    reset: () => void socket.resetAndDestroy(),
+    ending: (ms = DEADLINE_MS) => {
+      socket.resume()
+      return within(ms, 'the connection of the raw peer ends', ending)
+    },
+  }
+}
+
+function once(socket: Socket, event: string): Promise<void> {
+  return new Promise((resolve, reject) => void socket.once(event, () => resolve()).once('error', reject))
+}
+
+function match(
+  socket: Socket,
+  pattern: RegExp,
+  text: () => string,
+  ending: Promise<'fin' | 'rst'>,
+): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      const found = pattern.exec(text())
+      if (found === null) return
+      socket.off('data', look)
+      resolve(found)
+    }
+    socket.on('data', look)
+    look()
+    ending.then((how) => {
+      look()
+      reject(new Error(`the connection ended (${how}) before ${pattern} came`))
+    }, reject)
+  })
+}

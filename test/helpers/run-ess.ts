@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { expectQuietNode } from './child-env.js'
+import { type Program, type RunOptions, run } from './run.js'
+
+const ESS = fileURLToPath(new URL('../../dist/client/main.js', import.meta.url))
+
+/**
+ * Starts the real `ess`, by the Node that runs the tests. `server` is the URL it is told by `ESS_SERVER`.
+ * The test fails when it leaves a Node warning or a stack trace on stderr.
+ */
+export async function runEss(
+  server: string | undefined,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Program> {
+  const env = { ESS_SERVER: server, ...options.env }
+  const program = await run(`ess ${args.join(' ')}`, process.execPath, [ESS, ...args], { ...options, env })
+  onTestFinished(() => expectQuietNode(program.name, program.stderr()))
+  return program
+}

@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { expectQuietNode } from './child-env.js'
+import { type Ending, run } from './run.js'
+
+const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+
+export interface TestServer {
+  /** Without a final slash. */
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Its log so far. */
+  stderr(): string
+  /** Sends a signal (SIGTERM when not said) and waits for the end. */
+  stop(signal?: NodeJS.Signals, ms?: number): Promise<Ending>
+  /** Sends a signal and goes on. */
+  signal(signal: NodeJS.Signals): void
+  /** Waits for the end. */
+  ended(ms?: number): Promise<Ending>
+  /** Its resident memory, in bytes. Linux only. */
+  residentBytes(): Promise<number>
+}
+
+/**
+ * Starts the real `ess-server` on a free port, by the Node that runs the tests; it is stopped when the test
+ * is over. The test fails when it leaves a Node warning or a stack trace on stderr.
+ */
+export async function startServer(...flags: readonly string[]): Promise<TestServer> {
+  const args = [ESS_SERVER, '--port', '0', ...flags]
+  const program = await run('ess-server', process.execPath, args)
+  onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
+  const [, url = '', port] = await program.untilStdout(/^listening on (http:\/\/127\.0\.0\.1:(\d+))\n/)
+  return {
+    url,
+    port: Number(port),
+    pid: program.pid,
+    stderr: program.stderr,
+    signal: program.kill,
+    ended: program.ended,
+    stop: (signal = 'SIGTERM', ms) => {
+      program.kill(signal)
+      return program.ended(ms)
+    },
+    residentBytes: async () => {
+      const status = await readFile(`/proc/${program.pid}/status`, 'utf8')
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+    },
+  }
+}
