@@ -1,0 +1,208 @@
+import { readFileSync } from 'node:fs'
+import type { Writable } from 'node:stream'
+import yargs, { type Options } from 'yargs'
+import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
+import { createService } from './index.js'
+import { type Listening, listen } from './listen.js'
+import { type LogFormat, logService } from './log.js'
+import { DEFAULTS } from './options.js'
+
+/** What the command has of the outside world; a test gives its own. */
+export interface Io {
+  readonly stdout: Writable
+  readonly stderr: Writable
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Calls back at each request to stop: SIGTERM, SIGINT. */
+  onStop(listener: () => void): void
+}
+
+const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+const FLAGS = {
+  host: {
+    type: 'string',
+    default: '127.0.0.1',
+    describe:
+      'Address to listen on. Opening it to the world (0.0.0.0, ::) lets anybody send through this server',
+  },
+  port: { type: 'number', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
+  ttl: { type: 'number', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
+  'max-upload-bytes': {
+    type: 'string',
+    default: '1GiB',
+    describe: 'Size of the largest upload: bytes, or with a unit such as 10GiB; 0 for no limit',
+  },
+  'max-sockets': {
+    type: 'number',
+    default: DEFAULTS.maxSockets,
+    describe: 'Transfers, waiting and running, at the same time',
+  },
+  'stall-timeout': {
+    type: 'number',
+    default: DEFAULTS.stallTimeout,
+    describe: 'Seconds a transfer may go without a byte moving; 0 for no limit',
+  },
+  heartbeat: {
+    type: 'number',
+    default: DEFAULTS.heartbeat,
+    describe: 'Seconds between two signs of life to a waiting sender',
+  },
+  'base-url': {
+    type: 'string',
+    describe: 'URL under which receivers reach this server [default: the host the sender used]',
+  },
+  'trust-proxy': {
+    type: 'string',
+    describe:
+      'Proxies whose X-Forwarded-Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
+  },
+  drain: {
+    type: 'number',
+    default: 30,
+    describe: 'Seconds that running transfers have to finish when it stops',
+  },
+  log: {
+    type: 'string',
+    choices: ['text', 'json', 'off'],
+    default: 'text',
+    describe: 'What is logged on stderr; never a whole id',
+  },
+} as const satisfies Record<string, Options>
+
+/**
+ * `ess-server`: reads flags and environment, listens, and serves until it is told to stop.
+ * Resolves with the exit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    const flags = await parse(argv, io)
+    return flags === undefined ? EXIT.ok : await serve(flags, io)
+  } catch (error) {
+    if (!(error instanceof EssError)) throw error
+    io.stderr.write(`ess-server: ${error.message}\n`)
+    return error.code === 'usage' ? EXIT.usage : EXIT.failed
+  }
+}
+
+interface Flags {
+  readonly host: string
+  readonly port: number
+  readonly ttl: number
+  readonly maxUploadBytes: string
+  readonly maxSockets: number
+  readonly stallTimeout: number
+  readonly heartbeat: number
+  readonly baseUrl: string | undefined
+  readonly trustProxy: string | undefined
+  readonly drain: number
+  readonly log: LogFormat
+}
+
+/** Undefined when the question (`--help`, `--version`) has been answered already. */
+async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined> {
+  let answer = ''
+  const parser = yargs()
+    .scriptName('ess-server')
+    .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
+    .options(FLAGS)
+    .config(environmentFlags(io.env))
+    .epilogue('Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.')
+    .version(packageVersion())
+    .strict()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw new EssError('usage', `${message ?? error.message}; try: ess-server --help`)
+    })
+    .wrap(100)
+  const flags = await parser.parseAsync([...argv], {}, (_error, _flags, output) => {
+    answer = output
+  })
+  if (answer !== '') {
+    io.stdout.write(`${answer}\n`)
+    return undefined
+  }
+  for (const [name, { type }] of Object.entries(FLAGS)) {
+    if (Array.isArray(flags[name]))
+      throw new EssError('usage', `Expected --${name} once, got it several times`)
+    if (type === 'number' && Number.isNaN(flags[name]))
+      throw new EssError('usage', `Expected --${name} to be a number`)
+  }
+  // The loop above and yargs have looked at every member; `choices` has narrowed `log`.
+  return flags as unknown as Flags
+}
+
+/** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`; other variables that begin with ESS_ are not ours. */
+function environmentFlags(env: Io['env']): Record<string, string | number> {
+  const entries = Object.entries(FLAGS).flatMap(([name, { type }]) => {
+    const value = env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`]
+    if (value === undefined || value === '') return []
+    return [[name, type === 'number' ? Number(value) : value] as const]
+  })
+  return Object.fromEntries(entries)
+}
+
+async function serve(flags: Flags, io: Io): Promise<number> {
+  const { host, port, drain, baseUrl, trustProxy } = flags
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new EssError('usage', `Expected --port to be a whole number from 0 to 65535, got ${port}`)
+  }
+  if (!(drain >= 0)) throw new EssError('usage', `Expected --drain to be zero or more seconds, got ${drain}`)
+  const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
+  if (maxUploadBytes === undefined) {
+    const got = JSON.stringify(flags.maxUploadBytes)
+    throw new EssError(
+      'usage',
+      `Expected --max-upload-bytes to be a size such as 1073741824 or 10GiB, got ${got}`,
+    )
+  }
+  const service = createService({
+    ttl: flags.ttl,
+    maxUploadBytes,
+    maxSockets: flags.maxSockets,
+    stallTimeout: flags.stallTimeout,
+    heartbeat: flags.heartbeat,
+    ...(baseUrl !== undefined && { baseUrl }),
+    ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
+  })
+  logService(service, flags.log, io.stderr)
+  const server = await listen(service, { host, port }).catch((error: unknown) => {
+    throw new EssError('server-unreachable', `cannot listen on ${host}:${port}: ${listenTrouble(error)}`, {
+      cause: error,
+    })
+  })
+  io.stdout.write(`listening on ${server.url}\n`)
+  return await untilStopped(server, drain, io)
+}
+
+/** The first request to stop is a polite one; the second ends what still runs. */
+function untilStopped(server: Listening, drainSeconds: number, io: Io): Promise<number> {
+  return new Promise((resolve) => {
+    let requests = 0
+    io.onStop(() => {
+      requests++
+      if (requests === 1) {
+        io.stderr.write(`stopping; running transfers have ${formatDuration(drainSeconds)} to finish\n`)
+        void server.stop(1000 * drainSeconds).then(() => resolve(requests === 1 ? EXIT.ok : EXIT.failed))
+      } else {
+        void server.stopNow()
+      }
+    })
+  })
+}
+
+function listenTrouble(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  const words: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'the port is in use',
+    EACCES: 'this user may not use that port',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    ENOTFOUND: 'there is no such host',
+  }
+  return (code !== undefined && words[code]) || message
+}
+
+function packageVersion(): string {
+  // Two folders up, both from dist/server and for an installed package.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

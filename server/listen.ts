@@ -1,0 +1,118 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { EssError } from '../shared/index.js'
+import { createApp, createRequestListener } from './app.js'
+import { problemAsBytes, sendProblem } from './problem-response.js'
+import type { Service } from './service.js'
+
+/** How long a client may take to send its request's head. */
+const HEADERS_TIMEOUT_MS = 30_000
+
+/** How long a connection may be silent before the kernel asks whether its peer is still there. */
+const KEEP_ALIVE_PROBE_MS = 30_000
+
+/** How long connections that are being closed gently have left when the server itself is done. */
+const LAST_WORDS_MS = 2500
+
+/** Where to listen. */
+export interface ListenOptions {
+  /** An address or a name; 127.0.0.1 by default, which only this machine reaches. */
+  readonly host?: string
+  /** 0 takes any free one; 9000 by default. */
+  readonly port?: number
+}
+
+/** A server that listens. */
+export interface Listening {
+  /** Its own address as a URL, with the real port. */
+  readonly url: string
+  readonly port: number
+  /**
+   * Stops politely: waiting senders are told, running transfers have `drainMs` to finish, then are failed.
+   * Resolves when the last connection is closed.
+   */
+  stop(drainMs: number): Promise<void>
+  /** Stops at once; what runs is failed, truthfully. */
+  stopNow(): Promise<void>
+}
+
+/** Serves a service over plain HTTP/1.1. Rejects with Node's own error where the address cannot be had. */
+export async function listen(service: Service, options: ListenOptions = {}): Promise<Listening> {
+  const { host = '127.0.0.1', port = 9000 } = options
+  const handle = createRequestListener(createApp(service))
+  const server = createServer(
+    {
+      // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
+      requestTimeout: 0,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+    },
+    handle,
+  )
+  // Whether the body may come is decided first: a refused upload costs no bytes.
+  server.on('checkContinue', (request, response) => {
+    service.holdContinue(request)
+    handle(request, response)
+  })
+  server.on('checkExpectation', (request: IncomingMessage, response) => {
+    const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+    sendProblem(request, response, new EssError('expectation-failed', expected))
+  })
+  server.on('clientError', answerBrokenRequest)
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+
+  // A server that listens on TCP has this kind of address.
+  const address = server.address() as AddressInfo
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+
+  async function close(): Promise<void> {
+    server.close()
+    server.closeIdleConnections()
+    const deadline = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
+    await closed
+    clearTimeout(deadline)
+  }
+
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    port: address.port,
+    stop: async (drainMs) => {
+      await service.stop(drainMs)
+      await close()
+    },
+    stopNow: async () => {
+      service.stopNow()
+      await close()
+    },
+  }
+}
+
+/** What Node could not read as HTTP, or a connection that broke. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, connection: Socket): void {
+  // Inside or after a response there is nothing more to say; the transfer's own listeners see the end.
+  const mayAnswer = connection.writable && connection.bytesWritten === 0 && error.code !== 'ECONNRESET'
+  if (mayAnswer) connection.end(problemAsBytes(brokenRequest(error)))
+  else connection.destroy(error)
+}
+
+function brokenRequest(error: NodeJS.ErrnoException): EssError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new EssError('headers-too-large', 'Expected a request head of at most 16 KiB, got more')
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new EssError(
+        'request-timeout',
+        `Expected a whole request head within ${HEADERS_TIMEOUT_MS / 1000} s`,
+      )
+    default:
+      return new EssError('bad-request', `Expected HTTP/1.1, got something else: ${error.message}`)
+  }
+}

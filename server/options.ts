@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { EssError, isSocketId, SOCKET_ID_LENGTH } from '../shared/index.js'
+import { compileTrust, type Trust } from './public-url.js'
+
+/** Every option of the broker. All are optional; the defaults suit a server of your own behind nothing. */
+export interface ServiceOptions {
+  /**
+   * Seconds a sender waits for a receiver, 600 by default; a sender may ask for less, never for more.
+   * Too short, and people cannot walk to the other machine; too long, and forgotten senders fill `maxSockets`.
+   */
+  readonly ttl?: number
+  /** Bytes of one upload, 2^30 (1 GiB) by default, 0 for no limit. Nothing is stored, so it costs only bandwidth. */
+  readonly maxUploadBytes?: number
+  /** Sockets at the same time, 10,000 by default; one more is refused with 503 `too-many-sockets`. */
+  readonly maxSockets?: number
+  /**
+   * Seconds a transfer may go without a byte moving, 60 by default, 0 for no limit.
+   * With 0, a receiver that stops reading holds its sender for as long as it likes.
+   */
+  readonly stallTimeout?: number
+  /**
+   * Seconds between two signs of life to a waiting sender, 30 by default. They keep proxies from closing an
+   * idle connection, and are how a sender that vanished is noticed (by the second one after that).
+   */
+  readonly heartbeat?: number
+  /**
+   * The URL under which receivers reach this server, such as `https://send.example.org/share`.
+   * Without it each sender is told the host it came to itself.
+   */
+  readonly baseUrl?: string
+  /**
+   * The proxies whose `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR ranges, or
+   * `loopback`, `linklocal`, `uniquelocal`. None by default, because anybody can send these headers.
+   */
+  readonly trustProxy?: readonly string[]
+  /** Seconds for which an id that has ended is answered with 410 `gone` rather than 404, 600 by default. */
+  readonly tombstoneTtl?: number
+  /**
+   * Makes the id of a socket: 12 characters of base64url that match `SOCKET_ID_PATTERN`; 72 random bits by
+   * default. Whoever can guess an id has the file.
+   */
+  readonly generateId?: () => string
+}
+
+/** The options with every default in place, durations in milliseconds. */
+export interface ResolvedOptions {
+  readonly ttlMs: number
+  readonly maxUploadBytes: number
+  readonly maxSockets: number
+  readonly stallTimeoutMs: number
+  readonly heartbeatMs: number
+  readonly baseUrl: string | undefined
+  readonly trust: Trust
+  readonly tombstoneTtlMs: number
+  readonly generateId: () => string
+}
+
+/** The defaults, in the units of `ServiceOptions`. */
+export const DEFAULTS = {
+  ttl: 600,
+  maxUploadBytes: 2 ** 30,
+  maxSockets: 10_000,
+  stallTimeout: 60,
+  heartbeat: 30,
+  tombstoneTtl: 600,
+} as const
+
+/** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
+const MAX_SECONDS = (2 ** 31 - 1) / 1000
+
+/** Checks the options and fills in the defaults. Throws EssError `usage` that says what was expected and what came. */
+export function resolveOptions(options: ServiceOptions): ResolvedOptions {
+  const { baseUrl, trustProxy = [], generateId = randomId } = options
+  return {
+    ttlMs: 1000 * seconds('ttl', options.ttl ?? DEFAULTS.ttl, 'positive'),
+    maxUploadBytes: wholeNumber(
+      'maxUploadBytes',
+      options.maxUploadBytes ?? DEFAULTS.maxUploadBytes,
+      0,
+      'bytes',
+    ),
+    maxSockets: wholeNumber('maxSockets', options.maxSockets ?? DEFAULTS.maxSockets, 1, 'sockets'),
+    stallTimeoutMs: 1000 * seconds('stallTimeout', options.stallTimeout ?? DEFAULTS.stallTimeout, 'zero too'),
+    heartbeatMs: 1000 * seconds('heartbeat', options.heartbeat ?? DEFAULTS.heartbeat, 'positive'),
+    baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
+    trust: compileTrust(trustProxy),
+    tombstoneTtlMs: 1000 * seconds('tombstoneTtl', options.tombstoneTtl ?? DEFAULTS.tombstoneTtl, 'zero too'),
+    generateId,
+  }
+}
+
+function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {
+  const least = range === 'positive' ? value > 0 : value >= 0
+  if (typeof value === 'number' && least && value <= MAX_SECONDS) return value
+  const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
+  throw unexpected(name, `${kind} of seconds, at most ${Math.floor(MAX_SECONDS)}`, value)
+}
+
+function wholeNumber(name: string, value: number, least: number, unit: string): number {
+  if (Number.isSafeInteger(value) && value >= least) return value
+  throw unexpected(name, `a whole number of ${unit}, at least ${least}`, value)
+}
+
+function httpUrl(name: string, value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
+  if (isPlain && url.username === '' && url.password === '') return url.href.replace(/\/+$/, '')
+  throw unexpected(name, 'an http or https URL without credentials, query or fragment', value)
+}
+
+function unexpected(name: string, expected: string, got: unknown): EssError {
+  const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
+  return new EssError('usage', `Expected "${name}" to be ${expected}, got ${shown}`)
+}
+
+/** 72 bits from the CSPRNG. One draw in sixteen begins or ends with `-` or `_` and is drawn again. */
+function randomId(): string {
+  for (;;) {
+    const id = randomBytes((SOCKET_ID_LENGTH * 6) / 8).toString('base64url')
+    if (isSocketId(id)) return id
+  }
+}

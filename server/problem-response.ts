@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  CORS_HEADERS,
+  type EssError,
+  PASS_THROUGH_HEADERS,
+  PROBLEM_MEDIA_TYPE,
+  problemLine,
+  toProblem,
+} from '../shared/index.js'
+import { closeGently } from './linger.js'
+
+/** Answers with a problem: RFC 9457 where the client accepts it, one line of text otherwise. */
+export function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: EssError,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const { body, contentType } = renderProblem(error, request.headers.accept)
+  const hasUnreadBody = !request.complete
+  if (hasUnreadBody) {
+    // Node would destroy the connection under the answer; the sender is to read it first.
+    const connection = request.socket
+    connection.destroySoon = () => closeGently(connection)
+  }
+  response.writeHead(error.status, {
+    ...CORS_HEADERS,
+    ...PASS_THROUGH_HEADERS,
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    ...(hasUnreadBody && { Connection: 'close' }),
+    ...(error.retryAfter !== undefined && { 'Retry-After': String(error.retryAfter) }),
+    ...headers,
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/** The answer to a request so broken that Node has no request object for it: written on the bare connection. */
+export function problemAsBytes(error: EssError): string {
+  const { body, contentType } = renderProblem(error, undefined)
+  const head = [
+    `HTTP/1.1 ${error.status} ${error.code}`,
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}
+
+function renderProblem(error: EssError, accept: string | undefined): { body: string; contentType: string } {
+  const wantsJson = accept !== undefined && /application\/(?:problem\+)?json/i.test(accept)
+  return wantsJson
+    ? { body: `${JSON.stringify(toProblem(error))}\n`, contentType: PROBLEM_MEDIA_TYPE }
+    : { body: problemLine(error), contentType: 'text/plain; charset=utf-8' }
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import proxyAddr from 'proxy-addr'
+import { EssError } from '../shared/index.js'
+
+/** Whether the peer at this address is a proxy whose forwarded headers are believed. */
+export type Trust = (address: string) => boolean
+
+/**
+ * Reads a list of trusted proxies: addresses, CIDR ranges, or `loopback`, `linklocal`, `uniquelocal`.
+ * Throws EssError `usage` on anything else.
+ */
+export function compileTrust(proxies: readonly string[]): Trust {
+  try {
+    const trusts = proxyAddr.compile([...proxies])
+    return (address) => trusts(address, 0)
+  } catch (error) {
+    throw new EssError(
+      'usage',
+      `Expected "trustProxy" to list addresses or CIDR ranges such as 10.0.0.0/8, got ${JSON.stringify(proxies.join(','))}`,
+      { cause: error },
+    )
+  }
+}
+
+/** A host as it may stand in a URL: a name or an IPv4 address, or an IPv6 address in brackets; a port. */
+const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
+
+/**
+ * The base of the URLs this request is told: the operator's `baseUrl`, or the host the request came to, as a
+ * trusted proxy reports it. No final slash. Throws EssError `bad-request` for a Host that is not one.
+ */
+export function publicBaseUrl(
+  request: IncomingMessage,
+  options: { readonly baseUrl: string | undefined; readonly trust: Trust },
+): string {
+  if (options.baseUrl !== undefined) return options.baseUrl
+  const { socket, headers } = request
+  const isTrusted = options.trust(socket.remoteAddress ?? '')
+  const forwardedScheme = isTrusted ? firstOf(headers['x-forwarded-proto']) : undefined
+  const forwardedHost = isTrusted ? firstOf(headers['x-forwarded-host']) : undefined
+  const isTls = (socket as Partial<TLSSocket>).encrypted === true
+  const scheme = forwardedScheme?.toLowerCase() ?? (isTls ? 'https' : 'http')
+  const host = forwardedHost ?? headers.host ?? localHost(request)
+  if (!HOST.test(host)) throw new EssError('bad-request', `Expected a host name, got ${JSON.stringify(host)}`)
+  if (scheme !== 'http' && scheme !== 'https') {
+    throw new EssError('bad-request', `Expected http or https, got ${JSON.stringify(scheme)}`)
+  }
+  return `${scheme}://${host}`
+}
+
+/** The value nearest to the client, where each proxy on the way added its own. */
+function firstOf(header: string | string[] | undefined): string | undefined {
+  const value = Array.isArray(header) ? header[0] : header
+  return value?.split(',')[0]?.trim() || undefined
+}
+
+/** An HTTP/1.0 client need not send a Host: it reached us at this address. */
+function localHost({ socket }: IncomingMessage): string {
+  const address = socket.localAddress ?? 'localhost'
+  return `${address.includes(':') ? `[${address}]` : address}:${socket.localPort}`
+}

@@ -1,0 +1,116 @@
+import { EssError } from '../shared/index.js'
+import type { Outcome } from './lifecycle.js'
+import type { ResolvedOptions } from './options.js'
+import { type EphemeralSocket, goneBecause } from './socket.js'
+import { withResolvers } from './with-resolvers.js'
+
+/** How often an id that is taken is drawn again before that is called a failure of the generator's. */
+const ID_ATTEMPTS = 10
+
+/** The most ids remembered after their end; the oldest is forgotten first. About 150 bytes each. */
+const MAX_TOMBSTONES = 100_000
+
+/** Which sockets exist, and which have lately ended. It mints the ids and owns the TTL. */
+export class Registry {
+  readonly #options: ResolvedOptions
+  readonly #sockets = new Map<string, { socket: EphemeralSocket; ttl: NodeJS.Timeout }>()
+  /** In the order in which they were added, which is the order in which they are forgotten. */
+  readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
+  readonly #awaited = new Map<string, Set<() => void>>()
+  #awaiting = 0
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options
+  }
+
+  /** The sockets that have not ended. */
+  sockets(): EphemeralSocket[] {
+    return [...this.#sockets.values()].map(({ socket }) => socket)
+  }
+
+  /** What is held in memory, by kind. */
+  counts(): { sockets: number; tombstones: number; awaiting: number } {
+    this.#forgetOld()
+    return { sockets: this.#sockets.size, tombstones: this.#tombstones.size, awaiting: this.#awaiting }
+  }
+
+  /** An id that nobody has. Throws EssError `too-many-sockets` at the limit. */
+  mint(): string {
+    if (this.#sockets.size >= this.#options.maxSockets) {
+      throw new EssError(
+        'too-many-sockets',
+        `this server takes ${this.#options.maxSockets} sockets, and all are taken`,
+        {
+          retryAfter: 30,
+        },
+      )
+    }
+    for (let attempt = 0; attempt < ID_ATTEMPTS; attempt++) {
+      const id = this.#options.generateId()
+      if (!this.#sockets.has(id) && !this.#tombstones.has(id)) return id
+    }
+    throw new Error(`generateId gave ${ID_ATTEMPTS} ids in a row that are taken`)
+  }
+
+  /** From here the socket can be found, and its TTL runs. */
+  add(socket: EphemeralSocket): void {
+    const ttl = setTimeout(() => socket.expire(), socket.limits.ttlMs)
+    this.#sockets.set(socket.id, { socket, ttl })
+    for (const found of this.#awaited.get(socket.id) ?? []) found()
+  }
+
+  /** The TTL is for waiting: it ends when a receiver is there. */
+  keep(socket: EphemeralSocket): void {
+    clearTimeout(this.#sockets.get(socket.id)?.ttl)
+  }
+
+  /** The socket has ended; its id is remembered for a while. */
+  bury(socket: EphemeralSocket, outcome: Outcome): void {
+    this.keep(socket)
+    this.#sockets.delete(socket.id)
+    this.#forgetOld()
+    this.#tombstones.set(socket.id, { outcome, untilMs: Date.now() + this.#options.tombstoneTtlMs })
+  }
+
+  /** The socket with this id. Throws EssError `gone` where it has ended, `not-found` where it never was. */
+  find(id: string): EphemeralSocket {
+    const entry = this.#sockets.get(id)
+    if (entry !== undefined) return entry.socket
+    this.#forgetOld()
+    const tombstone = this.#tombstones.get(id)
+    if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
+    throw new EssError('not-found', 'no transfer has this id; it may have a typing error, or be long over')
+  }
+
+  /**
+   * Waits until a socket with this id is there, for at most `waitMs`, or until `signal` says that nobody wants
+   * to know any more. It says nothing by itself: ask `find` afterwards.
+   */
+  async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#awaiting >= this.#options.maxSockets) {
+      throw new EssError('too-many-sockets', `${this.#awaiting} receivers are waiting already`, {
+        retryAfter: 30,
+      })
+    }
+    const { promise, resolve } = withResolvers<void>()
+    const deadline = setTimeout(resolve, waitMs)
+    const others = this.#awaited.get(id) ?? new Set()
+    this.#awaited.set(id, others.add(resolve))
+    this.#awaiting++
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    await promise
+    clearTimeout(deadline)
+    this.#awaiting--
+    others.delete(resolve)
+    if (others.size === 0) this.#awaited.delete(id)
+  }
+
+  /** All tombstones live equally long, so the old ones stand in front. */
+  #forgetOld(): void {
+    const nowMs = Date.now()
+    for (const [id, { untilMs }] of this.#tombstones) {
+      if (untilMs > nowMs && this.#tombstones.size < MAX_TOMBSTONES) return
+      this.#tombstones.delete(id)
+    }
+  }
+}
