@@ -13,6 +13,7 @@ export type Input =
   | 'expired'
   | 'sender-lost'
   | 'receiver-lost'
+  | 'bad-request'
   | 'too-large'
   | 'stalled'
   | 'shutting-down'
@@ -35,8 +36,9 @@ const close = (outcome: Outcome): Step => ({ close: outcome })
  *  (opened) ──► waiting ───────────► streaming ───────────► closed(delivered)
  *                  │                     │
  *                  │ expired             │ sender-lost, receiver-lost,
- *                  │ sender-lost         │ too-large, stalled,
- *                  │ shutting-down       │ shutting-down
+ *                  │ sender-lost         │ bad-request, too-large,
+ *                  │ bad-request         │ stalled, shutting-down
+ *                  │ shutting-down       │
  *                  ▼                     ▼
  *               closed(that problem)  closed(that problem)
  * ```
@@ -50,6 +52,7 @@ const TABLE = {
     expired: close('expired'),
     'sender-lost': close('sender-lost'),
     'receiver-lost': ignored,
+    'bad-request': close('bad-request'),
     'too-large': ignored,
     stalled: ignored,
     'shutting-down': close('shutting-down'),
@@ -61,6 +64,7 @@ const TABLE = {
     expired: ignored,
     'sender-lost': close('sender-lost'),
     'receiver-lost': close('receiver-lost'),
+    'bad-request': close('bad-request'),
     'too-large': close('too-large'),
     stalled: close('stalled'),
     'shutting-down': close('shutting-down'),
@@ -71,6 +75,7 @@ const TABLE = {
     expired: ignored,
     'sender-lost': ignored,
     'receiver-lost': ignored,
+    'bad-request': ignored,
     'too-large': ignored,
     stalled: ignored,
     'shutting-down': ignored,

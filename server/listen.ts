@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import { createApp, createRequestListener } from './app.js'
@@ -39,12 +39,18 @@ export interface Listening {
 /** Serves a service over plain HTTP/1.1. Rejects with Node's own error where the address cannot be had. */
 export async function listen(service: Service, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
-  const handle = createRequestListener(createApp(service))
+  const answer = createRequestListener(createApp(service))
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
+    else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))
+  }
   const server = createServer(
     {
       // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
+      requireHostHeader: false,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     },
@@ -59,7 +65,7 @@ export async function listen(service: Service, options: ListenOptions = {}): Pro
     const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
     sendProblem(request, response, new EssError('expectation-failed', expected))
   })
-  server.on('clientError', answerBrokenRequest)
+  server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -95,12 +101,14 @@ export async function listen(service: Service, options: ListenOptions = {}): Pro
   }
 }
 
-/** What Node could not read as HTTP, or a connection that broke. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, connection: Socket): void {
-  // Inside or after a response there is nothing more to say; the transfer's own listeners see the end.
-  const mayAnswer = connection.writable && connection.bytesWritten === 0 && error.code !== 'ECONNRESET'
-  if (mayAnswer) connection.end(problemAsBytes(brokenRequest(error)))
-  else connection.destroy(error)
+/** Answers what Node could not read as HTTP; also called for every connection that broke. */
+function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
+  if (connection.destroyed) return
+  if (service.breakOff(connection, error)) return
+  // After a response there is nothing to answer; the peer is told by the end of the connection.
+  if (connection.writable && connection.bytesWritten === 0)
+    connection.end(problemAsBytes(brokenRequest(error)))
+  else connection.destroy()
 }
 
 function brokenRequest(error: NodeJS.ErrnoException): EssError {

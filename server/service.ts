@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket as Connection } from 'node:net'
 import { downloadPath, EssError, isSocketId, joinUrl, STATUS_VERSION } from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { type Opening, readOpening, requestedWaitMs } from './opening.js'
@@ -18,6 +19,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #registry: Registry
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
+  readonly #bySenderConnection = new WeakMap<Connection, EphemeralSocket>()
   #isStopping = false
 
   constructor(options: ServiceOptions = {}) {
@@ -60,7 +62,28 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (this.#heldBack.delete(senderRequest)) senderResponse.writeContinue()
     const socket = this.#createSocket(id, opening, senderRequest, senderResponse, base)
     this.#registry.add(socket)
+    this.#bySenderConnection.set(senderRequest.socket, socket)
     this.emit('socket:opened', socket)
+  }
+
+  /**
+   * What comes on this connection is not HTTP any more: if a sender's body was coming on it, its socket fails,
+   * and the sender is told. True if that was so, even if it is over. See Node's event `clientError`.
+   */
+  breakOff(connection: Connection, error: NodeJS.ErrnoException): boolean {
+    const socket = this.#bySenderConnection.get(connection)
+    if (error.code === 'HPE_INVALID_EOF_STATE') {
+      socket?.breakOff(
+        'sender-lost',
+        'the sender closed its half of the connection before its body was whole',
+      )
+    } else {
+      socket?.breakOff(
+        'bad-request',
+        `Expected a body in HTTP/1.1 framing, got something else: ${error.message}`,
+      )
+    }
+    return socket !== undefined
   }
 
   #createSocket(

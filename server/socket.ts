@@ -127,6 +127,11 @@ export class EphemeralSocket implements SocketInfo {
     this.#apply('shutting-down', new EssError('shutting-down', 'the server is stopping'))
   }
 
+  /** The sender's body cannot be read any further as HTTP, or was ended before it was whole. */
+  breakOff(input: 'bad-request' | 'sender-lost', detail: string): void {
+    this.#apply(input, new EssError(input, detail))
+  }
+
   #refusal(step: ReturnType<typeof nextStep>): void {
     if (typeof step === 'object' && 'refuse' in step) throw new EssError(step.refuse)
   }
@@ -199,12 +204,18 @@ export class EphemeralSocket implements SocketInfo {
     if (this.#receiver === undefined) return
     const { request, response } = this.#receiver
     if (response.headersSent) request.socket.resetAndDestroy()
-    else if (!request.socket.destroyed) sendProblem(request, response, error)
+    else if (!request.socket.destroyed) sendProblem(request, response, asSeenByReceiver(error))
   }
 
   readonly #senderClosed = (): void => {
     this.#apply('sender-lost', new EssError('sender-lost', 'the sender disconnected'))
   }
+}
+
+/** What was wrong with the sender's request is no fault of the receiver's. */
+function asSeenByReceiver(error: EssError): EssError {
+  const isSendersFault = error.code === 'too-large' || error.code === 'bad-request'
+  return isSendersFault ? new EssError('sender-lost', `the sender was refused: ${error.message}`) : error
 }
 
 /** What a receiver that comes after the end is told. */
