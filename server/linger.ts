@@ -4,12 +4,12 @@ import type { Socket } from 'node:net'
 const DRAIN_MS = 2000
 
 /**
- * Closes a connection whose peer may still be sending: our half is closed after what was written, the rest of
- * what comes is thrown away until the peer closes its half, for at most 2 s. Closing at once would answer the
- * peer's next byte with a reset, and a reset destroys what the peer has not read yet (RFC 9112, 9.6).
+ * Lets a connection end gently when its peer may still be sending: the caller closes our half after its last
+ * words, and what still comes is thrown away here until the peer closes its half, for at most 2 s. Closing all
+ * at once would answer the peer's next byte with a reset, and a reset destroys what the peer has not read yet
+ * (RFC 9112, 9.6).
  */
-export function closeGently(connection: Socket): void {
-  connection.end()
+export function drainThenDestroy(connection: Socket): void {
   connection.resume()
   const deadline = setTimeout(() => connection.destroy(), DRAIN_MS)
   connection.once('close', () => clearTimeout(deadline))

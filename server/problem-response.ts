@@ -7,7 +7,7 @@ import {
   problemLine,
   toProblem,
 } from '../shared/index.js'
-import { closeGently } from './linger.js'
+import { drainThenDestroy } from './linger.js'
 
 /** Answers with a problem: RFC 9457 where the client accepts it, one line of text otherwise. */
 export function sendProblem(
@@ -21,7 +21,10 @@ export function sendProblem(
   if (hasUnreadBody) {
     // Node would destroy the connection under the answer; the sender is to read it first.
     const connection = request.socket
-    connection.destroySoon = () => closeGently(connection)
+    connection.destroySoon = () => {
+      connection.end()
+      drainThenDestroy(connection)
+    }
   }
   response.writeHead(error.status, {
     ...CORS_HEADERS,

@@ -9,7 +9,7 @@ import {
   type StatusForm,
   type TerminalEvent,
 } from '../shared/index.js'
-import { closeGently } from './linger.js'
+import { drainThenDestroy } from './linger.js'
 
 /** Programs draw a bar from the events; people read lines. */
 const PROGRESS_INTERVAL_MS: Readonly<Record<StatusForm, number>> = { ndjson: 250, text: 5000 }
@@ -77,9 +77,10 @@ export class StatusBody {
       this.#response.end(encodeStatus(event, this.#form))
       return
     }
-    this.#write(event)
+    // Node may keep the line in the response until the next tick: our half is closed when it is out.
+    this.#response.write(encodeStatus(event, this.#form), () => connection.end())
     this.#request.resume()
-    closeGently(connection)
+    drainThenDestroy(connection)
   }
 
   #write(event: StatusEvent): void {
