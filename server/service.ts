@@ -128,6 +128,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     id: string,
   ): Promise<void> {
     refusePipelined(receiverResponse)
+    refuseRange(receiverRequest)
     const socket = await this.#find(receiverRequest, query, id)
     // The wait is over because its receiver went away: the socket is left for another.
     if (receiverRequest.socket.destroyed) return
@@ -213,4 +214,17 @@ export class Service extends EventEmitter<ServiceEvents> {
 function refusePipelined(response: ServerResponse): void {
   if (response.socket === null)
     throw new EssError('bad-request', 'Expected one request at a time, got a pipelined one')
+}
+
+/**
+ * A socket gives its bytes once, from the first on. Who asks for the rest of a broken download would burn the
+ * link with a whole one it does not want; `bytes=0-` is how some clients ask for all of it.
+ */
+function refuseRange({ headers }: IncomingMessage): void {
+  const { range } = headers
+  if (range === undefined || /^\s*bytes\s*=\s*0-\s*$/i.test(range)) return
+  throw new EssError(
+    'range-not-satisfiable',
+    `Expected a request for the whole, got ${JSON.stringify(range)}`,
+  )
 }

@@ -59,6 +59,11 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'This kind of body is not accepted',
   },
+  'range-not-satisfiable': {
+    status: 416,
+    exit: EXIT_STATUS.refused,
+    title: 'A part of a transfer cannot be had',
+  },
   'expectation-failed': {
     status: 417,
     exit: EXIT_STATUS.refused,
