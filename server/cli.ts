@@ -18,56 +18,59 @@ export interface Io {
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
+/** A flag takes one value: text as it is, or a number, of which `number` says what kind. */
+interface Flag {
+  readonly default?: string | number
+  readonly describe: string
+  readonly choices?: readonly string[]
+  readonly number?: 'seconds' | 'whole'
+}
+
 const FLAGS = {
   host: {
-    type: 'string',
     default: '127.0.0.1',
     describe:
       'Address to listen on. Opening it to the world (0.0.0.0, ::) lets anybody send through this server',
   },
-  port: { type: 'number', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
-  ttl: { type: 'number', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
+  port: { number: 'whole', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
+  ttl: { number: 'seconds', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
   'max-upload-bytes': {
-    type: 'string',
     default: '1GiB',
     describe: 'Size of the largest upload: bytes, or with a unit such as 10GiB; 0 for no limit',
   },
   'max-sockets': {
-    type: 'number',
+    number: 'whole',
     default: DEFAULTS.maxSockets,
     describe: 'Transfers, waiting and running, at the same time',
   },
   'stall-timeout': {
-    type: 'number',
+    number: 'seconds',
     default: DEFAULTS.stallTimeout,
     describe: 'Seconds a transfer may go without a byte moving; 0 for no limit',
   },
   heartbeat: {
-    type: 'number',
+    number: 'seconds',
     default: DEFAULTS.heartbeat,
     describe: 'Seconds between two signs of life to a waiting sender',
   },
   'base-url': {
-    type: 'string',
     describe: 'URL under which receivers reach this server [default: the host the sender used]',
   },
   'trust-proxy': {
-    type: 'string',
     describe:
       'Proxies whose X-Forwarded-Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
   },
   drain: {
-    type: 'number',
+    number: 'seconds',
     default: 30,
     describe: 'Seconds that running transfers have to finish when it stops',
   },
   log: {
-    type: 'string',
     choices: ['text', 'json', 'off'],
     default: 'text',
     describe: 'What is logged on stderr; never a whole id',
   },
-} as const satisfies Record<string, Options>
+} as const satisfies Record<string, Flag>
 
 /**
  * `ess-server`: reads flags and environment, listens, and serves until it is told to stop.
@@ -79,8 +82,9 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return flags === undefined ? EXIT.ok : await serve(flags, io)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
+    // Nothing else is thrown before it listens.
     io.stderr.write(`ess-server: ${error.message}\n`)
-    return error.code === 'usage' ? EXIT.usage : EXIT.failed
+    return EXIT.usage
   }
 }
 
@@ -104,14 +108,16 @@ async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined
   const parser = yargs()
     .scriptName('ess-server')
     .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
-    .options(FLAGS)
+    .options(Object.fromEntries(Object.entries(FLAGS).map(([name, flag]) => [name, yargsOption(name, flag)])))
     .config(environmentFlags(io.env))
     .epilogue('Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.')
     .version(packageVersion())
     .strict()
     .exitProcess(false)
     .fail((message, error) => {
-      throw new EssError('usage', `${message ?? error.message}; try: ess-server --help`)
+      if (error instanceof EssError) throw error
+      const line = (message ?? error.message).replace(/\s*\n\s*/g, ' ')
+      throw new EssError('usage', `${line}; try: ess-server --help`)
     })
     .wrap(100)
   const flags = await parser.parseAsync([...argv], {}, (_error, _flags, output) => {
@@ -121,32 +127,35 @@ async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined
     io.stdout.write(`${answer}\n`)
     return undefined
   }
-  for (const [name, { type }] of Object.entries(FLAGS)) {
-    if (Array.isArray(flags[name]))
-      throw new EssError('usage', `Expected --${name} once, got it several times`)
-    if (type === 'number' && Number.isNaN(flags[name]))
-      throw new EssError('usage', `Expected --${name} to be a number`)
-  }
-  // The loop above and yargs have looked at every member; `choices` has narrowed `log`.
+  // yargs and the coercions below have looked at every member; `choices` has narrowed `log`.
   return flags as unknown as Flags
 }
 
+/** Every value is read as text, so that a message can say what came. */
+function yargsOption(name: string, { number, choices, ...flag }: Flag): Options {
+  const coerce = (value: unknown) => {
+    if (Array.isArray(value))
+      throw new EssError('usage', `Expected --${name} once, got it ${value.length} times`)
+    if (number === undefined || value === undefined) return value
+    const isNumber = (number === 'whole' ? /^\d+$/ : /^\d+(?:\.\d+)?$/).test(String(value))
+    if (isNumber) return Number(value)
+    const kind = number === 'whole' ? 'a whole number' : 'a number of seconds'
+    throw new EssError('usage', `Expected --${name} to be ${kind}, got ${JSON.stringify(value)}`)
+  }
+  return { ...flag, type: 'string', requiresArg: true, coerce, ...(choices && { choices }) }
+}
+
 /** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`; other variables that begin with ESS_ are not ours. */
-function environmentFlags(env: Io['env']): Record<string, string | number> {
-  const entries = Object.entries(FLAGS).flatMap(([name, { type }]) => {
-    const value = env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`]
-    if (value === undefined || value === '') return []
-    return [[name, type === 'number' ? Number(value) : value] as const]
-  })
-  return Object.fromEntries(entries)
+function environmentFlags(env: Io['env']): Record<string, string> {
+  const entries = Object.keys(FLAGS).map(
+    (name) => [name, env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`]] as const,
+  )
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''))
 }
 
 async function serve(flags: Flags, io: Io): Promise<number> {
   const { host, port, drain, baseUrl, trustProxy } = flags
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new EssError('usage', `Expected --port to be a whole number from 0 to 65535, got ${port}`)
-  }
-  if (!(drain >= 0)) throw new EssError('usage', `Expected --drain to be zero or more seconds, got ${drain}`)
+  if (port > 65_535) throw new EssError('usage', `Expected --port to be at most 65535, got ${port}`)
   const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
   if (maxUploadBytes === undefined) {
     const got = JSON.stringify(flags.maxUploadBytes)
@@ -166,10 +175,9 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   })
   logService(service, flags.log, io.stderr)
   const server = await listen(service, { host, port }).catch((error: unknown) => {
-    throw new EssError('server-unreachable', `cannot listen on ${host}:${port}: ${listenTrouble(error)}`, {
-      cause: error,
-    })
+    io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
+  if (server === undefined) return EXIT.failed
   io.stdout.write(`listening on ${server.url}\n`)
   return await untilStopped(server, drain, io)
 }
