@@ -1,0 +1,49 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { isSocketId, SOCKET_ID_LENGTH } from '../../shared/index.js'
+
+const ALPHANUMERIC = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789']
+const BASE64URL = [...ALPHANUMERIC, '-', '_']
+
+const end = fc.constantFrom(...ALPHANUMERIC)
+const middle = fc.string({
+  unit: fc.constantFrom(...BASE64URL),
+  minLength: SOCKET_ID_LENGTH - 2,
+  maxLength: SOCKET_ID_LENGTH - 2,
+})
+const id = fc.tuple(end, middle, end).map((parts) => parts.join(''))
+
+describe('an id', () => {
+  test('is 12 characters of base64url with a letter or digit at both ends', () => {
+    fc.assert(fc.property(id, (text) => isSocketId(text)))
+  })
+
+  test('of another length is none', () => {
+    const other = fc
+      .string({ unit: fc.constantFrom(...ALPHANUMERIC), maxLength: 30 })
+      .filter((text) => text.length !== SOCKET_ID_LENGTH)
+    fc.assert(fc.property(other, (text) => !isSocketId(text)))
+  })
+
+  test('with any one character from outside the alphabet is none', () => {
+    const stranger = fc
+      .string({ unit: 'binary', minLength: 1, maxLength: 1 })
+      .filter((character) => !BASE64URL.includes(character))
+    const spoilt = fc
+      .tuple(id, fc.nat(SOCKET_ID_LENGTH - 1), stranger)
+      .map(([text, at, character]) => text.slice(0, at) + character + text.slice(at + 1))
+    fc.assert(fc.property(spoilt, (text) => !isSocketId(text)))
+  })
+
+  test.each([
+    ['begins with a dash, which would be an option', '-bcdefghijkl'],
+    ['begins with an underscore', '_bcdefghijkl'],
+    ['ends with a dash, which a sentence would lose', 'abcdefghijk-'],
+    ['ends with an underscore', 'abcdefghijk_'],
+    ['has a newline behind it', 'abcdefghijkl\n'],
+    ['has a line before it', 'x\nabcdefghijkl'],
+    ['is padded', 'abcdefghij=='],
+  ])('is none when it %s', (_why, text) => {
+    expect(isSocketId(text)).toBe(false)
+  })
+})
