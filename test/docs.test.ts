@@ -1,0 +1,198 @@
+import { access } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
+import { type Input, nextStep, type Phase, type Step } from '../server/lifecycle.js'
+import {
+  CORS_HEADERS,
+  EssError,
+  EXIT_STATUS,
+  encodeStatus,
+  PROBLEMS,
+  problemLine,
+  QUERY,
+  StatusDecoder,
+  type StatusEvent,
+  toProblem,
+} from '../shared/index.js'
+import { type Answer, parseAnswer, requestHead } from './helpers/http-exchange.js'
+import { code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
+import { connectRaw } from './helpers/raw-peer.js'
+import { startServer } from './helpers/start-server.js'
+
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/protocol.md',
+  'docs/lifecycle.md',
+  'docs/errors.md',
+]
+
+test.each(PAGES)('%s links to pages that are there', async (path) => {
+  const page = await readPage(path)
+  const links = [...page.matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g)].map(([, link = '']) => link)
+  const folder = new URL(`../${path}`, import.meta.url)
+  for (const link of links) await expect(access(new URL(link, folder)), link).resolves.toBeUndefined()
+})
+
+describe('docs/lifecycle.md', () => {
+  // Records, because the compiler then misses a phase or an input that the page could miss too.
+  const PHASES = { waiting: true, streaming: true, closed: true } satisfies Record<Phase, true>
+  const INPUTS = {
+    'receiver-arrived': true,
+    delivered: true,
+    expired: true,
+    'sender-lost': true,
+    'receiver-lost': true,
+    'bad-request': true,
+    'too-large': true,
+    stalled: true,
+    'shutting-down': true,
+  } satisfies Record<Input, true>
+
+  function inWords(step: Step): string {
+    if (step === 'ignored') return step
+    const [[verb, what] = []] = Object.entries(step)
+    return `${verb}: \`${what}\``
+  }
+
+  test('its table is the one in the code, cell by cell', async () => {
+    // Two tables begin with "input"; the other one explains them.
+    const [transitions] = (await readPage('docs/lifecycle.md')).split('## What each input is')
+    const { head, rows } = tableOf(transitions ?? '', 'input')
+    const phases = Object.keys(PHASES) as Phase[]
+    const inputs = Object.keys(INPUTS) as Input[]
+    expect(head.slice(1).map(code)).toEqual(phases)
+    expect(rows).toEqual(
+      inputs.map((input) => [`\`${input}\``, ...phases.map((phase) => inWords(nextStep(phase, input)))]),
+    )
+  })
+
+  test('it explains every input', async () => {
+    const [, explanations] = (await readPage('docs/lifecycle.md')).split('## What each input is')
+    expect(tableOf(explanations ?? '', 'input').rows.map(([input = '']) => code(input))).toEqual(
+      Object.keys(INPUTS),
+    )
+  })
+
+  test('its diagram is the one in the code', async () => {
+    const [diagram] = fencedBlocks(await readPage('docs/lifecycle.md'))
+    const comment = (await readPage('server/lifecycle.ts')).replace(/^ \* ?/gm, '')
+    const [drawn] = fencedBlocks(comment)
+    expect(diagram?.text).toContain('waiting')
+    expect(dedent(diagram?.text)).toBe(dedent(drawn?.text))
+  })
+})
+
+describe('docs/errors.md', () => {
+  test('every code has a heading, with its statuses, and no heading is without a code', async () => {
+    const page = await readPage('docs/errors.md')
+    const headings = [...page.matchAll(/^## (.*)\n\n(.*)\n\n(.*)$/gm)]
+    expect(headings).toHaveLength((page.match(/^## /gm) ?? []).length)
+    const described = headings.map(([, name = '', statuses = '', meaning = '']) => {
+      expect(meaning, name).toMatch(/^[A-Z`].*\.$/)
+      return [name, statuses]
+    })
+    const expected = Object.entries(PROBLEMS).map(([name, { status, exit }]) => [
+      name,
+      `${status === null ? 'No HTTP status' : `HTTP ${status}`}, exit ${exit}.`,
+    ])
+    expect(described).toEqual(expected)
+  })
+
+  test('it lists every exit status', async () => {
+    const { rows } = tableOf(await readPage('docs/errors.md'), 'exit')
+    expect(rows.map(([exit]) => Number(exit))).toEqual(Object.values(EXIT_STATUS))
+  })
+})
+
+describe('docs/protocol.md', () => {
+  async function blocks(language: string): Promise<string[]> {
+    const all = fencedBlocks(await readPage('docs/protocol.md'))
+    return all.filter((block) => block.language === language).map(({ text }) => text)
+  }
+
+  test('it has no block that no test looks at', async () => {
+    const languages = fencedBlocks(await readPage('docs/protocol.md')).map(({ language }) => language)
+    expect(languages).toEqual(['http', 'http', 'ndjson', 'text', 'http', 'json', 'text'])
+  })
+
+  test('its two forms of the status stream are what the code writes', async () => {
+    const [ndjson = ''] = await blocks('ndjson')
+    const [text] = await blocks('text')
+    const events = new StatusDecoder().push(ndjson)
+    expect(events.map((event) => encodeStatus(event, 'ndjson')).join('')).toBe(ndjson)
+    expect(events.map((event) => encodeStatus(event, 'text')).join('')).toBe(text)
+    const shown = new Set(events.map(({ event }) => event))
+    expect(shown).toEqual(new Set(Object.keys(EVENTS)))
+  })
+
+  const EVENTS = {
+    opened: true,
+    waiting: true,
+    connected: true,
+    progress: true,
+    delivered: true,
+    failed: true,
+  } satisfies Record<StatusEvent['event'], true>
+
+  test('its tables name every event and every query parameter', async () => {
+    const page = await readPage('docs/protocol.md')
+    expect(tableOf(page, 'event').rows.map(([event = '']) => code(event))).toEqual(Object.keys(EVENTS))
+    expect(tableOf(page, 'query parameter').rows.map(([name = '']) => code(name))).toEqual(
+      Object.values(QUERY),
+    )
+  })
+
+  test('its problems are what the code writes', async () => {
+    const [json = ''] = await blocks('json')
+    const [, text = ''] = await blocks('text')
+    const error = new EssError('not-found', text.replace(/^not-found: /, '').trimEnd())
+    expect(text).toBe(problemLine(error))
+    expect(JSON.parse(json)).toEqual(toProblem(error))
+  })
+
+  test('its heads are what is on the wire', async () => {
+    const [upload = '', created = '', ok = ''] = await blocks('http')
+    const server = await startServer('--base-url', 'https://send.example.org')
+    const sender = await connectRaw(server.port)
+    await sender.write(`${upload.trimEnd().replaceAll('\n', '\r\n')}\r\n\r\n`)
+    const [, id = ''] = await sender.until(/"opened".*"id":"([^"]+)".*\n/)
+    const receiver = await connectRaw(server.port)
+    await receiver.write(requestHead(`GET /${id}/notes.txt`))
+    await sender.until(/"connected"/)
+    await sender.write('hello')
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    await sender.until(/"delivered"/)
+
+    const [, early = ''] = /^HTTP\/1\.1 100 Continue\r\n\r\n(.*?\r\n\r\n)/s.exec(sender.text()) ?? []
+    const cors = Object.keys(CORS_HEADERS).map((name) => name.toLowerCase())
+    const unsaid = [...cors, 'date', 'connection', 'keep-alive']
+    expect(without(headOf(early), unsaid)).toEqual(headOf(created, id))
+    const answer = parseAnswer(receiver.text())
+    expect(answer.body).toBe('hello')
+    expect(without(answer, ['date'])).toEqual(headOf(ok, id))
+  })
+})
+
+type Head = Pick<Answer, 'status' | 'headers'>
+
+/** The head of an answer, as a page shows it or as it came; the id of the pages becomes `id`. */
+function headOf(text: string, id = ''): Head {
+  const shown = `${text.trimEnd().replace(/\r?\n/g, '\r\n')}\r\n\r\n`.replace(
+    'Transfer-Encoding: chunked\r\n\r\n',
+    'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  )
+  return without(parseAnswer(shown.replaceAll('Q7nB3kXw_f2d', id)), [])
+}
+
+function without({ status, headers }: Head, names: readonly string[]): Head {
+  const kept = Object.entries(headers).filter(([name]) => !names.includes(name))
+  return { status, headers: Object.fromEntries(kept) }
+}
+
+function dedent(text = ''): string {
+  const lines = text.split('\n')
+  const indents = lines.filter((line) => line.trim() !== '').map((line) => line.search(/\S/))
+  return lines.map((line) => line.slice(Math.min(...indents)).trimEnd()).join('\n')
+}

@@ -1,0 +1,239 @@
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { bytesOf } from './helpers/bytes.js'
+import { type Block, code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
+import { needs } from './helpers/needs.js'
+import { type Program, run } from './helpers/run.js'
+import { tempDir } from './helpers/temp-dir.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/*
+ * Every block of the README is run, from top to bottom, as a reader would. The words after the fence say how:
+ *
+ *   sh            runs to its end
+ *   sh server     starts a server; the first one is the one that the other blocks speak to
+ *   sh sender     starts a sender, in a folder that holds report.pdf and photos/
+ *   sh receiver   runs to its end in an empty folder, and so must the sender; what it left there is compared
+ *   sh link       installs the commands, in a folder of the test's
+ *   sh project    is not run: `npm ci` would remove what runs this test, and `npm test` would run it again.
+ *                 .ci/run runs these on a clean clone, and this test looks that it does
+ *   text          is what the block before it prints
+ *
+ * Three things differ from a reader's terminal: servers take a free port (by ESS_PORT and ESS_SERVER), `ID`
+ * stands for the id that the last sender was given, and curl is told -N, because it writes into a pipe.
+ */
+test('every block of the README does what it says', async (context) => {
+  needs(context, 'curl', 'tar')
+  const reader = await newReader()
+  for (const block of fencedBlocks(await readPage('README.md'))) await reader.follow(block)
+  await reader.finish()
+})
+
+interface Reader {
+  follow(block: Block): Promise<void>
+  finish(): Promise<void>
+}
+
+async function newReader(): Promise<Reader> {
+  const folder = await tempDir()
+  const here = join(folder, 'here')
+  const there = join(folder, 'there')
+  const shims = join(folder, 'shims')
+  const prefix = join(folder, 'prefix')
+  for (const path of [shims, there, join(here, 'photos')]) await mkdir(path, { recursive: true })
+  await writeFile(join(here, 'report.pdf'), bytesOf(2_400_000))
+  await writeFile(join(here, 'photos', 'one.jpg'), bytesOf(100_000, 2))
+  await writeFile(join(here, 'photos', 'two.jpg'), bytesOf(300_000, 3))
+  const curl = await run('which curl', 'bash', ['-c', 'command -v curl'])
+  const curlPath = (await curl.ended()).stdout.toString().trim()
+  await writeFile(join(shims, 'curl'), `#!/bin/sh\nexec "${curlPath}" -q -N "$@"\n`)
+  await chmod(join(shims, 'curl'), 0o755)
+  const path = [shims, join(prefix, 'bin'), dirname(process.execPath), process.env['PATH']].join(delimiter)
+
+  let server: { program: Program; url: string } | undefined
+  let sender: { program: Program; url: string; id: string; expected?: string } | undefined
+  let id = ''
+  let printed: string | undefined
+
+  function substitute(text: string): string {
+    return text.replaceAll('http://127.0.0.1:9000', server?.url ?? '').replace(/\bID\b/g, id)
+  }
+
+  function asPrinted(text: string): string {
+    return text.replaceAll(server?.url ?? '', 'http://127.0.0.1:9000').replaceAll(id, 'ID')
+  }
+
+  function start({ line, text }: Block, cwd: string, shell = 'set -euo pipefail'): Promise<Program> {
+    return run(`the block in line ${line}`, 'bash', ['-c', `${shell}\n${substitute(text)}`], {
+      cwd,
+      env: { PATH: path, ESS_PORT: '0', ESS_SERVER: server?.url, npm_config_prefix: prefix },
+    })
+  }
+
+  const kinds: Readonly<Record<string, (block: Block) => Promise<void>>> = {
+    sh: async (block) => {
+      const program = await start(block, here, 'set -euo pipefail; exec 2>&1')
+      const { code, stdout } = await program.ended()
+      expect(code, `line ${block.line}: ${stdout}`).toBe(0)
+      printed = asPrinted(stdout.toString())
+    },
+
+    'sh server': async (block) => {
+      // In place of the shell, so that it gets the signal.
+      const program = await start({ ...block, text: `exec ${block.text}` }, here)
+      const [, url = ''] = await program.untilStdout(/^listening on (http\S+)\n/)
+      if (server === undefined) server = { program, url }
+      else await stop(program)
+    },
+
+    'sh sender': async (block) => {
+      expect(sender, 'the sender before has its receiver').toBeUndefined()
+      const program = await start(block, here)
+      const [, url = ''] = await program.untilStdout(/^(http\S+)\n/)
+      id = new URL(url).pathname.split('/')[1] ?? ''
+      sender = { program, url, id }
+    },
+
+    'sh receiver': async (block) => {
+      if (sender === undefined) throw new Error(`Nobody sends to the receiver in line ${block.line}`)
+      const { program, expected } = sender
+      const receiver = await (await start(block, there)).ended()
+      expect(receiver.code, `line ${block.line}, the receiver: ${receiver.stderr}`).toBe(0)
+      const sent = await program.ended()
+      expect(sent.code, `line ${block.line}, its sender: ${sent.stderr}`).toBe(0)
+      if (expected !== undefined) expect(asPrinted(sent.stdout.toString())).toBe(expected)
+      await expectSameFiles(there, here)
+      sender = undefined
+    },
+
+    'sh link': async (block) => {
+      const { code, stderr } = await (await start(block, ROOT)).ended()
+      expect(code, `line ${block.line}: ${stderr}`).toBe(0)
+      expect(await readdir(join(prefix, 'bin'))).toEqual(['ess', 'ess-server'])
+    },
+
+    'sh project': async ({ text }) => {
+      const { scripts } = JSON.parse(await readPage('package.json')) as { scripts: Record<string, string> }
+      const ci = await readPage('.ci/run')
+      for (const command of text.trim().split(' && ')) {
+        expect(ci, 'CI runs it').toMatch(
+          new RegExp(`^(?:plain|suite) .*${command}(?: --)?(?: \\|\\| .*)?$`, 'm'),
+        )
+        const [, script] = /^npm (?:run )?(\S+)$/.exec(command) ?? []
+        if (script !== 'ci') expect(Object.keys(scripts)).toContain(script)
+      }
+    },
+
+    text: async ({ line, text }) => {
+      if (sender !== undefined) sender.expected = text
+      else if (printed !== undefined) expect(printed).toBe(text)
+      else throw new Error(`Nothing printed what stands in line ${line}`)
+      printed = undefined
+    },
+  }
+
+  return {
+    follow: async (block) => {
+      const kind = kinds[block.info]
+      if (kind === undefined) throw new Error(`Line ${block.line}: nobody runs blocks of "${block.info}"`)
+      await kind(block)
+    },
+    finish: async () => {
+      expect(sender, 'every sender has its receiver').toBeUndefined()
+      if (server === undefined) throw new Error('The README starts no server')
+      await stop(server.program)
+    },
+  }
+}
+
+async function stop(program: Program): Promise<void> {
+  program.kill('SIGTERM')
+  const { code, stderr } = await program.ended()
+  expect(code, stderr).toBe(0)
+}
+
+/** What the receiver has is what the sender has under the same name; there is something, and then it is removed. */
+async function expectSameFiles(received: string, sent: string): Promise<void> {
+  const entries = await readdir(received, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  expect(files).not.toHaveLength(0)
+  for (const { parentPath, name } of files) {
+    const path = join(parentPath, name)
+    const original = join(sent, path.slice(received.length))
+    expect((await readFile(path)).equals(await readFile(original)), path).toBe(true)
+  }
+  await rm(received, { recursive: true })
+  await mkdir(received)
+}
+
+describe('the option tables of the README are what --help says', () => {
+  test('ess-server', async () => {
+    const options = await helpOf('server')
+    const { rows } = tableOf(await readPage('README.md'), '`ess-server`')
+    const expected = options.map(({ names, fallback, words, choices }) => [
+      `\`${names}\``,
+      `\`ESS_${names.replace('--', '').toUpperCase().replaceAll('-', '_')}\``,
+      fallback,
+      choices === '' ? words : `${words} (${choices})`,
+    ])
+    expect(rows).toEqual(expected)
+  })
+
+  test('ess', async () => {
+    const send = await helpOf('client', 'send')
+    const get = await helpOf('client', 'get')
+    const { rows } = tableOf(await readPage('README.md'), '`ess`')
+    const both = send.filter(({ names }) => get.some((option) => option.names === names))
+    const only = (options: Option[]) =>
+      options.filter((option) => !both.some(({ names }) => names === option.names))
+    const expected = [
+      ...only(send).map((option) => ({ ...option, command: '`send`' })),
+      ...only(get).map((option) => ({ ...option, command: '`get`' })),
+      ...both.map((option) => ({ ...option, command: 'both' })),
+    ].map(({ names, command, variable, fallback, words }) => [
+      names.replace(/\S+?(?=,|$)/g, '`$&`'),
+      command,
+      variable === '' ? '' : `\`${variable}\``,
+      fallback,
+      words,
+    ])
+    expect(rows).toEqual(expected)
+    for (const [names = ''] of rows) expect(code(names.split(', ').at(-1) ?? '')).toMatch(/^--/)
+  })
+})
+
+/** An option as --help tells it; what is not said is empty. */
+interface Option {
+  /** Such as `-o, --output`. */
+  readonly names: string
+  readonly words: string
+  readonly variable: string
+  readonly fallback: string
+  readonly choices: string
+}
+
+/** The options of a command, without those that every command has. */
+async function helpOf(side: 'server' | 'client', ...command: string[]): Promise<Option[]> {
+  const main = join(ROOT, 'dist', side, 'main.js')
+  const program = await run(`${side} --help`, process.execPath, [main, ...command, '--help'])
+  const { code, stdout } = await program.ended()
+  expect(code).toBe(0)
+  const [, list = ''] = /^Options:\n(.*?)\n\n/ms.exec(stdout.toString()) ?? []
+  const entries = list.split(/\n(?= {2,6}-)/).map((entry) => entry.trim().replace(/\s+/g, ' '))
+  const options = entries.map((entry) => {
+    const [, names = '', text = ''] = /^((?:-\w, )?--[\w-]+) (.*)$/.exec(entry) ?? []
+    const said = (name: string) =>
+      new RegExp(`\\[${name}: ([^\\]]*)\\]`).exec(text)?.[1]?.replaceAll('"', '') ?? ''
+    return {
+      names,
+      words: text.replace(/ ?\[[^\]]*\]/g, ''),
+      variable: said('env'),
+      fallback: said('default'),
+      choices: said('choices').replace(/\w+/g, '`$&`'),
+    }
+  })
+  return options.filter(({ names }) => !/--(?:help|version)$/.test(names))
+}
