@@ -1,0 +1,57 @@
+import { resolve } from 'node:path'
+import { EssError, encodeStatus, isTerminal, toFailedProblem } from '../shared/index.js'
+import type { Command } from './arguments.js'
+import { receivingLines } from './hints.js'
+import type { Io } from './io.js'
+import { send } from './send.js'
+import { fromStream, isSameFile, openFile, type Source } from './source.js'
+import { type Screen, summary } from './terminal.js'
+
+type SendCommand = Extract<Command, { command: 'send' }>
+
+/** `ess send`: the URL goes to stdout and everything else to the screen. Resolves with the last line. */
+export async function runSend(command: SendCommand, io: Io, screen: Screen): Promise<string> {
+  let bytes = 0
+  let isOver = false
+  try {
+    const source = await openOperand(command, io)
+    const name = command.name ?? source.name
+    screen.connecting(command.server)
+    const sending = send(source, { ...command, signal: io.signal })
+    let connectedAt = performance.now()
+    for await (const event of sending) {
+      if (command.json) io.stdout.write(encodeStatus(event, 'ndjson'))
+      isOver = isTerminal(event)
+      if (event.event === 'opened') {
+        screen.clear()
+        if (!command.json) io.stdout.write(`${event.url}\n`)
+        screen.waiting(receivingLines(event, name), event.ttl)
+      } else if (event.event === 'waiting') screen.timeLeft(event.secondsLeft)
+      else if (event.event === 'connected') {
+        connectedAt = performance.now()
+        screen.moving(source.size)
+      } else {
+        bytes = event.bytes
+        screen.moved(bytes)
+      }
+    }
+    const { confirmed } = await sending.verdict
+    const doubt = confirmed ? '' : ', not confirmed by the receiver'
+    return `delivered ${summary(name, bytes, performance.now() - connectedAt)}${doubt}`
+  } catch (error) {
+    // Whoever reads the events is told of every ending there, whichever side noticed it.
+    if (command.json && !isOver && error instanceof EssError)
+      io.stdout.write(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson'))
+    throw error
+  }
+}
+
+async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
+  if (file === undefined && io.stdin.isTTY)
+    throw new EssError('usage', 'Expected a file, or something piped in, got neither')
+  if (file === undefined || file === '-') return fromStream(io.stdin)
+  const path = resolve(io.cwd, file)
+  if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
+    throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
+  return await openFile(path)
+}

@@ -1,0 +1,61 @@
+import { EssError, EXIT_STATUS } from '../shared/index.js'
+import { type Command, parseArguments } from './arguments.js'
+import { runGet } from './cli-get.js'
+import { runSend } from './cli-send.js'
+import type { Io } from './io.js'
+import { openScreen, type Screen } from './terminal.js'
+
+/**
+ * `ess`: reads the command line, does what it says, and resolves with the exit status when nothing is left to
+ * do: no handle of its own keeps the process alive.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // EPIPE: whoever read the URL or the words may be gone, and the transfer goes on; a download to stdout sees
+  // it for itself. The listeners stay, because it may come late.
+  for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
+  let screen: Screen | undefined
+  try {
+    const command = await parseArguments(argv, io.env)
+    if (command.command === 'help') {
+      io.stdout.write(command.text)
+      return EXIT_STATUS.ok
+    }
+    screen = openScreen(io, isWatched(command, io))
+    const done = command.command === 'send' ? runSend(command, io, screen) : runGet(command, io, screen)
+    screen.succeeded(await done)
+    return EXIT_STATUS.ok
+  } catch (error) {
+    return report(error, io, screen)
+  } finally {
+    screen?.clear()
+  }
+}
+
+/** True when a person looks on: words for people and things that move are for them alone. */
+function isWatched(command: Exclude<Command, { command: 'help' }>, io: Io): boolean {
+  const isTerminal = io.stderr.isTTY === true && io.env['TERM'] !== 'dumb'
+  // Where data goes to the same terminal, nothing may be drawn over it.
+  const isDataShown = io.stdout.isTTY === true
+  const hasData = command.command === 'send' ? command.json : command.output === '-'
+  return isTerminal && command.progress && !command.quiet && !(isDataShown && hasData)
+}
+
+function report(error: unknown, io: Io, screen: Screen | undefined): number {
+  if (!(error instanceof EssError)) {
+    const words = error instanceof Error ? error.message : String(error)
+    screen?.clear()
+    io.stderr.write(`ess: a bug, please report it: ${printable(words)}\n`)
+    if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
+    return EXIT_STATUS.bug
+  }
+  const line = printable(`${error.code}: ${error.message}`)
+  if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
+  else screen.failed(line)
+  if (error.code === 'usage') io.stderr.write('try: ess --help\n')
+  return error.exitStatus
+}
+
+/** One line; a server's words could hold anything, and a terminal obeys some of it. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ')
+}

@@ -1,0 +1,33 @@
+import { downloadPath, type OpenedEvent } from '../shared/index.js'
+import { DEFAULT_SERVER } from './send.js'
+
+/** What to tell the person at the receiving end. */
+export interface Hints {
+  readonly title: string
+  /** Lines to type, either of which will do. */
+  readonly lines: readonly string[]
+}
+
+/** The lines to type on the other machine for a transfer that was just opened. */
+export function receivingLines({ id, url }: OpenedEvent, name: string | undefined): Hints {
+  const { hostname } = new URL(url)
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  const path = url.lastIndexOf(downloadPath(id))
+  const server = path === -1 ? undefined : url.slice(0, path)
+  return {
+    title: isHere
+      ? 'To receive it, in another terminal of this machine:'
+      : 'To receive it, on the other machine:',
+    lines: [essLine(id, url, server), `curl ${name === undefined ? `-o ess-${id}` : '-OJ'} ${quoted(url)}`],
+  }
+}
+
+function essLine(id: string, url: string, server: string | undefined): string {
+  if (server === undefined) return `ess get ${quoted(url)}`
+  return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`
+}
+
+/** For a shell: a URL may hold quotes, which mean the same when they are percent-encoded. */
+function quoted(url: string): string {
+  return `'${url.replaceAll("'", '%27')}'`
+}

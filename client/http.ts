@@ -1,0 +1,181 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import got, { RequestError } from 'got'
+import { EssError } from '../shared/index.js'
+import { routeTo } from './connect.js'
+import { HeldConnection } from './held-connection.js'
+import { VERSION } from './version.js'
+
+/** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** How long an answer that was read may keep its connection open before we stop looking at it. */
+const LAST_WORD_MS = 1_000
+
+/** One request, its answer, and the end of its connection. */
+export interface Exchange {
+  /** The answer's head. Rejects with an EssError when there will be none. */
+  readonly head: Promise<IncomingMessage>
+  /** The answer's body; it fails when the connection does, and when it is cut short. */
+  readonly body: Readable
+  /** Why the exchange broke, once it did; also when that was after the body's end. */
+  readonly failure: EssError | undefined
+  /** Waits until the server has nothing more to say on this connection, for at most a second. */
+  lastWord(): Promise<void>
+  /** Breaks the exchange: the server sees a reset, `head` and `body` fail. The first reason counts. */
+  fail(reason: EssError): void
+  /** Drops it: the server sees a reset. Without effect on an exchange that is over. */
+  reset(): void
+  /** Ends the connection in good order. */
+  close(): void
+}
+
+export interface ExchangeOptions {
+  readonly headers: Readonly<Record<string, string>>
+  /** It must not throw: whoever makes the bytes calls `fail` first. */
+  readonly body?: AsyncGenerator<Uint8Array>
+  /** Aborting it fails the exchange with `interrupted`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
+export function exchange(method: 'GET' | 'POST', url: URL, options: ExchangeOptions): Exchange {
+  const connection = new HeldConnection()
+  let failure: EssError | undefined
+  let answer: IncomingMessage | undefined
+  let isConnected = false
+  let wire: Socket | undefined
+  let resolveHead: (head: IncomingMessage) => void
+  let rejectHead: (error: EssError) => void
+  const head = new Promise<IncomingMessage>((resolve, reject) => {
+    resolveHead = resolve
+    rejectHead = reject
+  })
+  // Whoever reads the body hears of the same failure there.
+  head.catch(() => {})
+
+  const body = got.stream(url, {
+    method,
+    headers: { 'user-agent': `ess/${VERSION}`, ...options.headers },
+    ...(options.body !== undefined && { body: options.body }),
+    throwHttpErrors: false,
+    retry: { limit: 0 },
+    followRedirect: false,
+    decompress: false,
+    ...routeTo(url, watchConnection),
+  })
+  const connectTimer = setTimeout(
+    () => fail(unreachable(url, 'no connection within 10 s')),
+    CONNECT_TIMEOUT_MS,
+  )
+  const onAbort = () => fail(new EssError('interrupted'))
+  if (options.signal?.aborted) onAbort()
+  else options.signal?.addEventListener('abort', onAbort, { once: true })
+
+  body.on('request', (request) => {
+    // got listens once, but a request may fail twice: its body first and its socket afterwards.
+    request.on('error', () => {})
+  })
+  body.on('response', (response: IncomingMessage) => {
+    answer = response
+    resolveHead(response)
+  })
+  body.on('error', (error) => fail(translate(error, url, isConnected)))
+
+  function watchConnection(socket: Socket, tcp: Socket): void {
+    wire = socket
+    connection.hold(socket, tcp)
+    const onConnected = () => {
+      isConnected = true
+      clearTimeout(connectTimer)
+    }
+    if ('encrypted' in socket) socket.once('secureConnect', onConnected)
+    else if (socket.connecting) socket.once('connect', onConnected)
+    else onConnected()
+    // Node tells the answer's end from its interruption only when the socket closes, and that is held back.
+    socket.once('end', () => {
+      process.nextTick(() => {
+        if (answer?.complete !== true) connection.reset()
+      })
+    })
+  }
+
+  function fail(reason: EssError): void {
+    failure ??= reason
+    rejectHead(failure)
+    reset()
+  }
+
+  function reset(): void {
+    release()
+    connection.reset()
+    body.destroy(failure)
+  }
+
+  function release(): void {
+    clearTimeout(connectTimer)
+    options.signal?.removeEventListener('abort', onAbort)
+  }
+
+  return {
+    head,
+    body,
+    get failure() {
+      return failure
+    },
+    async lastWord() {
+      if (wire === undefined || wire.readableEnded || wire.destroyed) return
+      const socket = wire
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LAST_WORD_MS)
+        const done = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        socket.once('end', done).once('close', done)
+      })
+    },
+    fail,
+    reset,
+    close() {
+      release()
+      connection.close()
+    },
+  }
+}
+
+/** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */
+export function isExchangeError(error: unknown): boolean {
+  return error instanceof RequestError
+}
+
+/** Causes whose own words would not help. */
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was reset',
+  EHOSTUNREACH: 'no route to that host',
+  ENETUNREACH: 'no route to that network',
+  ENOTFOUND: 'no such host',
+  EAI_AGAIN: 'the name could not be looked up',
+  EPROTO: 'it does not speak TLS as expected',
+  ETIMEDOUT: 'no answer in time',
+}
+
+function translate(error: unknown, url: URL, isConnected: boolean): EssError {
+  const code = error instanceof RequestError ? error.code : ''
+  const words = CAUSES[code] ?? (error instanceof Error ? error.message : String(error))
+  if (!isConnected) return unreachable(url, words, error)
+  if (code.startsWith('HPE_'))
+    return new EssError(
+      'not-ess',
+      `Expected an ESS server at ${url.origin}, got something that is not HTTP`,
+      {
+        cause: error,
+      },
+    )
+  return new EssError('connection-lost', `The connection to ${url.origin} was lost`, { cause: error })
+}
+
+function unreachable(url: URL, words: string, cause?: unknown): EssError {
+  return new EssError('server-unreachable', `Cannot reach ${url.origin}: ${words}`, { cause })
+}

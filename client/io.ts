@@ -1,0 +1,13 @@
+import type { Readable, Writable } from 'node:stream'
+
+/** What the command has of the outside world; a test gives its own. */
+export interface Io {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly fd?: number }
+  readonly stderr: Writable & { readonly isTTY?: boolean }
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The folder that relative paths start from. */
+  readonly cwd: string
+  /** Aborted when the user interrupts. */
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,38 @@
+/** The speed a person believes is that of the last few seconds. */
+const WINDOW_MS = 5_000
+/** How often a sample is kept; more would only cost memory. */
+const SAMPLE_MS = 200
+
+interface Sample {
+  readonly bytes: number
+  readonly atMs: number
+}
+
+/** How far a transfer is and how fast it goes. */
+export class Pace {
+  #bytes = 0
+  #samples: Sample[] = [{ bytes: 0, atMs: performance.now() }]
+
+  /** So many bytes have moved by now. */
+  at(bytes: number): void {
+    this.#bytes = bytes
+    const now = performance.now()
+    if (now - (this.#samples.at(-1)?.atMs ?? 0) < SAMPLE_MS) return
+    this.#samples.push({ bytes, atMs: now })
+    // One that is older than the window stays, to measure from.
+    while ((this.#samples[1]?.atMs ?? now) < now - WINDOW_MS) this.#samples.shift()
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Bytes a second; undefined until there is enough to tell. */
+  get rate(): number | undefined {
+    const [first] = this.#samples
+    const elapsedMs = performance.now() - (first?.atMs ?? 0)
+    return first === undefined || elapsedMs < 2 * SAMPLE_MS
+      ? undefined
+      : ((this.#bytes - first.bytes) / elapsedMs) * 1000
+  }
+}

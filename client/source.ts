@@ -1,0 +1,131 @@
+import { close, fstat, fstatSync, open, type Stats, statSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { basename } from 'node:path'
+import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { EssError } from '../shared/index.js'
+import { blockReader } from './block-reader.js'
+
+/** What is sent: bytes that can be read once, with what is known of them beforehand. */
+export interface Source {
+  /** The file's name; undefined for a stream. */
+  readonly name: string | undefined
+  /** Bytes; undefined for what ends when it ends. */
+  readonly size: number | undefined
+  /** Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. */
+  read(): AsyncGenerator<Uint8Array>
+  /** Gives the file or the stream back, read or not. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens a file, without reading from it; a pipe or a device at that path is read as a stream.
+ * Throws EssError `file-unreadable`, or `usage` for a directory.
+ */
+export async function openFile(path: string): Promise<Source> {
+  const [fd, stat] = await openAndStat(path).catch((error: unknown) => {
+    throw unreadable(path, error)
+  })
+  if (stat.isDirectory()) {
+    await promisify(close)(fd)
+    throw new EssError('usage', `Expected a file, got the directory ${path}; try: tar c ${path} | ess send`)
+  }
+  if (stat.isFIFO()) return fromPipe(fd)
+  const reader = blockReader(fd)
+  const blocks = () => explained(reader.blocks(), path)
+  const size = stat.isFile() ? stat.size : undefined
+  return {
+    name: size === undefined ? undefined : basename(path),
+    size,
+    read: () => (size === undefined ? blocks() : exactly(size, blocks(), path)),
+    close: () => reader.close(),
+  }
+}
+
+/** A stream that was not read from yet, such as a piped stdin. */
+export function fromStream(stream: Readable): Source {
+  return {
+    name: undefined,
+    size: undefined,
+    read: () => explained(stream, 'the input'),
+    async close() {
+      // `read` told of a failure; one that comes after that is nobody's concern.
+      stream.on('error', () => {})
+      stream.destroy()
+    },
+  }
+}
+
+/** True when the file at `path` is the very one that `fd` writes to: it would be sent while it is overwritten. */
+export function isSameFile(path: string, fd: number): boolean {
+  const source = statSync(path, { throwIfNoEntry: false })
+  const target = fstatSync(fd)
+  return source?.isFile() === true && source.dev === target.dev && source.ino === target.ino
+}
+
+async function openAndStat(path: string): Promise<readonly [number, Stats]> {
+  const fd = await promisify(open)(path, 'r')
+  return [fd, await promisify(fstat)(fd)]
+}
+
+/** A read from a pipe may take for ever, and only a socket's can be given up. It reads as soon as it is made. */
+function fromPipe(fd: number): Source {
+  let pipe: Source | undefined
+  return {
+    name: undefined,
+    size: undefined,
+    read() {
+      pipe = fromStream(new Socket({ fd, readable: true, writable: false }))
+      return pipe.read()
+    },
+    close: () => pipe?.close() ?? promisify(close)(fd),
+  }
+}
+
+/**
+ * Passes `size` bytes on. The server takes the last promised byte for the end of a whole file, so the block
+ * that ends it is held until the file has proved to end there too.
+ */
+async function* exactly(
+  size: number,
+  blocks: AsyncIterable<Uint8Array>,
+  path: string,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  let held: Uint8Array | undefined
+  for await (const block of blocks) {
+    if (held !== undefined) yield held
+    held = block
+    bytes += block.length
+    if (bytes > size) throw changed(path, size, `at least ${bytes}`)
+  }
+  if (bytes < size) throw changed(path, size, String(bytes))
+  if (held !== undefined) yield held
+}
+
+/** The same bytes; what goes wrong on the way is said as people need it. */
+async function* explained(blocks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* blocks
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+function changed(path: string, size: number, found: string): EssError {
+  return new EssError('file-changed', `Expected ${path} to stay at ${size} bytes, got ${found}`)
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+}
+
+function unreadable(path: string, error: unknown): EssError {
+  const { code, message } = error as NodeJS.ErrnoException // What the file system and streams throw.
+  return new EssError('file-unreadable', `Cannot read ${path}: ${REASONS[code ?? ''] ?? message}`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,51 @@
+import { StringDecoder } from 'node:string_decoder'
+import { EssError, isTerminal, StatusDecoder, type StatusEvent, type TerminalEvent } from '../shared/index.js'
+import type { Exchange } from './http.js'
+
+/**
+ * Reads the status stream up to its verdict. The terminal event is the verdict, and whatever happens to the
+ * connection after it is noise; an end without one rejects with `connection-lost`, and a stream that does not
+ * begin with `opened` with `not-ess`.
+ */
+export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => void): Promise<TerminalEvent> {
+  const utf8 = new StringDecoder('utf8')
+  const decoder = new StatusDecoder()
+  let isOpened = false
+
+  return new Promise((resolve, reject) => {
+    // Listeners and not an iterator: of a stream that broke, an iterator drops what was not read yet, and the
+    // line before the break is the one that says why.
+    upload.body.on('data', onData)
+    upload.body.once('end', () => reject(lost()))
+    upload.body.once('error', () => reject(upload.failure ?? lost()))
+    upload.body.once('close', () => reject(upload.failure ?? lost()))
+
+    function onData(chunk: Buffer): void {
+      try {
+        for (const event of decoder.push(utf8.write(chunk))) take(event)
+      } catch (error) {
+        stop()
+        reject(error)
+      }
+    }
+
+    function take(event: StatusEvent): void {
+      if (!isOpened && event.event !== 'opened')
+        throw new EssError('not-ess', `Expected a status stream to begin with opened, got ${event.event}`)
+      isOpened = true
+      onEvent(event)
+      if (!isTerminal(event)) return
+      stop()
+      resolve(event)
+    }
+
+    function stop(): void {
+      upload.body.off('data', onData)
+      upload.body.resume()
+    }
+  })
+}
+
+function lost(): EssError {
+  return new EssError('connection-lost', 'The status stream ended without a verdict')
+}
