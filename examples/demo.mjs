@@ -40,7 +40,7 @@ try {
 }
 
 async function demo() {
-  say(paint('bold', '\nOne file, twice through a server that stores nothing'))
+  say(paint('bold', 'One file, twice through a server that stores nothing'))
 
   title('A server')
   command('ess-server --port 0')
@@ -52,7 +52,7 @@ async function demo() {
   const path = join(folder, 'demo.bin')
   const making = stopwatch()
   const original = await makeFile(path)
-  fact('size', `${formatBytes(FILE_BYTES)} of noise, made in ${making()}`)
+  fact('size', `${FILE_BYTES / 2 ** 20} MiB of noise, made in ${making()}`)
   fact('sha256', short(original))
 
   title('From ess to ess')
@@ -77,11 +77,9 @@ async function transfer(serverUrl, path, original, receive) {
   const copy = join(folder, 'copy.bin')
   await receive(serverUrl, url, copy)
   await sender.succeeds()
-  const seconds = time.seconds()
-  fact(
-    'transfer',
-    `${time()}, ${formatBytes(Math.round(FILE_BYTES / seconds))}/s, and the sender knows: exit 0`,
-  )
+  const rate = formatBytes(Math.round(FILE_BYTES / time.seconds()))
+  fact('time', `${time()}, ${rate}/s`)
+  fact('sender', 'exit 0: it was told that every byte has arrived')
   const received = await sha256(copy)
   if (received !== original) throw new Error(`the copy differs: its SHA-256 is ${received}, not ${original}`)
   fact('sha256', `${short(received)}  ${paint('green', 'the same')}`)
