@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { bytesOf } from '../helpers/bytes.js'
+import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { needs } from '../helpers/needs.js'
+import {
+  connectReceiver,
+  expectCutOff,
+  expectReceived,
+  expectRefused,
+  PAIRS,
+  sparseFile,
+  startReceiver,
+  startSender,
+  TOOLS,
+  untilReceiving,
+} from '../helpers/peers.js'
+import { connectRaw } from '../helpers/raw-peer.js'
+import { startServer, type TestServer } from '../helpers/start-server.js'
+import { needsProc, untilAllUnread } from '../helpers/unread.js'
+import { until } from '../helpers/within.js'
+
+const ENDLESS = 8 * 1024 ** 3
+const NO_LIMIT = ['--max-upload-bytes', '0']
+
+beforeEach((context) => needs(context, 'curl'))
+
+describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
+  test('is found by the heartbeat', async () => {
+    const server = await startServer(...NO_LIMIT, '--heartbeat', '0.2')
+    // curl pushes the file until every buffer is full, and is deaf to its own end by then.
+    const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
+    await sender.untilStdout(/"waiting"/)
+    sender.kill('SIGKILL')
+    await sender.ended()
+    // HEAD only looks, so it is the heartbeat that finds out.
+    const head = requestHead(`HEAD ${new URL(sender.url).pathname}`)
+    await until('the socket is gone', async () => (await exchange(server.port, head)).status === 410)
+    await expectRefused(await startReceiver('curl', sender.url), 'gone')
+    await expectRefused(await startReceiver('ess', sender.url), 'gone')
+  })
+
+  test.each(TOOLS)('gives %s a problem rather than a broken 200', async (receiverTool) => {
+    const server = await startServer(...NO_LIMIT)
+    const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
+    sender.kill('SIGKILL')
+    await sender.ended()
+    const receiver = await startReceiver(receiverTool, sender.url)
+    // `ess` has pushed nothing, so the server may have seen it go before the receiver came.
+    if (senderTool === 'curl') await expectRefused(receiver, 'sender-lost')
+    else await expectRefused(receiver, 'sender-lost', 'gone')
+  })
+})
+
+describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: receiverTool }) => {
+  test('a sender of unknown length, killed midway, cuts the receiver off', async () => {
+    const server = await startServer()
+    const sender = await startSender(senderTool, server, 'held')
+    const receiver = await connectReceiver(receiverTool, sender)
+    sender.stdin.write(bytesOf(1_000_000))
+    await untilReceiving(receiver)
+    sender.kill('SIGKILL')
+    await expectCutOff(receiver)
+  })
+
+  test('a sender of known length, killed midway, cuts the receiver off', async () => {
+    const server = await startServer(...NO_LIMIT)
+    const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
+    const receiver = await connectReceiver(receiverTool, sender)
+    await untilReceiving(receiver)
+    sender.kill('SIGKILL')
+    await expectCutOff(receiver)
+  })
+
+  test('a sender killed after the receiver came and before its first byte is a problem, not a 200', async () => {
+    const server = await startServer()
+    const sender = await startSender(senderTool, server, 'held')
+    const receiver = await connectReceiver(receiverTool, sender)
+    sender.kill('SIGKILL')
+    await expectRefused(receiver, 'sender-lost')
+  })
+})
+
+/** A sender that sends its whole body at once, or later, and can then vanish. */
+async function rawSender(server: TestServer, size: number) {
+  const peer = await connectRaw(server.port)
+  await peer.write(requestHead('POST /', { 'Content-Length': String(size) }))
+  const [, path = ''] = await peer.until(/\r\nhttp:\/\/localhost(\/\S+)\n/)
+  return { ...peer, url: server.url + path }
+}
+
+describe('a sender that vanishes after its last byte', () => {
+  const BODY = bytesOf(10_000)
+
+  test.each(TOOLS)('before %s came, has sent nothing to anybody', async (receiverTool) => {
+    const server = await startServer()
+    const sender = await rawSender(server, BODY.length)
+    await sender.write(BODY)
+    sender.reset()
+    await expectRefused(await startReceiver(receiverTool, sender.url), 'sender-lost', 'gone')
+  })
+
+  test.for(TOOLS)('while %s still reads, has delivered it all', async (receiverTool, context) => {
+    needsProc(context)
+    const server = await startServer()
+    const sender = await rawSender(server, BODY.length)
+    const receiver = await startReceiver(receiverTool, sender.url)
+    await sender.until(/# receiver connected/)
+    receiver.kill('SIGSTOP')
+    await sender.write(BODY)
+    await untilAllUnread(server.port, BODY.length)
+    sender.reset()
+    receiver.kill('SIGCONT')
+    await expectReceived(receiver)
+    expect(Buffer.compare(await readFile(receiver.path), BODY)).toBe(0)
+  })
+})
+
+test('a sender that says it is done (FIN) before its last byte cuts the receiver off', async () => {
+  const server = await startServer()
+  const sender = await rawSender(server, 100_000)
+  const receiver = await startReceiver('curl', sender.url)
+  await sender.write(bytesOf(50_000))
+  await untilReceiving(receiver)
+  sender.end()
+  await expectCutOff(receiver)
+})
