@@ -1,0 +1,276 @@
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { run } from '../../server/cli.js'
+import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { connectRaw } from '../helpers/raw-peer.js'
+import { DEADLINE_MS, until, within } from '../helpers/within.js'
+import { connectReceiver, expectSenderFailed, openSender, senderHead } from './serve.js'
+
+/** `ess-server` in this process. It is stopped by force when the test is over. */
+function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const written = { stdout: '', stderr: '' }
+  const stream = (name: keyof typeof written) =>
+    new PassThrough().on('data', (piece: Buffer) => {
+      written[name] += piece
+    })
+  let stop = () => {}
+  const status = run(argv, {
+    stdout: stream('stdout'),
+    stderr: stream('stderr'),
+    env,
+    onStop: (listener) => {
+      stop = listener
+    },
+  })
+  let isOver = false
+  const over = () => {
+    isOver = true
+  }
+  status.then(over, over)
+  const ended = () => within(DEADLINE_MS, `ess-server ${argv.join(' ')} ends`, status)
+  onTestFinished(async () => {
+    stop()
+    stop()
+    await ended().catch(() => {
+      // The test has looked at how it ends; here it only has to.
+    })
+  })
+  return {
+    written,
+    stop: () => stop(),
+    ended,
+    /** Waits until it serves, or has ended without that. */
+    decided: () => until('ess-server listens or ends', () => isOver || written.stdout.includes('listening')),
+    /** Waits until it listens, and gives the port. */
+    listening: async () => {
+      const line = /^listening on http:\/\/127\.0\.0\.1:(\d+)\n$/
+      await until('ess-server listens', () => isOver || line.test(written.stdout))
+      // What it has ended with says more than a deadline would.
+      if (isOver) throw new Error(`ess-server ended with ${await status}: ${written.stderr}`)
+      expect(written.stderr).toBe('')
+      return Number(line.exec(written.stdout)?.[1])
+    },
+  }
+}
+
+/** What it says and exits with when it does not serve. */
+async function refuse(argv: readonly string[], env?: Readonly<Record<string, string>>) {
+  const server = start(argv, env)
+  await server.decided()
+  // The status of a server that should not have started is 0, once it is stopped.
+  server.stop()
+  const status = await server.ended()
+  return { status, ...server.written }
+}
+
+const QUIET = ['--port', '0', '--log', 'off']
+
+describe('--help', () => {
+  test('has every option with its unit and default, on stdout', async () => {
+    const { status, stdout, stderr } = await refuse(['--help'])
+    expect([status, stderr]).toEqual([0, ''])
+    for (const [option, words] of [
+      ['host', /127\.0\.0\.1/],
+      ['port', /9000/],
+      ['ttl', /Seconds.*600/],
+      ['max-upload-bytes', /1GiB/],
+      ['max-sockets', /10000/],
+      ['stall-timeout', /Seconds.*60/],
+      ['heartbeat', /Seconds.*30/],
+      ['base-url', /default: the host the sender used/],
+      ['trust-proxy', /CIDRs.*default: none/],
+      ['drain', /Seconds.*30/],
+      ['log', /text.*json.*off.*text/],
+    ] as const) {
+      // From its name to the next option.
+      const entry = new RegExp(`^ +--${option} .*(?:\n {20,}.*)*`, 'm').exec(stdout)?.[0] ?? ''
+      expect(entry.replace(/\s+/g, ' '), option).toMatch(words)
+    }
+    expect(stdout).toContain('ESS_MAX_UPLOAD_BYTES')
+  })
+})
+
+test('--version is the version of the package', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  expect(await refuse(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+describe('the command line is wrong: one line on stderr and exit status 2, with', () => {
+  test.each([
+    [['--prot', '1'], /prot/],
+    [['extra'], /extra/],
+    [['--port'], /port/],
+    [['--port', 'http'], /Expected --port to be a whole number, got "http"/],
+    [['--port', '-1'], /--port/],
+    [['--port', '1.5'], /Expected --port to be a whole number, got "1\.5"/],
+    [['--port', '65536'], /Expected --port to be at most 65535, got 65536/],
+    [['--port', '1', '--port', '2'], /Expected --port once, got it 2 times/],
+    [['--ttl', '0'], /Expected "ttl" to be a positive number of seconds, at most 2147483, got 0/],
+    [['--ttl', 'soon'], /Expected --ttl to be a number of seconds, got "soon"/],
+    [['--ttl', '1e3'], /Expected --ttl to be a number of seconds, got "1e3"/],
+    [['--ttl', '9999999'], /Expected "ttl" to be .*, got 9999999/],
+    [['--max-upload-bytes', 'huge'], /Expected --max-upload-bytes to be a size such as .*, got "huge"/],
+    [['--max-upload-bytes', '-1'], /--max-upload-bytes|max-upload-bytes/],
+    [['--max-sockets', '0'], /Expected "maxSockets" to be a whole number of sockets, at least 1, got 0/],
+    [['--stall-timeout', '-1'], /stall-timeout/],
+    [['--heartbeat', '0'], /Expected "heartbeat" to be a positive number of seconds/],
+    [['--base-url', 'example.org'], /Expected "baseUrl" to be an http or https URL .*, got "example\.org"/],
+    [['--trust-proxy', 'everybody'], /Expected "trustProxy" to list addresses .*, got "everybody"/],
+    [['--drain', 'later'], /Expected --drain to be a number of seconds, got "later"/],
+    // Longer than any timer of Node's, which would go off at once.
+    [['--drain', '9999999'], /drain/],
+    [['--log', 'loud'], /text.*json.*off/],
+  ])('%j', async (argv, message) => {
+    const { status, stdout, stderr } = await refuse([
+      ...QUIET.slice(argv.includes('--port') ? 2 : 0, argv.includes('--log') ? 2 : 4),
+      ...argv,
+    ])
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^ess-server: [^\n]+\n$/)
+    expect(stderr).toMatch(message)
+  })
+
+  test.each([
+    [{ ESS_PORT: 'http' }, /port/],
+    [{ ESS_TTL: '-5' }, /ttl/],
+    [{ ESS_MAX_UPLOAD_BYTES: 'huge' }, /max-upload-bytes/],
+    [{ ESS_LOG: 'loud' }, /text.*json.*off/],
+  ])('the environment %j', async (env, message) => {
+    const { status, stdout, stderr } = await refuse('ESS_PORT' in env ? [] : ['--port', '0'], env)
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^ess-server: [^\n]+\n$/)
+    expect(stderr).toMatch(message)
+  })
+})
+
+test('a port that is in use is one line on stderr and exit status 1', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  onTestFinished(() => void other.close())
+  await within(
+    DEADLINE_MS,
+    'the other server listens',
+    new Promise((resolve) => other.once('listening', resolve)),
+  )
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  expect(await refuse(['--port', `${port}`])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: `ess-server: cannot listen on 127.0.0.1:${port}: the port is in use\n`,
+  })
+})
+
+test('an address this machine does not have is one line on stderr and exit status 1', async () => {
+  expect(await refuse([...QUIET, '--host', '192.0.2.1'])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'ess-server: cannot listen on 192.0.2.1:0: this machine does not have that address\n',
+  })
+})
+
+describe('it serves', () => {
+  test('with what its flags say', async () => {
+    const flags = [
+      '--ttl',
+      '2.5',
+      '--max-upload-bytes',
+      '1KiB',
+      '--base-url',
+      'https://send.example.org/share',
+    ]
+    const port = await start([...QUIET, ...flags]).listening()
+    const sender = await openSender(port)
+    expect(sender.text()).toContain('"ttl":2.5,')
+    expect(sender.text()).toContain('"maxUploadBytes":1024}')
+    expect(sender.url).toBe(`https://send.example.org/share/${sender.id}`)
+  })
+
+  test('with what its environment says, unless a flag says otherwise', async () => {
+    const env = { ESS_PORT: '0', ESS_LOG: 'off', ESS_TTL: '50', ESS_MAX_UPLOAD_BYTES: '10GiB' }
+    const port = await start(['--ttl', '40'], env).listening()
+    const sender = await openSender(port)
+    expect(sender.text()).toContain('"ttl":40,')
+    expect(sender.text()).toContain('"maxUploadBytes":10737418240}')
+  })
+
+  test('every option by its variable', async () => {
+    const env = {
+      ESS_HOST: '127.0.0.1',
+      ESS_PORT: '0',
+      ESS_MAX_SOCKETS: '1',
+      ESS_STALL_TIMEOUT: '0.2',
+      ESS_HEARTBEAT: '0.02',
+      ESS_TRUST_PROXY: '10.0.0.0/8, 127.0.0.1',
+      ESS_DRAIN: '0',
+      ESS_LOG: 'off',
+    }
+    const server = start([], env)
+    const port = await server.listening()
+    const sender = await openSender(port, { headers: { 'X-Forwarded-Host': 'send.example.org' } })
+    expect(sender.url).toBe(`http://send.example.org/${sender.id}`)
+    await sender.until(/"waiting"/)
+    const second = await connectRaw(port)
+    await second.write(senderHead({ length: 0 }))
+    await second.until(/too-many-sockets/)
+    await connectReceiver(port, sender)
+    await expectSenderFailed(sender, 'stalled')
+  })
+
+  test('whatever else is in the environment under its prefix', async () => {
+    const env = { ESS_SERVER: 'http://127.0.0.1:1', ESS_UNKNOWN: 'x', ESS_HELP: '1', ESS_TTL: '' }
+    const port = await start(QUIET, env).listening()
+    expect((await openSender(port)).text()).toContain('"ttl":600,')
+  })
+
+  test('and logs on stderr alone, as JSON if asked', async () => {
+    const server = start(['--port', '0', '--log', 'json'])
+    const port = await server.listening()
+    await exchange(port, requestHead('GET /abcdefghijkl'))
+    await until('the refusal is logged', () => server.written.stderr.endsWith('\n'))
+    expect(JSON.parse(server.written.stderr)).toMatchObject({ msg: 'refused', code: 'not-found' })
+    expect(server.written.stdout).toBe(`listening on http://127.0.0.1:${port}\n`)
+  })
+})
+
+describe('told to stop', () => {
+  test('it ends politely, with exit status 0', async () => {
+    const server = start(QUIET)
+    const port = await server.listening()
+    const waiting = await openSender(port)
+    server.stop()
+    await expectSenderFailed(waiting, 'shutting-down')
+    waiting.end()
+    expect(await server.ended()).toBe(0)
+    expect(server.written.stderr).toBe('stopping; running transfers have 30 s to finish\n')
+  })
+
+  test('it fails what has not finished when the time of --drain is over, with exit status 0', async () => {
+    const server = start([...QUIET, '--drain', '0.05'])
+    const port = await server.listening()
+    const sender = await openSender(port)
+    const receiver = await connectReceiver(port, sender)
+    server.stop()
+    await expectSenderFailed(sender, 'shutting-down')
+    sender.end()
+    await receiver.ending()
+    expect(parseAnswer(receiver.text())).toMatchObject({ status: 503 })
+    receiver.end()
+    expect(await server.ended()).toBe(0)
+  })
+
+  test('it stops at once when told twice, with exit status 1', async () => {
+    const server = start(QUIET)
+    const port = await server.listening()
+    const sender = await openSender(port)
+    const receiver = await connectReceiver(port, sender)
+    server.stop()
+    server.stop()
+    await expectSenderFailed(sender, 'shutting-down')
+    sender.end()
+    await receiver.ending()
+    receiver.end()
+    expect(await server.ended()).toBe(1)
+  })
+})

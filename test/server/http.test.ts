@@ -1,0 +1,344 @@
+import { describe, expect, test } from 'vitest'
+import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { connectRaw } from '../helpers/raw-peer.js'
+import { until } from '../helpers/within.js'
+import {
+  bodyOf,
+  chunk,
+  connectReceiver,
+  expectSenderFailed,
+  LAST_CHUNK,
+  openReceiver,
+  openSender,
+  senderHead,
+  serve,
+  untilEnded,
+} from './serve.js'
+
+const UNKNOWN = 'abcdefghijkl'
+const KEEP = { Connection: 'keep-alive' }
+
+describe('a connection', () => {
+  test('survives the refusals of GET and HEAD, and everything else without a body', async () => {
+    const { port } = await serve()
+    const used = await openSender(port)
+    used.reset()
+    const busy = await openSender(port)
+    await connectReceiver(port, busy)
+    const peer = await connectRaw(port)
+    let read = 0
+    for (const [target, status] of [
+      [`GET /${UNKNOWN}`, 404],
+      [`HEAD /${UNKNOWN}`, 404],
+      ['GET /%E9', 400],
+      ['GET /a/b/c', 404],
+      [`GET /${busy.id}`, 409],
+      [`HEAD /${busy.id}`, 409],
+      [`GET /${used.id}`, 410],
+      [`DELETE /${UNKNOWN}`, 405],
+      [`OPTIONS /${UNKNOWN}`, 204],
+      ['GET /health', 200],
+    ] as const) {
+      await peer.write(requestHead(target, KEEP))
+      const pattern = new RegExp(`^.{${read}}HTTP/1\\.1 (\\d+) .*?\\r\\n\\r\\n`, 's')
+      const [head, answered] = await peer.until(pattern)
+      expect([target, answered]).toEqual([target, String(status)])
+      expect(head.slice(read), target).not.toMatch(/\r\nConnection: close\r\n/)
+      const length = /\r\nContent-Length: (\d+)/i.exec(head.slice(read))?.[1] ?? '0'
+      const bodyLength = target.startsWith('HEAD') ? 0 : Number(length)
+      await until(`the body of ${target} is there`, () => peer.text().length >= head.length + bodyLength)
+      read = peer.text().length
+    }
+  })
+
+  test('may carry one transfer after another', async () => {
+    const { port } = await serve()
+    const peer = await connectRaw(port)
+    for (const text of ['first', 'second']) {
+      const before = peer.text().length
+      await peer.write(senderHead({ length: text.length, headers: KEEP }))
+      const [, id] = await peer.until(new RegExp(`^.{${before}}.*"id":"([^"]+)"`, 's'))
+      const receiver = await openReceiver(port, `/${id}`)
+      await peer.write(text)
+      await receiver.ending()
+      expect(bodyOf(receiver)).toBe(text)
+      receiver.end()
+      await peer.until(new RegExp(`^.{${before}}.*"event":"delivered".*\r\n0\r\n\r\n$`, 's'))
+    }
+  })
+
+  test.each([
+    ['a receiver', requestHead(`GET /${UNKNOWN}`)],
+    ['a sender', senderHead({ length: 0 })],
+  ])('on which %s does not wait for its turn refuses it', async (_who, pipelined) => {
+    const served = await serve()
+    const peer = await connectRaw(served.port)
+    await peer.write(senderHead({ length: 0, headers: KEEP }) + pipelined)
+    const [, id] = await peer.until(/"id":"([^"]+)"/)
+    await until('it is refused', () => served.refused.length > 0)
+    expect(served.refused).toEqual(['bad-request'])
+    expect(served.opened).toHaveLength(1)
+    // The transfer ahead of it is none the worse, and the refusal comes when that is over.
+    const receiver = await openReceiver(served.port, `/${id}`)
+    await receiver.ending()
+    receiver.end()
+    await peer.until(/"event":"delivered".*HTTP\/1\.1 400 .*bad-request: Expected one request at a time/s)
+  })
+})
+
+test.each([
+  ['/', '*'],
+  [`/${UNKNOWN}/name`, '*'],
+  ['/health', '*'],
+])('a preflight for %s allows any page to send and to receive', async (path, origin) => {
+  const { port } = await serve()
+  const request = requestHead(`OPTIONS ${path}`, {
+    Origin: 'https://page.example',
+    'Access-Control-Request-Method': 'PUT',
+    'Access-Control-Request-Headers': 'content-type',
+    'Access-Control-Request-Private-Network': 'true',
+  })
+  expect(await exchange(port, request)).toMatchObject({
+    status: 204,
+    body: '',
+    headers: {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, OPTIONS',
+      'access-control-allow-headers': expect.stringMatching(/\bContent-Type\b/),
+      'access-control-allow-private-network': 'true',
+      'access-control-max-age': '86400',
+    },
+  })
+})
+
+test.each([
+  ['the early response', senderHead({ length: 0 }), 201],
+  ['a refusal', senderHead({ length: 0, target: 'POST /?ttl=0' }), 400],
+  ['what is not there', requestHead(`GET /${UNKNOWN}`), 404],
+  ['the usage', requestHead('GET /'), 200],
+])('a page may read %s', async (_what, request, status) => {
+  const { port } = await serve()
+  const peer = await connectRaw(port)
+  await peer.write(request)
+  const [head] = await peer.until(/^.*?\r\n\r\n/s)
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+  expect(head).toMatch(/\r\nAccess-Control-Allow-Origin: \*\r\n/i)
+  expect(head).toMatch(/\r\nAccess-Control-Expose-Headers: Location, ETag, Content-Disposition,.*\r\n/i)
+})
+
+describe('HEAD', () => {
+  test.each([
+    ['of known length', { length: 5 }, 'hello'],
+    ['of unknown length', {}, chunk('hello') + LAST_CHUNK],
+  ])('has the headers of the download %s, and consumes nothing', async (_kind, request, body) => {
+    const { port } = await serve()
+    const headers = { 'Content-Type': 'text/csv' }
+    const sender = await openSender(port, { target: 'PUT /a%20b.csv', headers, ...request })
+    const heads = []
+    for (let time = 0; time < 3; time++) {
+      heads.push(await exchange(port, requestHead(`HEAD /${sender.id}/a%20b.csv`)))
+    }
+    const receiver = await connectReceiver(port, sender)
+    await sender.write(body)
+    await receiver.ending()
+    const download = parseAnswer(receiver.text())
+    expect(download).toMatchObject({ status: 200, body: 'hello' })
+    // How the body is framed is for the answer that has one.
+    const expected = { ...download.headers, date: expect.any(String) }
+    for (const { status, headers: seen, body: none } of heads) {
+      expect({ status, body: none }).toEqual({ status: 200, body: '' })
+      expect({ ...seen, 'transfer-encoding': '' }).toEqual({ ...expected, 'transfer-encoding': '' })
+    }
+    receiver.end()
+    await sender.until(/"event":"delivered"/)
+  })
+
+  test('meets the same refusals as GET, without their words', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port)
+    await connectReceiver(port, sender)
+    expect(await exchange(port, requestHead(`HEAD /${sender.id}`))).toMatchObject({ status: 409, body: '' })
+    expect(await exchange(port, requestHead(`HEAD /${UNKNOWN}`))).toMatchObject({ status: 404, body: '' })
+  })
+})
+
+describe('an HTTP/1.0 receiver', () => {
+  test('gets a body of known length', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 5 })
+    const receiver = await openReceiver(port, `/${sender.id}`, 'HTTP/1.0')
+    await sender.until(/"event":"connected"/)
+    await sender.write('hello')
+    expect(await receiver.ending()).toBe('fin')
+    expect(bodyOf(receiver)).toBe('hello')
+    receiver.end()
+    await sender.until(/"event":"delivered"/)
+  })
+
+  test('is refused a body of unknown length, whose end it could not tell from a break; it burns nothing', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port)
+    const refused = await exchange(port, requestHead(`GET /${sender.id}`, {}, 'HTTP/1.0'))
+    expect(refused).toMatchObject({
+      status: 505,
+      body: expect.stringMatching(/^http-version-not-supported: /),
+    })
+    const receiver = await connectReceiver(port, sender)
+    await sender.write(chunk('hello') + LAST_CHUNK)
+    await receiver.until(/hello/)
+  })
+})
+
+test.each([
+  ['bytes=5-', 416],
+  ['bytes=0-4', 416],
+  ['bytes=-5', 416],
+  ['bytes=0-', 200],
+])('a request for the range %s is answered with %i', async (range, status) => {
+  const { port } = await serve()
+  const sender = await openSender(port, { length: 5 })
+  const peer = await connectRaw(port)
+  await peer.write(requestHead(`GET /${sender.id}`, { Range: range }))
+  if (status === 200) await sender.write('hello')
+  await peer.until(new RegExp(`^HTTP/1\\.1 ${status} `))
+  // A refusal burns nothing.
+  const head = await exchange(port, requestHead(`HEAD /${sender.id}`))
+  expect(head.status === 200).toBe(status === 416)
+})
+
+test('a second receiver is told that somebody else is there, and disturbs nobody', async () => {
+  const { port } = await serve()
+  const sender = await openSender(port, { length: 5 })
+  const receiver = await connectReceiver(port, sender)
+  expect(await exchange(port, requestHead(`GET /${sender.id}`))).toMatchObject({
+    status: 409,
+    body: expect.stringMatching(/^busy: /),
+  })
+  await sender.write('hello')
+  await receiver.until(/hello$/)
+  receiver.end()
+  await sender.until(/"event":"delivered"/)
+})
+
+describe('the name of a file', () => {
+  test.each([
+    ['the path', { target: 'PUT /a%20b.txt?filename=query' }, 'a b.txt'],
+    ['the path, made safe', { target: 'PUT /..%2F.-x' }, 'x'],
+    [
+      'the Content-Disposition',
+      { target: 'POST /?filename=query', headers: { 'Content-Disposition': `x; filename*=UTF-8''%C3%A9` } },
+      'é',
+    ],
+    ['the query', { target: 'POST /?filename=a%2Bb+c' }, 'a+b c'],
+    ['the next place, where nothing is left of it', { target: 'PUT /...?filename=query' }, 'query'],
+    ['nowhere', {}, undefined],
+  ])('comes from %s', async (_where, request, name) => {
+    const { port, opened } = await serve()
+    const { id, url } = await openSender(port, request)
+    expect(opened.at(0)?.fileName).toBe(name)
+    expect(new URL(url).pathname).toBe(name === undefined ? `/${id}` : `/${id}/${encodeURIComponent(name)}`)
+  })
+})
+
+test.each([
+  ['?ttl=0.5', 0.5],
+  ['?ttl=10', 10],
+  ['?ttl=11', 10],
+  ['', 10],
+])('with %j a sender waits %d s, of the 10 s of its server', async (query, ttl) => {
+  const { port } = await serve({ ttl: 10 })
+  const sender = await openSender(port, { target: `POST /${query}` })
+  expect(sender.text()).toContain(`"ttl":${ttl},`)
+})
+
+test.each(['-1', '0', 'soon', '', '1e3', 'NaN'])('a ttl of %j is a bad request', async (ttl) => {
+  const { port } = await serve()
+  const answer = await exchange(port, senderHead({ target: `POST /?ttl=${ttl}`, length: 0 }))
+  expect(answer).toMatchObject({
+    status: 400,
+    body: `bad-request: Expected ttl to be a positive number of seconds, got ${JSON.stringify(ttl)}\n`,
+  })
+})
+
+test.each([
+  ['PATCH /', 'GET, HEAD, POST, PUT, OPTIONS'],
+  ['POST /name', 'GET, HEAD, PUT, OPTIONS'],
+  [`PUT /${UNKNOWN}/name`, 'GET, HEAD, OPTIONS'],
+])('%s is answered with what is allowed there', async (target, allow) => {
+  const { port } = await serve()
+  expect(await exchange(port, requestHead(target))).toMatchObject({ status: 405, headers: { allow } })
+})
+
+test('the health is ok until the server stops', async () => {
+  const { port, service } = await serve()
+  const health = () => exchange(port, requestHead('GET /health'))
+  expect(await health()).toMatchObject({ status: 200, body: '{"status":"ok"}' })
+  // A running transfer keeps the server listening.
+  await connectReceiver(port, await openSender(port))
+  void service.stop(60_000)
+  expect(await health()).toMatchObject({ status: 503, body: '{"status":"stopping"}' })
+})
+
+describe('a server that stops', () => {
+  test('tells those who wait, and lets a running transfer finish', async () => {
+    const served = await serve()
+    const waiting = await openSender(served.port)
+    const running = await openSender(served.port, { length: 5 })
+    const receiver = await connectReceiver(served.port, running)
+    const stopped = served.server.stop(60_000)
+    await expectSenderFailed(waiting, 'shutting-down')
+    waiting.end()
+    await running.write('hello')
+    await receiver.ending()
+    receiver.end()
+    await running.until(/"event":"delivered"/)
+    running.end()
+    await stopped
+    expect((await untilEnded(served, 2)).map(({ outcome }) => outcome)).toEqual([
+      'shutting-down',
+      'delivered',
+    ])
+    await expect(connectRaw(served.port)).rejects.toThrow('ECONNREFUSED')
+  })
+
+  test('at once fails what runs, even after a polite start', async () => {
+    const served = await serve()
+    const running = await openSender(served.port, { length: 5 })
+    const receiver = await connectReceiver(served.port, running)
+    await running.write('he')
+    await receiver.until(/he$/)
+    const politely = served.server.stop(60_000)
+    const stopped = served.server.stopNow()
+    expect(await receiver.ending()).toBe('rst')
+    await expectSenderFailed(running, 'shutting-down')
+    running.end()
+    await Promise.all([politely, stopped])
+  })
+})
+
+test.each([
+  ['no HTTP', 'hello\r\n\r\n', 400, 'bad-request'],
+  [
+    'a head over 16 KiB',
+    `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+    431,
+    'headers-too-large',
+  ],
+  [
+    'two lengths',
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+    400,
+    'bad-request',
+  ],
+  ['half a head', 'GET / HT', 400, 'bad-request'],
+])('%s is answered in words', async (_what, bytes, status, code) => {
+  const { port } = await serve()
+  const peer = await connectRaw(port)
+  await peer.write(bytes)
+  peer.end()
+  expect(await peer.ending()).toBe('fin')
+  expect(parseAnswer(peer.text())).toMatchObject({
+    status,
+    body: expect.stringMatching(new RegExp(`^${code}: `)),
+  })
+})

@@ -1,0 +1,217 @@
+import { connect, type Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { createService, listen } from '../../server/index.js'
+import { until, within } from '../helpers/within.js'
+
+const TRANSFERS = 10_000
+const AT_A_TIME = 50
+const BODY = 'hello'
+
+/** Enough for 10,000 transfers on a slow machine; a transfer takes a millisecond. */
+const DEADLINE_MS = 50_000
+
+/** What is open in this process, by kind. */
+function openResources(): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+/** A connection with as little around it as can be. */
+class Wire {
+  readonly #socket: Socket
+  #text = ''
+  #look: () => void = () => {}
+  #isOver = false
+
+  constructor(port: number) {
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+    this.#socket.setEncoding('latin1')
+    this.#socket.on('data', (text: string) => {
+      this.#text += text
+      this.#look()
+    })
+    const over = () => {
+      this.#isOver = true
+      this.#look()
+    }
+    this.#socket.on('end', over).on('error', over)
+  }
+
+  write(text: string): void {
+    this.#socket.write(text)
+  }
+
+  /** Waits for `words`, or the end without them; gives what was read, and forgets it. */
+  until(words: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#look = () => {
+        const end = this.#text.indexOf(words)
+        if (end < 0 && !this.#isOver) return
+        this.#look = () => {}
+        if (end < 0) reject(new Error(`The connection ended before ${JSON.stringify(words)}: ${this.#text}`))
+        const text = this.#text
+        this.#text = ''
+        resolve(text)
+      }
+      this.#look()
+    })
+  }
+
+  /** Waits for the other side's FIN, and answers with ours. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#look = () => {
+        if (!this.#isOver) return
+        this.#socket.end()
+        resolve()
+      }
+      this.#look()
+    })
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy()
+  }
+}
+
+const SEND = 'POST / HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n'
+const SEND_KNOWN = `${SEND}Content-Length: ${BODY.length}\r\n\r\n`
+const SEND_CHUNKED = `${SEND}Transfer-Encoding: chunked\r\n\r\n`
+
+/** Opens a socket, and gives the path of its download. */
+async function open(sender: Wire, head: string): Promise<string> {
+  sender.write(head)
+  const [, id] = /"id":"([^"]+)"/.exec(await sender.until('"opened"')) ?? []
+  return `/${id}`
+}
+
+/** A receiver that its sender has been told of. */
+async function receive(port: number, path: string, sender: Wire): Promise<Wire> {
+  const receiver = new Wire(port)
+  receiver.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await sender.until('"connected"')
+  return receiver
+}
+
+/** One whole transfer; the sender's connection may be used again afterwards. */
+async function deliver(port: number, sender: Wire, index: number): Promise<void> {
+  const isChunked = index % 2 === 1
+  const path = await open(sender, isChunked ? SEND_CHUNKED : SEND_KNOWN)
+  const receiver = await receive(port, path, sender)
+  sender.write(isChunked ? `${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n` : BODY)
+  await receiver.until(BODY)
+  await receiver.close()
+  await sender.until('"delivered"')
+}
+
+/** Transfers that end badly, each in another way. */
+const FAILURES: readonly ((port: number) => Promise<void>)[] = [
+  // The sender leaves while it waits.
+  async (port) => {
+    const sender = new Wire(port)
+    await open(sender, SEND_KNOWN)
+    sender.reset()
+  },
+  // The sender leaves midway.
+  async (port) => {
+    const sender = new Wire(port)
+    const receiver = await receive(port, await open(sender, SEND_CHUNKED), sender)
+    sender.write('2\r\nhe\r\n')
+    await receiver.until('he\r\n')
+    sender.reset()
+    await receiver.close()
+  },
+  // The receiver leaves before the first byte.
+  async (port) => {
+    const sender = new Wire(port)
+    const receiver = await receive(port, await open(sender, SEND_KNOWN), sender)
+    receiver.reset()
+    await sender.until('receiver-lost')
+    sender.end()
+  },
+  // The upload is found too large midway.
+  async (port) => {
+    const sender = new Wire(port)
+    const receiver = await receive(port, await open(sender, SEND_CHUNKED), sender)
+    sender.write(`2\r\nhe\r\n400\r\n${'x'.repeat(1024)}\r\n`)
+    await sender.until('too-large')
+    sender.end()
+    await receiver.close()
+  },
+  // Nobody comes.
+  async (port) => {
+    const sender = new Wire(port)
+    await open(sender, SEND_KNOWN.replace('POST /', 'POST /?ttl=0.01'))
+    await sender.until('expired')
+    sender.end()
+  },
+  // The request is refused, with its body unread.
+  async (port) => {
+    const sender = new Wire(port)
+    sender.write(SEND_KNOWN.replace('POST /', 'POST /?ttl=never'))
+    await sender.until('bad-request')
+    await sender.close()
+  },
+  // The early receiver leaves.
+  async (port) => {
+    const receiver = new Wire(port)
+    receiver.write(
+      'GET /abcdefghijkl?wait=500 HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n',
+    )
+    receiver.end()
+    await receiver.close()
+  },
+]
+
+test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is left`, async () => {
+  const service = createService({ tombstoneTtl: 0, maxUploadBytes: 1000 })
+  const server = await listen(service, { port: 0 })
+  const { port } = server
+  let delivered = 0
+  service.on('socket:end', (_socket, { outcome }) => {
+    if (outcome === 'delivered') delivered++
+  })
+  const listeners = () => service.eventNames().map((name) => [name, service.listenerCount(name)])
+
+  /** Runs `count` transfers, and some failures, then waits until the process is as it was. */
+  async function runAll(count: number): Promise<void> {
+    let next = 0
+    const worker = async () => {
+      // The same connection for many senders: what they leave on it would add up.
+      const sender = new Wire(port)
+      while (next < count) await deliver(port, sender, next++)
+      sender.end()
+      await sender.close()
+    }
+    await Promise.all(Array.from({ length: AT_A_TIME }, worker))
+    for (const fail of FAILURES) await Promise.all(Array.from({ length: AT_A_TIME }, () => fail(port)))
+  }
+  const isBackTo = (baseline: Record<string, number>) => () =>
+    (openResources()['TCPSocketWrap'] ?? 0) <= (baseline['TCPSocketWrap'] ?? 0)
+
+  const idle = openResources()
+  // What Node makes once and keeps is there after a first round.
+  await within(DEADLINE_MS, 'the first round', runAll(AT_A_TIME))
+  await until('the connections of the first round are closed', isBackTo(idle))
+  const before = { resources: openResources(), listeners: listeners() }
+  delivered = 0
+
+  await within(DEADLINE_MS, `${TRANSFERS} transfers`, runAll(TRANSFERS))
+  expect(delivered).toBe(TRANSFERS)
+  await until('all connections are closed', isBackTo(idle))
+  await until('the last ends are forgotten', () => service.counts().tombstones === 0)
+  expect(service.counts()).toEqual({ sockets: 0, tombstones: 0, awaiting: 0 })
+  expect(listeners()).toEqual(before.listeners)
+  await until('no timer or handle is left', () => {
+    const now = openResources()
+    return Object.entries(now).every(([kind, count]) => count <= (before.resources[kind] ?? 0))
+  }).catch((error: unknown) => {
+    throw new Error(`${error}: ${JSON.stringify({ before: before.resources, now: openResources() })}`)
+  })
+  await within(DEADLINE_MS, 'the server stops', server.stop(0))
+})

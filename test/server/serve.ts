@@ -1,0 +1,124 @@
+import { expect, onTestFinished } from 'vitest'
+import {
+  createService,
+  type Listening,
+  listen,
+  type Service,
+  type ServiceOptions,
+  type SocketInfo,
+  type SocketStats,
+} from '../../server/index.js'
+import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
+import { requestHead } from '../helpers/http-exchange.js'
+import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { DEADLINE_MS, until, within } from '../helpers/within.js'
+
+/** A service in this process, on a free port. */
+export interface Served {
+  readonly service: Service
+  readonly server: Listening
+  readonly port: number
+  /** What the service said of its sockets so far, in order. */
+  readonly opened: readonly SocketInfo[]
+  readonly ends: readonly (SocketStats & { readonly id: string })[]
+  /** The codes of the requests it refused so far. */
+  readonly refused: readonly string[]
+}
+
+/** Starts a service; it is stopped, at once, when the test is over. */
+export async function serve(options: ServiceOptions = {}): Promise<Served> {
+  const service = createService(options)
+  const server = await listen(service, { port: 0 })
+  onTestFinished(() => within(DEADLINE_MS, 'the server stops', server.stopNow()))
+  const opened: SocketInfo[] = []
+  const ends: (SocketStats & { id: string })[] = []
+  const refused: string[] = []
+  service.on('socket:opened', (socket) => opened.push(socket))
+  service.on('socket:end', ({ id }, stats) => ends.push({ id, ...stats }))
+  service.on('request:refused', ({ code }) => refused.push(code))
+  return { service, server, port: server.port, opened, ends, refused }
+}
+
+/** A sender on the wire whose early response is there. */
+export interface RawSender extends RawPeer {
+  readonly id: string
+  readonly url: string
+}
+
+/** What a sender's request says beyond the defaults: a chunked body, and its status as NDJSON. */
+export interface SenderRequest {
+  readonly target?: string
+  /** Bytes; chunked when it is undefined. */
+  readonly length?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The head of a sender's request. */
+export function senderHead({ target = 'POST /', length, headers }: SenderRequest = {}): string {
+  return requestHead(target, {
+    Accept: 'application/x-ndjson',
+    ...(length === undefined ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(length) }),
+    ...headers,
+  })
+}
+
+/** Opens a socket; not a byte of the body is sent. */
+export async function openSender(port: number, request: SenderRequest = {}): Promise<RawSender> {
+  const peer = await connectRaw(port)
+  await peer.write(senderHead(request))
+  const [, id = '', url = ''] = await peer.until(/"event":"opened","v":1,"id":"([^"]+)","url":"([^"]+)"/)
+  return { ...peer, id, url }
+}
+
+/** Asks for a file; with `keep`, and everywhere but for a 200, the connection may be used again. */
+export async function openReceiver(port: number, target: string, version?: string): Promise<RawPeer> {
+  const peer = await connectRaw(port)
+  await peer.write(requestHead(`GET ${target}`, {}, version))
+  return peer
+}
+
+/** A receiver whose sender has been told of it. */
+export async function connectReceiver(port: number, sender: RawSender): Promise<RawPeer> {
+  const peer = await openReceiver(port, `/${sender.id}`)
+  await sender.until(/"event":"connected"/)
+  return peer
+}
+
+/** A piece of a chunked body. */
+export function chunk(text: string): string {
+  return `${text.length.toString(16)}\r\n${text}\r\n`
+}
+
+export const LAST_CHUNK = '0\r\n\r\n'
+
+/** The events a sender has read so far; an NDJSON line is a chunk of its own. */
+export function eventsOf(sender: RawPeer): StatusEvent[] {
+  const lines = sender.text().match(/^\{"event".*\}$/gm) ?? []
+  return new StatusDecoder().push(`${lines.join('\n')}\n`)
+}
+
+/** The body of the answer that a receiver has read so far, as it was on the wire. */
+export function bodyOf(peer: RawPeer): string {
+  const text = peer.text()
+  return text.slice(text.indexOf('\r\n\r\n') + 4)
+}
+
+/** The sender has read that it failed, with `problem` in it, and its status stream ended as a failure does. */
+export async function expectSenderFailed(sender: RawPeer, code: string, detail?: RegExp): Promise<void> {
+  expect(await sender.ending()).toBe('fin')
+  expect(eventsOf(sender).at(-1)).toMatchObject({
+    event: 'failed',
+    problem: {
+      type: `urn:ess:problem:${code}`,
+      ...(detail && { detail: expect.stringMatching(detail) }),
+    },
+  })
+  // The line, the end of its chunk, and no last chunk.
+  expect(sender.text()).toMatch(/\}\n\r\n$/)
+}
+
+/** Waits until a socket has ended, and gives how all of them did. */
+export async function untilEnded(served: Served, sockets = 1): Promise<Served['ends']> {
+  await until(`${sockets} sockets have ended`, () => served.ends.length >= sockets)
+  return served.ends
+}
