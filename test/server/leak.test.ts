@@ -42,17 +42,16 @@ class Wire {
     this.#socket.write(text)
   }
 
-  /** Waits for `words`, or the end without them; gives what was read, and forgets it. */
+  /** Waits for `words`, or the end without them; gives what came before them, and forgets both. */
   until(words: string): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#look = () => {
-        const end = this.#text.indexOf(words)
-        if (end < 0 && !this.#isOver) return
+        const at = this.#text.indexOf(words)
+        if (at < 0 && !this.#isOver) return
         this.#look = () => {}
-        if (end < 0) reject(new Error(`The connection ended before ${JSON.stringify(words)}: ${this.#text}`))
-        const text = this.#text
-        this.#text = ''
-        resolve(text)
+        if (at < 0) reject(new Error(`The connection ended before ${JSON.stringify(words)}: ${this.#text}`))
+        resolve(this.#text.slice(0, at))
+        this.#text = this.#text.slice(at + words.length)
       }
       this.#look()
     })
@@ -86,7 +85,7 @@ const SEND_CHUNKED = `${SEND}Transfer-Encoding: chunked\r\n\r\n`
 /** Opens a socket, and gives the path of its download. */
 async function open(sender: Wire, head: string): Promise<string> {
   sender.write(head)
-  const [, id] = /"id":"([^"]+)"/.exec(await sender.until('"opened"')) ?? []
+  const [, id] = /"id":"([^"]+)"/.exec(await sender.until('"url"')) ?? []
   return `/${id}`
 }
 
