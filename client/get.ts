@@ -13,7 +13,10 @@ import {
 import { notEss, readRefusal } from './answer.js'
 import { type Exchange, exchange, isExchangeError } from './http.js'
 import { DEFAULT_SERVER } from './send.js'
-import { checkDestination, type Destination, openSink, type Sink, unwritable } from './sink.js'
+import { checkDestination, checkName, type Destination, openSink, type Sink, unwritable } from './sink.js'
+
+/** Whatever the file's type is, it is welcome; the problem only has to be named. */
+const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
 
 /** What is about to be received. */
 export interface Offer {
@@ -56,15 +59,16 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Re
   const url = resolveDownloadUrl(idOrUrl, String(options.server ?? DEFAULT_SERVER))
   if (options.wait !== undefined) url.searchParams.set(QUERY.wait, String(options.wait))
   checkDestination(to, force)
+  if ('folder' in to && !force) await checkSendersName(url, to.folder, options.signal)
 
   const download = exchange('GET', url, {
-    // The problem only needs to be acceptable; whatever the file's type is, it is preferred.
-    headers: { accept: `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9` },
+    headers: { accept: ACCEPT },
     signal: options.signal,
   })
   let sink: Sink | undefined
   try {
-    const offer = await readOffer(download, url)
+    const head = await expectDownload(download, url)
+    const offer = { name: nameOf(head, url), size: sizeOf(head) }
     sink = await openSink(to, offer.name, force)
     options.onOffer?.(offer)
     const bytes = await pump(download, sink, offer, options.onProgress)
@@ -81,21 +85,40 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Re
   }
 }
 
-/** What the head says. ESS always names the download in its ETag; whoever does not is somebody else. */
-async function readOffer(download: Exchange, url: URL): Promise<Offer> {
+/** A HEAD consumes nothing: where the name is taken, the transfer is still there for another try. */
+async function checkSendersName(url: URL, folder: string, signal: AbortSignal | undefined): Promise<void> {
+  const look = exchange('HEAD', url, { headers: { accept: ACCEPT }, signal })
+  try {
+    checkName(folder, nameOf(await expectDownload(look, url), url))
+  } catch (error) {
+    // Whatever else there is to say, the GET will say it.
+    if (error instanceof EssError && /^(file-exists|interrupted)$/.test(error.code)) throw error
+  } finally {
+    look.reset()
+  }
+}
+
+/** The head of a download of ours: its ETag always is the id, so whoever sends another is somebody else. */
+async function expectDownload(download: Exchange, url: URL): Promise<IncomingMessage> {
   const head = await download.head
   const status = head.statusCode ?? 0
   if (status >= 400) throw await readRefusal(download, head, url)
-  const { etag, 'content-disposition': disposition = '' } = head.headers
-  const segments = url.pathname.split('/').filter((segment) => segment !== '')
-  const id = segments.find((segment) => etag === `"${segment}"`)
-  if (status !== 200 || id === undefined || !/^attachment\b/i.test(disposition)) throw notEss(head, url)
-  const named = segments.slice(segments.indexOf(id) + 1).at(-1)
-  const name =
-    safeFileName(parseContentDisposition(disposition) ?? '') ??
-    safeFileName(percentDecode(named ?? '') ?? '') ??
-    `ess-${id}`
-  return { name, size: sizeOf(head) }
+  const isAttachment = /^attachment\b/i.test(head.headers['content-disposition'] ?? '')
+  if (status !== 200 || idIn(head, url) === undefined || !isAttachment) throw notEss(head, url)
+  return head
+}
+
+function idIn(head: IncomingMessage, url: URL): string | undefined {
+  return url.pathname.split('/').find((segment) => segment !== '' && head.headers.etag === `"${segment}"`)
+}
+
+/** The name its sender gave it, or the one at the end of the URL, made safe; `ess-ID` where there is neither. */
+function nameOf(head: IncomingMessage, url: URL): string {
+  const id = idIn(head, url)
+  const last = url.pathname.split('/').at(-1) ?? ''
+  const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
+  const named = last === id ? undefined : percentDecode(last)
+  return safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`
 }
 
 /** The declared size. Without one only the chunked form tells a file's end from a cut. */

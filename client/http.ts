@@ -39,7 +39,7 @@ export interface ExchangeOptions {
 }
 
 /** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
-export function exchange(method: 'GET' | 'POST', url: URL, options: ExchangeOptions): Exchange {
+export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: ExchangeOptions): Exchange {
   const connection = new HeldConnection()
   let failure: EssError | undefined
   let answer: IncomingMessage | undefined
@@ -73,14 +73,25 @@ export function exchange(method: 'GET' | 'POST', url: URL, options: ExchangeOpti
   else options.signal?.addEventListener('abort', onAbort, { once: true })
 
   body.on('request', (request) => {
-    // got listens once, but a request may fail twice: its body first and its socket afterwards.
-    request.on('error', () => {})
+    // got tells of an error some ticks later, and only of the first one.
+    request.on('error', onWireError)
   })
   body.on('response', (response: IncomingMessage) => {
     answer = response
+    // Before Node's own listener, which stops looking once the answer is whole: what comes then is too much.
+    wire?.prependListener('data', () => {
+      if (response.complete)
+        fail(new EssError('incomplete', 'Expected the end of the answer, got more bytes'))
+    })
     resolveHead(response)
   })
-  body.on('error', (error) => fail(translate(error, url, isConnected)))
+  body.on('error', onWireError)
+
+  function onWireError(error: unknown): void {
+    // Once the answer is whole, all that can still spoil it is more of it, which Node's parser calls HPE_...
+    if (answer?.complete !== true || codeOf(error).startsWith('HPE_'))
+      fail(translate(error, url, isConnected))
+  }
 
   function watchConnection(socket: Socket, tcp: Socket): void {
     wire = socket
@@ -161,8 +172,13 @@ const CAUSES: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no answer in time',
 }
 
+function codeOf(error: unknown): string {
+  const isCoded = error instanceof Error && 'code' in error && typeof error.code === 'string'
+  return isCoded ? String(error.code) : ''
+}
+
 function translate(error: unknown, url: URL, isConnected: boolean): EssError {
-  const code = error instanceof RequestError ? error.code : ''
+  const code = codeOf(error)
   const words = CAUSES[code] ?? (error instanceof Error ? error.message : String(error))
   if (!isConnected) return unreachable(url, words, error)
   if (code.startsWith('HPE_'))

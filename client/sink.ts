@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream, lstatSync, type Stats, statSync } from 'node:fs'
+import { accessSync, constants, createWriteStream, lstatSync, type Stats, statSync } from 'node:fs'
 import { type FileHandle, link, open, rename, rm, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError } from '../shared/index.js'
 
@@ -24,14 +24,28 @@ export interface Sink {
   discard(): Promise<void>
 }
 
-/** Throws what `openSink` would, as far as that can be known before there is a name. */
+/**
+ * Throws what `openSink` would, as far as that can be known before there is a name: a download that cannot be
+ * saved must not be begun, because its sender cannot send it twice.
+ */
 export function checkDestination(to: Destination, force: boolean): void {
-  if (!('file' in to)) return
-  const found = lstatSync(to.file, { throwIfNoEntry: false })
-  if (found === undefined) return
-  if (statSync(to.file, { throwIfNoEntry: false })?.isDirectory())
-    throw new EssError('file-unwritable', `Expected the name of a file, got the directory ${to.file}`)
-  if (!force && !isDevice(to.file)) throw exists(to.file)
+  if ('stream' in to) return
+  if ('folder' in to) {
+    checkFolder(to.folder)
+    return
+  }
+  const { file } = to
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new EssError('file-unwritable', `Expected the name of a file, got the directory ${file}`)
+  if (isDevice(file)) return
+  if (!force && isTaken(file)) throw exists(file)
+  checkFolder(dirname(file))
+}
+
+/** Throws EssError `file-exists` when the sender's `name` is taken in that folder. */
+export function checkName(folder: string, name: string): void {
+  const path = join(folder, name)
+  if (isTaken(path)) throw exists(path)
 }
 
 /** Opens the place for a download that its sender named `name`, which must be safe already. */
@@ -39,7 +53,8 @@ export async function openSink(to: Destination, name: string, force: boolean): P
   if ('stream' in to) return toStream(to.stream)
   const path = 'file' in to ? to.file : join(to.folder, name)
   checkDestination({ file: path }, force)
-  if (isDevice(path)) return toStream(createWriteStream(path))
+  // Its end is that of the last byte, so there is nothing left to do for `commit`.
+  if (isDevice(path)) return { ...toStream(createWriteStream(path)), ends: true, async commit() {} }
   const { part, file } = await openPart(path)
   return {
     // The handle stays ours, so that closing it is awaited on every path.
@@ -94,6 +109,19 @@ function toStream(writable: Writable): Sink {
       }),
     async discard() {},
   }
+}
+
+function isTaken(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function checkFolder(path: string): void {
+  try {
+    accessSync(path, constants.W_OK)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+  if (!statSync(path).isDirectory()) throw unwritable(path, { code: 'ENOTDIR' })
 }
 
 /** A pipe or a device is written to as it is: to rename a file over /dev/null would be a bad surprise. */

@@ -85,15 +85,16 @@ class TerminalScreen implements Screen {
     this.clear()
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
     this.#stderr.write(`\n  ${title}\n\n${typed}\n`)
-    this.#spin('')
     this.timeLeft(secondsLeft)
+    this.#spin(this.#waitingText())
     // The server says it every half minute, and a person wants to see it go down.
-    this.#ticker = setInterval(() => this.#tellTimeLeft(), 1000)
+    this.#ticker = setInterval(() => {
+      if (this.#spinner !== undefined) this.#spinner.text = this.#waitingText()
+    }, 1000)
   }
 
   timeLeft(seconds: number): void {
     this.#expiresAt = Date.now() + seconds * 1000
-    this.#tellTimeLeft()
   }
 
   moving(size: number | undefined): void {
@@ -147,10 +148,9 @@ class TerminalScreen implements Screen {
     }).start()
   }
 
-  #tellTimeLeft(): void {
+  #waitingText(): string {
     const left = formatDuration((this.#expiresAt - Date.now()) / 1000)
-    if (this.#spinner !== undefined)
-      this.#spinner.text = `waiting for the receiver ${this.#paint('dim', `(${left} left)`)}`
+    return `waiting for the receiver ${this.#paint('dim', `(${left} left)`)}`
   }
 
   #barLine(size: number | undefined): string {
