@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import yargs, { type Options } from 'yargs'
 import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { type LogFormat, logService } from './log.js'
-import { DEFAULTS } from './options.js'
+import { DEFAULTS, MAX_SECONDS } from './options.js'
+import { VERSION } from './version.js'
 
 /** What the command has of the outside world; a test gives its own. */
 export interface Io {
@@ -111,7 +111,7 @@ async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined
     .options(Object.fromEntries(Object.entries(FLAGS).map(([name, flag]) => [name, yargsOption(name, flag)])))
     .config(environmentFlags(io.env))
     .epilogue('Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.')
-    .version(packageVersion())
+    .version(VERSION)
     .strict()
     .exitProcess(false)
     .fail((message, error) => {
@@ -156,6 +156,11 @@ function environmentFlags(env: Io['env']): Record<string, string> {
 async function serve(flags: Flags, io: Io): Promise<number> {
   const { host, port, drain, baseUrl, trustProxy } = flags
   if (port > 65_535) throw new EssError('usage', `Expected --port to be at most 65535, got ${port}`)
+  if (drain > MAX_SECONDS)
+    throw new EssError(
+      'usage',
+      `Expected --drain to be at most ${Math.floor(MAX_SECONDS)} seconds, got ${drain}`,
+    )
   const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
   if (maxUploadBytes === undefined) {
     const got = JSON.stringify(flags.maxUploadBytes)
@@ -207,10 +212,4 @@ function listenTrouble(error: unknown): string {
     ENOTFOUND: 'there is no such host',
   }
   return (code !== undefined && words[code]) || message
-}
-
-function packageVersion(): string {
-  // Two folders up, both from dist/server and for an installed package.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -66,7 +66,7 @@ export const DEFAULTS = {
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
-const MAX_SECONDS = (2 ** 31 - 1) / 1000
+export const MAX_SECONDS = (2 ** 31 - 1) / 1000
 
 /** Checks the options and fills in the defaults. Throws EssError `usage` that says what was expected and what came. */
 export function resolveOptions(options: ServiceOptions): ResolvedOptions {

@@ -17,7 +17,10 @@ export function sendProblem(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const { body, contentType } = renderProblem(error, request.headers.accept)
-  const hasUnreadBody = !request.complete
+  const { headers: sent } = request
+  // A request without a body may not be complete yet: Node says so a moment after its head.
+  const hasUnreadBody =
+    !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
   if (hasUnreadBody) {
     // Node would destroy the connection under the answer; the sender is to read it first.
     const connection = request.socket

@@ -45,6 +45,7 @@ export class Registry {
         },
       )
     }
+    this.#forgetOld()
     for (let attempt = 0; attempt < ID_ATTEMPTS; attempt++) {
       const id = this.#options.generateId()
       if (!this.#sockets.has(id) && !this.#tombstones.has(id)) return id
@@ -103,6 +104,11 @@ export class Registry {
     this.#awaiting--
     others.delete(resolve)
     if (others.size === 0) this.#awaited.delete(id)
+  }
+
+  /** Ends every wait: nobody will come any more. */
+  giveUpWaiting(): void {
+    for (const waiting of this.#awaited.values()) for (const found of waiting) found()
   }
 
   /** All tombstones live equally long, so the old ones stand in front. */

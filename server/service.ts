@@ -154,11 +154,13 @@ export class Service extends EventEmitter<ServiceEvents> {
       const mayAppear = error instanceof EssError && error.code === 'not-found' && isSocketId(id)
       if (waitMs === 0 || !mayAppear) throw error
     }
+    this.#refuseWhenStopping()
     const left = new AbortController()
     const leave = () => left.abort()
     receiverRequest.socket.once('close', leave)
     await this.#registry.appears(id, waitMs, left.signal)
     receiverRequest.socket.off('close', leave)
+    this.#refuseWhenStopping()
     return this.#registry.find(id)
   }
 
@@ -176,6 +178,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) if (socket.phase === 'waiting') socket.shutDown()
+    this.#registry.giveUpWaiting()
     if (this.#registry.counts().sockets === 0) return
     await new Promise<void>((resolve) => {
       const failTheRest = setTimeout(() => this.stopNow(), drainMs)
@@ -193,6 +196,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   stopNow(): void {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) socket.shutDown()
+    this.#registry.giveUpWaiting()
   }
 
   #refuseWhenStopping(): void {

@@ -94,7 +94,8 @@ function shorten(name: string): string {
     if (utf8Length(stem + character + extension) > MAX_FILE_NAME_BYTES) break
     stem += character
   }
-  return stem + extension
+  // The cut may have left a space at the end.
+  return (stem + extension).trimEnd()
 }
 
 function utf8Length(text: string): number {
@@ -127,15 +128,21 @@ function encodeExtValue(text: string): string {
  * Undefined when there is none. The name is not safe yet: see `safeFileName`.
  */
 export function parseContentDisposition(header: string): string | undefined {
-  const extended = /;\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]*)/i.exec(header)?.[1]
-  if (extended !== undefined) {
-    const decoded = percentDecode(extended)
-    if (decoded !== undefined) return decoded
+  const parameters = new Map<string, string>()
+  // Parameter by parameter, because a quoted name may look like a parameter itself. The first of a name counts.
+  for (const [, name = '', quoted, token] of header.matchAll(PARAMETER)) {
+    const key = name.toLowerCase()
+    if (!parameters.has(key)) parameters.set(key, quoted?.replace(/\\(.)/g, '$1') ?? token ?? '')
   }
-  const plain = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/i.exec(header)
-  const value = plain?.[1]?.replace(/\\(.)/g, '$1') ?? plain?.[2]
-  return value === undefined ? undefined : decodeUtf8Bytes(value)
+  const extended = /^utf-8'[^']*'(.*)$/i.exec(parameters.get('filename*') ?? '')?.[1]
+  const decoded = extended === undefined ? undefined : percentDecode(extended)
+  if (decoded !== undefined) return decoded
+  const plain = parameters.get('filename')
+  return plain === undefined ? undefined : decodeUtf8Bytes(plain)
 }
+
+/** `; name="quoted"` or `; name=token` (RFC 6266, 4.1). */
+const PARAMETER = /;\s*([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]*))/g
 
 /** Percent-decoding of UTF-8; undefined where it is malformed. */
 export function percentDecode(text: string): string | undefined {

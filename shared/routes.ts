@@ -40,7 +40,14 @@ export function joinUrl(base: string, path: string): string {
  * Throws EssError `usage` for anything else.
  */
 export function resolveDownloadUrl(idOrUrl: string, server: string): URL {
-  if (isSocketId(idOrUrl)) return new URL(joinUrl(server, downloadPath(idOrUrl)))
+  if (isSocketId(idOrUrl)) {
+    const url = joinUrl(server, downloadPath(idOrUrl))
+    if (URL.canParse(url)) return new URL(url)
+    throw new EssError(
+      'usage',
+      `Expected the server as an http(s) URL, got ${JSON.stringify(server.slice(0, 200))}`,
+    )
+  }
   if (/^https?:\/\//i.test(idOrUrl) && URL.canParse(idOrUrl)) return new URL(idOrUrl)
   throw new EssError(
     'usage',

@@ -116,14 +116,15 @@ export class StatusDecoder {
   push(text: string): StatusEvent[] {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
-    if (this.#rest.length > MAX_LINE_LENGTH) throw notStatus(this.#rest)
+    const tooLong = [...lines, this.#rest].find((line) => line.length > MAX_LINE_LENGTH)
+    if (tooLong !== undefined) throw notStatus(tooLong)
     return lines.filter((line) => line.trim() !== '').flatMap(parseEvent)
   }
 }
 
 const NUMBER = 'number'
 const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<string, string>>>> = {
-  opened: { id: 'string', url: 'string', ttl: NUMBER, expires: 'string', maxUploadBytes: NUMBER },
+  opened: { v: NUMBER, id: 'string', url: 'string', ttl: NUMBER, expires: 'string', maxUploadBytes: NUMBER },
   waiting: { secondsLeft: NUMBER },
   connected: {},
   progress: { bytes: NUMBER },
@@ -145,6 +146,7 @@ function parseEvent(line: string): StatusEvent[] {
   const record = value as Readonly<Record<string, unknown>>
   if (members.some(([name, type]) => typeof record[name] !== type || record[name] === null))
     throw notStatus(line)
+  if (event === 'progress' && 'total' in record && typeof record['total'] !== NUMBER) throw notStatus(line)
   // Every member the type names was just looked at.
   return [value as StatusEvent]
 }

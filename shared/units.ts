@@ -49,6 +49,9 @@ export function parseByteSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
   const factor = SIZE_FACTORS[(match?.[2] ?? '?').toLowerCase()]
   if (match === null || factor === undefined) return undefined
-  const bytes = Math.round(Number(match[1]) * factor)
-  return Number.isSafeInteger(bytes) ? bytes : undefined
+  const exact = Number(match[1]) * factor
+  const bytes = Math.round(exact)
+  // 1.005 GB is a whole number of bytes, though its product in binary floating point is not quite.
+  const isWhole = Math.abs(exact - bytes) <= exact * Number.EPSILON
+  return isWhole && Number.isSafeInteger(bytes) ? bytes : undefined
 }

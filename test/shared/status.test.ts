@@ -137,7 +137,7 @@ describe('the NDJSON form', () => {
 })
 
 test.each([
-  [0, `${URL_OF_SOCKET}\n# waiting for a receiver; the link works once, for 10 minutes\n`],
+  [0, `${URL_OF_SOCKET}\n# waiting for a receiver; the link works once, for 10 min\n`],
   [1, '# still waiting, 9 min 30 s left\n'],
   [2, '# receiver connected\n'],
   [3, '# 42.0 MB of 100.0 MB\n'],
