@@ -155,7 +155,7 @@ function sendOptions(command: Argv): Argv {
   )
     .example('ess send movie.mkv', 'one file')
     .example('tar c photos | ess send --name photos.tar', 'a folder')
-    .example('ess send --ttl 60 --server https://ess.example.org f', 'elsewhere, and for a minute')
+    .example('ess send --server https://ess.example.org f', 'through another server')
 }
 
 function getOptions(command: Argv): Argv {

@@ -33,7 +33,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /** True when a person looks on: words for people and things that move are for them alone. */
 function isWatched(command: Exclude<Command, { command: 'help' }>, io: Io): boolean {
-  const isTerminal = io.stderr.isTTY === true && io.env['TERM'] !== 'dumb'
+  // A serial line has no columns, and nothing can be drawn without.
+  const isTerminal = io.stderr.isTTY === true && io.stderr.columns !== 0 && io.env['TERM'] !== 'dumb'
   // Where data goes to the same terminal, nothing may be drawn over it.
   const isDataShown = io.stdout.isTTY === true
   const hasData = command.command === 'send' ? command.json : command.output === '-'

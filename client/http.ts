@@ -68,7 +68,7 @@ export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: Exc
     () => fail(unreachable(url, 'no connection within 10 s')),
     CONNECT_TIMEOUT_MS,
   )
-  const onAbort = () => fail(new EssError('interrupted'))
+  const onAbort = () => fail(new EssError('interrupted', 'Stopped before the transfer was complete'))
   if (options.signal?.aborted) onAbort()
   else options.signal?.addEventListener('abort', onAbort, { once: true })
 

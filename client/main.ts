@@ -2,8 +2,16 @@
 import { run } from './cli.js'
 
 const interrupt = new AbortController()
-// Once each: whoever presses Ctrl-C again means it, and the default ends the process.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, function onSignal() {
+    if (!interrupt.signal.aborted) {
+      interrupt.abort()
+      return
+    }
+    // Whoever presses Ctrl-C again means it: what it does by itself is to end the process.
+    process.off(signal, onSignal)
+    process.kill(process.pid, signal)
+  })
 
 process.exitCode = await run(process.argv.slice(2), {
   stdin: process.stdin,
