@@ -160,6 +160,9 @@ export function isExchangeError(error: unknown): boolean {
   return error instanceof RequestError
 }
 
+const UNKNOWN_AUTHORITY =
+  'its certificate is from no known authority (NODE_EXTRA_CA_CERTS can name a file with one)'
+
 /** Causes whose own words would not help. */
 const CAUSES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -168,6 +171,12 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to that network',
   ENOTFOUND: 'no such host',
   EAI_AGAIN: 'the name could not be looked up',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
   EPROTO: 'it does not speak TLS as expected',
   ETIMEDOUT: 'no answer in time',
 }

@@ -170,7 +170,7 @@ test('head, failed line and end in one packet lose nothing', async () => {
   }
   connection.end(
     'HTTP/1.1 201 Created\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n' +
-      line({ event: 'opened', id: ID, url: 'http://h/x', ttl: 1, expires: '', maxUploadBytes: 0 }) +
+      line({ event: 'opened', v: 1, id: ID, url: 'http://h/x', ttl: 1, expires: '', maxUploadBytes: 0 }) +
       line({ event: 'failed', problem: { type: 'urn:ess:problem:expired', title: 'Nobody came' }, bytes: 0 }),
   )
   expect((await failure(sending)).code).toBe('expired')
