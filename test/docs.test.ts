@@ -105,6 +105,12 @@ describe('docs/errors.md', () => {
   })
 })
 
+test('README.md lists the exit statuses that this version of ess has', async () => {
+  const { rows } = tableOf(await readPage('README.md'), '`ess` exits with')
+  const { unverified: _later, ...exits } = EXIT_STATUS
+  expect(rows.map(([exit]) => Number(exit))).toEqual(Object.values(exits))
+})
+
 describe('docs/protocol.md', () => {
   async function blocks(language: string): Promise<string[]> {
     const all = fencedBlocks(await readPage('docs/protocol.md'))
