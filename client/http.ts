@@ -6,6 +6,7 @@ import { EssError } from '../shared/index.js'
 import { routeTo } from './connect.js'
 import { HeldConnection } from './held-connection.js'
 import { VERSION } from './version.js'
+import { codeOf, translate, unreachable } from './wire-errors.js'
 
 /** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
 const CONNECT_TIMEOUT_MS = 10_000
@@ -158,49 +159,4 @@ export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: Exc
 /** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */
 export function isExchangeError(error: unknown): boolean {
   return error instanceof RequestError
-}
-
-const UNKNOWN_AUTHORITY =
-  'its certificate is from no known authority (NODE_EXTRA_CA_CERTS can name a file with one)'
-
-/** Causes whose own words would not help. */
-const CAUSES: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'the connection was reset',
-  EHOSTUNREACH: 'no route to that host',
-  ENETUNREACH: 'no route to that network',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name could not be looked up',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
-  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
-  EPROTO: 'it does not speak TLS as expected',
-  ETIMEDOUT: 'no answer in time',
-}
-
-function codeOf(error: unknown): string {
-  const isCoded = error instanceof Error && 'code' in error && typeof error.code === 'string'
-  return isCoded ? String(error.code) : ''
-}
-
-function translate(error: unknown, url: URL, isConnected: boolean): EssError {
-  const code = codeOf(error)
-  const words = CAUSES[code] ?? (error instanceof Error ? error.message : String(error))
-  if (!isConnected) return unreachable(url, words, error)
-  if (code.startsWith('HPE_'))
-    return new EssError(
-      'not-ess',
-      `Expected an ESS server at ${url.origin}, got something that is not HTTP`,
-      {
-        cause: error,
-      },
-    )
-  return new EssError('connection-lost', `The connection to ${url.origin} was lost`, { cause: error })
-}
-
-function unreachable(url: URL, words: string, cause?: unknown): EssError {
-  return new EssError('server-unreachable', `Cannot reach ${url.origin}: ${words}`, { cause })
 }
