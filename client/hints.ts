@@ -18,7 +18,7 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
     title: isHere
       ? 'To receive it, in another terminal of this machine:'
       : 'To receive it, on the other machine:',
-    lines: [essLine(id, url, server), `curl ${name === undefined ? `-o ess-${id}` : '-OJ'} ${quoted(url)}`],
+    lines: [essLine(id, url, server), `curl ${name === undefined ? `-fo ess-${id}` : '-fOJ'} ${quoted(url)}`],
   }
 }
 

@@ -183,8 +183,10 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
   if (server === undefined) return EXIT.failed
+  const stopped = untilStopped(server, drain, io)
+  // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n`)
-  return await untilStopped(server, drain, io)
+  return await stopped
 }
 
 /** The first request to stop is a polite one; the second ends what still runs. */

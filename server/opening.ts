@@ -49,6 +49,13 @@ export function readOpening(
   if (headers['content-range'] !== undefined) {
     throw new EssError('bad-request', 'Expected a whole file, got a Content-Range')
   }
+  const transferCoding = headers['transfer-encoding']
+  if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
+    throw new EssError(
+      'bad-request',
+      `Expected no transfer coding but chunked, got ${JSON.stringify(transferCoding)}`,
+    )
+  }
   const declared = headers[HEADERS.contentLength]
   const contentLength = declared === undefined ? undefined : Number(declared)
   const isChunked = headers['transfer-encoding'] !== undefined

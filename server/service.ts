@@ -19,7 +19,10 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #registry: Registry
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
-  readonly #bySenderConnection = new WeakMap<Connection, EphemeralSocket>()
+  readonly #bySenderConnection = new WeakMap<
+    Connection,
+    { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse }
+  >()
   #isStopping = false
 
   constructor(options: ServiceOptions = {}) {
@@ -62,7 +65,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (this.#heldBack.delete(senderRequest)) senderResponse.writeContinue()
     const socket = this.#createSocket(id, opening, senderRequest, senderResponse, base)
     this.#registry.add(socket)
-    this.#bySenderConnection.set(senderRequest.socket, socket)
+    this.#bySenderConnection.set(senderRequest.socket, {
+      socket,
+      request: senderRequest,
+      response: senderResponse,
+    })
     this.emit('socket:opened', socket)
   }
 
@@ -71,19 +78,24 @@ export class Service extends EventEmitter<ServiceEvents> {
    * and the sender is told. True if that was so, even if it is over. See Node's event `clientError`.
    */
   breakOff(connection: Connection, error: NodeJS.ErrnoException): boolean {
-    const socket = this.#bySenderConnection.get(connection)
+    const sender = this.#bySenderConnection.get(connection)
+    if (sender === undefined || sender.response.writableFinished) return false
+    const { socket, request, response } = sender
+    if (request.complete) {
+      // What comes after a whole body is another request, and no reason to fail this one; only the connection is
+      // of no more use.
+      response.once('finish', () => connection.destroySoon())
+      return true
+    }
     if (error.code === 'HPE_INVALID_EOF_STATE') {
-      socket?.breakOff(
-        'sender-lost',
-        'the sender closed its half of the connection before its body was whole',
-      )
+      socket.breakOff('sender-lost', 'the sender closed its half of the connection before its body was whole')
     } else {
-      socket?.breakOff(
+      socket.breakOff(
         'bad-request',
         `Expected a body in HTTP/1.1 framing, got something else: ${error.message}`,
       )
     }
-    return socket !== undefined
+    return true
   }
 
   #createSocket(

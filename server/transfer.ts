@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { formatDuration } from '../shared/index.js'
+import { freeChunk } from './free-chunk.js'
 import { withResolvers } from './with-resolvers.js'
 
 /** How long the receiver's head is held back for the sender's first byte: a dead sender gives a 502, not a broken 200. */
@@ -55,8 +56,8 @@ export function createTransfer(
   const { total, maxUploadBytes, stallTimeoutMs } = options
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const receiverConnection = receiverResponse.req.socket
-  /** The lengths of the writes that the kernel has not taken yet, oldest first. */
-  const pending: number[] = []
+  /** The writes that the kernel has not taken yet, oldest first. */
+  const pending: Buffer[] = []
   let received = 0
   let handedOn = 0
   let isHeadWritten = false
@@ -89,13 +90,16 @@ export function createTransfer(
       return
     }
     writeHead()
-    pending.push(chunk.length)
+    pending.push(chunk)
     if (!receiverResponse.write(chunk, chunkTaken)) senderRequest.pause()
   }
 
   function chunkTaken(error?: Error | null): void {
-    const length = pending.shift() ?? 0
-    if (!error) handedOn += length
+    const chunk = pending.shift()
+    if (chunk === undefined || error) return
+    handedOn += chunk.length
+    // Whoever listens to the sender's request beside us may still be using it.
+    if (senderRequest.listenerCount('data') <= 1) freeChunk(chunk)
   }
 
   function receiverDrained(): void {
