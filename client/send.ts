@@ -79,7 +79,6 @@ async function upload(
         if (event.event === 'connected') gate.open()
       })
       if (verdict.event === 'failed') throw failureOf(verdict)
-      await upload.lastWord()
       upload.close()
       return verdict
     } catch (error) {
