@@ -100,9 +100,9 @@ describe('1,000 waiting sockets that have pushed into every buffer', () => {
     },
   ])('cost the server less than 96 KiB each ($framing)', async ({ headers, body }) => {
     const server = await startServer()
-    // The first ones pay for the code, loaded and compiled, and for a heap that grows to its working size: up to
-    // 20 MiB on Node 24 and 26, once, however many come after them.
-    await openWaiting(server, 400, headers, body)
+    // The first ones pay for the code, loaded and compiled, and for a young generation that grows to its working
+    // size: up to 20 MiB on Node 24 and 26, once, however many come after them.
+    await openWaiting(server, SOCKETS, headers, body)
     const before = await server.residentBytes()
     await openWaiting(server, SOCKETS, headers, body)
     const after = await server.residentBytes()
