@@ -12,6 +12,7 @@ import {
   problemLine,
   ROUTES,
 } from '../shared/index.js'
+import { resetConnection } from './linger.js'
 import { decodeSegment } from './opening.js'
 import { sendProblem } from './problem-response.js'
 import { publicBaseUrl } from './public-url.js'
@@ -74,7 +75,7 @@ export function createApp(service: Service): Hono<{ Bindings: HttpBindings }> {
     })
     if (!outgoing.headersSent) return refuse(incoming, outgoing, bug)
     service.emit('request:refused', bug, incoming)
-    incoming.socket.resetAndDestroy()
+    resetConnection(incoming.socket)
     return RESPONSE_ALREADY_SENT
   })
 

@@ -14,3 +14,15 @@ export function drainThenDestroy(connection: Socket): void {
   const deadline = setTimeout(() => connection.destroy(), DRAIN_MS)
   connection.once('close', () => clearTimeout(deadline))
 }
+
+/**
+ * Resets a connection, so that its peer cannot take what it has for the whole. libuv refuses that while our half
+ * is being closed, and would then leave the connection open for good: it is reset as soon as that is done.
+ */
+export function resetConnection(connection: Socket): void {
+  if (connection.writableEnded && !connection.writableFinished && !connection.destroyed) {
+    connection.once('finish', () => connection.resetAndDestroy())
+  } else {
+    connection.resetAndDestroy()
+  }
+}

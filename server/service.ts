@@ -21,7 +21,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
     Connection,
-    { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse }
+    { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse; isSpoiled: boolean }
   >()
   #isStopping = false
 
@@ -69,6 +69,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       socket,
       request: senderRequest,
       response: senderResponse,
+      isSpoiled: false,
     })
     this.emit('socket:opened', socket)
   }
@@ -84,7 +85,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (request.complete) {
       // What comes after a whole body is another request, and no reason to fail this one; only the connection is
       // of no more use.
-      response.once('finish', () => connection.destroySoon())
+      if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
+      sender.isSpoiled = true
       return true
     }
     if (error.code === 'HPE_INVALID_EOF_STATE') {
@@ -142,8 +144,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     refusePipelined(receiverResponse)
     refuseRange(receiverRequest)
     const socket = await this.#find(receiverRequest, query, id)
-    // The wait is over because its receiver went away: the socket is left for another.
-    if (receiverRequest.socket.destroyed) return
+    // Its receiver went away, during a wait or with its request: the socket is left for another.
+    if (!receiverRequest.socket.writable) return
     // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.
     if (receiverRequest.httpVersion === '1.0' && socket.contentLength === undefined) {
       throw new EssError(

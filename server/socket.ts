@@ -9,6 +9,7 @@ import {
 } from '../shared/index.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
+import { resetConnection } from './linger.js'
 import { sendProblem } from './problem-response.js'
 import type { StatusBody } from './status-body.js'
 import { createTransfer, type Transfer } from './transfer.js'
@@ -203,7 +204,7 @@ export class EphemeralSocket implements SocketInfo {
   #failReceiver(error: EssError): void {
     if (this.#receiver === undefined) return
     const { request, response } = this.#receiver
-    if (response.headersSent) request.socket.resetAndDestroy()
+    if (response.headersSent) resetConnection(request.socket)
     else if (!request.socket.destroyed) sendProblem(request, response, asSeenByReceiver(error))
   }
 

@@ -62,6 +62,7 @@ export function createTransfer(
   let handedOn = 0
   let isHeadWritten = false
   let isSenderDone = false
+  let isEndWritten = false
   let confirmation: NodeJS.Timeout | undefined
 
   const heldHead = setTimeout(writeHead, HELD_HEAD_MS)
@@ -116,12 +117,18 @@ export function createTransfer(
     writeHead()
     // Node would close the whole connection after the last byte; closing our half alone lets the receiver
     // answer with its own: a FIN when it has read everything, a reset when it has not.
-    receiverConnection.destroySoon = () => receiverConnection.end()
+    receiverConnection.destroySoon = () => {
+      // Node has ended it already where the receiver's own end came first, and our last bytes found it closed.
+      isEndWritten = receiverConnection.writable
+      receiverConnection.end()
+    }
     receiverConnection.once('finish', awaitConfirmation)
     receiverResponse.end()
   }
 
   function awaitConfirmation(): void {
+    // It also comes when Node answers a receiver that left early: that one is about to close.
+    if (!isEndWritten) return
     receiverConnection.setTimeout(0)
     confirmation = setTimeout(() => {
       end({ input: 'delivered', confirmed: false })
@@ -136,10 +143,8 @@ export function createTransfer(
 
   function receiverClosed(hadError: boolean): void {
     // A receiver that counts for itself may close its half before our end of the body is out.
-    const hasAll = isSenderDone
-      ? receiverResponse.writableFinished
-      : received === total && pending.length === 0
-    const isConfirmed = hasAll && !hadError && receiverConnection.readableEnded
+    const isAtEnd = isEndWritten || (total !== undefined && total > 0 && received === total)
+    const isConfirmed = isAtEnd && handedOn === received && !hadError && receiverConnection.readableEnded
     if (isConfirmed) end({ input: 'delivered', confirmed: true })
     else end({ input: 'receiver-lost', detail: `the receiver disconnected after ${handedOn} bytes` })
   }
