@@ -1,4 +1,6 @@
+import { createWriteStream, fstatSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import type { Writable } from 'node:stream'
 import type { Command } from './arguments.js'
 import { get } from './get.js'
 import type { Io } from './io.js'
@@ -29,6 +31,15 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
 }
 
 function destination(output: string | undefined, io: Io): Destination {
-  if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: io.stdout }
+  if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
   return output === undefined ? { folder: io.cwd } : { file: resolve(io.cwd, output) }
+}
+
+/**
+ * Where stdout is a file, Node writes to it with calls of which it ignores how much they wrote: on a full disk
+ * the file would be cut in silence. A file stream of our own goes on writing until it is told of the failure.
+ */
+function standardOutput({ stdout }: Io): Writable {
+  if (stdout.fd === undefined || !fstatSync(stdout.fd).isFile()) return stdout
+  return createWriteStream('', { fd: stdout.fd, autoClose: false })
 }

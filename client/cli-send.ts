@@ -36,8 +36,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       }
     }
     const { confirmed } = await sending.verdict
-    const doubt = confirmed ? '' : ', not confirmed by the receiver'
-    return `delivered ${summary(name, bytes, performance.now() - connectedAt)}${doubt}`
+    if (!confirmed) {
+      const taken = `all ${bytes} bytes went out, but the receiver has not said that it has them`
+      throw new EssError('unconfirmed', taken)
+    }
+    return `delivered ${summary(name, bytes, performance.now() - connectedAt)}`
   } catch (error) {
     // Whoever reads the events is told of every ending there, whichever side noticed it.
     if (command.json && !isOver && error instanceof EssError)

@@ -74,6 +74,7 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Re
     const bytes = await pump(download, sink, offer, options.onProgress)
     await download.lastWord()
     if (download.failure !== undefined) throw incomplete(download.failure, bytes, offer.size)
+    download.ignoreAbort()
     await sink.commit()
     // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
     download.close()
@@ -125,7 +126,7 @@ function nameOf(head: IncomingMessage, url: URL): string {
 function sizeOf(head: IncomingMessage): number | undefined {
   const length = head.headers['content-length']
   if (length !== undefined) return Number(length)
-  if (/\bchunked\b/i.test(head.headers['transfer-encoding'] ?? '')) return undefined
+  if (/^chunked$/i.test(head.headers['transfer-encoding'] ?? '')) return undefined
   throw new EssError(
     'incomplete',
     'Expected a Content-Length or the chunked form, got neither: an end proves nothing',

@@ -14,6 +14,7 @@ export class HeldConnection {
   #tcp: Socket | undefined
   #sayFin = () => {}
   #isOver = false
+  #isClosed = false
 
   /** Takes `socket` over; `tcp` is what it runs on (the same one, unless it speaks TLS). */
   hold(socket: Socket, tcp: Socket): void {
@@ -35,15 +36,19 @@ export class HeldConnection {
 
   /** Ends in good order: everything is where it belongs. Without effect on a connection that is gone. */
   close(): void {
+    if (this.#isOver) return
     this.#isOver = true
+    this.#isClosed = true
     if (this.#socket === undefined) return
     const socket = letGo(this.#socket)
     this.#sayFin()
     socket.destroySoon()
   }
 
-  /** Ends with an RST, so that nobody can take this ending for a good one. */
+  /** Ends with an RST, so that nobody can take this ending for a good one. Without effect after `close`. */
   reset(): void {
+    // libuv refuses a reset while a FIN is on its way, and would never close that socket.
+    if (this.#isClosed) return
     this.#isOver = true
     if (this.#socket === undefined) return
     const socket = letGo(this.#socket)

@@ -27,6 +27,8 @@ export interface Exchange {
   fail(reason: EssError): void
   /** Drops it: the server sees a reset. Without effect on an exchange that is over. */
   reset(): void
+  /** From here an interruption comes too late: what follows is done in one go. */
+  ignoreAbort(): void
   /** Ends the connection in good order. */
   close(): void
 }
@@ -76,6 +78,10 @@ export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: Exc
   body.on('request', (request) => {
     // got tells of an error some ticks later, and only of the first one.
     request.on('error', onWireError)
+    // Of this one it tells nothing at all.
+    request.on('upgrade', () =>
+      fail(new EssError('not-ess', `Expected an ESS server at ${url.origin}, got an upgrade`)),
+    )
   })
   body.on('response', (response: IncomingMessage) => {
     answer = response
@@ -149,6 +155,7 @@ export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: Exc
     },
     fail,
     reset,
+    ignoreAbort: release,
     close() {
       release()
       connection.close()

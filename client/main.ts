@@ -2,7 +2,8 @@
 import { run } from './cli.js'
 
 const interrupt = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
+// SIGHUP: the terminal is closed, and a FIN of the dying process could be taken for its word.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, function onSignal() {
     if (!interrupt.signal.aborted) {
       interrupt.abort()

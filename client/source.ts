@@ -2,6 +2,7 @@ import { close, fstat, fstatSync, open, type Stats, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { EssError } from '../shared/index.js'
 import { blockReader } from './block-reader.js'
@@ -33,21 +34,32 @@ export async function openFile(path: string): Promise<Source> {
   if (stat.isFIFO()) return fromPipe(fd)
   const reader = blockReader(fd)
   const blocks = () => explained(reader.blocks(), path)
-  const size = stat.isFile() ? stat.size : undefined
+  // An empty file may be one whose content is made when it is read (/proc), or that has yet to grow: what is
+  // declared as nothing is whole before anybody has looked.
+  const size = stat.isFile() && stat.size > 0 ? stat.size : undefined
   return {
-    name: size === undefined ? undefined : basename(path),
+    name: stat.isFile() ? basename(path) : undefined,
     size,
     read: () => (size === undefined ? blocks() : exactly(size, blocks(), path)),
     close: () => reader.close(),
   }
 }
 
+/**
+ * How long the end of a stream is held back. Ctrl-C ends both sides of `tar | ess send`, and the end of what tar
+ * wrote until then must not pass for the end of the whole: our own interruption has this long to be heard of.
+ */
+const END_GRACE_MS = 150
+
 /** A stream that was not read from yet, such as a piped stdin. */
 export function fromStream(stream: Readable): Source {
   return {
     name: undefined,
     size: undefined,
-    read: () => explained(stream, 'the input'),
+    async *read() {
+      yield* explained(stream, 'the input')
+      await delay(END_GRACE_MS)
+    },
     async close() {
       // `read` told of a failure; one that comes after that is nobody's concern.
       stream.on('error', () => {})

@@ -19,6 +19,8 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
     upload.body.once('end', () => reject(lost()))
     upload.body.once('error', () => reject(upload.failure ?? lost()))
     upload.body.once('close', () => reject(upload.failure ?? lost()))
+    // It may be over already, when the answer broke in the packet that began it.
+    if (upload.body.destroyed) reject(upload.failure ?? lost())
 
     function onData(chunk: Buffer): void {
       try {

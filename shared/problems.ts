@@ -95,6 +95,11 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.broken,
     title: 'The connection ended before the transfer did',
   },
+  unconfirmed: {
+    status: null,
+    exit: EXIT_STATUS.unverified,
+    title: 'The receiver has not confirmed that it has the file',
+  },
   incomplete: { status: null, exit: EXIT_STATUS.broken, title: 'The download is not whole' },
   'file-exists': { status: null, exit: EXIT_STATUS.local, title: 'The file exists already' },
   'file-unreadable': { status: null, exit: EXIT_STATUS.local, title: 'The file cannot be read' },
