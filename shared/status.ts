@@ -98,7 +98,8 @@ function statusText(event: StatusEvent): string {
       return `# delivered: ${event.bytes} bytes${doubt}\n`
     }
     case 'failed':
-      return `# failed: ${event.problem.detail ?? event.problem.title}\n`
+      // Words may come in lines, and every line but the first one of the stream is a comment.
+      return `# failed: ${(event.problem.detail ?? event.problem.title).replaceAll(/\r?\n|\r/g, '\n# ')}\n`
   }
 }
 
