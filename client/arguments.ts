@@ -1,6 +1,6 @@
 import { EssError, safeFileName } from '../shared/index.js'
 import { parser } from './parser.js'
-import { DEFAULT_SERVER } from './send.js'
+import { DEFAULT_SERVER } from './send-options.js'
 
 /** What a command line asks for, checked. */
 export type Command =
@@ -11,6 +11,7 @@ export type Command =
 interface SendFlags {
   readonly name: string | undefined
   readonly ttl: number | undefined
+  readonly reserve: boolean
   readonly json: boolean
 }
 
@@ -53,6 +54,7 @@ function sendCommand(operands: readonly string[], values: Values, env: Environme
     file: operands[0],
     name,
     ttl: seconds(values, 'ttl'),
+    reserve: values['reserve'] === true,
     json: values['json'] === true,
     ...commonFlags(values, env),
   }

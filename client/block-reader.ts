@@ -4,33 +4,48 @@ import { promisify } from 'node:util'
 /** A file is read in blocks of this size: the fewer reads, the less each byte costs. */
 const BLOCK_BYTES = 1024 * 1024
 
-/** Reads `fd` from its beginning to its end, one block ahead of whoever asks. `close` closes it. */
-export function blockReader(fd: number) {
-  let pending: Promise<Buffer> | undefined
+/**
+ * Reads `fd` from its beginning to its end, one block ahead of whoever asks; a file with a `size` as often as
+ * it is asked to, anything else once. `close` closes it.
+ */
+export function blockReader(fd: number, size: number | undefined) {
+  const pending = new Set<Promise<unknown>>()
+
+  function readAt(position: number | null): Promise<Buffer> {
+    const read = readBlock(fd, position)
+    // Its failure is thrown when it is asked for, which may be never.
+    const settled: Promise<unknown> = read.then(
+      () => pending.delete(settled),
+      () => pending.delete(settled),
+    )
+    pending.add(settled)
+    return read
+  }
 
   return {
     async *blocks(): AsyncGenerator<Buffer> {
-      pending = readBlock(fd)
+      // A device has no positions to read from.
+      let position = size === undefined ? null : 0
+      let next = readAt(position)
       for (;;) {
-        const block = await pending
+        const block = await next
         if (block.length === 0) return
-        pending = readBlock(fd)
-        // Its failure is thrown when it is asked for, which may be never.
-        pending.catch(() => {})
+        if (position !== null) position += block.length
+        next = readAt(position)
         yield block
       }
     },
 
     async close(): Promise<void> {
       // The number could name another file by the time a read that is still under way gets to it.
-      await pending?.catch(() => {})
+      await Promise.all(pending)
       await promisify(close)(fd)
     },
   }
 }
 
-async function readBlock(fd: number): Promise<Buffer> {
+async function readBlock(fd: number, position: number | null): Promise<Buffer> {
   const block = Buffer.allocUnsafe(BLOCK_BYTES)
-  const { bytesRead } = await promisify(read)(fd, block, 0, BLOCK_BYTES, null)
+  const { bytesRead } = await promisify(read)(fd, block, 0, BLOCK_BYTES, position)
   return block.subarray(0, bytesRead)
 }

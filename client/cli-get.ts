@@ -2,7 +2,7 @@ import { createWriteStream, fstatSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Command } from './arguments.js'
-import { get } from './get.js'
+import { download } from './download.js'
 import type { Io } from './io.js'
 import type { Destination } from './sink.js'
 import { type Screen, summary } from './terminal.js'
@@ -14,7 +14,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   const { server, wait, force } = command
   let startedAt = performance.now()
   screen.connecting(server)
-  const received = await get(command.idOrUrl, {
+  const received = await download(command.idOrUrl, {
     server,
     wait,
     force,

@@ -26,7 +26,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         screen.clear()
         if (!command.json) io.stdout.write(`${event.url}\n`)
         screen.waiting(receivingLines(event, name), event.ttl)
-      } else if (event.event === 'waiting') screen.timeLeft(event.secondsLeft)
+      } else if (event.event === 'waiting' || event.event === 'reserved') screen.timeLeft(event.secondsLeft)
       else if (event.event === 'connected') {
         connectedAt = performance.now()
         screen.moving(source.size)

@@ -1,4 +1,4 @@
-import { EssError, EXIT_STATUS } from '../shared/index.js'
+import { EssError, EXIT_STATUS, formatDuration } from '../shared/index.js'
 import { type Command, parseArguments } from './arguments.js'
 import { runGet } from './cli-get.js'
 import { runSend } from './cli-send.js'
@@ -49,7 +49,8 @@ function report(error: unknown, io: Io, screen: Screen | undefined): number {
     if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
     return EXIT_STATUS.bug
   }
-  const line = printable(`${error.code}: ${error.message}`)
+  const again = error.retryAfter === undefined ? '' : `; try again in ${formatDuration(error.retryAfter)}`
+  const line = printable(`${error.code}: ${error.message}${again}`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
   if (error.code === 'usage') io.stderr.write('try: ess --help\n')

@@ -8,8 +8,15 @@ export class EventQueue implements AsyncIterable<StatusEvent> {
   readonly #unread: StatusEvent[] = []
   #end: { readonly error?: unknown } | undefined
   #wake = () => {}
+  #hasBegun = false
+
+  /** True once there was an event, read or not. */
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
 
   push(event: StatusEvent): void {
+    this.#hasBegun = true
     const isRefresh = event.event === 'waiting' || event.event === 'progress'
     if (isRefresh && this.#unread.at(-1)?.event === event.event) this.#unread.pop()
     this.#unread.push(event)

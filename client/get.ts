@@ -1,166 +1,102 @@
-import type { IncomingMessage } from 'node:http'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
+import { EssError } from '../shared/index.js'
+import type { Exchange } from './http.js'
 import {
-  EssError,
-  formatBytes,
-  PROBLEM_MEDIA_TYPE,
-  parseContentDisposition,
-  percentDecode,
-  QUERY,
-  resolveDownloadUrl,
-  safeFileName,
-} from '../shared/index.js'
-import { notEss, readRefusal } from './answer.js'
-import { type Exchange, exchange, isExchangeError } from './http.js'
-import { DEFAULT_SERVER } from './send.js'
-import { checkDestination, checkName, type Destination, openSink, type Sink, unwritable } from './sink.js'
+  downloadUrl,
+  expectOffer,
+  incomplete,
+  type Offer,
+  type ReceiveOptions,
+  requestDownload,
+} from './offer.js'
 
-/** Whatever the file's type is, it is welcome; the problem only has to be named. */
-const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
-
-/** What is about to be received. */
-export interface Offer {
-  /** The name the sender gave, made safe; `ess-ID` where it gave none. */
-  readonly name: string
-  /** Bytes; undefined when the sender does not know either. */
-  readonly size: number | undefined
-}
-
-export interface GetOptions {
-  /** Where an id is looked up; a whole URL says it itself. Default: `http://127.0.0.1:9000`. */
-  readonly server?: string | URL | undefined
-  /** Seconds to wait for a sender that is not there yet. Default: 0, an unknown id fails at once. */
-  readonly wait?: number | undefined
-  /** Default: a file of the sender's name in the current folder. */
-  readonly to?: Destination | undefined
-  /** True overwrites a file that exists. Default: false. */
-  readonly force?: boolean | undefined
-  /** Aborting it resets the connection and fails with `interrupted`; no file is left. */
-  readonly signal?: AbortSignal | undefined
-  /** Called once, before the first byte. */
-  readonly onOffer?: (offer: Offer) => void
-  /** Called with the number of bytes so far, for each piece that was received. */
-  readonly onProgress?: (bytes: number) => void
-}
-
-/** A download that is whole and in its place. */
-export interface Received extends Offer {
-  readonly bytes: number
-  /** Where it is; undefined for a stream. */
-  readonly path: string | undefined
-}
+export type GetOptions = ReceiveOptions
 
 /**
- * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place; the
- * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind.
+ * The bytes of a download, at the pace of whoever reads them. The sender is told "delivered" when they were
+ * read to their end; a stream that is destroyed before that is a receiver that went away. A cut ends it with
+ * an EssError, so that its end always means a whole file.
  */
-export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Received> {
-  const { to = { folder: '.' }, force = false } = options
-  const url = resolveDownloadUrl(idOrUrl, String(options.server ?? DEFAULT_SERVER))
-  if (options.wait !== undefined) url.searchParams.set(QUERY.wait, String(options.wait))
-  checkDestination(to, force)
-  if ('folder' in to && !force) await checkSendersName(url, to.folder, options.signal)
+export interface Download extends Readable, Offer {}
 
-  const download = exchange('GET', url, {
-    headers: { accept: ACCEPT },
-    signal: options.signal,
-  })
-  let sink: Sink | undefined
+/**
+ * Receives what is sent under an id, or at a whole download URL, as a stream; nothing is written anywhere (see
+ * `download` for that). Resolves when the sender's first byte, or the end of an empty file, is there. Rejects
+ * with an EssError. Read it or destroy it: as long as neither happens, the sender waits.
+ */
+export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
+  const url = downloadUrl(idOrUrl, options)
+  const answer = requestDownload('GET', url, options.signal)
   try {
-    const head = await expectDownload(download, url)
-    const offer = { name: nameOf(head, url), size: sizeOf(head) }
-    sink = await openSink(to, offer.name, force)
-    options.onOffer?.(offer)
-    const bytes = await pump(download, sink, offer, options.onProgress)
-    await download.lastWord()
-    if (download.failure !== undefined) throw incomplete(download.failure, bytes, offer.size)
-    download.ignoreAbort()
-    await sink.commit()
-    // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
-    download.close()
-    return { ...offer, bytes, path: sink.path }
+    return new DownloadStream(answer, await expectOffer(answer, url), options.signal)
   } catch (error) {
-    download.reset()
-    await sink?.discard()
+    answer.reset()
     throw error
   }
 }
 
-/** A HEAD consumes nothing: where the name is taken, the transfer is still there for another try. */
-async function checkSendersName(url: URL, folder: string, signal: AbortSignal | undefined): Promise<void> {
-  const look = exchange('HEAD', url, { headers: { accept: ACCEPT }, signal })
-  try {
-    checkName(folder, nameOf(await expectDownload(look, url), url))
-  } catch (error) {
-    // Whatever else there is to say, the GET will say it.
-    if (error instanceof EssError && /^(file-exists|interrupted)$/.test(error.code)) throw error
-  } finally {
-    look.reset()
+class DownloadStream extends Readable implements Download {
+  readonly id: string
+  readonly name: string
+  readonly size: number | undefined
+  readonly type: string
+  readonly #answer: Exchange
+  readonly #signal: AbortSignal | undefined
+  #bytes = 0
+
+  constructor(answer: Exchange, offer: Offer, signal: AbortSignal | undefined) {
+    super()
+    this.id = offer.id
+    this.name = offer.name
+    this.size = offer.size
+    this.type = offer.type
+    this.#answer = answer
+    this.#signal = signal
+    // First, because a listener for data would make it flow.
+    answer.body.pause()
+    answer.body
+      .on('data', this.#take)
+      .once('end', () => void this.#finish())
+      .once('error', this.#cut)
+      .once('close', this.#cut)
+    // The body may be over by then, and only our own reader still at it.
+    signal?.addEventListener('abort', this.#interrupt, { once: true })
+    // It may have broken between its head and now.
+    if (answer.failure !== undefined) this.#cut()
   }
-}
 
-/** The head of a download of ours: its ETag always is the id, so whoever sends another is somebody else. */
-async function expectDownload(download: Exchange, url: URL): Promise<IncomingMessage> {
-  const head = await download.head
-  const status = head.statusCode ?? 0
-  if (status >= 400) throw await readRefusal(download, head, url)
-  const isAttachment = /^attachment\b/i.test(head.headers['content-disposition'] ?? '')
-  if (status !== 200 || idIn(head, url) === undefined || !isAttachment) throw notEss(head, url)
-  return head
-}
-
-function idIn(head: IncomingMessage, url: URL): string | undefined {
-  return url.pathname.split('/').find((segment) => segment !== '' && head.headers.etag === `"${segment}"`)
-}
-
-/** The name its sender gave it, or the one at the end of the URL, made safe; `ess-ID` where there is neither. */
-function nameOf(head: IncomingMessage, url: URL): string {
-  const id = idIn(head, url)
-  const last = url.pathname.split('/').at(-1) ?? ''
-  const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
-  const named = last === id ? undefined : percentDecode(last)
-  return safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`
-}
-
-/** The declared size. Without one only the chunked form tells a file's end from a cut. */
-function sizeOf(head: IncomingMessage): number | undefined {
-  const length = head.headers['content-length']
-  if (length !== undefined) return Number(length)
-  if (/^chunked$/i.test(head.headers['transfer-encoding'] ?? '')) return undefined
-  throw new EssError(
-    'incomplete',
-    'Expected a Content-Length or the chunked form, got neither: an end proves nothing',
-  )
-}
-
-/** Moves the body into the sink, at the sink's pace. */
-async function pump(
-  download: Exchange,
-  sink: Sink,
-  offer: Offer,
-  onProgress: (bytes: number) => void = () => {},
-): Promise<number> {
-  let bytes = 0
-  async function* counted(chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      bytes += chunk.length
-      onProgress(bytes)
-      yield chunk
-    }
+  override _read(): void {
+    this.#answer.body.resume()
   }
-  try {
-    await pipeline(download.body, counted, sink.writable, { end: sink.ends })
-  } catch (error) {
-    if (!isExchangeError(error)) throw unwritable(sink.path, error)
-    throw incomplete(download.failure, bytes, offer.size)
-  }
-  if (offer.size !== undefined && bytes !== offer.size) throw incomplete(undefined, bytes, offer.size)
-  return bytes
-}
 
-function incomplete(cause: EssError | undefined, bytes: number, size: number | undefined): EssError {
-  if (cause?.code === 'interrupted') return cause
-  const expected = size === undefined ? 'a whole file' : formatBytes(size)
-  const found = bytes === size ? 'more than that' : `a cut after ${formatBytes(bytes)}`
-  return new EssError('incomplete', `Expected ${expected}, got ${found}`, { cause })
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#signal?.removeEventListener('abort', this.#interrupt)
+    this.#answer.body.off('data', this.#take)
+    // Only who has read it all may say so by a FIN.
+    if (error === null && this.readableEnded) this.#answer.close()
+    else this.#answer.reset()
+    callback(error)
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.#bytes += chunk.length
+    if (!this.push(chunk)) this.#answer.body.pause()
+  }
+
+  async #finish(): Promise<void> {
+    this.#answer.body.off('close', this.#cut)
+    // More bytes than were promised would come now.
+    await this.#answer.lastWord()
+    const isWhole = this.size === undefined || this.#bytes === this.size
+    if (this.#answer.failure !== undefined || !isWhole) this.#cut()
+    else this.push(null)
+  }
+
+  readonly #cut = (): void => {
+    this.destroy(incomplete(this.#answer.failure, this.#bytes, this.size))
+  }
+
+  readonly #interrupt = (): void => {
+    this.destroy(new EssError('interrupted', 'Stopped before the transfer was complete'))
+  }
 }

@@ -1,5 +1,5 @@
 import { downloadPath, type OpenedEvent } from '../shared/index.js'
-import { DEFAULT_SERVER } from './send.js'
+import { DEFAULT_SERVER } from './send-options.js'
 
 /** What to tell the person at the receiving end. */
 export interface Hints {

@@ -42,7 +42,11 @@ export interface ExchangeOptions {
 }
 
 /** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
-export function exchange(method: 'GET' | 'HEAD' | 'POST', url: URL, options: ExchangeOptions): Exchange {
+export function exchange(
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT',
+  url: URL,
+  options: ExchangeOptions,
+): Exchange {
   const connection = new HeldConnection()
   let failure: EssError | undefined
   let answer: IncomingMessage | undefined

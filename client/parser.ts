@@ -1,5 +1,5 @@
 import yargs, { type Argv } from 'yargs'
-import { DEFAULT_SERVER } from './send.js'
+import { DEFAULT_SERVER } from './send-options.js'
 import { VERSION } from './version.js'
 
 const HELP_WIDTH = 96
@@ -45,6 +45,10 @@ function sendOptions(command: Argv): Argv {
         type: 'string',
         requiresArg: true,
         describe: "Seconds to wait for a receiver [default: the server's limit]",
+      })
+      .option('reserve', {
+        type: 'boolean',
+        describe: 'Reserve first and upload separately, for a proxy that needs it',
       })
       .option('json', { type: 'boolean', describe: 'Print the events as NDJSON instead of the URL' }),
   )

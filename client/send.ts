@@ -1,38 +1,10 @@
 import { Readable } from 'node:stream'
-import {
-  DEFAULT_CONTENT_TYPE,
-  type DeliveredEvent,
-  EssError,
-  type FailedEvent,
-  formatContentDisposition,
-  fromProblem,
-  joinUrl,
-  PROBLEM_MEDIA_TYPE,
-  QUERY,
-  ROUTES,
-  STATUS_MEDIA_TYPES,
-  type StatusEvent,
-  safeFileName,
-} from '../shared/index.js'
-import { notEss, readRefusal } from './answer.js'
+import { type DeliveredEvent, EssError, type StatusEvent } from '../shared/index.js'
+import { uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
-import { type Exchange, exchange } from './http.js'
+import { reserve, uploadTo } from './reserved-upload.js'
+import type { SendOptions } from './send-options.js'
 import { fromStream, openFile, type Source } from './source.js'
-import { readVerdict } from './verdict.js'
-
-/** Where an `ess-server` listens unless it is told otherwise. */
-export const DEFAULT_SERVER = 'http://127.0.0.1:9000'
-
-export interface SendOptions {
-  /** The server's URL, with its base path if it has one. Default: `http://127.0.0.1:9000`. */
-  readonly server?: string | URL | undefined
-  /** The name for the receiver's file. Default: the file's own; none for a stream. */
-  readonly name?: string | undefined
-  /** Seconds to wait for a receiver, at most the server's own limit. Default: the server's. */
-  readonly ttl?: number | undefined
-  /** Aborting it resets the connection; the verdict is then `interrupted`. */
-  readonly signal?: AbortSignal | undefined
-}
 
 /**
  * A transfer under way. Iterate over it for its events (the first is `opened`, with the download URL; they can
@@ -64,95 +36,32 @@ async function upload(
   events: EventQueue,
 ): Promise<DeliveredEvent> {
   const source = await openSource(from)
-  const gate = receiverGate()
+  const onEvent = (event: StatusEvent) => events.push(event)
   try {
-    const url = uploadUrl(options)
-    const upload: Exchange = exchange('POST', url, {
-      headers: uploadHeaders(source, options),
-      body: lazyBody(source, gate.opened, (reason) => upload.fail(reason)),
-      signal: options.signal,
+    if (options.reserve) return await uploadReserved(source, options, onEvent)
+    return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
+      // Refused before a byte of the source was read; the same code midway comes from nobody but us.
+      if (!isReservationRequired(error) || events.hasBegun) throw error
+      return uploadReserved(source, options, onEvent)
     })
-    try {
-      await expectStatusStream(upload, url)
-      const verdict = await readVerdict(upload, (event) => {
-        events.push(event)
-        if (event.event === 'connected') gate.open()
-      })
-      if (verdict.event === 'failed') throw failureOf(verdict)
-      upload.close()
-      return verdict
-    } catch (error) {
-      // The body may still be on its way, and only a reset stops it.
-      upload.reset()
-      throw error
-    }
   } finally {
-    gate.giveUp()
     await source.close()
   }
+}
+
+async function uploadReserved(
+  source: Source,
+  options: SendOptions,
+  onEvent: (event: StatusEvent) => void,
+): Promise<DeliveredEvent> {
+  return await uploadTo(await reserve(source, options), source, options, onEvent)
+}
+
+function isReservationRequired(error: unknown): boolean {
+  return error instanceof EssError && error.code === 'reservation-required'
 }
 
 async function openSource(from: string | Readable | Source): Promise<Source> {
   if (typeof from === 'string') return await openFile(from)
   return from instanceof Readable ? fromStream(from) : from
-}
-
-function uploadUrl(options: SendOptions): URL {
-  const url = new URL(joinUrl(String(options.server ?? DEFAULT_SERVER), ROUTES.root))
-  if (options.ttl !== undefined) url.searchParams.set(QUERY.ttl, String(options.ttl))
-  return url
-}
-
-function uploadHeaders(source: Source, options: SendOptions): Readonly<Record<string, string>> {
-  return {
-    accept: `${STATUS_MEDIA_TYPES.ndjson}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
-    // The head goes out at once, and a proxy in between learns that the body comes later.
-    expect: '100-continue',
-    'content-type': DEFAULT_CONTENT_TYPE,
-    'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
-    ...(source.size !== undefined && { 'content-length': String(source.size) }),
-  }
-}
-
-/**
- * The bytes of `source`, from the moment a receiver is there. got waits for the end of the response when a
- * body throws, so `fail` breaks the exchange first.
- */
-async function* lazyBody(
-  source: Source,
-  receiver: Promise<void>,
-  fail: (reason: EssError) => void,
-): AsyncGenerator<Uint8Array> {
-  await receiver
-  try {
-    yield* source.read()
-  } catch (error) {
-    fail(error instanceof EssError ? error : new EssError('file-unreadable', String(error), { cause: error }))
-    throw error
-  }
-}
-
-/** A promise of the receiver that is always settled in the end, so that the body never waits for nobody. */
-function receiverGate() {
-  let open = () => {}
-  let giveUp = () => {}
-  const opened = new Promise<void>((resolve, reject) => {
-    open = resolve
-    giveUp = () => reject(new Error('the transfer ended before its body began'))
-  })
-  opened.catch(() => {}) // The transfer's own failure says more.
-  return { opened, open, giveUp }
-}
-
-async function expectStatusStream(upload: Exchange, url: URL): Promise<void> {
-  const head = await upload.head
-  const status = head.statusCode ?? 0
-  if (status >= 400) throw await readRefusal(upload, head, url)
-  const isStatus = (head.headers['content-type'] ?? '').startsWith(STATUS_MEDIA_TYPES.ndjson)
-  if ((status !== 200 && status !== 201) || !isStatus) throw notEss(head, url)
-}
-
-function failureOf(verdict: FailedEvent): EssError {
-  const error = fromProblem(verdict.problem, 'connection-lost')
-  return error ?? new EssError('connection-lost', 'The server said that it failed, but not why')
 }

@@ -7,12 +7,14 @@ import { promisify } from 'node:util'
 import { EssError } from '../shared/index.js'
 import { blockReader } from './block-reader.js'
 
-/** What is sent: bytes that can be read once, with what is known of them beforehand. */
+/** What is sent: bytes, with what is known of them beforehand. */
 export interface Source {
   /** The file's name; undefined for a stream. */
   readonly name: string | undefined
   /** Bytes; undefined for what ends when it ends. */
   readonly size: number | undefined
+  /** True when `read` may be called again, for the same bytes from the first on. Default: false. */
+  readonly isRepeatable?: boolean
   /** Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. */
   read(): AsyncGenerator<Uint8Array>
   /** Gives the file or the stream back, read or not. */
@@ -32,14 +34,15 @@ export async function openFile(path: string): Promise<Source> {
     throw new EssError('usage', `Expected a file, got the directory ${path}; try: tar c ${path} | ess send`)
   }
   if (stat.isFIFO()) return fromPipe(fd)
-  const reader = blockReader(fd)
-  const blocks = () => explained(reader.blocks(), path)
   // An empty file may be one whose content is made when it is read (/proc), or that has yet to grow: what is
   // declared as nothing is whole before anybody has looked.
   const size = stat.isFile() && stat.size > 0 ? stat.size : undefined
+  const reader = blockReader(fd, size)
+  const blocks = () => explained(reader.blocks(), path)
   return {
     name: stat.isFile() ? basename(path) : undefined,
     size,
+    isRepeatable: size !== undefined,
     read: () => (size === undefined ? blocks() : exactly(size, blocks(), path)),
     close: () => reader.close(),
   }

@@ -1,6 +1,25 @@
 import { StringDecoder } from 'node:string_decoder'
-import { EssError, isTerminal, StatusDecoder, type StatusEvent, type TerminalEvent } from '../shared/index.js'
+import {
+  type DeliveredEvent,
+  EssError,
+  fromProblem,
+  isTerminal,
+  STATUS_MEDIA_TYPES,
+  StatusDecoder,
+  type StatusEvent,
+  type TerminalEvent,
+} from '../shared/index.js'
+import { notEss, readRefusal } from './answer.js'
 import type { Exchange } from './http.js'
+
+/** Throws what the server refuses with, or EssError `not-ess` where no status stream begins. */
+export async function expectStatusStream(exchange: Exchange, url: URL): Promise<void> {
+  const head = await exchange.head
+  const status = head.statusCode ?? 0
+  if (status >= 400) throw await readRefusal(exchange, head, url)
+  const isStatus = (head.headers['content-type'] ?? '').startsWith(STATUS_MEDIA_TYPES.ndjson)
+  if ((status !== 200 && status !== 201) || !isStatus) throw notEss(head, url)
+}
 
 /**
  * Reads the status stream up to its verdict. The terminal event is the verdict, and whatever happens to the
@@ -46,6 +65,13 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
       upload.body.resume()
     }
   })
+}
+
+/** The verdict where it is a good one; throws the other as what it says. */
+export function expectDelivered(verdict: TerminalEvent): DeliveredEvent {
+  if (verdict.event === 'delivered') return verdict
+  const error = fromProblem(verdict.problem, 'connection-lost')
+  throw error ?? new EssError('connection-lost', 'The server said that it failed, but not why')
 }
 
 function lost(): EssError {

@@ -20,10 +20,12 @@ const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
 /** A flag takes one value: text as it is, or a number, of which `number` says what kind. */
 interface Flag {
-  readonly default?: string | number
+  readonly default?: string | number | boolean
   readonly describe: string
   readonly choices?: readonly string[]
   readonly number?: 'seconds' | 'whole'
+  /** `--flag` means yes, `--no-flag` and `--flag=false` no; without `default`, no. */
+  readonly isSwitch?: true
 }
 
 const FLAGS = {
@@ -60,6 +62,25 @@ const FLAGS = {
     describe:
       'Proxies whose X-Forwarded-Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
   },
+  reservations: {
+    isSwitch: true,
+    default: false,
+    describe:
+      'Let senders reserve a link first (POST /reserve), for clients that cannot read an early response',
+  },
+  'required-referer': {
+    describe: 'URL of the page that may reserve; the Referer must be it or lie under it [default: none]',
+  },
+  'early-response': {
+    isSwitch: true,
+    default: true,
+    describe: 'Answer an upload before its end; false behind nginx, with --reservations',
+  },
+  'proxy-full-duplex': {
+    isSwitch: true,
+    default: false,
+    describe: 'The proxies in front pass both ways at once: chunked uploads need no Expect: 100-continue',
+  },
   drain: {
     number: 'seconds',
     default: 30,
@@ -83,7 +104,12 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     // Nothing else is thrown before it listens.
-    io.stderr.write(`ess-server: ${error.message}\n`)
+    // The library says "maxSockets" where the command says --max-sockets.
+    const message = error.message.replace(
+      /"([a-z]+(?:[A-Z][a-z]+)*)" to /,
+      (_all, name: string) => `--${kebab(name)} to `,
+    )
+    io.stderr.write(`ess-server: ${message}\n`)
     return EXIT.usage
   }
 }
@@ -98,6 +124,10 @@ interface Flags {
   readonly heartbeat: number
   readonly baseUrl: string | undefined
   readonly trustProxy: string | undefined
+  readonly reservations: boolean
+  readonly requiredReferer: string | undefined
+  readonly earlyResponse: boolean
+  readonly proxyFullDuplex: boolean
   readonly drain: number
   readonly log: LogFormat
 }
@@ -110,7 +140,9 @@ async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined
     .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
     .options(Object.fromEntries(Object.entries(FLAGS).map(([name, flag]) => [name, yargsOption(name, flag)])))
     .config(environmentFlags(io.env))
-    .epilogue('Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.')
+    .epilogue(
+      'Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.\nExit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.',
+    )
     .version(VERSION)
     .strict()
     .exitProcess(false)
@@ -132,17 +164,26 @@ async function parse(argv: readonly string[], io: Io): Promise<Flags | undefined
 }
 
 /** Every value is read as text, so that a message can say what came. */
-function yargsOption(name: string, { number, choices, ...flag }: Flag): Options {
+function yargsOption(name: string, { number, choices, isSwitch, ...flag }: Flag): Options {
   const coerce = (value: unknown) => {
     if (Array.isArray(value))
       throw new EssError('usage', `Expected --${name} once, got it ${value.length} times`)
+    if (isSwitch && value !== undefined) return switchValue(name, value)
     if (number === undefined || value === undefined) return value
     const isNumber = (number === 'whole' ? /^\d+$/ : /^\d+(?:\.\d+)?$/).test(String(value))
     if (isNumber) return Number(value)
     const kind = number === 'whole' ? 'a whole number' : 'a number of seconds'
     throw new EssError('usage', `Expected --${name} to be ${kind}, got ${JSON.stringify(value)}`)
   }
-  return { ...flag, type: 'string', requiresArg: true, coerce, ...(choices && { choices }) }
+  const type = isSwitch ? 'boolean' : 'string'
+  return { ...flag, type, requiresArg: !isSwitch, coerce, ...(choices && { choices }) }
+}
+
+/** yargs gives a boolean for a flag, and text for an environment variable. */
+function switchValue(name: string, value: unknown): boolean {
+  if (value === true || value === 'true' || value === '1') return true
+  if (value === false || value === 'false' || value === '0') return false
+  throw new EssError('usage', `Expected --${name} to be true or false, got ${JSON.stringify(value)}`)
 }
 
 /** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`; other variables that begin with ESS_ are not ours. */
@@ -175,34 +216,47 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     maxSockets: flags.maxSockets,
     stallTimeout: flags.stallTimeout,
     heartbeat: flags.heartbeat,
+    reservations: flags.reservations,
+    requiredReferer: flags.requiredReferer ?? null,
+    earlyResponse: flags.earlyResponse,
+    proxyFullDuplex: flags.proxyFullDuplex,
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
   })
-  logService(service, flags.log, io.stderr)
+  const note = logService(service, flags.log, io.stderr)
   const server = await listen(service, { host, port }).catch((error: unknown) => {
     io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
   if (server === undefined) return EXIT.failed
-  const stopped = untilStopped(server, drain, io)
+  const stopped = untilStopped(server, drain, io, note)
   // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n`)
   return await stopped
 }
 
 /** The first request to stop is a polite one; the second ends what still runs. */
-function untilStopped(server: Listening, drainSeconds: number, io: Io): Promise<number> {
+function untilStopped(
+  server: Listening,
+  drainSeconds: number,
+  io: Io,
+  note: (message: string) => void,
+): Promise<number> {
   return new Promise((resolve) => {
     let requests = 0
     io.onStop(() => {
       requests++
       if (requests === 1) {
-        io.stderr.write(`stopping; running transfers have ${formatDuration(drainSeconds)} to finish\n`)
+        note(`stopping; running transfers have ${formatDuration(drainSeconds)} to finish`)
         void server.stop(1000 * drainSeconds).then(() => resolve(requests === 1 ? EXIT.ok : EXIT.failed))
       } else {
         void server.stopNow()
       }
     })
   })
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 function listenTrouble(error: unknown): string {

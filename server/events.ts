@@ -8,10 +8,12 @@ export interface SocketInfo {
   readonly phase: Phase
   /** As the sender named it, made safe; undefined when it did not. */
   readonly fileName: string | undefined
-  /** Bytes, as declared by the sender; undefined when its body is chunked. */
+  /** Bytes, as declared by the sender; undefined when its body is chunked, or not there yet. */
   readonly contentLength: number | undefined
   /** Milliseconds since 1970. */
   readonly openedAt: number
+  /** Milliseconds since 1970: when it ends unless a receiver has come. */
+  readonly expiresAt: number
 }
 
 /** How a socket ended. */
@@ -21,20 +23,40 @@ export interface SocketStats {
   readonly error: EssError | undefined
   /** Bytes handed to the receiver's connection. */
   readonly bytes: number
-  /** Milliseconds from the opening to the end. */
+  /** Milliseconds from the opening or the reservation to the end. */
   readonly durationMs: number
   /** True when the receiver closed its connection in good order after the last byte. */
   readonly confirmed: boolean
 }
 
-/** The events of a service. Each socket has one `socket:opened` and, last, one `socket:end`. */
+/**
+ * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with
+ * exactly one of `socket:end`, `socket:timeout` and `error:socket`, when both legs have been ended.
+ * A listener that throws, or whose promise is rejected, breaks nothing: see `error:listener`.
+ */
 export interface ServiceEvents {
-  /** A sender came; its early response is out. */
-  'socket:opened': [socket: SocketInfo]
+  /** A sender came (also to a reservation): its id, and the query of its request. */
+  'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams]
+  /** An id was given out whose sender comes later. */
+  'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams]
   /** A receiver came; bytes begin to move. */
   'socket:connected': [socket: SocketInfo]
-  /** It is over, well or not; both legs have been ended. */
+  /** Bytes handed to the receiver's connection so far; at most 4 times a second, and only when it has changed. */
+  'socket:progress': [socket: SocketInfo, bytes: number]
+  /** Terminal: every byte was delivered. */
   'socket:end': [socket: SocketInfo, stats: SocketStats]
-  /** A request was answered with a problem. A cause that is not an EssError is a bug of the server's. */
+  /** Terminal: nobody came in time. */
+  'socket:timeout': [socket: SocketInfo, stats: SocketStats]
+  /** Terminal: it failed. */
+  'error:socket': [socket: SocketInfo, stats: SocketStats]
+  /** A receiver asked for an id that is not there, or is over. */
+  'error:not-found': [error: EssError, request: IncomingMessage]
+  /** An upload was refused for its declared size; one that turns out too large midway is `error:socket`. */
+  'error:max-upload': [error: EssError, request: IncomingMessage]
+  /** A reservation was refused for its Referer. */
+  'error:referer': [error: EssError, request: IncomingMessage]
+  /** A request was answered with a problem: every one, those above too. A cause is a bug of the server's. */
   'request:refused': [error: EssError, request: IncomingMessage]
+  /** A listener of `event` failed. Where nobody listens to this, it becomes a process warning. */
+  'error:listener': [error: unknown, event: string]
 }

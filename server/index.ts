@@ -1,14 +1,15 @@
-/** The embeddable server: `createService(options)`, then `listen(service, { port })`. */
+/** The embeddable server: `createService(options)`, to mount in your own, or to serve by `listen(service)`. */
+export {
+  attach,
+  create,
+  createService,
+  type EmbeddedService,
+  type ExpressHost,
+  type Handler,
+  type HonoHost,
+} from './embed.js'
 export type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 export type { Outcome, Phase } from './lifecycle.js'
 export { type Listening, type ListenOptions, listen } from './listen.js'
-export type { ServiceOptions } from './options.js'
-export type { Service } from './service.js'
-
-import type { ServiceOptions } from './options.js'
-import { Service } from './service.js'
-
-/** Makes a service. Throws EssError `usage` for an option that is not as documented. */
-export function createService(options: ServiceOptions = {}): Service {
-  return new Service(options)
-}
+export type { ErrorAnswer, ServiceOptions } from './options.js'
+export type { Reservation, Service } from './service.js'

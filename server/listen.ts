@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
-import { createApp, createRequestListener } from './app.js'
+import type { EmbeddedService } from './embed.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import type { Service } from './service.js'
 
@@ -40,9 +40,9 @@ export interface Listening {
 }
 
 /** Serves a service over plain HTTP/1.1. Rejects with Node's own error where the address cannot be had. */
-export async function listen(service: Service, options: ListenOptions = {}): Promise<Listening> {
+export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
-  const answer = createRequestListener(createApp(service))
+  const answer = service.handler
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
     else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))

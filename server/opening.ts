@@ -8,35 +8,16 @@ import {
   safeContentType,
   safeFileName,
 } from '../shared/index.js'
+import { boundaryOf, isForm } from './multipart.js'
 import type { ResolvedOptions } from './options.js'
 import type { Payload } from './socket.js'
 
-/** What a sender's request head asks for, checked. */
-export interface Opening {
-  readonly payload: Payload
-  readonly ttlMs: number
-}
-
 /**
- * Reads the head of a sender's request. `pathName` is the file name in the path, decoded.
- * Throws the EssError to refuse it with: before a byte of the body is read, and before a 100 (Continue), so a
- * refused upload costs nothing.
+ * Refuses a sender's request by its head: before a byte of the body is read, and before a 100 (Continue), so a
+ * refused upload costs nothing. Throws the EssError.
  */
-export function readOpening(
-  { headers, httpVersionMajor, httpVersionMinor }: IncomingMessage,
-  query: URLSearchParams,
-  pathName: string | undefined,
-  options: ResolvedOptions,
-): Opening {
-  if (httpVersionMajor === 1 && httpVersionMinor === 0) {
-    throw new EssError('http-version-not-supported', 'Expected HTTP/1.1 from a sender, got HTTP/1.0')
-  }
-  if (/^multipart\/form-data\b/i.test(headers['content-type'] ?? '')) {
-    throw new EssError(
-      'unsupported-media-type',
-      'Expected the file itself as the body (curl -T file), got a form',
-    )
-  }
+export function checkSender(request: IncomingMessage, options: ResolvedOptions): void {
+  const { headers } = request
   const coding = headers['content-encoding']
   // Handing the bytes on without their coding would change what they mean (RFC 9110, 8.4).
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
@@ -56,26 +37,82 @@ export function readOpening(
       `Expected no transfer coding but chunked, got ${JSON.stringify(transferCoding)}`,
     )
   }
-  const declared = headers[HEADERS.contentLength]
-  const contentLength = declared === undefined ? undefined : Number(declared)
-  const isChunked = headers['transfer-encoding'] !== undefined
-  const { maxUploadBytes } = options
-  if (contentLength !== undefined && maxUploadBytes > 0 && contentLength > maxUploadBytes) {
-    throw new EssError('too-large', `Expected at most ${maxUploadBytes} bytes, got ${contentLength}`)
+  // A form is larger than its file, whose own size is known when its part is there.
+  if (isForm(request)) boundaryOf(request)
+  const overhead = isForm(request) ? MAX_FORM_OVERHEAD : 0
+  checkSize((declaredLength(headers) ?? 0) - overhead, options)
+}
+
+/** What a form may hold beside its file, in bytes. */
+const MAX_FORM_OVERHEAD = 64 * 1024
+
+/** Throws EssError `too-large`. */
+export function checkSize(bytes: number | undefined, { maxUploadBytes }: ResolvedOptions): void {
+  if (bytes === undefined || maxUploadBytes === 0 || bytes <= maxUploadBytes) return
+  throw new EssError('too-large', `Expected at most ${maxUploadBytes} bytes, got ${bytes}`)
+}
+
+/** Refuses whoever cannot be given an early response. Throws the EssError that says what to do instead. */
+export function checkEarlyResponse(request: IncomingMessage, base: string, options: ResolvedOptions): void {
+  const { headers } = request
+  if (!options.earlyResponse) {
+    throw new EssError(
+      'reservation-required',
+      `Expected a reservation first, in two steps:\n\n${howToReserve(base)}`,
+    )
   }
-  return {
-    payload: {
-      fileName: fileNameOf(headers, query, pathName),
-      contentType: safeContentType(headers['content-type']),
-      // A request with neither has no body (RFC 9112, 6.3), and that is a length too.
-      contentLength: isChunked ? undefined : (contentLength ?? 0),
-    },
-    ttlMs: requestedTtlMs(query, options.ttlMs),
+  if (request.httpVersion === '1.0') {
+    const instead = options.reservations ? `; a reservation works:\n\n${howToReserve(base)}` : ''
+    throw new EssError(
+      'http-version-not-supported',
+      `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
+    )
+  }
+  const isProxied = PROXY_HEADERS.some((name) => headers[name] !== undefined)
+  const isChunked = headers['transfer-encoding'] !== undefined
+  const mayBeCut = isProxied && isChunked && headers.expect === undefined && !options.proxyFullDuplex
+  if (mayBeCut) {
+    throw new EssError(
+      'length-required',
+      'Expected a Content-Length, or "Expect: 100-continue", from a sender behind a proxy, got neither; with curl: -H "Expect: 100-continue"',
+    )
   }
 }
 
+/** Any of these says that the request has passed a proxy. */
+const PROXY_HEADERS = [
+  'via',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+] as const
+
+function howToReserve(base: string): string {
+  return `    curl -X POST ${base}/reserve      # prints the link for the receiver, and the address for your upload\n    curl -fT FILE ADDRESS\n`
+}
+
+/** What a raw upload says of its file. */
+export function readPayload(
+  { headers }: IncomingMessage,
+  query: URLSearchParams,
+  pathName: string | undefined,
+): Payload {
+  return {
+    fileName: fileNameOf(headers, query, pathName),
+    contentType: safeContentType(headers['content-type']),
+    contentLength: declaredLength(headers),
+  }
+}
+
+/** Bytes; undefined where it is chunked. A request with neither has no body (RFC 9112, 6.3): a length, too. */
+function declaredLength(headers: IncomingMessage['headers']): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  return Number(headers[HEADERS.contentLength] ?? 0)
+}
+
 /** The path names the file, or else its Content-Disposition, or else the query. */
-function fileNameOf(
+export function fileNameOf(
   headers: IncomingMessage['headers'],
   query: URLSearchParams,
   pathName: string | undefined,
@@ -91,7 +128,8 @@ function fileNameOf(
     .find((name) => name !== undefined)
 }
 
-function requestedTtlMs(query: URLSearchParams, maxTtlMs: number): number {
+/** How long a sender wants to wait, in milliseconds: `?ttl=30`. Throws EssError `bad-request`. */
+export function requestedTtlMs(query: URLSearchParams, maxTtlMs: number): number {
   const text = query.get(QUERY.ttl)
   if (text === null) return maxTtlMs
   const seconds = Number(text)
@@ -115,6 +153,20 @@ export function requestedWaitMs(request: IncomingMessage, query: URLSearchParams
   // A preference that cannot be read is ignored (RFC 7240, 2).
   const seconds = Number(asked ?? /(?:^|[,;])\s*wait\s*=\s*"?(\d+)/i.exec(prefer)?.[1] ?? 0)
   return Math.min(1000 * seconds, maxWaitMs)
+}
+
+/** Throws EssError `bad-referer` unless the request comes from a page at or under `required`. */
+export function checkReferer({ headers }: IncomingMessage, required: URL | undefined): void {
+  if (required === undefined) return
+  const { referer = '' } = headers
+  const from = URL.canParse(referer) ? new URL(referer) : undefined
+  const folder = required.pathname.replace(/\/*$/, '/')
+  const isUnder = from?.origin === required.origin && `${from.pathname}/`.startsWith(folder)
+  if (!isUnder)
+    throw new EssError(
+      'bad-referer',
+      `Expected a Referer under ${required.href}, got ${JSON.stringify(referer)}`,
+    )
 }
 
 /**

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { EssError, isSocketId, SOCKET_ID_LENGTH } from '../shared/index.js'
+import type { IncomingMessage } from 'node:http'
+import { EssError, isSocketId, SOCKET_ID_LENGTH, type StatusEvent } from '../shared/index.js'
+import type { SocketInfo } from './events.js'
 import { compileTrust, type Trust } from './public-url.js'
 
 /** Every option of the broker. All are optional; the defaults suit a server of your own behind nothing. */
@@ -36,10 +38,46 @@ export interface ServiceOptions {
   /** Seconds for which an id that has ended is answered with 410 `gone` rather than 404, 600 by default. */
   readonly tombstoneTtl?: number
   /**
-   * Makes the id of a socket: 12 characters of base64url that match `SOCKET_ID_PATTERN`; 72 random bits by
-   * default. Whoever can guess an id has the file.
+   * The ids of sockets: what they look like (the whole id has to match), and how one is made. By default 12
+   * characters of base64url, 72 random bits. Whoever can guess an id has the file.
    */
-  readonly generateId?: () => string
+  readonly ids?: { readonly pattern: RegExp; readonly generate: () => string }
+  /**
+   * True lets a sender reserve an id first (`POST /reserve`) and upload later. False by default, because an id
+   * that is reserved and never used holds one of `maxSockets` until its TTL is over.
+   */
+  readonly reservations?: boolean
+  /**
+   * The URL of the page that may reserve: the Referer has to be it, or lie under it. Null, the default, asks for
+   * none. It keeps other sites' pages away, not people: anybody can send any Referer.
+   */
+  readonly requiredReferer?: string | null
+  /**
+   * False for a server behind nginx, or whatever else cannot pass a response that begins before its request has
+   * ended: an upload without a reservation is then refused with instructions. True by default.
+   */
+  readonly earlyResponse?: boolean
+  /**
+   * True says that the proxies in front pass both ways at the same time, as haproxy does. False by default: a
+   * chunked upload without `Expect: 100-continue` through a proxy is then refused with 411, because Go's proxies
+   * would lose part of it in silence.
+   */
+  readonly proxyFullDuplex?: boolean
+  /**
+   * The text of an event in the sender's status stream, for those who speak another language to their users.
+   * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
+   */
+  readonly renderStatus?: (event: StatusEvent, socket: SocketInfo) => string | undefined
+  /** The answer to a request that is refused; undefined leaves it to the built-in problem. */
+  readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
+}
+
+/** An embedder's own answer to a refused request. */
+export interface ErrorAnswer {
+  /** The error's own by default. A status that looks like success makes a refusal look like one. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: string
 }
 
 /** The options with every default in place, durations in milliseconds. */
@@ -52,7 +90,13 @@ export interface ResolvedOptions {
   readonly baseUrl: string | undefined
   readonly trust: Trust
   readonly tombstoneTtlMs: number
-  readonly generateId: () => string
+  readonly ids: { readonly matches: (id: string) => boolean; readonly generate: () => string }
+  readonly reservations: boolean
+  readonly requiredReferer: URL | undefined
+  readonly earlyResponse: boolean
+  readonly proxyFullDuplex: boolean
+  readonly renderStatus: ServiceOptions['renderStatus']
+  readonly onError: ServiceOptions['onError']
 }
 
 /** The defaults, in the units of `ServiceOptions`. */
@@ -63,6 +107,9 @@ export const DEFAULTS = {
   stallTimeout: 60,
   heartbeat: 30,
   tombstoneTtl: 600,
+  reservations: false,
+  earlyResponse: true,
+  proxyFullDuplex: false,
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
@@ -70,7 +117,7 @@ export const MAX_SECONDS = (2 ** 31 - 1) / 1000
 
 /** Checks the options and fills in the defaults. Throws EssError `usage` that says what was expected and what came. */
 export function resolveOptions(options: ServiceOptions): ResolvedOptions {
-  const { baseUrl, trustProxy = [], generateId = randomId } = options
+  const { baseUrl, trustProxy = [], requiredReferer, ids, renderStatus, onError } = options
   return {
     ttlMs: 1000 * seconds('ttl', options.ttl ?? DEFAULTS.ttl, 'positive'),
     maxUploadBytes: wholeNumber(
@@ -85,8 +132,35 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
     trust: compileTrust(trustProxy),
     tombstoneTtlMs: 1000 * seconds('tombstoneTtl', options.tombstoneTtl ?? DEFAULTS.tombstoneTtl, 'zero too'),
-    generateId,
+    ids: resolveIds(ids),
+    reservations: options.reservations ?? DEFAULTS.reservations,
+    requiredReferer:
+      requiredReferer === undefined || requiredReferer === null
+        ? undefined
+        : new URL(httpUrl('requiredReferer', requiredReferer)),
+    earlyResponse: earlyResponse(options),
+    proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
+    renderStatus,
+    onError,
   }
+}
+
+function earlyResponse(options: ServiceOptions): boolean {
+  const isOn = options.earlyResponse ?? DEFAULTS.earlyResponse
+  const canReserve = options.reservations ?? DEFAULTS.reservations
+  // With neither of them nobody could send anything.
+  if (!isOn && !canReserve) throw unexpected('reservations', 'true where "earlyResponse" is false', false)
+  return isOn
+}
+
+function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
+  if (ids === undefined) return { matches: isSocketId, generate: randomId }
+  const { pattern, generate } = ids
+  if (!(pattern instanceof RegExp)) throw unexpected('ids.pattern', 'a regular expression', pattern)
+  if (typeof generate !== 'function') throw unexpected('ids.generate', 'a function', generate)
+  // The whole id, whether or not the pattern is anchored, and whatever its flags remember.
+  const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, ''))
+  return { matches: (id) => whole.test(id), generate }
 }
 
 function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {

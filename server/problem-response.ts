@@ -4,19 +4,26 @@ import {
   type EssError,
   PASS_THROUGH_HEADERS,
   PROBLEM_MEDIA_TYPE,
+  PROBLEMS,
   problemLine,
   toProblem,
 } from '../shared/index.js'
 import { drainThenDestroy } from './linger.js'
+import type { ErrorAnswer } from './options.js'
+import { PAGE_HEADERS, problemPage } from './page.js'
 
-/** Answers with a problem: RFC 9457 where the client accepts it, one line of text otherwise. */
+/** Answers with a problem: RFC 9457 where the client accepts it, a page for a browser, one line of text otherwise. */
 export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
   error: EssError,
   headers: Readonly<Record<string, string>> = {},
+  own?: ErrorAnswer,
 ): void {
-  const { body, contentType } = renderProblem(error, request.headers.accept)
+  const { body, contentType } =
+    own === undefined
+      ? renderProblem(error, request.headers.accept)
+      : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
   // A request without a body may not be complete yet: Node says so a moment after its head.
   const hasUnreadBody =
@@ -29,14 +36,16 @@ export function sendProblem(
       drainThenDestroy(connection)
     }
   }
-  response.writeHead(error.status, {
+  response.writeHead(own?.status ?? error.status, {
     ...CORS_HEADERS,
     ...PASS_THROUGH_HEADERS,
+    ...(contentType === PAGE_HEADERS['Content-Type'] && PAGE_HEADERS),
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
     ...(hasUnreadBody && { Connection: 'close' }),
     ...(error.retryAfter !== undefined && { 'Retry-After': String(error.retryAfter) }),
     ...headers,
+    ...own?.headers,
   })
   response.end(request.method === 'HEAD' ? undefined : body)
 }
@@ -55,6 +64,10 @@ export function problemAsBytes(error: EssError): string {
 
 function renderProblem(error: EssError, accept: string | undefined): { body: string; contentType: string } {
   const wantsJson = accept !== undefined && /application\/(?:problem\+)?json/i.test(accept)
+  if (!wantsJson && accept !== undefined && /\btext\/html\b/i.test(accept)) {
+    const body = problemPage(PROBLEMS[error.code].title, error.message)
+    return { body, contentType: PAGE_HEADERS['Content-Type'] }
+  }
   return wantsJson
     ? { body: `${JSON.stringify(toProblem(error))}\n`, contentType: PROBLEM_MEDIA_TYPE }
     : { body: problemLine(error), contentType: 'text/plain; charset=utf-8' }

@@ -14,6 +14,7 @@ const MAX_TOMBSTONES = 100_000
 export class Registry {
   readonly #options: ResolvedOptions
   readonly #sockets = new Map<string, { socket: EphemeralSocket; ttl: NodeJS.Timeout }>()
+  readonly #byToken = new Map<string, EphemeralSocket>()
   /** In the order in which they were added, which is the order in which they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -34,28 +35,34 @@ export class Registry {
     return { sockets: this.#sockets.size, tombstones: this.#tombstones.size, awaiting: this.#awaiting }
   }
 
+  /** Throws EssError `too-many-sockets` at the limit. */
+  checkRoom(): void {
+    const { maxSockets } = this.#options
+    if (this.#sockets.size < maxSockets) return
+    throw new EssError('too-many-sockets', `this server takes ${maxSockets} sockets, and all are taken`, {
+      retryAfter: 30,
+    })
+  }
+
   /** An id that nobody has. Throws EssError `too-many-sockets` at the limit. */
   mint(): string {
-    if (this.#sockets.size >= this.#options.maxSockets) {
-      throw new EssError(
-        'too-many-sockets',
-        `this server takes ${this.#options.maxSockets} sockets, and all are taken`,
-        {
-          retryAfter: 30,
-        },
-      )
-    }
+    this.checkRoom()
     this.#forgetOld()
+    const { matches, generate } = this.#options.ids
     for (let attempt = 0; attempt < ID_ATTEMPTS; attempt++) {
-      const id = this.#options.generateId()
-      if (!this.#sockets.has(id) && !this.#tombstones.has(id)) return id
+      const id = generate()
+      if (matches(id) && !this.#sockets.has(id) && !this.#tombstones.has(id)) return id
     }
-    throw new Error(`generateId gave ${ID_ATTEMPTS} ids in a row that are taken`)
+    throw new Error(
+      `Expected ids.generate to give a free id that matches ids.pattern, got none in ${ID_ATTEMPTS} tries`,
+    )
   }
 
   /** From here the socket can be found, and its TTL runs. */
   add(socket: EphemeralSocket): void {
-    const ttl = setTimeout(() => socket.expire(), socket.limits.ttlMs)
+    const { token, ttlMs } = socket.terms
+    const ttl = setTimeout(() => socket.expire(), ttlMs)
+    if (token !== undefined) this.#byToken.set(token, socket)
     this.#sockets.set(socket.id, { socket, ttl })
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
@@ -69,6 +76,7 @@ export class Registry {
   bury(socket: EphemeralSocket, outcome: Outcome): void {
     this.keep(socket)
     this.#sockets.delete(socket.id)
+    if (socket.terms.token !== undefined) this.#byToken.delete(socket.terms.token)
     this.#forgetOld()
     this.#tombstones.set(socket.id, { outcome, untilMs: Date.now() + this.#options.tombstoneTtlMs })
   }
@@ -81,6 +89,16 @@ export class Registry {
     const tombstone = this.#tombstones.get(id)
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
     throw new EssError('not-found', 'no transfer has this id; it may have a typing error, or be long over')
+  }
+
+  /**
+   * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words whether it
+   * never was or is over: a token is the sender's alone, and guessing tells nothing.
+   */
+  findUpload(token: string): EphemeralSocket {
+    const socket = this.#byToken.get(token)
+    if (socket === undefined) throw new EssError('not-found', 'there is no such upload, or it is over')
+    return socket
   }
 
   /**

@@ -1,19 +1,61 @@
+import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket as Connection } from 'node:net'
-import { downloadPath, EssError, isSocketId, joinUrl, STATUS_VERSION } from '../shared/index.js'
+import {
+  downloadPath,
+  EssError,
+  joinUrl,
+  type OpenedEvent,
+  STATUS_VERSION,
+  uploadEventsPath,
+  uploadPath,
+} from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
-import { type Opening, readOpening, requestedWaitMs } from './opening.js'
-import { type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
+import { FinalAnswer } from './final-answer.js'
+import { isForm, readForm } from './multipart.js'
+import {
+  checkEarlyResponse,
+  checkReferer,
+  checkSender,
+  checkSize,
+  fileNameOf,
+  readPayload,
+  requestedTtlMs,
+  requestedWaitMs,
+} from './opening.js'
+import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
-import { EphemeralSocket } from './socket.js'
-import { StatusBody } from './status-body.js'
+import { EphemeralSocket, type SenderLeg } from './socket.js'
+import { requestedForm, StatusBody } from './status-body.js'
 
-/**
- * The broker without its routes: what can be done with sockets. It answers on Node's own request and response
- * objects, because only they let a transfer end truthfully.
- */
+/** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
+export interface Call {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly query: URLSearchParams
+  /** The path under which the service is mounted: empty, or like `/share`. */
+  readonly basePath: string
+}
+
+/** What a reservation gives. */
+export interface Reservation {
+  readonly id: string
+  /** The download URL, for the receiver. */
+  readonly url: string
+  /** The URL of the upload resource: the sender's alone. */
+  readonly upload: string
+  /** The URL of its status stream. */
+  readonly events: string
+  /** When it ends unless a receiver has come (RFC 3339). */
+  readonly expires: string
+}
+
+/** How many receivers may wait for the sender of one reservation; only one will be served. */
+const MAX_EARLY_RECEIVERS = 8
+
+/** The broker without its routes: what can be done with sockets. */
 export class Service extends EventEmitter<ServiceEvents> {
   readonly options: ResolvedOptions
   readonly #registry: Registry
@@ -23,6 +65,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     Connection,
     { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse; isSpoiled: boolean }
   >()
+  readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
   #isStopping = false
 
   constructor(options: ServiceOptions = {}) {
@@ -41,37 +84,130 @@ export class Service extends EventEmitter<ServiceEvents> {
     return this.#registry.counts()
   }
 
-  /** Says that this request's 100 (Continue) is for `open` to send: see Node's event `checkContinue`. */
+  /**
+   * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true: whoever has the
+   * id has the file.
+   */
+  sockets({ ids = false }: { ids?: boolean } = {}): SocketInfo[] {
+    return this.#registry.sockets().map(({ id, phase, fileName, contentLength, openedAt, expiresAt }) => {
+      return { id: ids ? id : `${id.slice(0, 4)}…`, phase, fileName, contentLength, openedAt, expiresAt }
+    })
+  }
+
+  /**
+   * Ends a socket from outside: both sides are told `cancelled`. With a signal, when that is aborted.
+   * False when there is no such socket (any more).
+   */
+  cancel(id: string, signal?: AbortSignal): boolean {
+    const socket = this.#registry.sockets().find((candidate) => candidate.id === id)
+    if (socket === undefined) return false
+    const cancel = () => socket.cancel('the server cancelled it')
+    if (signal === undefined || signal.aborted) cancel()
+    else {
+      signal.addEventListener('abort', cancel, { once: true })
+      void socket.ended.then(() => signal.removeEventListener('abort', cancel))
+    }
+    return true
+  }
+
+  /** Says that this request's 100 (Continue) is for the service to send: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
     this.#heldBack.add(request)
   }
 
   /**
-   * A sender's request becomes a socket: the early response goes out at once, and stays open until the verdict.
-   * `fileName` is the one in the path, decoded. Throws the EssError to refuse it with, nothing being written yet.
+   * A sender's request becomes a socket: the early response goes out at once (that of a form, when its file was
+   * found), and stays open until the verdict. `fileName` is the one in the path, decoded. Rejects with the
+   * EssError to refuse it with, nothing being written yet.
    */
-  open(
-    senderRequest: IncomingMessage,
-    senderResponse: ServerResponse,
-    query: URLSearchParams,
-    fileName?: string,
-  ): void {
+  async open(call: Call, fileName?: string): Promise<void> {
+    const { request, response, query } = call
     this.#refuseWhenStopping()
-    refusePipelined(senderResponse)
-    const base = publicBaseUrl(senderRequest, this.options)
-    const opening = readOpening(senderRequest, query, fileName, this.options)
-    const id = this.#registry.mint()
-    // Before the head: a 100 after it would stand in the middle of the chunked body.
-    if (this.#heldBack.delete(senderRequest)) senderResponse.writeContinue()
-    const socket = this.#createSocket(id, opening, senderRequest, senderResponse, base)
+    refusePipelined(response)
+    const base = this.#base(call)
+    checkEarlyResponse(request, base, this.options)
+    checkSender(request, this.options)
+    const ttlMs = requestedTtlMs(query, this.options.ttlMs)
+    this.#registry.checkRoom()
+    const file = await this.#readFile(call, fileName)
+    this.#refuseWhenStopping()
+    if (request.socket.destroyed) return
+    const socket = this.#createSocket(this.#registry.mint(), ttlMs)
+    const status = this.#statusBody(call, socket)
     this.#registry.add(socket)
-    this.#bySenderConnection.set(senderRequest.socket, {
-      socket,
-      request: senderRequest,
-      response: senderResponse,
-      isSpoiled: false,
-    })
-    this.emit('socket:opened', socket)
+    status.open(
+      201,
+      this.#opened(socket, base, file.payload.fileName),
+      () => socket.state(),
+      this.options.heartbeatMs,
+    )
+    this.#admit(socket, { request, response, status, ...file }, query)
+  }
+
+  /** A socket whose sender comes later, to its upload resource. Throws the EssError to refuse it with. */
+  reserve(call: Call): Reservation {
+    const { request, query } = call
+    this.#refuseWhenStopping()
+    checkReferer(request, this.options.requiredReferer)
+    const base = this.#base(call)
+    const ttlMs = requestedTtlMs(query, this.options.ttlMs)
+    const fileName = fileNameOf({}, query, undefined)
+    const socket = this.#createSocket(this.#registry.mint(), ttlMs, fileName)
+    this.#registry.add(socket)
+    this.#tell('socket:reserved', socket, socket.id, query)
+    const { token = '' } = socket.terms
+    return {
+      id: socket.id,
+      url: joinUrl(base, downloadPath(socket.id, fileName)),
+      upload: joinUrl(base, uploadPath(token)),
+      events: joinUrl(base, uploadEventsPath(token)),
+      expires: new Date(socket.expiresAt).toISOString(),
+    }
+  }
+
+  /**
+   * The sender of a reservation comes with its whole body, and is answered at the end. The sender of an early
+   * response may come here too, as long as not a byte of its first request has arrived: a proxy holds it back.
+   * Rejects with the EssError to refuse it with.
+   */
+  async upload(call: Call, token: string): Promise<void> {
+    const { request, response, query } = call
+    this.#refuseWhenStopping()
+    refusePipelined(response)
+    const socket = this.#registry.findUpload(token)
+    checkSender(request, this.options)
+    if (!socket.mayMove()) socket.inspect('sender-arrived')
+    const file = await this.#readFile(call, undefined)
+    if (request.socket.destroyed) return
+    const sender: SenderLeg = { request, response, status: new FinalAnswer(request, response), ...file }
+    if (!socket.mayMove()) this.#admit(socket, sender, query)
+    else {
+      socket.move(sender)
+      this.#bySenderConnection.set(request.socket, { socket, request, response, isSpoiled: false })
+    }
+  }
+
+  /** The status stream of an upload resource by itself: the state first. Throws EssError `not-found`. */
+  follow(call: Call, token: string): void {
+    const { request, response } = call
+    const socket = this.#registry.findUpload(token)
+    const status = this.#statusBody(call, socket)
+    status.open(
+      200,
+      this.#opened(socket, this.#base(call), socket.fileName),
+      () => socket.state(),
+      this.options.heartbeatMs,
+    )
+    status.send(socket.state())
+    socket.tell(status)
+    response.once('close', () => socket.forget(status))
+    // A follower sends nothing more; its going away is seen by reading on.
+    request.resume()
+  }
+
+  /** The sender wants it no more. Throws EssError `not-found`. */
+  cancelUpload(token: string): void {
+    this.#registry.findUpload(token).cancel()
   }
 
   /**
@@ -87,12 +223,15 @@ export class Service extends EventEmitter<ServiceEvents> {
       // of no more use.
       if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
       sender.isSpoiled = true
-      return true
-    }
-    if (error.code === 'HPE_INVALID_EOF_STATE') {
-      socket.breakOff('sender-lost', 'the sender closed its half of the connection before its body was whole')
+    } else if (error.code === 'HPE_INVALID_EOF_STATE') {
+      socket.breakOff(
+        request,
+        'sender-lost',
+        'the sender closed its half of the connection before its body was whole',
+      )
     } else {
       socket.breakOff(
+        request,
         'bad-request',
         `Expected a body in HTTP/1.1 framing, got something else: ${error.message}`,
       )
@@ -100,89 +239,35 @@ export class Service extends EventEmitter<ServiceEvents> {
     return true
   }
 
-  #createSocket(
-    id: string,
-    { payload, ttlMs }: Opening,
-    request: IncomingMessage,
-    response: ServerResponse,
-    base: string,
-  ): EphemeralSocket {
-    const { maxUploadBytes, stallTimeoutMs, heartbeatMs } = this.options
-    const status = new StatusBody(request, response)
-    const socket = new EphemeralSocket(
-      id,
-      payload,
-      { request, response, status },
-      { ttlMs, maxUploadBytes, stallTimeoutMs },
-      { connected: this.#socketConnected, closed: this.#socketClosed },
-    )
-    status.open(
-      {
-        event: 'opened',
-        v: STATUS_VERSION,
-        id,
-        url: joinUrl(base, downloadPath(id, payload.fileName)),
-        ttl: ttlMs / 1000,
-        expires: new Date(socket.openedAt + ttlMs).toISOString(),
-        maxUploadBytes,
-      },
-      heartbeatMs,
-    )
-    return socket
-  }
-
   /**
    * A receiver's request meets its socket, and the bytes begin to move. Where the id is not there yet it waits
-   * as long as the request says. Rejects with the EssError to refuse it with, nothing being written yet.
+   * as long as the request says; for the sender of a reservation, as long as that lives. Rejects with the
+   * EssError to refuse it with, nothing being written yet.
    */
-  async receive(
-    receiverRequest: IncomingMessage,
-    receiverResponse: ServerResponse,
-    query: URLSearchParams,
-    id: string,
-  ): Promise<void> {
-    refusePipelined(receiverResponse)
-    refuseRange(receiverRequest)
-    const socket = await this.#find(receiverRequest, query, id)
+  async receive(call: Call, id: string): Promise<void> {
+    const { request, response } = call
+    refusePipelined(response)
+    refuseRange(request)
+    const socket = await this.#find(call, id)
+    if (socket.phase === 'reserved') await this.#awaitSender(socket, request)
     // Its receiver went away, during a wait or with its request: the socket is left for another.
-    if (!receiverRequest.socket.writable) return
+    if (!request.socket.writable) return
+    socket.inspect()
     // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.
-    if (receiverRequest.httpVersion === '1.0' && socket.contentLength === undefined) {
+    if (request.httpVersion === '1.0' && socket.contentLength === undefined) {
       throw new EssError(
         'http-version-not-supported',
         'Expected HTTP/1.1, because the length is not known; got HTTP/1.0',
       )
     }
-    socket.receive({ request: receiverRequest, response: receiverResponse })
+    socket.receive({ request, response })
   }
 
-  async #find(
-    receiverRequest: IncomingMessage,
-    query: URLSearchParams,
-    id: string,
-  ): Promise<EphemeralSocket> {
-    const waitMs = requestedWaitMs(receiverRequest, query, this.options.ttlMs)
-    try {
-      return this.#registry.find(id)
-    } catch (error) {
-      const mayAppear = error instanceof EssError && error.code === 'not-found' && isSocketId(id)
-      if (waitMs === 0 || !mayAppear) throw error
-    }
-    this.#refuseWhenStopping()
-    const left = new AbortController()
-    const leave = () => left.abort()
-    receiverRequest.socket.once('close', leave)
-    await this.#registry.appears(id, waitMs, left.signal)
-    receiverRequest.socket.off('close', leave)
-    this.#refuseWhenStopping()
-    return this.#registry.find(id)
-  }
-
-  /** The head of a download without consuming it. Throws what `receive` would be refused with. */
-  inspect(id: string): Record<string, string | number> {
+  /** The socket that a receiver would meet, which this leaves untouched. Throws what `receive` would be refused with. */
+  inspect(id: string): EphemeralSocket {
     const socket = this.#registry.find(id)
     socket.inspect()
-    return socket.downloadHeaders()
+    return socket
   }
 
   /**
@@ -191,19 +276,11 @@ export class Service extends EventEmitter<ServiceEvents> {
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
-    for (const socket of this.#registry.sockets()) if (socket.phase === 'waiting') socket.shutDown()
+    for (const socket of this.#registry.sockets()) if (socket.phase !== 'streaming') socket.shutDown()
     this.#registry.giveUpWaiting()
-    if (this.#registry.counts().sockets === 0) return
-    await new Promise<void>((resolve) => {
-      const failTheRest = setTimeout(() => this.stopNow(), drainMs)
-      const countDown = () => {
-        if (this.#registry.counts().sockets > 0) return
-        clearTimeout(failTheRest)
-        this.off('socket:end', countDown)
-        resolve()
-      }
-      this.on('socket:end', countDown)
-    })
+    const failTheRest = setTimeout(() => this.stopNow(), drainMs)
+    await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
+    clearTimeout(failTheRest)
   }
 
   /** Fails whatever is left, truthfully, at once. */
@@ -213,18 +290,171 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.giveUpWaiting()
   }
 
+  /** For embedders that stop: `drain` seconds for what runs, 30 by default. */
+  async close({ drain = 30 }: { drain?: number } = {}): Promise<void> {
+    await this.stop(1000 * drain)
+  }
+
+  /** The routes' way to tell of a refusal. */
+  refused(error: EssError, request: IncomingMessage): void {
+    if (error.code === 'not-found' || error.code === 'gone') this.#tell('error:not-found', error, request)
+    if (error.code === 'too-large') this.#tell('error:max-upload', error, request)
+    if (error.code === 'bad-referer') this.#tell('error:referer', error, request)
+    this.#tell('request:refused', error, request)
+  }
+
+  /** The embedder's own answer to a refused request; undefined where there is none, or it fails. */
+  ownAnswer(error: EssError, request: IncomingMessage): ErrorAnswer | undefined {
+    return this.#guarded('onError', () => this.options.onError?.(error, request))
+  }
+
+  /** Takes the sender into its socket, and answers its `Expect: 100-continue`. */
+  #admit(socket: EphemeralSocket, sender: SenderLeg, query: URLSearchParams): void {
+    socket.admit(sender)
+    this.#bySenderConnection.set(sender.request.socket, {
+      socket,
+      request: sender.request,
+      response: sender.response,
+      isSpoiled: false,
+    })
+    this.#tell('socket:opened', socket, socket.id, query)
+  }
+
+  /** The file in a sender's request: the body itself, or a form's. The sender may send it from now on. */
+  async #readFile(call: Call, fileName: string | undefined): Promise<Pick<SenderLeg, 'payload' | 'body'>> {
+    const { request, response, query } = call
+    // Before the head: a 100 after it would stand in the middle of the chunked body.
+    if (this.#heldBack.delete(request)) response.writeContinue()
+    if (!isForm(request)) {
+      const payload = readPayload(request, query, fileName)
+      return { payload, body: { stream: request, isWhole: () => request.complete } }
+    }
+    const { payload, body } = await readForm(request)
+    checkSize(payload.contentLength, this.options)
+    return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
+  }
+
+  #createSocket(id: string, ttlMs: number, fileName?: string): EphemeralSocket {
+    const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
+    const token = reservations ? randomBytes(16).toString('base64url') : undefined
+    return new EphemeralSocket(
+      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs },
+      {
+        connected: (socket) => {
+          this.#registry.keep(socket)
+          this.#tell('socket:connected', socket)
+        },
+        progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
+        closed: (socket, stats) => this.#socketClosed(socket, stats),
+      },
+      fileName,
+    )
+  }
+
+  #statusBody({ request, response }: Call, socket: EphemeralSocket): StatusBody {
+    const { renderStatus } = this.options
+    const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
+      renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
+    return new StatusBody(request, response, { form: requestedForm(request), render })
+  }
+
+  #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {
+    const { id, token, ttlMs, maxUploadBytes } = socket.terms
+    return {
+      event: 'opened',
+      v: STATUS_VERSION,
+      id,
+      url: joinUrl(base, downloadPath(id, fileName)),
+      ...(token !== undefined && { upload: joinUrl(base, uploadPath(token)) }),
+      ttl: ttlMs / 1000,
+      expires: new Date(socket.expiresAt).toISOString(),
+      maxUploadBytes,
+    }
+  }
+
+  #base({ request, basePath }: Call): string {
+    // The operator's own base URL has the path in it already.
+    const base = publicBaseUrl(request, this.options)
+    return this.options.baseUrl === undefined ? base + basePath : base
+  }
+
+  async #find({ request, query }: Call, id: string): Promise<EphemeralSocket> {
+    const waitMs = requestedWaitMs(request, query, this.options.ttlMs)
+    try {
+      return this.#registry.find(id)
+    } catch (error) {
+      const mayAppear =
+        error instanceof EssError && error.code === 'not-found' && this.options.ids.matches(id)
+      if (waitMs === 0 || !mayAppear) throw error
+    }
+    this.#refuseWhenStopping()
+    await withLeaving(request, (left) => this.#registry.appears(id, waitMs, left))
+    this.#refuseWhenStopping()
+    return this.#registry.find(id)
+  }
+
+  /** An early receiver waits for the sender, and burns nothing when it goes away. */
+  async #awaitSender(socket: EphemeralSocket, request: IncomingMessage): Promise<void> {
+    const waiting = this.#earlyReceivers.get(socket) ?? 0
+    if (waiting >= MAX_EARLY_RECEIVERS)
+      throw new EssError('busy', `${waiting} receivers are waiting for the sender already`)
+    this.#earlyReceivers.set(socket, waiting + 1)
+    await withLeaving(request, (left) => {
+      const gone = new Promise<void>((resolve) =>
+        left.addEventListener('abort', () => resolve(), { once: true }),
+      )
+      return Promise.race([socket.senderCame, gone])
+    })
+    this.#earlyReceivers.set(socket, (this.#earlyReceivers.get(socket) ?? 1) - 1)
+  }
+
   #refuseWhenStopping(): void {
     if (this.#isStopping) throw new EssError('shutting-down', 'this server is stopping', { retryAfter: 30 })
   }
 
-  readonly #socketConnected = (socket: EphemeralSocket): void => {
-    this.#registry.keep(socket)
-    this.emit('socket:connected', socket)
+  #socketClosed(socket: EphemeralSocket, stats: SocketStats): void {
+    this.#registry.bury(socket, stats.outcome)
+    if (stats.outcome === 'delivered') this.#tell('socket:end', socket, stats)
+    else this.#tell(stats.outcome === 'expired' ? 'socket:timeout' : 'error:socket', socket, stats)
   }
 
-  readonly #socketClosed = (socket: EphemeralSocket, stats: SocketStats): void => {
-    this.#registry.bury(socket, stats.outcome)
-    this.emit('socket:end', socket satisfies SocketInfo, stats)
+  /** Like `emit`, but a listener that fails breaks neither a transfer nor the other listeners. */
+  #tell<E extends keyof ServiceEvents>(event: E, ...values: ServiceEvents[E]): void {
+    for (const listener of this.rawListeners(event)) {
+      this.#guarded(event, () => Reflect.apply(listener, this, values) as unknown)
+    }
+  }
+
+  /** What an embedder's own code gives; undefined when it fails. */
+  #guarded<T>(name: string, theirs: () => T): T | undefined {
+    const failed = (error: unknown) => {
+      const isHeard = name !== 'error:listener' && this.listenerCount('error:listener') > 0
+      if (isHeard) this.#tell('error:listener', error, name)
+      else process.emitWarning(error instanceof Error ? error : String(error))
+    }
+    try {
+      const result = theirs()
+      if (result instanceof Promise) result.catch(failed)
+      return result
+    } catch (error) {
+      failed(error)
+      return undefined
+    }
+  }
+}
+
+/** Runs `wait` with a signal that is aborted when the peer of this request goes away. */
+async function withLeaving(
+  request: IncomingMessage,
+  wait: (left: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const left = new AbortController()
+  const leave = () => left.abort()
+  request.socket.once('close', leave)
+  try {
+    await wait(left.signal)
+  } finally {
+    request.socket.off('close', leave)
   }
 }
 

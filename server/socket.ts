@@ -5,21 +5,24 @@ import {
   EssError,
   formatContentDisposition,
   formatDuration,
+  type StatusEvent,
+  type TerminalEvent,
   toFailedProblem,
 } from '../shared/index.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
 import { sendProblem } from './problem-response.js'
-import type { StatusBody } from './status-body.js'
-import { createTransfer, type Transfer } from './transfer.js'
+import type { StatusSink } from './status-body.js'
+import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
+import { withResolvers } from './with-resolvers.js'
 
-/** What the sender said of its body. */
+/** What the sender said of its file. */
 export interface Payload {
   readonly fileName: string | undefined
   /** Safe to serve from our origin. */
   readonly contentType: string
-  /** Bytes; undefined when the body is chunked. */
+  /** Bytes; undefined when it is chunked. */
   readonly contentLength: number | undefined
 }
 
@@ -27,7 +30,10 @@ export interface Payload {
 export interface SenderLeg {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly status: StatusBody
+  readonly payload: Payload
+  readonly body: SenderBody
+  /** How it is told what happens. */
+  readonly status: StatusSink
 }
 
 /** The receiver's half. */
@@ -36,8 +42,11 @@ export interface ReceiverLeg {
   readonly response: ServerResponse
 }
 
-/** The limits one socket lives under. */
-export interface SocketLimits {
+/** What is fixed when a socket is made. */
+export interface SocketTerms {
+  readonly id: string
+  /** The secret of its upload resource; undefined where reservations are off. */
+  readonly token: string | undefined
   readonly ttlMs: number
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
@@ -46,35 +55,45 @@ export interface SocketLimits {
 /** Whom a socket tells of its life. */
 export interface SocketObserver {
   connected(socket: EphemeralSocket): void
+  progress(socket: EphemeralSocket, bytes: number): void
   closed(socket: EphemeralSocket, stats: SocketStats): void
+}
+
+/** How often an embedder is told of progress. */
+const PROGRESS_EVENT_MS = 250
+
+/** A file of which nothing is known yet. */
+const UNKNOWN: Payload = {
+  fileName: undefined,
+  contentType: 'application/octet-stream',
+  contentLength: undefined,
 }
 
 /** One pending transfer: its phase, and its legs. The only caller of the table in `lifecycle.ts`. */
 export class EphemeralSocket implements SocketInfo {
-  readonly id: string
-  readonly payload: Payload
-  readonly limits: SocketLimits
+  readonly terms: SocketTerms
   readonly openedAt = Date.now()
-  readonly #sender: SenderLeg
   readonly #observer: SocketObserver
+  /** All who are told: the sender by its own response, and whoever follows its upload resource's events. */
+  readonly #audience = new Set<StatusSink>()
+  readonly #senderCame = withResolvers<void>()
+  readonly #ended = withResolvers<void>()
+  #phase: Phase = 'reserved'
+  #payload: Payload
+  #sender: SenderLeg | undefined
   #receiver: ReceiverLeg | undefined
   #transfer: Transfer | undefined
-  #phase: Phase = 'waiting'
+  #progress: NodeJS.Timeout | undefined
 
-  constructor(
-    id: string,
-    payload: Payload,
-    sender: SenderLeg,
-    limits: SocketLimits,
-    observer: SocketObserver,
-  ) {
-    this.id = id
-    this.payload = payload
-    this.limits = limits
-    this.#sender = sender
+  /** `fileName` is what the reservation says; the sender itself may say better. */
+  constructor(terms: SocketTerms, observer: SocketObserver, fileName?: string) {
+    this.terms = terms
     this.#observer = observer
-    // From here until the end this listener notices a sender that goes away while it waits.
-    sender.response.once('close', this.#senderClosed)
+    this.#payload = { ...UNKNOWN, fileName }
+  }
+
+  get id(): string {
+    return this.terms.id
   }
 
   get phase(): Phase {
@@ -82,16 +101,31 @@ export class EphemeralSocket implements SocketInfo {
   }
 
   get fileName(): string | undefined {
-    return this.payload.fileName
+    return this.#payload.fileName
   }
 
   get contentLength(): number | undefined {
-    return this.payload.contentLength
+    return this.#payload.contentLength
+  }
+
+  /** Milliseconds since 1970. */
+  get expiresAt(): number {
+    return this.openedAt + this.terms.ttlMs
+  }
+
+  /** Settled when a reservation is over: its sender came, or it ended without one. */
+  get senderCame(): Promise<void> {
+    return this.#senderCame.promise
+  }
+
+  /** Settled when it has ended, however. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
   }
 
   /** The head of a download, the same for GET and HEAD. */
   downloadHeaders(): Record<string, string | number> {
-    const { fileName, contentType, contentLength } = this.payload
+    const { fileName, contentType, contentLength } = this.#payload
     return {
       ...CORS_HEADERS,
       ...DOWNLOAD_HEADERS,
@@ -103,100 +137,201 @@ export class EphemeralSocket implements SocketInfo {
     }
   }
 
-  /** Throws the refusal a receiver would meet, without being one. */
-  inspect(): void {
-    this.#refusal(nextStep(this.#phase, 'receiver-arrived'))
+  /** The event that says where it is now. */
+  state(): StatusEvent {
+    const secondsLeft = Math.max(0, Math.round((this.expiresAt - Date.now()) / 1000))
+    if (this.#phase === 'reserved') return { event: 'reserved', secondsLeft }
+    return this.#phase === 'waiting' ? { event: 'waiting', secondsLeft } : { event: 'connected' }
+  }
+
+  /** Throws the refusal that this input would meet, without being one. */
+  inspect(input: 'sender-arrived' | 'receiver-arrived' = 'receiver-arrived'): void {
+    const step = nextStep(this.#phase, input)
+    if (typeof step === 'object' && 'refuse' in step) throw new EssError(step.refuse)
+  }
+
+  /** Takes the sender of a reservation, or of a new socket. Throws EssError `already-open` or `gone`. */
+  admit(sender: SenderLeg): void {
+    this.inspect('sender-arrived')
+    this.#take(sender)
+    this.#apply('sender-arrived')
+  }
+
+  /** True while a sender whose body never comes through may begin again by another request. */
+  mayMove(): boolean {
+    return this.#sender !== undefined && (this.#transfer?.isUntouched() ?? this.#phase === 'waiting')
+  }
+
+  /** The same sender begins again by another request: see `mayMove`. Throws EssError `already-open` or `gone`. */
+  move(sender: SenderLeg): void {
+    const isSame = sender.payload.contentLength === this.contentLength
+    if (!this.mayMove() || !isSame) throw new EssError('already-open')
+    const left = this.#sender
+    this.#take({ ...sender, payload: this.#payload })
+    left?.response.off('close', this.#senderClosed)
+    if (left !== undefined) this.#dismiss(left.status)
+    this.#apply('sender-moved')
   }
 
   /** Takes a receiver, and the bytes begin to move. Throws EssError `busy` or `gone`. */
   receive(receiver: ReceiverLeg): void {
-    this.#refusal(nextStep(this.#phase, 'receiver-arrived'))
+    this.inspect('receiver-arrived')
     this.#receiver = receiver
     this.#apply('receiver-arrived')
   }
 
+  /** Tells `sink` whatever happens from now on. */
+  tell(sink: StatusSink): void {
+    this.#audience.add(sink)
+    if (this.#phase === 'streaming' && this.#transfer !== undefined)
+      sink.follow(this.#progressOf(this.#transfer))
+  }
+
+  /** `sink` is told no more. */
+  forget(sink: StatusSink): void {
+    this.#audience.delete(sink)
+  }
+
   /** The TTL is over: the registry's to say. */
   expire(): void {
-    this.#apply(
-      'expired',
-      new EssError('expired', `nobody came within ${formatDuration(this.limits.ttlMs / 1000)}`),
-    )
+    const waited = formatDuration(this.terms.ttlMs / 1000)
+    this.#apply('expired', `nobody came within ${waited}`)
+  }
+
+  /** The sender, or the embedder, wants it no more. */
+  cancel(detail = 'the sender cancelled it'): void {
+    this.#apply('cancelled', detail)
   }
 
   /** The server stops. */
   shutDown(): void {
-    this.#apply('shutting-down', new EssError('shutting-down', 'the server is stopping'))
+    this.#apply('shutting-down', 'the server is stopping')
   }
 
-  /** The sender's body cannot be read any further as HTTP, or was ended before it was whole. */
-  breakOff(input: 'bad-request' | 'sender-lost', detail: string): void {
-    this.#apply(input, new EssError(input, detail))
+  /**
+   * The body of `request` cannot be read any further as HTTP or as a form, or was ended before it was whole.
+   * Without effect when its sender has begun again by another one.
+   */
+  breakOff(
+    request: IncomingMessage,
+    input: 'bad-request' | 'sender-lost' | 'no-file-in-form',
+    detail: string,
+  ): void {
+    if (this.#sender?.request === request) this.#apply(input, detail)
   }
 
-  #refusal(step: ReturnType<typeof nextStep>): void {
-    if (typeof step === 'object' && 'refuse' in step) throw new EssError(step.refuse)
+  #take(sender: SenderLeg): void {
+    this.#sender = sender
+    this.#payload = { ...sender.payload, fileName: sender.payload.fileName ?? this.#payload.fileName }
+    this.#audience.add(sender.status)
+    // Until bytes move, this listener notices a sender that goes away.
+    sender.response.once('close', this.#senderClosed)
   }
 
-  /** Every change of phase. */
-  #apply(input: Input, error?: EssError, confirmed = false): void {
+  #dismiss(sink: StatusSink): void {
+    this.#audience.delete(sink)
+    sink.release()
+  }
+
+  /** Every change of phase. `detail` says to both sides why it failed. */
+  #apply(input: Input, detail?: string, confirmed = false): void {
     const step = nextStep(this.#phase, input)
     if (step === 'ignored' || 'refuse' in step) return
-    if ('go' in step) {
-      this.#phase = step.go
-      this.#stream()
-    } else {
+    if ('close' in step) {
       this.#phase = 'closed'
-      this.#close(step.close, error, confirmed)
+      this.#close(step.close, detail, confirmed)
+      return
     }
+    const was = this.#phase
+    this.#phase = step.go
+    if (was === 'reserved') this.#announceSender()
+    if (step.go === 'streaming') this.#stream()
+  }
+
+  #announceSender(): void {
+    // The sender's own stream has said so by its first line.
+    for (const sink of this.#audience) if (sink !== this.#sender?.status) sink.send(this.state())
+    this.#senderCame.resolve()
   }
 
   #stream(): void {
+    const sender = this.#sender
     const receiver = this.#receiver
-    if (receiver === undefined) return
-    const total = this.payload.contentLength
-    const transfer = createTransfer(this.#sender.request, receiver.response, {
-      total,
-      maxUploadBytes: this.limits.maxUploadBytes,
-      stallTimeoutMs: this.limits.stallTimeoutMs,
+    if (sender === undefined || receiver === undefined) return
+    this.#transfer?.stop()
+    const transfer = createTransfer(sender.body, receiver.response, {
+      total: this.contentLength,
+      maxUploadBytes: this.terms.maxUploadBytes,
+      stallTimeoutMs: this.terms.stallTimeoutMs,
       writeHead: () => {
+        // It may be out already, when the sender has begun again.
+        if (receiver.response.headersSent) return
         receiver.response.writeHead(200, { ...this.downloadHeaders(), Connection: 'close' })
         receiver.response.flushHeaders()
       },
     })
+    const isFirst = this.#transfer === undefined
     this.#transfer = transfer
     // It never rejects, and nobody else waits for it.
     void transfer.ended.then((end) => {
       if (end.input === 'delivered') this.#apply('delivered', undefined, end.confirmed)
-      else this.#apply(end.input, new EssError(end.input, end.detail))
+      else this.#apply(end.input, end.detail)
     })
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
-    this.#sender.response.off('close', this.#senderClosed)
-    this.#observer.connected(this)
-    // A paused sender that died is noticed only by writing to it: the first write makes its kernel answer with
-    // a reset, the second one, a turn later, meets it. Both come before the first byte goes to the receiver.
-    this.#sender.status.connected()
+    sender.response.off('close', this.#senderClosed)
+    if (isFirst) {
+      this.#observer.connected(this)
+      for (const sink of this.#audience) sink.send({ event: 'connected' })
+    }
+    this.#startWhenProbed(transfer)
+  }
+
+  /**
+   * A paused sender that died is noticed only by writing to it: the first write made its kernel answer with a
+   * reset, the second one, a turn later, meets it. Both come before the first byte goes to the receiver.
+   */
+  #startWhenProbed(transfer: Transfer): void {
     setImmediate(() => {
-      if (this.#phase !== 'streaming') return
-      this.#sender.status.follow(() => ({
-        event: 'progress',
-        bytes: transfer.bytes(),
-        ...(total !== undefined && { total }),
-      }))
+      if (this.#phase !== 'streaming' || transfer !== this.#transfer) return
+      for (const sink of this.#audience) sink.follow(this.#progressOf(transfer))
+      this.#reportProgress(transfer)
       setImmediate(() => transfer.start())
     })
   }
 
+  #progressOf(transfer: Transfer): () => Extract<StatusEvent, { event: 'progress' }> {
+    const total = this.contentLength
+    return () => ({ event: 'progress', bytes: transfer.bytes(), ...(total !== undefined && { total }) })
+  }
+
+  #reportProgress(transfer: Transfer): void {
+    clearInterval(this.#progress)
+    let last = 0
+    this.#progress = setInterval(() => {
+      const bytes = transfer.bytes()
+      if (bytes !== last) this.#observer.progress(this, bytes)
+      last = bytes
+    }, PROGRESS_EVENT_MS)
+  }
+
   /** The single place that ends both legs, however it came to that. */
-  #close(outcome: Outcome, error: EssError | undefined, confirmed: boolean): void {
-    this.#sender.response.off('close', this.#senderClosed)
+  #close(outcome: Outcome, detail: string | undefined, confirmed: boolean): void {
+    clearInterval(this.#progress)
+    this.#sender?.response.off('close', this.#senderClosed)
     const bytes = this.#transfer?.bytes() ?? 0
-    if (error === undefined) {
-      this.#sender.status.conclude({ event: 'delivered', bytes, confirmed })
-    } else {
+    const error = outcome === 'delivered' ? undefined : new EssError(outcome, detail)
+    if (error !== undefined) {
       this.#transfer?.stop()
       this.#failReceiver(error)
-      this.#sender.status.conclude({ event: 'failed', problem: toFailedProblem(error), bytes })
     }
+    const verdict: TerminalEvent =
+      error === undefined
+        ? { event: 'delivered', bytes, confirmed }
+        : { event: 'failed', problem: toFailedProblem(error), bytes }
+    for (const sink of this.#audience) sink.conclude(verdict)
+    this.#audience.clear()
+    this.#senderCame.resolve()
+    this.#ended.resolve()
     this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs: Date.now() - this.openedAt })
   }
 
@@ -209,23 +344,22 @@ export class EphemeralSocket implements SocketInfo {
   }
 
   readonly #senderClosed = (): void => {
-    this.#apply('sender-lost', new EssError('sender-lost', 'the sender disconnected'))
+    this.#apply('sender-lost', 'the sender disconnected')
   }
 }
 
 /** What was wrong with the sender's request is no fault of the receiver's. */
 function asSeenByReceiver(error: EssError): EssError {
-  const isSendersFault = error.code === 'too-large' || error.code === 'bad-request'
+  const isSendersFault = ['too-large', 'bad-request', 'no-file-in-form'].includes(error.code)
   return isSendersFault ? new EssError('sender-lost', `the sender was refused: ${error.message}`) : error
 }
 
 /** What a receiver that comes after the end is told. */
 export function goneBecause(outcome: Outcome): EssError {
-  const words: Readonly<Record<'delivered' | 'expired', string>> = {
+  const words: Partial<Record<Outcome, string>> = {
     delivered: 'this link worked once and has been used',
     expired: 'nobody came in time, and this link is no longer valid',
+    cancelled: 'the sender cancelled it',
   }
-  const detail =
-    outcome === 'delivered' || outcome === 'expired' ? words[outcome] : `this transfer failed: ${outcome}`
-  return new EssError('gone', detail)
+  return new EssError('gone', words[outcome] ?? `this transfer failed: ${outcome}`)
 }

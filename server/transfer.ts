@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { formatDuration } from '../shared/index.js'
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import { EssError, formatDuration } from '../shared/index.js'
 import { freeChunk } from './free-chunk.js'
 import { withResolvers } from './with-resolvers.js'
 
@@ -21,8 +22,21 @@ export interface TransferOptions {
   readonly writeHead: () => void
 }
 
+/** The bytes of the sender's file: its request itself, or the file part of the form that it holds. */
+export interface SenderBody {
+  readonly stream: Readable
+  /** After the stream's end: whether that was the end of the whole file. */
+  isWhole(): boolean
+}
+
 /** How a transfer ends badly. */
-export type TransferFailure = 'sender-lost' | 'receiver-lost' | 'too-large' | 'stalled'
+export type TransferFailure =
+  | 'sender-lost'
+  | 'receiver-lost'
+  | 'bad-request'
+  | 'no-file-in-form'
+  | 'too-large'
+  | 'stalled'
 
 /** How a transfer ended. */
 export type TransferEnd =
@@ -37,6 +51,8 @@ export interface Transfer {
   readonly ended: Promise<TransferEnd>
   /** Bytes that the kernel has taken for the receiver. */
   bytes(): number
+  /** True until the sender's first byte was read. */
+  isUntouched(): boolean
   /** Begins to read the sender's body. Until then only losses are noticed. */
   start(): void
   /** Lets go of both sides, for a socket that ends for another reason. */
@@ -49,10 +65,11 @@ export interface Transfer {
  * says how it went.
  */
 export function createTransfer(
-  senderRequest: IncomingMessage,
+  senderBody: SenderBody,
   receiverResponse: ServerResponse,
   options: TransferOptions,
 ): Transfer {
+  const { stream } = senderBody
   const { total, maxUploadBytes, stallTimeoutMs } = options
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const receiverConnection = receiverResponse.req.socket
@@ -68,7 +85,7 @@ export function createTransfer(
   const heldHead = setTimeout(writeHead, HELD_HEAD_MS)
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
 
-  senderRequest.on('end', senderEnded).on('close', senderClosed).on('error', senderClosed)
+  stream.on('end', senderEnded).on('close', senderClosed).on('error', senderFailed)
   receiverResponse.on('drain', receiverDrained).on('timeout', stalled)
   receiverConnection.on('close', receiverClosed)
   // The idle timer of the receiver's connection is started anew by every byte that moves, either way: the
@@ -78,37 +95,46 @@ export function createTransfer(
   return {
     ended,
     bytes: () => handedOn,
+    isUntouched: () => received === 0 && !isSenderDone,
     start: () => {
-      if (!senderRequest.destroyed) senderRequest.on('data', forward)
+      if (!stream.destroyed) stream.on('data', forward)
     },
     stop: unhook,
   }
 
   function forward(chunk: Buffer): void {
     received += chunk.length
+    if (total !== undefined && received > total) {
+      // A form whose end is not as its length foretold; HTTP itself lets no body go beyond its Content-Length.
+      end({
+        input: 'bad-request',
+        detail: `Expected a file of ${total} bytes, as the form's length says, got more`,
+      })
+      return
+    }
     if (maxUploadBytes > 0 && received > maxUploadBytes) {
       end({ input: 'too-large', detail: `Expected at most ${maxUploadBytes} bytes, got more` })
       return
     }
     writeHead()
     pending.push(chunk)
-    if (!receiverResponse.write(chunk, chunkTaken)) senderRequest.pause()
+    if (!receiverResponse.write(chunk, chunkTaken)) stream.pause()
   }
 
   function chunkTaken(error?: Error | null): void {
     const chunk = pending.shift()
     if (chunk === undefined || error) return
     handedOn += chunk.length
-    // Whoever listens to the sender's request beside us may still be using it.
-    if (senderRequest.listenerCount('data') <= 1) freeChunk(chunk)
+    // Whoever listens to the sender's body beside us may still be using it.
+    if (stream.listenerCount('data') <= 1) freeChunk(chunk)
   }
 
   function receiverDrained(): void {
-    senderRequest.resume()
+    stream.resume()
   }
 
   function senderEnded(): void {
-    const isWhole = senderRequest.complete && (total === undefined || received === total)
+    const isWhole = senderBody.isWhole() && (total === undefined || received === total)
     if (!isWhole) {
       senderClosed()
       return
@@ -141,6 +167,14 @@ export function createTransfer(
     end({ input: 'sender-lost', detail: `the sender disconnected after ${received} bytes` })
   }
 
+  function senderFailed(error: Error): void {
+    // What a form's parser found; everything else is a connection that broke.
+    const isFormBroken =
+      error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form')
+    if (isFormBroken) end({ input: error.code, detail: error.message })
+    else senderClosed()
+  }
+
   function receiverClosed(hadError: boolean): void {
     // A receiver that counts for itself may close its half before our end of the body is out.
     const isAtEnd = isEndWritten || (total !== undefined && total > 0 && received === total)
@@ -169,11 +203,9 @@ export function createTransfer(
   function unhook(): void {
     clearTimeout(heldHead)
     clearTimeout(confirmation)
-    senderRequest
-      .off('data', forward)
-      .off('end', senderEnded)
-      .off('close', senderClosed)
-      .off('error', senderClosed)
+    stream.off('data', forward).off('end', senderEnded).off('close', senderClosed).off('error', senderFailed)
+    // Nobody listens any more, and a broken connection is no reason to crash.
+    stream.on('error', () => undefined)
     receiverResponse.off('drain', receiverDrained).off('timeout', stalled)
     receiverConnection.off('close', receiverClosed).off('finish', awaitConfirmation)
     receiverConnection.setTimeout(0)

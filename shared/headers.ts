@@ -2,8 +2,6 @@
 export const HEADERS = {
   contentDisposition: 'content-disposition',
   contentLength: 'content-length',
-  contentType: 'content-type',
-  retryAfter: 'retry-after',
   prefer: 'prefer',
 } as const
 

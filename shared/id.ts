@@ -12,3 +12,9 @@ export const SOCKET_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{10}[A-Za-z0-9]$/
 export function isSocketId(value: string): boolean {
   return SOCKET_ID_PATTERN.test(value)
 }
+
+/** The number of characters in the token of an upload resource: 128 bits of randomness in base64url. */
+export const UPLOAD_TOKEN_LENGTH = 22
+
+/** What the token of an upload resource looks like. */
+export const UPLOAD_TOKEN_PATTERN = /^[A-Za-z0-9_-]{22}$/

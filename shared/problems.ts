@@ -40,6 +40,13 @@ interface ProblemKind {
  */
 export const PROBLEMS = {
   'bad-request': { status: 400, exit: EXIT_STATUS.refused, title: 'The request could not be understood' },
+  'no-file-in-form': {
+    status: 400,
+    exit: EXIT_STATUS.refused,
+    title: 'The form holds no file, or not just one',
+  },
+  'bad-referer': { status: 403, exit: EXIT_STATUS.refused, title: 'This page may not reserve here' },
+  prefetch: { status: 403, exit: EXIT_STATUS.refused, title: 'A link that works once is not fetched ahead' },
   'not-found': { status: 404, exit: EXIT_STATUS.absent, title: 'There is nothing here' },
   'method-not-allowed': {
     status: 405,
@@ -48,7 +55,15 @@ export const PROBLEMS = {
   },
   'request-timeout': { status: 408, exit: EXIT_STATUS.refused, title: 'The request head took too long' },
   busy: { status: 409, exit: EXIT_STATUS.refused, title: 'Somebody else is receiving this' },
+  'already-open': { status: 409, exit: EXIT_STATUS.refused, title: 'This socket has its sender already' },
+  'reservation-required': {
+    status: 409,
+    exit: EXIT_STATUS.refused,
+    title: 'This server needs a reservation first',
+  },
+  cancelled: { status: 410, exit: EXIT_STATUS.absent, title: 'The sender cancelled it' },
   gone: { status: 410, exit: EXIT_STATUS.absent, title: 'This transfer is over' },
+  'length-required': { status: 411, exit: EXIT_STATUS.refused, title: 'This upload must say how long it is' },
   'too-large': {
     status: 413,
     exit: EXIT_STATUS.refused,

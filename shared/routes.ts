@@ -7,6 +7,12 @@ export const ROUTES = {
   root: '/',
   /** 200 while the server accepts sockets, 503 while it stops. */
   health: '/health',
+  /** `POST`, `GET`, where reservations are on: a socket whose sender comes later. */
+  reserve: '/reserve',
+  /** The sender's own handle on its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
+  uploadResource: '/uploads/:token',
+  /** `GET`: the status stream by itself. */
+  uploadEvents: '/uploads/:token/events',
   /** `PUT`: open a socket and send a file of that name. */
   upload: '/:filename',
   /** `GET`, `HEAD`: receive. */
@@ -28,6 +34,16 @@ export const QUERY = {
 /** The path of a download, under the server's base: `/ID`, or `/ID/name` for a file with a name. */
 export function downloadPath(id: string, fileName?: string): string {
   return fileName === undefined ? `/${id}` : `/${id}/${encodeURIComponent(fileName)}`
+}
+
+/** The path of an upload resource, under the server's base. */
+export function uploadPath(token: string): string {
+  return `/uploads/${token}`
+}
+
+/** The path of an upload resource's status stream, under the server's base. */
+export function uploadEventsPath(token: string): string {
+  return `${uploadPath(token)}/events`
 }
 
 /** Joins a base URL (with or without a path, with or without a final slash) and a path that begins with one. */

@@ -4,10 +4,12 @@ import { formatBytes, formatDuration } from './units.js'
 /** The version of the status stream, in its first event. */
 export const STATUS_VERSION = 1
 
-/** The media types of the two forms of the status stream. */
+/** The media types of the forms of the status stream. */
 export const STATUS_MEDIA_TYPES = {
   ndjson: 'application/x-ndjson',
   text: 'text/plain; charset=utf-8',
+  /** Server-sent events, for browsers (WHATWG HTML, 9.2). */
+  sse: 'text/event-stream',
 } as const
 
 /** The form a sender asked for. */
@@ -20,12 +22,20 @@ export interface OpenedEvent {
   readonly id: string
   /** The download URL, to hand to the receiver. */
   readonly url: string
+  /** The URL of the upload resource, the sender's alone; absent where reservations are off. */
+  readonly upload?: string
   /** Seconds until the socket expires if nobody comes. */
   readonly ttl: number
   /** When that is (RFC 3339). */
   readonly expires: string
   /** Bytes; 0 when there is no limit. */
   readonly maxUploadBytes: number
+}
+
+/** The state and the heartbeat of a reserved socket: its sender is not there yet. */
+export interface ReservedEvent {
+  readonly event: 'reserved'
+  readonly secondsLeft: number
 }
 
 /** The heartbeat of a socket that waits for its receiver. */
@@ -68,7 +78,13 @@ export interface FailedEvent {
 export type TerminalEvent = DeliveredEvent | FailedEvent
 
 /** All that a sender is told, in the order in which it can happen. */
-export type StatusEvent = OpenedEvent | WaitingEvent | ConnectedEvent | ProgressEvent | TerminalEvent
+export type StatusEvent =
+  | OpenedEvent
+  | ReservedEvent
+  | WaitingEvent
+  | ConnectedEvent
+  | ProgressEvent
+  | TerminalEvent
 
 /** True for the verdict. */
 export function isTerminal(event: StatusEvent): event is TerminalEvent {
@@ -77,7 +93,14 @@ export function isTerminal(event: StatusEvent): event is TerminalEvent {
 
 /** An event as one line of the status stream, in the form the sender asked for, newline included. */
 export function encodeStatus(event: StatusEvent, form: StatusForm): string {
-  return form === 'ndjson' ? `${JSON.stringify(event)}\n` : statusText(event)
+  switch (form) {
+    case 'ndjson':
+      return `${JSON.stringify(event)}\n`
+    case 'sse':
+      return `event: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`
+    case 'text':
+      return statusText(event)
+  }
 }
 
 /** The text form: the first line is exactly the URL, every other one begins with `# `. */
@@ -85,6 +108,8 @@ function statusText(event: StatusEvent): string {
   switch (event.event) {
     case 'opened':
       return `${event.url}\n# waiting for a receiver; the link works once, for ${formatDuration(event.ttl)}\n`
+    case 'reserved':
+      return `# reserved; its sender has ${formatDuration(event.secondsLeft)} left\n`
     case 'waiting':
       return `# still waiting, ${formatDuration(event.secondsLeft)} left\n`
     case 'connected':
@@ -126,6 +151,7 @@ export class StatusDecoder {
 const NUMBER = 'number'
 const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<string, string>>>> = {
   opened: { v: NUMBER, id: 'string', url: 'string', ttl: NUMBER, expires: 'string', maxUploadBytes: NUMBER },
+  reserved: { secondsLeft: NUMBER },
   waiting: { secondsLeft: NUMBER },
   connected: {},
   progress: { bytes: NUMBER },

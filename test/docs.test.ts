@@ -36,16 +36,23 @@ test.each(PAGES)('%s links to pages that are there', async (path) => {
 
 describe('docs/lifecycle.md', () => {
   // Records, because the compiler then misses a phase or an input that the page could miss too.
-  const PHASES = { waiting: true, streaming: true, closed: true } satisfies Record<Phase, true>
+  const PHASES = { reserved: true, waiting: true, streaming: true, closed: true } satisfies Record<
+    Phase,
+    true
+  >
   const INPUTS = {
+    'sender-arrived': true,
+    'sender-moved': true,
     'receiver-arrived': true,
     delivered: true,
     expired: true,
     'sender-lost': true,
     'receiver-lost': true,
     'bad-request': true,
+    'no-file-in-form': true,
     'too-large': true,
     stalled: true,
+    cancelled: true,
     'shutting-down': true,
   } satisfies Record<Input, true>
 
@@ -118,21 +125,26 @@ describe('docs/protocol.md', () => {
 
   test('it has no block that no test looks at', async () => {
     const languages = fencedBlocks(await readPage('docs/protocol.md')).map(({ language }) => language)
-    expect(languages).toEqual(['http', 'http', 'ndjson', 'text', 'http', 'json', 'text'])
+    expect(languages).toEqual(['http', 'http', 'ndjson', 'sse', 'text', 'http', 'json', 'text'])
   })
 
   test('its two forms of the status stream are what the code writes', async () => {
     const [ndjson = ''] = await blocks('ndjson')
     const [text] = await blocks('text')
+    const [sse] = await blocks('sse')
     const events = new StatusDecoder().push(ndjson)
     expect(events.map((event) => encodeStatus(event, 'ndjson')).join('')).toBe(ndjson)
     expect(events.map((event) => encodeStatus(event, 'text')).join('')).toBe(text)
+    const progress = events.filter(({ event }) => event === 'progress').slice(-1)
+    // A block ends where its last line does; an event ends with an empty line.
+    expect(progress.map((event) => encodeStatus(event, 'sse')).join('')).toBe(`${sse}\n`)
     const shown = new Set(events.map(({ event }) => event))
     expect(shown).toEqual(new Set(Object.keys(EVENTS)))
   })
 
   const EVENTS = {
     opened: true,
+    reserved: true,
     waiting: true,
     connected: true,
     progress: true,

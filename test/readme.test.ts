@@ -20,6 +20,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
  *   sh link       installs the commands, in a folder of the test's
  *   sh project    is not run: `npm ci` would remove what runs this test, and `npm test` would run it again.
  *                 .ci/run runs these on a clean clone, and this test looks that it does
+ *   js            runs to its end as a module, where `app` is an Express app
  *   text          is what the block before it prints
  *
  * Three things differ from a reader's terminal: servers take a free port (by ESS_PORT and ESS_SERVER), `ID`
@@ -125,6 +126,14 @@ async function newReader(): Promise<Reader> {
         const [, script] = /^npm (?:run )?(\S+)$/.exec(command) ?? []
         if (script !== 'ci') expect(Object.keys(scripts)).toContain(script)
       }
+    },
+
+    js: async ({ line, text }) => {
+      const module = `import express from 'express'\nconst app = express()\n${text}`
+      const args = ['--input-type=module', '-e', module]
+      const program = await run(`the block in line ${line}`, process.execPath, args, { cwd: ROOT })
+      const { code, stderr } = await program.ended()
+      expect(code, `line ${line}: ${stderr}`).toBe(0)
     },
 
     text: async ({ line, text }) => {

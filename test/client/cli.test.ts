@@ -240,7 +240,7 @@ test('help and version go to stdout', async () => {
     [['--help'], /ess send[\s\S]*ess get/],
     [
       ['send', '--help'],
-      /--name[\s\S]*--ttl[\s\S]*--json[\s\S]*--server[\s\S]*--quiet[\s\S]*--no-progress[\s\S]*Examples/,
+      /--name[\s\S]*--ttl[\s\S]*--reserve[\s\S]*--json[\s\S]*--server[\s\S]*--quiet[\s\S]*--no-progress[\s\S]*Examples/,
     ],
     [['get', '-h'], /--output[\s\S]*--force[\s\S]*--wait[\s\S]*Examples/],
   ] as const) {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
-import { get, send } from '../../client/index.js'
+import { download, send } from '../../client/index.js'
 import { rawServer } from '../helpers/client-raw-server.js'
 import { chunk, ID, LAST_CHUNK, openDownload, openUpload, tell } from '../helpers/client-wire.js'
 import { needs } from '../helpers/needs.js'
@@ -76,10 +76,10 @@ test('a proxy of the environment is asked for a tunnel, for http too', async () 
   tell(upload, { event: 'delivered', bytes: 5, confirmed: true })
   upload.end(LAST_CHUNK)
   await sending.verdict
-  const download = get(ID, { server: `http://ess.example:${server.port}`, to: { file } })
+  const received = download(ID, { server: `http://ess.example:${server.port}`, to: { file } })
   const connection = await openDownload(server, 'Transfer-Encoding: chunked')
   connection.end(chunk('hello') + LAST_CHUNK)
-  expect(await download).toMatchObject({ bytes: 5 })
+  expect(await received).toMatchObject({ bytes: 5 })
   expect(await connection.ending()).toBe('fin')
   expect(proxy.seen).toEqual([`ess.example:${server.port}`, `ess.example:${server.port}`])
 })
@@ -90,10 +90,10 @@ test('a cut download is noticed through a proxy', async () => {
   vi.stubEnv('http_proxy', proxy.url)
   vi.stubEnv('no_proxy', '')
   const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: `http://ess.example:${server.port}`, to: { file } })
+  const received = download(ID, { server: `http://ess.example:${server.port}`, to: { file } })
   const connection = await openDownload(server, 'Content-Length: 9')
   connection.end('hello')
-  await expect(download).rejects.toMatchObject({ code: 'incomplete' })
+  await expect(received).rejects.toMatchObject({ code: 'incomplete' })
 })
 
 test('NO_PROXY leads past it', async () => {
@@ -102,9 +102,9 @@ test('NO_PROXY leads past it', async () => {
   vi.stubEnv('http_proxy', proxy.url)
   vi.stubEnv('no_proxy', '127.0.0.1')
   const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: server.url, to: { file } })
+  const received = download(ID, { server: server.url, to: { file } })
   ;(await openDownload(server, 'Content-Length: 5')).end('hello')
-  await download
+  await received
   expect(proxy.seen).toEqual([])
 })
 
@@ -113,7 +113,7 @@ test('a proxy that refuses, is away, or is none, is an unreachable server', asyn
   vi.stubEnv('no_proxy', '')
   vi.stubEnv('http_proxy', proxy.url)
   const server = 'http://forbidden.example:81'
-  const look = () => get(ID, { server, to: { file: '/dev/null' } })
+  const look = () => download(ID, { server, to: { file: '/dev/null' } })
   await expect(look()).rejects.toMatchObject({
     code: 'server-unreachable',
     message: expect.stringMatching(/^Cannot reach http:\/\/forbidden\.example:81: the proxy .* HTTP 403$/),
@@ -189,7 +189,7 @@ test('a certificate that nobody vouches for is an unreachable server', async (co
   needs(context, 'openssl')
   const server = await rawServer()
   const url = await tlsFront(server.port, await certificate())
-  await expect(get(ID, { server: url, to: { file: '/dev/null' } })).rejects.toMatchObject({
+  await expect(download(ID, { server: url, to: { file: '/dev/null' } })).rejects.toMatchObject({
     code: 'server-unreachable',
     message: expect.stringContaining(`Cannot reach ${url}: its certificate is from no known authority`),
   })

@@ -1,22 +1,23 @@
-import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { get } from '../../client/index.js'
+import { type Download, get } from '../../client/index.js'
 import { EssError } from '../../shared/index.js'
-import { type RawServer, rawServer } from '../helpers/client-raw-server.js'
-import { chunk, downloadHead, ID, LAST_CHUNK, openDownload, problem } from '../helpers/client-wire.js'
-import { tempDir } from '../helpers/temp-dir.js'
+import { rawServer } from '../helpers/client-raw-server.js'
+import { chunk, ID, LAST_CHUNK, openDownload, problem } from '../helpers/client-wire.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 
-/** The failure a download ends with. */
-async function failure(download: Promise<unknown>): Promise<EssError> {
+async function textOf(stream: Download): Promise<string> {
+  let text = ''
+  for await (const piece of stream) text += String(piece)
+  return text
+}
+
+/** The failure that reading to the end meets. */
+async function failure(reading: Promise<unknown>): Promise<EssError> {
   const error = await within(
     DEADLINE_MS,
-    'the download fails',
-    download.then(
+    'the reading fails',
+    reading.then(
       () => undefined,
       (reason: unknown) => reason,
     ),
@@ -25,309 +26,166 @@ async function failure(download: Promise<unknown>): Promise<EssError> {
   throw new Error(`Expected an EssError, got ${error}`)
 }
 
-/** Answers the HEAD that looks for the name, so that the next connection is the GET. */
-async function answerLook(server: RawServer, ...headers: readonly string[]): Promise<void> {
-  const look = await server.accept()
-  await look.until(/^HEAD [\s\S]*\r\n\r\n/)
-  look.end(downloadHead('Content-Length: 5', ...headers))
-}
-
-test('a download is at its place before our FIN says so', async () => {
+test('a download is a stream that says what it is', async () => {
   const server = await rawServer()
-  const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: server.url, to: { file } })
-  const connection = await openDownload(server, 'Content-Length: 5')
+  const asked = get(ID, { server: server.url, wait: 7 })
+  const connection = await openDownload(server, 'Content-Length: 5', 'Content-Type: text/plain')
+  expect(connection.text()).toMatch(new RegExp(`^GET /${ID}\\?wait=7 HTTP/1\\.1\\r\\n`))
+  const stream = await asked
+  expect(stream).toMatchObject({ id: ID, name: 'file.txt', size: 5, type: 'text/plain' })
   connection.end('hello')
+  expect(await textOf(stream)).toBe('hello')
   expect(await connection.ending()).toBe('fin')
-  expect(existsSync(file)).toBe(true)
-  expect(await download).toEqual({ name: 'file.txt', size: 5, bytes: 5, path: file })
-  expect(await readFile(file, 'utf8')).toBe('hello')
 })
 
-test('no FIN before the last byte was taken by a slow reader', async () => {
+test('the chunked form has no size, and an empty file is a file', async () => {
   const server = await rawServer()
-  const written: string[] = []
-  let takeIt = () => {}
-  const stream = new Writable({
-    write(bytes: Buffer, _encoding, callback) {
-      if (bytes.length === 0) return callback()
-      written.push(bytes.toString())
-      takeIt = callback
-    },
-  })
-  const download = get(ID, { server: server.url, to: { stream } })
+  const chunked = get(ID, { server: server.url })
+  const connection = await openDownload(server, 'Transfer-Encoding: chunked')
+  connection.end(chunk('hel') + chunk('lo') + LAST_CHUNK)
+  const stream = await chunked
+  expect(stream.size).toBeUndefined()
+  expect(stream.type).toBe('application/octet-stream')
+  expect(await textOf(stream)).toBe('hello')
+  expect(await connection.ending()).toBe('fin')
+  const empty = get(ID, { server: server.url })
+  const other = await openDownload(server, 'Content-Length: 0')
+  other.end()
+  expect(await textOf(await empty)).toBe('')
+  expect(await other.ending()).toBe('fin')
+})
+
+test('no FIN before the last byte was read, however long that takes', async () => {
+  const server = await rawServer()
+  const asked = get(ID, { server: server.url })
   const connection = await openDownload(server, 'Content-Length: 5')
   connection.end('hello')
-  await expect.poll(() => written).toEqual(['hello'])
+  const stream = await asked
   // Nothing announces what does not happen; a FIN that came too early is here well within this.
   await delay(200)
   expect(connection.ended()).toBeUndefined()
-  takeIt()
+  expect(await textOf(stream)).toBe('hello')
   expect(await connection.ending()).toBe('fin')
-  expect(await download).toMatchObject({ bytes: 5, path: undefined })
 })
 
-test('a file that appeared meanwhile is not overwritten, and the server sees a reset', async () => {
+test('the reader decides the pace', async () => {
   const server = await rawServer()
-  const folder = await tempDir()
-  const file = join(folder, 'x')
-  const download = get(ID, { server: server.url, to: { file } })
-  const connection = await openDownload(server, 'Content-Length: 5')
-  connection.write('hel')
-  await expect.poll(() => existsSync(`${file}.part`)).toBe(true)
-  await writeFile(file, 'mine')
-  connection.end('lo')
-  expect(await failure(download)).toMatchObject({ code: 'file-exists', exitStatus: 8 })
+  const size = 64 * 1024 * 1024
+  const asked = get(ID, { server: server.url })
+  const connection = await openDownload(server, `Content-Length: ${size}`)
+  connection.write(new Uint8Array(size))
+  const stream = await asked
+  const reader = stream[Symbol.asyncIterator]()
+  await within(DEADLINE_MS, 'the first piece', reader.next())
+  await delay(200)
+  expect(stream.readableLength).toBeLessThan(1024 * 1024)
+  let bytes = 0
+  while (bytes < 8 * 1024 * 1024) {
+    const { value } = await within(DEADLINE_MS, 'the next piece', reader.next())
+    bytes += (value as Buffer).length // Without an encoding set, pieces are buffers.
+  }
+  stream.destroy()
   expect(await connection.ending()).toBe('rst')
-  expect(await readdir(folder)).toEqual(['x'])
-  expect(await readFile(file, 'utf8')).toBe('mine')
 })
 
-test('a file that exists is refused before the server is asked, and overwritten with force', async () => {
-  const server = await rawServer()
-  const file = join(await tempDir(), 'x')
-  await writeFile(file, 'mine')
-  expect((await failure(get(ID, { server: server.url, to: { file } }))).code).toBe('file-exists')
-  expect(server.connections()).toBe(0)
-  const download = get(ID, { server: server.url, to: { file }, force: true })
-  ;(await openDownload(server, 'Content-Length: 5')).end('hello')
-  await download
-  expect(await readFile(file, 'utf8')).toBe('hello')
-})
-
-test("a sender's name that is taken is refused before anything is consumed", async () => {
-  const server = await rawServer()
-  const folder = await tempDir()
-  await symlink('nowhere', join(folder, 'file.txt'))
-  const download = get(ID, { server: server.url, to: { folder } })
-  await answerLook(server)
-  expect((await failure(download)).code).toBe('file-exists')
-  expect(server.connections()).toBe(1)
-})
-
-test('a folder that is not there is refused before the server is asked', async () => {
-  const server = await rawServer()
-  const file = join(await tempDir(), 'nowhere', 'x')
-  expect(await failure(get(ID, { server: server.url, to: { file } }))).toMatchObject({
-    code: 'file-unwritable',
+for (const [name, bytes] of [
+  ['midway', 'hel'],
+  ['with every byte here, but not read', 'hello'],
+] as const)
+  test(`a stream that is destroyed ${name} resets the connection`, async () => {
+    const server = await rawServer()
+    const asked = get(ID, { server: server.url })
+    const connection = await openDownload(server, 'Content-Length: 5')
+    connection.write(bytes)
+    const stream = await asked
+    await within(DEADLINE_MS, 'bytes', new Promise((resolve) => stream.once('readable', resolve)))
+    stream.destroy()
+    expect(await connection.ending()).toBe('rst')
   })
-  const folder = await tempDir()
-  const error = await failure(get(ID, { server: server.url, to: { file: folder } }))
-  expect(error.message).toContain('directory')
-  expect(server.connections()).toBe(0)
-})
 
-test("somebody else's .part is left alone", async () => {
+test('a reader that leaves its loop resets the connection', async () => {
   const server = await rawServer()
-  const folder = await tempDir()
-  await writeFile(join(folder, 'x.part'), 'theirs')
-  const download = get(ID, { server: server.url, to: { file: join(folder, 'x') } })
-  ;(await openDownload(server, 'Content-Length: 5')).end('hello')
-  await download
-  expect((await readdir(folder)).sort()).toEqual(['x', 'x.part'])
-  expect(await readFile(join(folder, 'x.part'), 'utf8')).toBe('theirs')
-})
-
-test('the chunked form has no size and ends with its last chunk', async () => {
-  const server = await rawServer()
-  const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: server.url, to: { file } })
-  const connection = await openDownload(server, 'Transfer-Encoding: chunked')
-  connection.end(chunk('hel') + chunk('lo') + LAST_CHUNK)
-  expect(await download).toMatchObject({ size: undefined, bytes: 5 })
-  expect(await readFile(file, 'utf8')).toBe('hello')
-  expect(await connection.ending()).toBe('fin')
-})
-
-test('an empty file is a file', async () => {
-  const server = await rawServer()
-  const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: server.url, to: { file } })
-  ;(await openDownload(server, 'Content-Length: 0')).end()
-  expect(await download).toMatchObject({ bytes: 0 })
-  expect(await readFile(file, 'utf8')).toBe('')
+  const asked = get(ID, { server: server.url })
+  const connection = await openDownload(server, 'Content-Length: 9')
+  connection.write('hello')
+  for await (const _piece of await asked) break
+  expect(await connection.ending()).toBe('rst')
 })
 
 const BROKEN = {
-  'short, then FIN': { headers: ['Content-Length: 9'], body: 'hello', isReset: false },
-  'short, then RST': { headers: ['Content-Length: 9'], body: 'hello', isReset: true },
+  'short, then FIN': { header: 'Content-Length: 9', body: 'hello', isReset: false },
+  'short, then RST': { header: 'Content-Length: 9', body: 'hello', isReset: true },
   'chunked without a last chunk': {
-    headers: ['Transfer-Encoding: chunked'],
+    header: 'Transfer-Encoding: chunked',
     body: chunk('hello'),
     isReset: false,
   },
-  'chunked, then RST': { headers: ['Transfer-Encoding: chunked'], body: chunk('hello'), isReset: true },
-  'over-long': { headers: ['Content-Length: 3'], body: 'hello', isReset: false },
-  'chunked and over-long': {
-    headers: ['Transfer-Encoding: chunked'],
-    body: `${chunk('hello')}${LAST_CHUNK}hello`,
-    isReset: false,
-  },
-  'of no declared length at all': { headers: [], body: 'hello', isReset: false },
+  'over-long': { header: 'Content-Length: 3', body: 'hello', isReset: false },
 } as const
 
-for (const [name, { headers, body, isReset }] of Object.entries(BROKEN))
-  test(`a download that is not whole leaves no file, and the server sees no FIN: ${name}`, async () => {
+for (const [name, { header, body, isReset }] of Object.entries(BROKEN))
+  test(`a download that is not whole never ends well, and the server sees no FIN: ${name}`, async () => {
     const server = await rawServer()
-    const folder = await tempDir()
-    const download = get(ID, { server: server.url, to: { file: join(folder, 'x') } })
-    const connection = await openDownload(server, ...headers)
+    const asked = get(ID, { server: server.url })
+    const connection = await openDownload(server, header)
     connection.write(body)
-    if (isReset) {
-      await expect.poll(() => existsSync(join(folder, 'x.part'))).toBe(true)
-      connection.reset()
-    } else connection.end()
-    expect(await failure(download)).toMatchObject({ code: 'incomplete', exitStatus: 5 })
+    const stream = await asked
+    const reading = failure(textOf(stream))
+    if (isReset) connection.reset()
+    else connection.end()
+    expect(await reading).toMatchObject({ code: 'incomplete', exitStatus: 5 })
     expect(await connection.ending()).toBe('rst')
-    expect(await readdir(folder)).toEqual([])
   })
 
-test('what comes after the last byte is noticed up to the end of the connection', async () => {
+test('a cut reaches a stream that nobody reads', async () => {
   const server = await rawServer()
-  const folder = await tempDir()
-  let bytesSeen = 0
-  const download = get(ID, {
-    server: server.url,
-    to: { file: join(folder, 'x') },
-    onProgress(bytes) {
-      bytesSeen = bytes
-    },
-  })
-  const connection = await openDownload(server, 'Content-Length: 5')
-  connection.write('hello')
-  await expect.poll(() => bytesSeen).toBe(5)
-  connection.end('more')
-  expect((await failure(download)).code).toBe('incomplete')
-  expect(await connection.ending()).toBe('rst')
-  expect(await readdir(folder)).toEqual([])
+  const asked = get(ID, { server: server.url })
+  const connection = await openDownload(server, 'Content-Length: 9')
+  const stream = await asked
+  const cut = within(DEADLINE_MS, 'the error', new Promise((resolve) => stream.once('error', resolve)))
+  connection.reset()
+  expect(await cut).toMatchObject({ code: 'incomplete' })
 })
 
-test('an interruption resets the connection and leaves nothing', async () => {
+for (const bytes of ['hel', 'hello'])
+  test(`an interruption after "${bytes}" of 5 bytes fails the stream and resets the connection`, async () => {
+    const server = await rawServer()
+    const interrupt = new AbortController()
+    const asked = get(ID, { server: server.url, signal: interrupt.signal })
+    const connection = await openDownload(server, 'Content-Length: 5')
+    connection.write(bytes)
+    const stream = await asked
+    await within(DEADLINE_MS, 'bytes', new Promise((resolve) => stream.once('readable', resolve)))
+    interrupt.abort()
+    expect(await failure(textOf(stream))).toMatchObject({ code: 'interrupted' })
+    expect(await connection.ending()).toBe('rst')
+  })
+
+test('an interruption before the head, and one that came first', async () => {
   const server = await rawServer()
-  const folder = await tempDir()
   const interrupt = new AbortController()
-  const download = get(ID, { server: server.url, to: { file: join(folder, 'x') }, signal: interrupt.signal })
-  const connection = await openDownload(server, 'Content-Length: 9')
-  connection.write('hello')
-  await expect.poll(() => existsSync(join(folder, 'x.part'))).toBe(true)
+  const asked = failure(get(ID, { server: server.url, signal: interrupt.signal }))
+  const connection = await server.accept()
+  await connection.until(/\r\n\r\n/)
   interrupt.abort()
-  expect(await failure(download)).toMatchObject({ code: 'interrupted', exitStatus: 130 })
+  expect((await asked).code).toBe('interrupted')
   expect(await connection.ending()).toBe('rst')
-  expect(await readdir(folder)).toEqual([])
+  expect((await failure(get(ID, { server: server.url, signal: AbortSignal.abort() }))).code).toBe(
+    'interrupted',
+  )
 })
 
-test('an interruption with every byte here, but not yet written, is no delivery', async () => {
+test('a refusal, a stranger and a typing error reject', async () => {
   const server = await rawServer()
-  const interrupt = new AbortController()
-  const stream = new Writable({ write: () => interrupt.abort() })
-  const download = get(ID, { server: server.url, to: { stream }, signal: interrupt.signal })
-  const connection = await openDownload(server, 'Content-Length: 5')
-  connection.end('hello')
-  expect((await failure(download)).code).toBe('interrupted')
-  expect(await connection.ending()).toBe('rst')
+  const refused = failure(get(ID, { server: server.url }))
+  const connection = await server.accept()
+  await connection.until(/\r\n\r\n/)
+  connection.end(problem(410, 'gone', 'used'))
+  expect(await refused).toMatchObject({ code: 'gone', message: 'used' })
+  const stranger = failure(get(ID, { server: server.url }))
+  const other = await server.accept()
+  await other.until(/\r\n\r\n/)
+  other.end('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>')
+  expect((await stranger).code).toBe('not-ess')
+  expect((await failure(get('short', { server: server.url }))).code).toBe('usage')
 })
-
-test('an output that cannot be written resets the connection', async () => {
-  const server = await rawServer()
-  const stream = new Writable({
-    write: (_bytes, _encoding, callback) =>
-      callback(Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' })),
-  })
-  const download = get(ID, { server: server.url, to: { stream } })
-  const connection = await openDownload(server, 'Content-Length: 9')
-  connection.write('hello')
-  expect(await failure(download)).toMatchObject({ code: 'file-unwritable', exitStatus: 8 })
-  expect(await connection.ending()).toBe('rst')
-})
-
-test('a full disk is said, and nothing is left', async () => {
-  const server = await rawServer()
-  const download = get(ID, { server: server.url, to: { file: '/dev/full' } })
-  const connection = await openDownload(server, 'Content-Length: 5')
-  connection.end('hello')
-  const error = await failure(download)
-  expect([error.code, error.message]).toEqual(['file-unwritable', 'Cannot write the output: no space left'])
-  expect(await connection.ending()).toBe('rst')
-  expect(existsSync('/dev/full')).toBe(true)
-})
-
-const NAMES = {
-  '../../x': 'x',
-  '.bashrc': 'bashrc',
-  '-rf': 'rf',
-  'a\\b.txt': 'b.txt',
-  '..': `ess-${ID}`,
-  '/etc/passwd': 'passwd',
-} as const
-
-for (const [given, safe] of Object.entries(NAMES))
-  test(`the name ${given} becomes ${safe}, in the folder and nowhere else`, async () => {
-    const server = await rawServer()
-    const outer = await tempDir()
-    const folder = join(outer, 'a', 'b')
-    await mkdir(folder, { recursive: true })
-    const disposition = `Content-Disposition: attachment; filename="${given.replaceAll('\\', '\\\\')}"`
-    const download = get(ID, { server: server.url, to: { folder } })
-    await answerLook(server, disposition)
-    const connection = await openDownload(server, 'Content-Length: 5', disposition)
-    connection.end('hello')
-    expect(await download).toMatchObject({ path: join(folder, safe) })
-    expect(await readdir(outer)).toEqual(['a'])
-    expect(await readdir(folder)).toEqual([safe])
-  })
-
-test('a name of the URL stands in for a missing one', async () => {
-  const server = await rawServer()
-  const folder = await tempDir()
-  const download = get(`${server.url}/${ID}/na%20me.txt`, { to: { folder } })
-  await answerLook(server, 'Content-Disposition: attachment')
-  const connection = await openDownload(server, 'Content-Length: 5', 'Content-Disposition: attachment')
-  connection.end('hello')
-  expect(await download).toMatchObject({ name: 'na me.txt' })
-})
-
-test('it asks for no compression, waits when told to, and unpacks nothing', async () => {
-  const server = await rawServer()
-  const file = join(await tempDir(), 'x')
-  const download = get(ID, { server: server.url, wait: 7, to: { file } })
-  const connection = await openDownload(server, 'Content-Length: 5', 'Content-Encoding: gzip')
-  expect(connection.text()).toMatch(new RegExp(`^GET /${ID}\\?wait=7 HTTP/1\\.1\\r\\n`))
-  expect(connection.text()).not.toMatch(/accept-encoding/i)
-  connection.end('hello')
-  await download
-  expect(await readFile(file, 'utf8')).toBe('hello')
-})
-
-for (const [status, code, exitStatus] of [
-  [404, 'not-found', 4],
-  [410, 'gone', 4],
-  [409, 'busy', 3],
-  [502, 'sender-lost', 5],
-  [503, 'shutting-down', 6],
-] as const)
-  test(`a ${status} is told as ${code}`, async () => {
-    const server = await rawServer()
-    const file = join(await tempDir(), 'x')
-    const download = get(ID, { server: server.url, to: { file } })
-    const connection = await server.accept()
-    await connection.until(/accept: .*application\/problem\+json[\s\S]*\r\n\r\n/i)
-    connection.end(problem(status, code, 'the words'))
-    expect(await failure(download)).toMatchObject({ code, exitStatus, message: 'the words' })
-    expect(existsSync(file)).toBe(false)
-  })
-
-for (const [name, head] of [
-  ['a page', 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>'],
-  ['a foreign download', downloadHead('Content-Length: 5').replace(ID, 'zyxwvutsrqpo')],
-  ['a 404 page', 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'],
-] as const)
-  test(`something that is not ESS is found out: ${name}`, async () => {
-    const server = await rawServer()
-    const file = join(await tempDir(), 'x')
-    const download = get(ID, { server: server.url, to: { file } })
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
-    connection.end(head)
-    expect(await failure(download)).toMatchObject({ code: 'not-ess', exitStatus: 6 })
-    expect(existsSync(file)).toBe(false)
-  })

@@ -57,8 +57,6 @@ const CASES: readonly Case[] = [
       ['DELETE', '/', /POST/],
       ['PATCH', '/', /POST/],
       ['DELETE', '/abcdefghijkl', /GET/],
-      ['POST', '/abcdefghijkl', /GET/],
-      ['POST', '/health', /GET/],
       ['PROPFIND', '/', /POST/],
     ] as const
   ).map(
@@ -70,17 +68,19 @@ const CASES: readonly Case[] = [
       expected: { allow: expect.stringMatching(allow) },
     }),
   ),
+  { what: 'POST /health', line: 'POST /health', headers: BODY, code: 'not-found' },
+  { what: 'POST /abcdefghijkl', line: 'POST /abcdefghijkl', headers: BODY, code: 'not-found' },
   {
-    what: 'a form',
+    what: 'a form without a boundary',
     line: 'POST /',
-    headers: { ...BODY, 'Content-Type': 'multipart/form-data; boundary=x' },
-    code: 'unsupported-media-type',
+    headers: { ...BODY, 'Content-Type': 'multipart/form-data' },
+    code: 'bad-request',
   },
   {
-    what: 'a form in capitals',
+    what: 'a form in capitals, without one',
     line: 'POST /',
-    headers: { ...BODY, 'Content-Type': 'Multipart/Form-Data; boundary=x' },
-    code: 'unsupported-media-type',
+    headers: { ...BODY, 'Content-Type': 'Multipart/Form-Data; boundary=' },
+    code: 'bad-request',
   },
   {
     what: 'an unknown expectation',

@@ -76,7 +76,7 @@ describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pa
     server.signal('SIGTERM')
     await expectCutOff(receiver)
     await expectSenderFailed(sender, 'shutting-down')
-    expect((await server.ended()).signal).toBeNull()
+    expect(await server.ended()).toMatchObject({ code: 0, signal: null })
   })
 
   test('stops at once at a second signal, and nobody takes it for a success', async () => {
@@ -88,9 +88,9 @@ describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pa
     server.signal('SIGTERM')
     await untilStopping(server.port)
     server.signal('SIGTERM')
-    await server.ended()
+    expect(await server.ended()).toMatchObject({ code: 1, signal: null })
     await expectCutOff(receiver)
-    await expectSenderCutOff(sender)
+    await expectSenderFailed(sender, 'shutting-down')
   })
 
   test('killed outright (SIGKILL), nobody takes it for a success', async () => {

@@ -178,7 +178,8 @@ export async function expectCutOff(receiver: Receiver, ms = DEADLINE_MS): Promis
   if (receiver.tool === 'curl') {
     expect([CURL_PARTIAL_FILE, CURL_RECV_ERROR], told(receiver, ending)).toContain(ending.code)
   } else {
-    expect(ending.code, told(receiver, ending)).toBe(PROBLEMS['connection-lost'].exit)
+    expect(ending.code, told(receiver, ending)).toBe(PROBLEMS.incomplete.exit)
+    expect(ending.stderr, told(receiver, ending)).toMatch(/^ess: incomplete: /m)
     await expectNoFile(receiver)
   }
 }
@@ -198,6 +199,8 @@ export async function expectRefused(receiver: Receiver, ...codes: readonly Probl
       codes.map((code) => PROBLEMS[code].exit),
       told(receiver, ending),
     ).toContain(ending.code)
+    // Several problems share an exit status, and so does a broken 200.
+    expect(ending.stderr, told(receiver, ending)).toMatch(new RegExp(`^ess: (?:${codes.join('|')}): `, 'm'))
     await expectNoFile(receiver)
   }
 }

@@ -15,6 +15,9 @@ import {
   untilEnded,
 } from './serve.js'
 
+/** The event that ends a socket; `error:socket` for all other outcomes. */
+const TERMINAL: Partial<Record<Outcome, string>> = { delivered: 'socket:end', expired: 'socket:timeout' }
+
 interface Story {
   readonly outcome: Outcome
   readonly when: string
@@ -137,7 +140,9 @@ test.each(STORIES)('a socket ends once, as $outcome, when $when', async (story) 
   const phases: string[] = []
   served.service.on('socket:opened', ({ phase }) => phases.push(`opened: ${phase}`))
   served.service.on('socket:connected', ({ phase }) => phases.push(`connected: ${phase}`))
-  served.service.on('socket:end', ({ phase }) => phases.push(`end: ${phase}`))
+  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) {
+    served.service.on(event, ({ phase }) => phases.push(`${event}: ${phase}`))
+  }
   const sender = await openSender(served.port, { target: 'PUT /name.txt', ...story.request })
   await story.tell(sender, served)
   await untilEnded(served)
@@ -161,7 +166,7 @@ test.each(STORIES)('a socket ends once, as $outcome, when $when', async (story) 
   ])
   const middle = phases.slice(1, -1)
   expect(phases.at(0)).toBe('opened: waiting')
-  expect(phases.at(-1)).toBe('end: closed')
+  expect(phases.at(-1)).toBe(`${TERMINAL[story.outcome] ?? 'error:socket'}: closed`)
   expect(['', 'connected: streaming']).toContain(middle.join())
   expect(served.service.counts()).toMatchObject({ sockets: 0, awaiting: 0 })
 })

@@ -262,8 +262,8 @@ test.each(['-1', '0', 'soon', '', '1e3', 'NaN'])('a ttl of %j is a bad request',
 
 test.each([
   ['PATCH /', 'GET, HEAD, POST, PUT, OPTIONS'],
-  ['POST /name', 'GET, HEAD, PUT, OPTIONS'],
-  [`PUT /${UNKNOWN}/name`, 'GET, HEAD, OPTIONS'],
+  ['DELETE /name', 'GET, HEAD, POST, PUT, OPTIONS'],
+  [`PUT /${UNKNOWN}/name`, 'GET, HEAD, POST, OPTIONS'],
 ])('%s is answered with what is allowed there', async (target, allow) => {
   const { port } = await serve()
   expect(await exchange(port, requestHead(target))).toMatchObject({ status: 405, headers: { allow } })

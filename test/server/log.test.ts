@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type LogFormat, logService } from '../../server/log.js'
+import { SOCKET_ID_PATTERN } from '../../shared/index.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { until } from '../helpers/within.js'
 import { connectReceiver, openReceiver, openSender, serve, untilEnded } from './serve.js'
@@ -11,7 +12,10 @@ const SECRET_NAME = 'payroll.csv'
 
 /** Everything that is logged while sockets with the same id open, are asked for in every way, and end. */
 async function logOfARun(format: LogFormat): Promise<string> {
-  const served = await serve({ generateId: () => ID, tombstoneTtl: 0 })
+  const served = await serve({
+    ids: { pattern: SOCKET_ID_PATTERN, generate: () => ID },
+    tombstoneTtl: 0,
+  })
   const destination = new PassThrough()
   let log = ''
   destination.on('data', (piece: Buffer) => {
@@ -82,7 +86,7 @@ describe('a log as JSON', () => {
       {
         level: 50,
         from: '127.0.0.1',
-        err: { message: expect.stringContaining('generateId'), stack: expect.any(String) },
+        err: { message: expect.stringContaining('ids.generate'), stack: expect.any(String) },
       },
     ])
     for (const { time } of records) expect(time).toMatch(/^\d{4}-\d\d-\d\dT/)

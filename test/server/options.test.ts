@@ -15,14 +15,18 @@ test('the defaults suit a server of your own behind nothing', () => {
     heartbeatMs: 30_000,
     baseUrl: undefined,
     tombstoneTtlMs: 600_000,
+    reservations: false,
+    requiredReferer: undefined,
+    earlyResponse: true,
+    proxyFullDuplex: false,
   })
   expect(['127.0.0.1', '::1', '10.0.0.1'].filter((address) => options.trust(address))).toEqual([])
 })
 
 test('an id is made of 72 random bits, and never begins or ends with a dash or an underscore', () => {
-  const { generateId } = createService().options
-  const ids = Array.from({ length: 2000 }, () => generateId())
-  expect(ids.filter((id) => !isSocketId(id))).toEqual([])
+  const { generate, matches } = createService().options.ids
+  const ids = Array.from({ length: 2000 }, () => generate())
+  expect(ids.filter((id) => !isSocketId(id) || !matches(id))).toEqual([])
   expect(new Set(ids).size).toBe(ids.length)
 })
 

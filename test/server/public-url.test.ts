@@ -10,7 +10,7 @@ async function baseTold(
   headers: Readonly<Record<string, string>>,
 ): Promise<string> {
   const { port } = await serve(options)
-  const { id, url, text } = await openSender(port, { headers })
+  const { id, url, text } = await openSender(port, { length: 0, headers })
   expect(text()).toContain(`\r\nLocation: ${url}\r\n`)
   expect(url.endsWith(`/${id}`)).toBe(true)
   return url.slice(0, -id.length - 1)

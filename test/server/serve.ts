@@ -34,7 +34,9 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
   const ends: (SocketStats & { id: string })[] = []
   const refused: string[] = []
   service.on('socket:opened', (socket) => opened.push(socket))
-  service.on('socket:end', ({ id }, stats) => ends.push({ id, ...stats }))
+  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) {
+    service.on(event, ({ id }, stats) => ends.push({ id, ...stats }))
+  }
   service.on('request:refused', ({ code }) => refused.push(code))
   return { service, server, port: server.port, opened, ends, refused }
 }

@@ -62,7 +62,13 @@ describe('100 (Continue)', () => {
 describe('a refusal', () => {
   const REFUSALS = [
     [413, 'too-large', { length: 1001 }],
-    [415, 'unsupported-media-type', { headers: { 'Content-Type': 'multipart/form-data; boundary=x' } }],
+    // A form may hold 64 KiB beside its file.
+    [
+      413,
+      'too-large',
+      { length: 1001 + 64 * 1024, headers: { 'Content-Type': 'multipart/form-data; boundary=x' } },
+    ],
+    [400, 'bad-request', { headers: { 'Content-Type': 'multipart/form-data' } }],
     [415, 'unsupported-media-type', { headers: { 'Content-Encoding': 'gzip' } }],
     [400, 'bad-request', { headers: { 'Content-Range': 'bytes 0-1/2' } }],
     [400, 'bad-request', { target: 'POST /?ttl=0' }],
@@ -70,7 +76,8 @@ describe('a refusal', () => {
     [400, 'bad-request', { target: 'PUT /%E9' }],
     [400, 'bad-request', { headers: { Host: 'a/b' } }],
     [404, 'not-found', { target: 'PUT /a/b/c' }],
-    [405, 'method-not-allowed', { target: 'POST /name' }],
+    [404, 'not-found', { target: 'POST /name' }],
+    [405, 'method-not-allowed', { target: 'DELETE /name' }],
     [405, 'method-not-allowed', { target: 'PATCH /' }],
     [417, 'expectation-failed', { headers: { Expect: '200-maybe' } }],
   ] as const

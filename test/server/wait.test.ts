@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { SOCKET_ID_PATTERN } from '../../shared/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { until } from '../helpers/within.js'
 import {
@@ -16,7 +17,7 @@ const ID = 'abcdefghijkl'
 
 /** A service whose every socket has the same id. */
 const serveKnownId = (options: Parameters<typeof serve>[0] = {}) =>
-  serve({ ...options, generateId: () => ID })
+  serve({ ...options, ids: { pattern: SOCKET_ID_PATTERN, generate: () => ID } })
 
 const untilAwaiting = (served: Served, receivers: number) =>
   until(`${receivers} receivers wait`, () => served.service.counts().awaiting === receivers)
@@ -135,14 +136,14 @@ describe('an id', () => {
 
   test('that is taken is drawn again', async () => {
     const drawn = [ID, ID, ID, OTHER]
-    const { port } = await serve({ generateId: () => drawn.shift() ?? '' })
+    const { port } = await serve({ ids: { pattern: SOCKET_ID_PATTERN, generate: () => drawn.shift() ?? '' } })
     expect((await openSender(port)).id).toBe(ID)
     expect((await openSender(port)).id).toBe(OTHER)
   })
 
   test('that has lately ended is drawn again, so that an old link never gives a new file', async () => {
     const drawn = [ID, ID, OTHER]
-    const served = await serve({ generateId: () => drawn.shift() ?? '' })
+    const served = await serve({ ids: { pattern: SOCKET_ID_PATTERN, generate: () => drawn.shift() ?? '' } })
     ;(await openSender(served.port)).reset()
     await untilEnded(served)
     expect((await openSender(served.port)).id).toBe(OTHER)

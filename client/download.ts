@@ -1,0 +1,100 @@
+import { pipeline } from 'node:stream/promises'
+import { EssError } from '../shared/index.js'
+import { type Exchange, isExchangeError } from './http.js'
+import {
+  downloadUrl,
+  expectName,
+  expectOffer,
+  incomplete,
+  type Offer,
+  type ReceiveOptions,
+  requestDownload,
+} from './offer.js'
+import { checkDestination, checkName, type Destination, openSink, type Sink, unwritable } from './sink.js'
+
+export interface DownloadOptions extends ReceiveOptions {
+  /** Default: a file of the sender's name in the current folder. */
+  readonly to?: Destination | undefined
+  /** True overwrites a file that exists. Default: false. */
+  readonly force?: boolean | undefined
+  /** Called once, before the first byte. */
+  readonly onOffer?: (offer: Offer) => void
+  /** Called with the number of bytes so far, for each piece that was received. */
+  readonly onProgress?: (bytes: number) => void
+}
+
+/** A download that is whole and in its place. */
+export interface Received extends Offer {
+  readonly bytes: number
+  /** Where it is; undefined for a stream. */
+  readonly path: string | undefined
+}
+
+/**
+ * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place; the
+ * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind.
+ */
+export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
+  const { to = { folder: '.' }, force = false } = options
+  const url = downloadUrl(idOrUrl, options)
+  checkDestination(to, force)
+  if ('folder' in to && !force) await checkSendersName(url, to.folder, options.signal)
+
+  const answer = requestDownload('GET', url, options.signal)
+  let sink: Sink | undefined
+  try {
+    const offer = await expectOffer(answer, url)
+    sink = await openSink(to, offer.name, force)
+    options.onOffer?.(offer)
+    const bytes = await pump(answer, sink, offer, options.onProgress)
+    await answer.lastWord()
+    if (answer.failure !== undefined) throw incomplete(answer.failure, bytes, offer.size)
+    answer.ignoreAbort()
+    await sink.commit()
+    // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
+    answer.close()
+    return { ...offer, bytes, path: sink.path }
+  } catch (error) {
+    answer.reset()
+    await sink?.discard()
+    throw error
+  }
+}
+
+/** A HEAD consumes nothing: where the name is taken, the transfer is still there for another try. */
+async function checkSendersName(url: URL, folder: string, signal: AbortSignal | undefined): Promise<void> {
+  const look = requestDownload('HEAD', url, signal)
+  try {
+    checkName(folder, await expectName(look, url))
+  } catch (error) {
+    // Whatever else there is to say, the GET will say it.
+    if (error instanceof EssError && /^(file-exists|interrupted)$/.test(error.code)) throw error
+  } finally {
+    look.reset()
+  }
+}
+
+/** Moves the body into the sink, at the sink's pace. */
+async function pump(
+  answer: Exchange,
+  sink: Sink,
+  offer: Offer,
+  onProgress: (bytes: number) => void = () => {},
+): Promise<number> {
+  let bytes = 0
+  async function* counted(chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
+      bytes += chunk.length
+      onProgress(bytes)
+      yield chunk
+    }
+  }
+  try {
+    await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
+  } catch (error) {
+    if (!isExchangeError(error)) throw unwritable(sink.path, error)
+    throw incomplete(answer.failure, bytes, offer.size)
+  }
+  if (offer.size !== undefined && bytes !== offer.size) throw incomplete(undefined, bytes, offer.size)
+  return bytes
+}

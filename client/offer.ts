@@ -1,0 +1,105 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  DEFAULT_CONTENT_TYPE,
+  EssError,
+  formatBytes,
+  PROBLEM_MEDIA_TYPE,
+  parseContentDisposition,
+  percentDecode,
+  QUERY,
+  resolveDownloadUrl,
+  safeFileName,
+} from '../shared/index.js'
+import { notEss, readRefusal } from './answer.js'
+import { type Exchange, exchange } from './http.js'
+import { DEFAULT_SERVER } from './send-options.js'
+
+/** Whatever the file's type is, it is welcome; the problem only has to be named. */
+const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
+
+/** What is about to be received. */
+export interface Offer {
+  readonly id: string
+  /** The name the sender gave, made safe; `ess-ID` where it gave none. */
+  readonly name: string
+  /** Bytes; undefined when the sender does not know either. */
+  readonly size: number | undefined
+  /** The Content-Type. */
+  readonly type: string
+}
+
+export interface ReceiveOptions {
+  /** Where an id is looked up; a whole URL says it itself. Default: `http://127.0.0.1:9000`. */
+  readonly server?: string | URL | undefined
+  /** Seconds to wait for a sender that is not there yet. Default: 0, an unknown id fails at once. */
+  readonly wait?: number | undefined
+  /** Aborting it resets the connection and fails with `interrupted`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The URL to receive from. Throws EssError `usage` for what is neither an id nor a URL. */
+export function downloadUrl(idOrUrl: string, options: ReceiveOptions): URL {
+  const url = resolveDownloadUrl(idOrUrl, String(options.server ?? DEFAULT_SERVER))
+  if (options.wait !== undefined) url.searchParams.set(QUERY.wait, String(options.wait))
+  return url
+}
+
+/** Asks for a download, or with HEAD only for what it would be. */
+export function requestDownload(method: 'GET' | 'HEAD', url: URL, signal: AbortSignal | undefined): Exchange {
+  return exchange(method, url, { headers: { accept: ACCEPT }, signal })
+}
+
+/** What the answer to such a request offers. Throws the refusal, EssError `not-ess`, or `incomplete`. */
+export async function expectOffer(answer: Exchange, url: URL): Promise<Offer> {
+  const { head, id } = await expectDownload(answer, url)
+  const type = head.headers['content-type'] ?? DEFAULT_CONTENT_TYPE
+  return { id, name: nameOf(head, url, id), size: sizeOf(head), type }
+}
+
+/** The name alone, which an answer to HEAD has, too, when it says nothing of the size. */
+export async function expectName(answer: Exchange, url: URL): Promise<string> {
+  const { head, id } = await expectDownload(answer, url)
+  return nameOf(head, url, id)
+}
+
+async function expectDownload(answer: Exchange, url: URL): Promise<{ head: IncomingMessage; id: string }> {
+  const head = await answer.head
+  const status = head.statusCode ?? 0
+  if (status >= 400) throw await readRefusal(answer, head, url)
+  const isAttachment = /^attachment\b/i.test(head.headers['content-disposition'] ?? '')
+  const id = idIn(head, url)
+  if (status !== 200 || id === undefined || !isAttachment) throw notEss(head, url)
+  return { head, id }
+}
+
+/** A download that was not whole: what was expected, and what came. */
+export function incomplete(cause: EssError | undefined, bytes: number, size: number | undefined): EssError {
+  if (cause?.code === 'interrupted') return cause
+  const expected = size === undefined ? 'a whole file' : formatBytes(size)
+  const found = bytes === size ? 'more than that' : `a cut after ${formatBytes(bytes)}`
+  return new EssError('incomplete', `Expected ${expected}, got ${found}`, { cause })
+}
+
+/** The ETag of a download of ours always is the id, so whoever sends another is somebody else. */
+function idIn(head: IncomingMessage, url: URL): string | undefined {
+  return url.pathname.split('/').find((segment) => segment !== '' && head.headers.etag === `"${segment}"`)
+}
+
+/** The name its sender gave it, or the one at the end of the URL, made safe; `ess-ID` where there is neither. */
+function nameOf(head: IncomingMessage, url: URL, id: string): string {
+  const last = url.pathname.split('/').at(-1) ?? ''
+  const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
+  const named = last === id ? undefined : percentDecode(last)
+  return safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`
+}
+
+/** The declared size. Without one only the chunked form tells a file's end from a cut. */
+function sizeOf(head: IncomingMessage): number | undefined {
+  const length = head.headers['content-length']
+  if (length !== undefined) return Number(length)
+  if (/^chunked$/i.test(head.headers['transfer-encoding'] ?? '')) return undefined
+  throw new EssError(
+    'incomplete',
+    'Expected a Content-Length or the chunked form, got neither: an end proves nothing',
+  )
+}

@@ -1,0 +1,18 @@
+/** Where an `ess-server` listens unless it is told otherwise. */
+export const DEFAULT_SERVER = 'http://127.0.0.1:9000'
+
+export interface SendOptions {
+  /** The server's URL, with its base path if it has one. Default: `http://127.0.0.1:9000`. */
+  readonly server?: string | URL | undefined
+  /** The name for the receiver's file. Default: the file's own; none for a stream. */
+  readonly name?: string | undefined
+  /** Seconds to wait for a receiver, at most the server's own limit. Default: the server's. */
+  readonly ttl?: number | undefined
+  /**
+   * True reserves first and uploads by a request of its own, for a way on which an early response does not get
+   * through (nginx). Default: false; it comes to the same by itself where the server, or such a proxy, wants it.
+   */
+  readonly reserve?: boolean | undefined
+  /** Aborting it resets the connection; the verdict is then `interrupted`. */
+  readonly signal?: AbortSignal | undefined
+}

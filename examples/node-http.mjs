@@ -1,0 +1,37 @@
+// ESS in a plain server of Node's, under a path or as the whole of it.
+import { createServer } from 'node:http'
+import { createService } from 'ephemeral-socket-service'
+
+const path = process.env.MOUNT ?? '/'
+const mount = path.replace(/\/$/, '')
+const service = createService({ reservations: true })
+service.on('socket:end', (_socket, { bytes }) => console.log('delivered', bytes))
+service.on('error:socket', (_socket, { outcome }) => console.log('failed', outcome))
+
+function handle(request, response) {
+  // As Connect does: the service sees the path below its mount, and prints URLs with the whole of it.
+  const isBelow = request.url === mount || /^[/?]/.test(request.url.slice(mount.length))
+  if (request.url.startsWith(mount) && isBelow) {
+    request.originalUrl = request.url
+    request.url = request.url.slice(mount.length).replace(/^(?!\/)/, '/')
+    service.handler(request, response)
+  } else {
+    response.writeHead(404).end('not found\n')
+  }
+}
+
+// Node would end every request after five minutes, even one whose bytes flow.
+const server = createServer({ requestTimeout: 0, headersTimeout: 30_000 }, handle)
+// A refusal goes out before the sender is told to begin: the service says 100 (Continue) itself.
+server.on('checkContinue', (request, response) => {
+  service.holdContinue(request)
+  handle(request, response)
+})
+server.listen(Number(process.env.PORT ?? 9000), '127.0.0.1', () => {
+  console.log(`http://127.0.0.1:${server.address().port}${path}`)
+})
+
+process.once('SIGTERM', async () => {
+  await service.close({ drain: 5 })
+  server.close()
+})

@@ -1,0 +1,266 @@
+import { chmod, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { basename, join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { fencedBlocks, readPage } from '../helpers/markdown.js'
+import { needs } from '../helpers/needs.js'
+import {
+  eventsOf,
+  expectDelivered,
+  expectReceived,
+  type Receiver,
+  type Source,
+  sparseFile,
+  startReceiver,
+  startSender,
+  TOOLS,
+  untilReceiving,
+} from '../helpers/peers.js'
+import { type Program, run } from '../helpers/run.js'
+import { runCurl } from '../helpers/run-curl.js'
+import { runEss } from '../helpers/run-ess.js'
+import { startServer } from '../helpers/start-server.js'
+import { tempDir } from '../helpers/temp-dir.js'
+import { until } from '../helpers/within.js'
+
+/*
+ * Each proxy runs by the very block of docs/deploying.md, in the foreground, in front of an ess-server that has
+ * the flags of the block above it. Three things are replaced: the ports 8080 and 9000, by free ones, and the
+ * folder /tmp/ess-proxy, by one of the test's.
+ */
+const SIZE = 100_000_000
+const TRANSFER_MS = 40_000
+/** More than all the buffers on the way hold, so that a peer is killed midway wherever its bytes are. */
+const ENDLESS = 900_000_000
+
+const PROXIES = {
+  haproxy: { file: 'haproxy.cfg', args: (path: string) => ['-f', path] },
+  caddy: {
+    file: 'Caddyfile',
+    args: (path: string) => ['run', '--adapter', 'caddyfile', '--config', path],
+  },
+  nginx: {
+    file: 'nginx.conf',
+    args: (path: string, folder: string) => ['-e', 'stderr', '-p', folder, '-c', path, '-g', 'daemon off;'],
+  },
+} as const
+const LANGUAGES = { haproxy: 'haproxy', caddy: 'caddyfile', nginx: 'nginx' } as const
+
+interface Proxy {
+  /** Where senders and receivers come. */
+  readonly url: string
+  readonly folder: string
+}
+
+async function startBehind(name: keyof typeof PROXIES): Promise<Proxy> {
+  const blocks = fencedBlocks(await readPage('docs/deploying.md'))
+  const at = blocks.findIndex(({ language }) => language === LANGUAGES[name])
+  const [, flags] = /^ess-server --port 9000(.*)\n$/.exec(blocks[at - 1]?.text ?? '') ?? []
+  if (flags === undefined) throw new Error(`The block above that of ${name} does not start ess-server`)
+  const server = await startServer(...flags.split(' ').filter((flag) => flag !== ''))
+  const folder = await tempDir()
+  // nginx's workers may be of a user of their own.
+  await chmod(folder, 0o755)
+  const port = await freePort()
+  const config = (blocks[at]?.text ?? '')
+    .replaceAll(/\b8080\b/g, String(port))
+    .replaceAll(/\b9000\b/g, String(server.port))
+    .replaceAll('/tmp/ess-proxy', folder)
+  const { file, args } = PROXIES[name]
+  const path = join(folder, file)
+  await writeFile(path, config)
+  const env = { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder }
+  const proxy = await run(name, name, args(path, folder), { env })
+  // Killed at once, nginx would leave its workers behind.
+  onTestFinished(async () => {
+    proxy.kill('SIGTERM')
+    await proxy.ended()
+  })
+  const url = `http://127.0.0.1:${port}`
+  await until(`${name} answers`, async () => {
+    const answer = await fetch(`${url}/health`).catch(() => undefined)
+    await answer?.text()
+    return answer?.ok
+  }).catch((error: unknown) => {
+    throw new Error(`${error instanceof Error ? error.message : error}: ${proxy.stderr()}`)
+  })
+  return { url, folder }
+}
+
+/** Proxies cannot be told "any" and asked which: one that is free now will be in a moment. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+/** One that takes its time, so that it is midway for as long as a test needs. */
+function slowReceiver(tool: 'curl' | 'ess', url: string): Promise<Receiver> {
+  return startReceiver(tool, url, tool === 'curl' ? ['--limit-rate', '20M'] : [])
+}
+
+async function expectFailure(program: Program): Promise<void> {
+  const { code, signal } = await program.ended(TRANSFER_MS)
+  const said = `${program.name} wrote ${program.stdout().slice(-2000)}\n${program.stderr()}`
+  expect({ failed: code !== 0, signal }, said).toEqual({ failed: true, signal: null })
+}
+
+describe.each(['haproxy', 'caddy'] as const)('behind %s', (name) => {
+  beforeEach((context) => needs(context, 'curl', name))
+
+  test.each([
+    { from: 'ess', to: 'ess', length: 'known' },
+    { from: 'ess', to: 'curl', length: 'unknown' },
+    { from: 'curl', to: 'ess', length: 'unknown' },
+    { from: 'curl', to: 'curl', length: 'known' },
+  ] as const)('100 MB of $length length pass from $from to $to', async ({ from, to, length }) => {
+    const proxy = await startBehind(name)
+    const file = join(proxy.folder, 'file.bin')
+    const hash = await writeFileOf(file, SIZE)
+    const source: Source = length === 'known' ? { file } : { pipe: file }
+    const sender = await startSender(from, proxy, source)
+    expect(sender.url.startsWith(`${proxy.url}/`), sender.url).toBe(true)
+    const receiver = await startReceiver(to, sender.url)
+    await expectReceived(receiver, TRANSFER_MS)
+    await expectDelivered(sender, SIZE, TRANSFER_MS)
+    expect(await sha256OfFile(receiver.path)).toBe(hash)
+  })
+
+  test.each(TOOLS)('%s learns that its sender was killed midway', async (tool) => {
+    const proxy = await startBehind(name)
+    const sender = await startSender('curl', proxy, { file: await sparseFile(ENDLESS) })
+    const receiver = await slowReceiver(tool, sender.url)
+    await untilReceiving(receiver)
+    sender.kill('SIGKILL')
+    await expectFailure(receiver)
+  })
+
+  // Caddy 2.6 ends curl's early response as if all were well; see below.
+  test.each(name === 'caddy' ? (['ess'] as const) : TOOLS)(
+    '%s learns that its receiver was killed midway',
+    async (tool) => {
+      const proxy = await startBehind(name)
+      const sender = await startSender(tool, proxy, { file: await sparseFile(ENDLESS) })
+      const receiver = await slowReceiver('curl', sender.url)
+      await untilReceiving(receiver)
+      receiver.kill('SIGKILL')
+      await expectFailure(sender)
+    },
+  )
+})
+
+// What it does with a cut download of unknown length cannot be repaired from here: docs/deploying.md warns of it.
+describe('behind caddy, which ends a broken response cleanly', () => {
+  beforeEach((context) => needs(context, 'curl', 'caddy'))
+
+  test('curl never reads "delivered" when its receiver was killed midway', async () => {
+    const proxy = await startBehind('caddy')
+    const sender = await startSender('curl', proxy, { file: await sparseFile(ENDLESS) })
+    const receiver = await slowReceiver('curl', sender.url)
+    await untilReceiving(receiver)
+    receiver.kill('SIGKILL')
+    const { stdout } = await sender.ended(TRANSFER_MS)
+    // Caddy may lose the last line as well; that there is none is a failure too.
+    expect(eventsOf(stdout)).toContainEqual({ event: 'connected' })
+    expect(eventsOf(stdout).filter(({ event }) => event === 'delivered')).toEqual([])
+  })
+
+  test('curl learns it by its exit status where it reserved', async () => {
+    const proxy = await startBehind('caddy')
+    const { url, upload } = await reserve(proxy, 'file.bin')
+    const sender = await runCurl(['-fT', await sparseFile(ENDLESS), upload])
+    const receiver = await slowReceiver('curl', url)
+    await untilReceiving(receiver)
+    receiver.kill('SIGKILL')
+    await expectFailure(sender)
+  })
+})
+
+/** The documented recipe: reserve, then upload. */
+async function reserve(proxy: Proxy, fileName: string): Promise<{ url: string; upload: string }> {
+  const reserved = await runCurl(['-fX', 'POST', `${proxy.url}/reserve?filename=${fileName}`])
+  const [url = '', upload = ''] = (await reserved.ended()).stdout.toString().split('\n')
+  expect(url).toMatch(new RegExp(`^${proxy.url}/[\\w-]{12}/${fileName}$`))
+  return { url, upload }
+}
+
+describe('behind nginx', () => {
+  beforeEach((context) => needs(context, 'curl', 'nginx'))
+
+  test.each([
+    { length: 'known', to: 'ess' },
+    { length: 'unknown', to: 'curl' },
+  ] as const)('100 MB of $length length pass from curl to $to', async ({ length, to }) => {
+    const proxy = await startBehind('nginx')
+    const file = join(proxy.folder, 'file.bin')
+    const hash = await writeFileOf(file, SIZE)
+    const { url, upload } = await reserve(proxy, basename(file))
+    const path = length === 'known' ? file : '-'
+    const sender = await runCurl(['-fT', path, upload], length === 'known' ? {} : { stdin: { file } })
+    const receiver = await startReceiver(to, url)
+    await expectReceived(receiver, TRANSFER_MS)
+    const sent = await sender.ended(TRANSFER_MS)
+    expect(sent.stdout.toString()).toBe(`# delivered: ${SIZE} bytes\n`)
+    expect(sent.code).toBe(0)
+    expect(await sha256OfFile(receiver.path)).toBe(hash)
+  })
+
+  test.each([
+    { length: 'known', to: 'curl' },
+    { length: 'unknown', to: 'ess' },
+  ] as const)('100 MB of $length length pass from ess to $to', async ({ length, to }) => {
+    const proxy = await startBehind('nginx')
+    const file = join(proxy.folder, 'file.bin')
+    const hash = await writeFileOf(file, SIZE)
+    const source = length === 'known' ? { file } : { pipe: file }
+    const sender = await startSender('ess', proxy, source, ['--reserve'])
+    const receiver = await startReceiver(to, sender.url)
+    await expectReceived(receiver, TRANSFER_MS)
+    await expectDelivered(sender, SIZE, TRANSFER_MS)
+    expect(await sha256OfFile(receiver.path)).toBe(hash)
+  })
+
+  test('an upload without a reservation is refused, and told the two steps', async () => {
+    const proxy = await startBehind('nginx')
+    const file = join(proxy.folder, 'file.bin')
+    await writeFileOf(file, 1000)
+    const refused = await (await runCurl(['--fail-with-body', '-T', file, `${proxy.url}/`])).ended()
+    expect(refused.code).toBe(22)
+    expect(refused.stdout.toString()).toContain(`curl -X POST ${proxy.url}/reserve`)
+  })
+
+  test.each(TOOLS)('%s learns that its sender was killed midway', async (tool) => {
+    const proxy = await startBehind('nginx')
+    const { url, upload } = await reserve(proxy, 'file.bin')
+    const sender = await runCurl(['-fT', await sparseFile(ENDLESS), upload])
+    const receiver = await slowReceiver(tool, url)
+    await untilReceiving(receiver)
+    sender.kill('SIGKILL')
+    await expectFailure(receiver)
+  })
+
+  test('curl learns that its receiver was killed midway', async () => {
+    const proxy = await startBehind('nginx')
+    const { url, upload } = await reserve(proxy, 'file.bin')
+    const sender = await runCurl(['-fT', await sparseFile(ENDLESS), upload])
+    const receiver = await slowReceiver('curl', url)
+    await untilReceiving(receiver)
+    receiver.kill('SIGKILL')
+    await expectFailure(sender)
+  })
+
+  test('ess learns that its receiver was killed midway', async () => {
+    const proxy = await startBehind('nginx')
+    const sender = await runEss(proxy.url, ['send', '--reserve', await sparseFile(ENDLESS)])
+    const [, url = ''] = await sender.untilStdout(/^(http\S+)\n/)
+    const receiver = await slowReceiver('curl', url)
+    await untilReceiving(receiver)
+    receiver.kill('SIGKILL')
+    await expectFailure(sender)
+  })
+})

@@ -1,0 +1,89 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  attach,
+  create,
+  createService,
+  type EmbeddedService,
+  type ErrorAnswer,
+  type Handler,
+  type Listening,
+  listen,
+  type Outcome,
+  type Phase,
+  type ServiceEvents,
+  type ServiceOptions,
+  type SocketInfo,
+  type SocketStats,
+} from 'ephemeral-socket-service'
+import type { EssError, StatusEvent } from 'ephemeral-socket-service/protocol'
+import { Hono } from 'hono'
+import { expectTypeOf, test } from 'vitest'
+
+test('a service is made with options of which all are optional', () => {
+  expectTypeOf(createService).returns.toEqualTypeOf<EmbeddedService>()
+  expectTypeOf(createService).toBeCallableWith()
+  expectTypeOf(create).toEqualTypeOf(createService)
+  expectTypeOf(createService).toBeCallableWith({
+    ttl: 600,
+    maxUploadBytes: 2 ** 30,
+    reservations: true,
+    requiredReferer: null,
+    ids: { pattern: /x/, generate: () => 'x' },
+    earlyResponse: false,
+    renderStatus: (event: StatusEvent, socket: SocketInfo) => (socket.id ? event.event : undefined),
+    onError: (error: EssError, request: IncomingMessage) => ({ body: `${error.code} ${request.url}` }),
+  })
+  expectTypeOf<ServiceOptions['requiredReferer']>().toEqualTypeOf<string | null | undefined>()
+  expectTypeOf<ErrorAnswer>().toHaveProperty('status').toEqualTypeOf<number | undefined>()
+  // @ts-expect-error an option that does not exist
+  createService({ tll: 600 })
+  // @ts-expect-error an id has to look like something
+  createService({ ids: { generate: () => 'x' } })
+})
+
+test('each event has its own values', () => {
+  const service = createService()
+  service.on('socket:opened', (...values) => {
+    expectTypeOf(values).toEqualTypeOf<[socket: SocketInfo, id: string, query: URLSearchParams]>()
+  })
+  service.on('socket:progress', (_socket, bytes) => expectTypeOf(bytes).toEqualTypeOf<number>())
+  service.on('socket:end', (_socket, stats) => expectTypeOf(stats).toEqualTypeOf<SocketStats>())
+  service.on('error:not-found', (error) => expectTypeOf(error).toEqualTypeOf<EssError>())
+  expectTypeOf<keyof ServiceEvents>().toEqualTypeOf<
+    | 'socket:opened'
+    | 'socket:reserved'
+    | 'socket:connected'
+    | 'socket:progress'
+    | 'socket:end'
+    | 'socket:timeout'
+    | 'error:socket'
+    | 'error:not-found'
+    | 'error:max-upload'
+    | 'error:referer'
+    | 'request:refused'
+    | 'error:listener'
+  >()
+  expectTypeOf<SocketInfo['phase']>().toEqualTypeOf<Phase>()
+  expectTypeOf<SocketStats['outcome']>().toEqualTypeOf<Outcome>()
+  // @ts-expect-error an end has its stats, and they know no id
+  service.on('socket:end', (_socket, { id }) => id)
+})
+
+test('it is mounted in Hono, in Connect and in node:http, and served by itself', () => {
+  const service = createService()
+  new Hono().route('/share', service.app)
+  expectTypeOf(createServer).toBeCallableWith(service.handler)
+  expectTypeOf<Handler>().toExtend<(request: IncomingMessage, response: ServerResponse) => void>()
+  expectTypeOf(attach).toBeCallableWith(new Hono(), { path: '/share', ttl: 60 })
+  expectTypeOf(attach).returns.toEqualTypeOf<EmbeddedService>()
+  expectTypeOf(listen).returns.resolves.toEqualTypeOf<Listening>()
+})
+
+test('a service is looked into and ended', () => {
+  const service = createService()
+  expectTypeOf(service.sockets()).toEqualTypeOf<SocketInfo[]>()
+  expectTypeOf(service.cancel).parameters.toEqualTypeOf<[id: string, signal?: AbortSignal | undefined]>()
+  expectTypeOf(service.cancel).returns.toEqualTypeOf<boolean>()
+  expectTypeOf(service.close).toBeCallableWith({ drain: 5 })
+  expectTypeOf(service.close).returns.toEqualTypeOf<Promise<void>>()
+})
