@@ -137,7 +137,11 @@ async function needsClient(context: TestContext, name: string, { programs }: Old
   needs(context, ...programs)
   if (name !== 'Python requests') return
   const { code } = await (await python('import requests', [])).ended()
-  context.skip(code !== 0, 'needs the Python package requests, which is not installed')
+  // Without it the test fails in CI, as with any program that is missing.
+  context.skip(
+    code !== 0 && process.env['CI'] !== 'true',
+    'needs the Python package requests, which is not installed',
+  )
 }
 
 async function reserve(server: TestServer): Promise<{ readonly url: string; readonly upload: string }> {
