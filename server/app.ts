@@ -51,7 +51,7 @@ export function createApp(service: Service): ServiceApp {
   app.on('GET', ROOTS, (context) => context.body(usage(context), 200, { ...CORS_HEADERS, ...TEXT_HEADERS }))
   app.get(ROUTES.health, (context) =>
     service.isAccepting
-      ? context.json({ status: 'ok' }, 200, UNCACHED)
+      ? context.json({ status: 'ok', relay: service.relay.gear }, 200, UNCACHED)
       : context.json({ status: 'stopping' }, 503, UNCACHED),
   )
   app.on(['POST', 'PUT'], ROOTS, (context) => sent(service.open(callOf(context, ROUTES.root))))

@@ -5,6 +5,7 @@ import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { type LogFormat, logService } from './log.js'
 import { DEFAULTS, MAX_SECONDS } from './options.js'
+import { RELAY_MODES, type RelayMode } from './relay.js'
 import { VERSION } from './version.js'
 
 /** What the command has of the outside world; a test gives its own. */
@@ -81,6 +82,11 @@ const FLAGS = {
     default: false,
     describe: 'The proxies in front pass both ways at once: chunked uploads need no Expect: 100-continue',
   },
+  relay: {
+    choices: RELAY_MODES,
+    default: DEFAULTS.relay,
+    describe: 'How bytes are moved: at most by this gear; auto takes the least costly that works',
+  },
   drain: {
     number: 'seconds',
     default: 30,
@@ -128,6 +134,7 @@ interface Flags {
   readonly requiredReferer: string | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly relay: RelayMode
   readonly drain: number
   readonly log: LogFormat
 }
@@ -220,15 +227,23 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     requiredReferer: flags.requiredReferer ?? null,
     earlyResponse: flags.earlyResponse,
     proxyFullDuplex: flags.proxyFullDuplex,
+    relay: flags.relay,
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
   })
+  await service.relay.ready()
+  const { gear, why } = service.relay
+  if (flags.relay !== 'auto' && gear !== flags.relay) {
+    io.stderr.write(`ess-server: cannot relay by ${flags.relay} here: ${why}\n`)
+    return EXIT.failed
+  }
   const note = logService(service, flags.log, io.stderr)
   const server = await listen(service, { host, port }).catch((error: unknown) => {
     io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
   if (server === undefined) return EXIT.failed
   const stopped = untilStopped(server, drain, io, note)
+  note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
   // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n`)
   return await stopped

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { EssError } from '../shared/index.js'
+import type { Gear } from './gears/pump.js'
 import type { Outcome, Phase } from './lifecycle.js'
 
 /** What a listener may know of a socket. Whoever has the id has the file: never write it to a log whole. */
@@ -27,6 +28,8 @@ export interface SocketStats {
   readonly durationMs: number
   /** True when the receiver closed its connection in good order after the last byte. */
   readonly confirmed: boolean
+  /** How the bytes were moved; undefined when no receiver came. */
+  readonly gear: Gear | undefined
 }
 
 /**

@@ -21,6 +21,7 @@ export type Input =
   | 'no-file-in-form'
   | 'too-large'
   | 'stalled'
+  | 'internal-error'
   | 'cancelled'
   | 'shutting-down'
 
@@ -45,7 +46,7 @@ const close = (outcome: Outcome): Step => ({ close: outcome })
  *                    │                          │
  *                    │ sender-lost, expired,    │ sender-lost, receiver-lost, bad-request,
  *                    │ bad-request, cancelled,  │ no-file-in-form, too-large, stalled,
- *                    │ shutting-down, …         │ cancelled, shutting-down
+ *                    │ shutting-down, …         │ internal-error, cancelled, shutting-down
  *                    ▼                          ▼
  *            closed(that problem)       closed(that problem)
  * ```
@@ -66,6 +67,7 @@ const TABLE = {
     'no-file-in-form': ignored,
     'too-large': ignored,
     stalled: ignored,
+    'internal-error': ignored,
     cancelled: close('cancelled'),
     'shutting-down': close('shutting-down'),
   },
@@ -81,6 +83,7 @@ const TABLE = {
     'no-file-in-form': close('no-file-in-form'),
     'too-large': ignored,
     stalled: ignored,
+    'internal-error': ignored,
     cancelled: close('cancelled'),
     'shutting-down': close('shutting-down'),
   },
@@ -97,6 +100,7 @@ const TABLE = {
     'no-file-in-form': close('no-file-in-form'),
     'too-large': close('too-large'),
     stalled: close('stalled'),
+    'internal-error': close('internal-error'),
     cancelled: close('cancelled'),
     'shutting-down': close('shutting-down'),
   },
@@ -112,6 +116,7 @@ const TABLE = {
     'no-file-in-form': ignored,
     'too-large': ignored,
     stalled: ignored,
+    'internal-error': ignored,
     cancelled: ignored,
     'shutting-down': ignored,
   },

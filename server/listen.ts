@@ -73,6 +73,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
 
+  await service.relay.ready()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => {
@@ -103,6 +104,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     stopNow: async () => {
       service.stopNow()
       await close()
+      await service.relay.close()
     },
   }
 }

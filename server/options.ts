@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { EssError, isSocketId, SOCKET_ID_LENGTH, type StatusEvent } from '../shared/index.js'
 import type { SocketInfo } from './events.js'
 import { compileTrust, type Trust } from './public-url.js'
+import { RELAY_MODES, type RelayMode } from './relay.js'
 
 /** Every option of the broker. All are optional; the defaults suit a server of your own behind nothing. */
 export interface ServiceOptions {
@@ -64,6 +65,11 @@ export interface ServiceOptions {
    */
   readonly proxyFullDuplex?: boolean
   /**
+   * How bytes are moved: `auto`, the default, takes for each transfer the least costly way that works here;
+   * `streams`, `sockets` and `splice` go no further than that one. See docs/relay.md.
+   */
+  readonly relay?: RelayMode
+  /**
    * The text of an event in the sender's status stream, for those who speak another language to their users.
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
@@ -95,6 +101,7 @@ export interface ResolvedOptions {
   readonly requiredReferer: URL | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly relay: RelayMode
   readonly renderStatus: ServiceOptions['renderStatus']
   readonly onError: ServiceOptions['onError']
 }
@@ -110,6 +117,7 @@ export const DEFAULTS = {
   reservations: false,
   earlyResponse: true,
   proxyFullDuplex: false,
+  relay: 'auto',
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
@@ -140,9 +148,15 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
         : new URL(httpUrl('requiredReferer', requiredReferer)),
     earlyResponse: earlyResponse(options),
     proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
+    relay: relayMode(options.relay ?? DEFAULTS.relay),
     renderStatus,
     onError,
   }
+}
+
+function relayMode(mode: RelayMode): RelayMode {
+  if (RELAY_MODES.includes(mode)) return mode
+  throw unexpected('relay', `one of ${RELAY_MODES.join(', ')}`, mode)
 }
 
 function earlyResponse(options: ServiceOptions): boolean {

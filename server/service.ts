@@ -27,6 +27,7 @@ import {
 import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
+import { Relay } from './relay.js'
 import { EphemeralSocket, type SenderLeg } from './socket.js'
 import { requestedForm, StatusBody } from './status-body.js'
 
@@ -58,6 +59,8 @@ const MAX_EARLY_RECEIVERS = 8
 /** The broker without its routes: what can be done with sockets. */
 export class Service extends EventEmitter<ServiceEvents> {
   readonly options: ResolvedOptions
+  /** How it moves bytes. */
+  readonly relay: Relay
   readonly #registry: Registry
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
@@ -71,6 +74,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   constructor(options: ServiceOptions = {}) {
     super()
     this.options = resolveOptions(options)
+    this.relay = new Relay(this.options.relay)
     this.#registry = new Registry(this.options)
   }
 
@@ -218,7 +222,10 @@ export class Service extends EventEmitter<ServiceEvents> {
     const sender = this.#bySenderConnection.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
-    if (request.complete) {
+    if (socket.hasAllOf(request)) {
+      // Its own end, where it leaves no room for more: the verdict is still to come.
+      if (error.code === 'HPE_INVALID_EOF_STATE') return true
+    } else if (request.complete) {
       // What comes after a whole body is another request, and no reason to fail this one; only the connection is
       // of no more use.
       if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
@@ -281,6 +288,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
     clearTimeout(failTheRest)
+    await this.relay.close()
   }
 
   /** Fails whatever is left, truthfully, at once. */
@@ -327,7 +335,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (this.#heldBack.delete(request)) response.writeContinue()
     if (!isForm(request)) {
       const payload = readPayload(request, query, fileName)
-      return { payload, body: { stream: request, isWhole: () => request.complete } }
+      const raw = this.relay.take(request)
+      if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
+      // Node's parser will never see the end of this request.
+      response.setHeader('Connection', 'close')
+      return { payload, body: raw }
     }
     const { payload, body } = await readForm(request)
     checkSize(payload.contentLength, this.options)
@@ -338,7 +350,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
-      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs },
+      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay },
       {
         connected: (socket) => {
           this.#registry.keep(socket)

@@ -10,9 +10,11 @@ import {
   toFailedProblem,
 } from '../shared/index.js'
 import type { SocketInfo, SocketStats } from './events.js'
+import { RawBody } from './gears/raw-body.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
 import { sendProblem } from './problem-response.js'
+import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
 import { withResolvers } from './with-resolvers.js'
@@ -50,6 +52,7 @@ export interface SocketTerms {
   readonly ttlMs: number
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
+  readonly relay: Relay
 }
 
 /** Whom a socket tells of its life. */
@@ -220,6 +223,12 @@ export class EphemeralSocket implements SocketInfo {
     if (this.#sender?.request === request) this.#apply(input, detail)
   }
 
+  /** True when the whole body of `request` was read below Node's parser, which takes it for incomplete. */
+  hasAllOf(request: IncomingMessage): boolean {
+    const { request: own, body } = this.#sender ?? {}
+    return own === request && body instanceof RawBody && body.isWhole
+  }
+
   #take(sender: SenderLeg): void {
     this.#sender = sender
     this.#payload = { ...sender.payload, fileName: sender.payload.fileName ?? this.#payload.fileName }
@@ -258,11 +267,13 @@ export class EphemeralSocket implements SocketInfo {
     const sender = this.#sender
     const receiver = this.#receiver
     if (sender === undefined || receiver === undefined) return
-    this.#transfer?.stop()
+    // Not a byte has moved, so nothing has to be waited for.
+    void this.#transfer?.stop()
     const transfer = createTransfer(sender.body, receiver.response, {
       total: this.contentLength,
       maxUploadBytes: this.terms.maxUploadBytes,
       stallTimeoutMs: this.terms.stallTimeoutMs,
+      relay: this.terms.relay,
       writeHead: () => {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
@@ -321,8 +332,12 @@ export class EphemeralSocket implements SocketInfo {
     const bytes = this.#transfer?.bytes() ?? 0
     const error = outcome === 'delivered' ? undefined : new EssError(outcome, detail)
     if (error !== undefined) {
-      this.#transfer?.stop()
-      this.#failReceiver(error)
+      // A reset reaches the receiver only when nobody else has its connection open.
+      const failReceiver = () => this.#failReceiver(error)
+      const released = this.#transfer?.stop()
+      // It never rejects, and nobody else waits for it.
+      if (released !== undefined) void released.then(failReceiver)
+      else failReceiver()
     }
     const verdict: TerminalEvent =
       error === undefined
@@ -332,7 +347,9 @@ export class EphemeralSocket implements SocketInfo {
     this.#audience.clear()
     this.#senderCame.resolve()
     this.#ended.resolve()
-    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs: Date.now() - this.openedAt })
+    const gear = this.#transfer?.gear
+    const durationMs = Date.now() - this.openedAt
+    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear })
   }
 
   /** Once the 200 is out, only a reset tells a receiver that what it has is not the whole (protocol, chapter 4). */

@@ -1,7 +1,11 @@
 import type { ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
-import { EssError, formatDuration } from '../shared/index.js'
-import { freeChunk } from './free-chunk.js'
+import { formatDuration } from '../shared/index.js'
+import type { Flow, Gear, Pump, TransferFailure } from './gears/pump.js'
+import { RawBody } from './gears/raw-body.js'
+import { socketsPump } from './gears/sockets.js'
+import { splicePump } from './gears/splice.js'
+import { type StreamBody, streamsPump } from './gears/streams.js'
+import type { Relay } from './relay.js'
 import { withResolvers } from './with-resolvers.js'
 
 /** How long the receiver's head is held back for the sender's first byte: a dead sender gives a 502, not a broken 200. */
@@ -20,23 +24,12 @@ export interface TransferOptions {
   readonly stallTimeoutMs: number
   /** Writes the head of the receiver's response. Called at most once, when the first byte or the end is there. */
   readonly writeHead: () => void
+  /** Which gears there are. */
+  readonly relay: Relay
 }
 
-/** The bytes of the sender's file: its request itself, or the file part of the form that it holds. */
-export interface SenderBody {
-  readonly stream: Readable
-  /** After the stream's end: whether that was the end of the whole file. */
-  isWhole(): boolean
-}
-
-/** How a transfer ends badly. */
-export type TransferFailure =
-  | 'sender-lost'
-  | 'receiver-lost'
-  | 'bad-request'
-  | 'no-file-in-form'
-  | 'too-large'
-  | 'stalled'
+/** The bytes of the sender's file: as they come on its connection where that can be had, or as Node gives them. */
+export type SenderBody = RawBody | StreamBody
 
 /** How a transfer ended. */
 export type TransferEnd =
@@ -47,6 +40,7 @@ export type TransferEnd =
 
 /** One transfer under way. */
 export interface Transfer {
+  readonly gear: Gear
   /** Fulfilled with how it ended; never rejected, and never fulfilled after `stop`. */
   readonly ended: Promise<TransferEnd>
   /** Bytes that the kernel has taken for the receiver. */
@@ -55,8 +49,8 @@ export interface Transfer {
   isUntouched(): boolean
   /** Begins to read the sender's body. Until then only losses are noticed. */
   start(): void
-  /** Lets go of both sides, for a socket that ends for another reason. */
-  stop(): void
+  /** Lets go of both sides, for a socket that ends for another reason; a promise where that takes a while. */
+  stop(): Promise<void> | undefined
 }
 
 /**
@@ -69,14 +63,10 @@ export function createTransfer(
   receiverResponse: ServerResponse,
   options: TransferOptions,
 ): Transfer {
-  const { stream } = senderBody
   const { total, maxUploadBytes, stallTimeoutMs } = options
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const receiverConnection = receiverResponse.req.socket
-  /** The writes that the kernel has not taken yet, oldest first. */
-  const pending: Buffer[] = []
-  let received = 0
-  let handedOn = 0
+  let isOver = false
   let isHeadWritten = false
   let isSenderDone = false
   let isEndWritten = false
@@ -84,59 +74,39 @@ export function createTransfer(
 
   const heldHead = setTimeout(writeHead, HELD_HEAD_MS)
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
+  const flow: Flow = { receiverResponse, stallTimeoutMs, admit, senderEnded, fail }
+  const pump = createPump(senderBody, flow, options.relay)
 
-  stream.on('end', senderEnded).on('close', senderClosed).on('error', senderFailed)
-  receiverResponse.on('drain', receiverDrained).on('timeout', stalled)
+  receiverResponse.on('timeout', stalled)
   receiverConnection.on('close', receiverClosed)
   // The idle timer of the receiver's connection is started anew by every byte that moves, either way: the
   // sender's bytes go straight into it, and the part of a write that the kernel took counts as well.
   receiverResponse.setTimeout(stallTimeoutMs)
 
   return {
+    gear: pump.gear,
     ended,
-    bytes: () => handedOn,
-    isUntouched: () => received === 0 && !isSenderDone,
-    start: () => {
-      if (!stream.destroyed) stream.on('data', forward)
-    },
-    stop: unhook,
+    bytes: pump.handedOn,
+    isUntouched: () => pump.received() === 0 && !isSenderDone,
+    start: pump.start,
+    stop,
   }
 
-  function forward(chunk: Buffer): void {
-    received += chunk.length
+  function admit(): boolean {
+    const received = pump.received()
     if (total !== undefined && received > total) {
       // A form whose end is not as its length foretold; HTTP itself lets no body go beyond its Content-Length.
-      end({
-        input: 'bad-request',
-        detail: `Expected a file of ${total} bytes, as the form's length says, got more`,
-      })
-      return
-    }
-    if (maxUploadBytes > 0 && received > maxUploadBytes) {
-      end({ input: 'too-large', detail: `Expected at most ${maxUploadBytes} bytes, got more` })
-      return
-    }
-    writeHead()
-    pending.push(chunk)
-    if (!receiverResponse.write(chunk, chunkTaken)) stream.pause()
+      fail('bad-request', `Expected a file of ${total} bytes, as the form's length says, got more`)
+    } else if (maxUploadBytes > 0 && received > maxUploadBytes) {
+      fail('too-large', `Expected at most ${maxUploadBytes} bytes, got more`)
+    } else writeHead()
+    return !isOver
   }
 
-  function chunkTaken(error?: Error | null): void {
-    const chunk = pending.shift()
-    if (chunk === undefined || error) return
-    handedOn += chunk.length
-    // Whoever listens to the sender's body beside us may still be using it.
-    if (stream.listenerCount('data') <= 1) freeChunk(chunk)
-  }
-
-  function receiverDrained(): void {
-    stream.resume()
-  }
-
-  function senderEnded(): void {
-    const isWhole = senderBody.isWhole() && (total === undefined || received === total)
-    if (!isWhole) {
-      senderClosed()
+  function senderEnded(isWhole: boolean): void {
+    if (isSenderDone || isOver) return
+    if (!isWhole || (total !== undefined && pump.received() !== total)) {
+      fail('sender-lost')
       return
     }
     isSenderDone = true
@@ -162,30 +132,30 @@ export function createTransfer(
     }, CONFIRM_MS)
   }
 
-  function senderClosed(): void {
-    if (isSenderDone) return
-    end({ input: 'sender-lost', detail: `the sender disconnected after ${received} bytes` })
-  }
-
-  function senderFailed(error: Error): void {
-    // What a form's parser found; everything else is a connection that broke.
-    const isFormBroken =
-      error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form')
-    if (isFormBroken) end({ input: error.code, detail: error.message })
-    else senderClosed()
-  }
-
   function receiverClosed(hadError: boolean): void {
     // A receiver that counts for itself may close its half before our end of the body is out.
+    const received = pump.received()
     const isAtEnd = isEndWritten || (total !== undefined && total > 0 && received === total)
-    const isConfirmed = isAtEnd && handedOn === received && !hadError && receiverConnection.readableEnded
+    const isAllHandedOn = pump.handedOn() === received
+    const isConfirmed = isAtEnd && isAllHandedOn && !hadError && receiverConnection.readableEnded
     if (isConfirmed) end({ input: 'delivered', confirmed: true })
-    else end({ input: 'receiver-lost', detail: `the receiver disconnected after ${handedOn} bytes` })
+    else fail('receiver-lost')
   }
 
   function stalled(): void {
-    const who = pending.length > 0 ? 'receiver took' : 'sender sent'
-    end({ input: 'stalled', detail: `the ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}` })
+    const who = pump.isBlocked() ? 'receiver took' : 'sender sent'
+    fail('stalled', `the ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}`)
+  }
+
+  function fail(input: TransferFailure, detail = lossOf(input)): void {
+    end({ input, detail })
+  }
+
+  /** What both sides are told of a peer that went away. */
+  function lossOf(input: TransferFailure): string {
+    return input === 'receiver-lost'
+      ? `the receiver disconnected after ${pump.handedOn()} bytes`
+      : `the sender disconnected after ${pump.received()} bytes`
   }
 
   function writeHead(): void {
@@ -196,18 +166,29 @@ export function createTransfer(
   }
 
   function end(how: TransferEnd): void {
-    unhook()
-    resolve(how)
+    if (isOver) return
+    const released = stop()
+    if (released === undefined) resolve(how)
+    else void released.then(() => resolve(how))
   }
 
-  function unhook(): void {
-    clearTimeout(heldHead)
-    clearTimeout(confirmation)
-    stream.off('data', forward).off('end', senderEnded).off('close', senderClosed).off('error', senderFailed)
-    // Nobody listens any more, and a broken connection is no reason to crash.
-    stream.on('error', () => undefined)
-    receiverResponse.off('drain', receiverDrained).off('timeout', stalled)
-    receiverConnection.off('close', receiverClosed).off('finish', awaitConfirmation)
-    receiverConnection.setTimeout(0)
+  function stop(): Promise<void> | undefined {
+    if (!isOver) {
+      isOver = true
+      clearTimeout(heldHead)
+      clearTimeout(confirmation)
+      receiverResponse.off('timeout', stalled)
+      receiverConnection.off('close', receiverClosed).off('finish', awaitConfirmation)
+      receiverConnection.setTimeout(0)
+    }
+    return pump.stop()
   }
+}
+
+/** The least costly way that these two connections allow. */
+function createPump(body: SenderBody, flow: Flow, relay: Relay): Pump {
+  if (!(body instanceof RawBody)) return streamsPump(body, flow)
+  const splicer = relay.splicerFor(body, flow.receiverResponse)
+  if (splicer === undefined || body.contentLength === undefined) return socketsPump(body, flow)
+  return splicePump(body, body.contentLength, flow, splicer)
 }

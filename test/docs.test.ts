@@ -52,6 +52,7 @@ describe('docs/lifecycle.md', () => {
     'no-file-in-form': true,
     'too-large': true,
     stalled: true,
+    'internal-error': true,
     cancelled: true,
     'shutting-down': true,
   } satisfies Record<Input, true>

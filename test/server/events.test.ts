@@ -154,6 +154,7 @@ test.each(STORIES)('a socket ends once, as $outcome, when $when', async (story) 
     { id: sender.id, fileName: 'name.txt', contentLength: story.request?.length },
   ])
   const isDelivered = story.outcome === 'delivered'
+  const middle = phases.slice(1, -1)
   expect(served.ends).toEqual([
     {
       id: sender.id,
@@ -161,10 +162,10 @@ test.each(STORIES)('a socket ends once, as $outcome, when $when', async (story) 
       error: isDelivered ? undefined : expect.objectContaining({ code: story.outcome }),
       bytes: story.bytes,
       confirmed: isDelivered,
+      gear: middle.length > 0 ? expect.stringMatching(/^(?:streams|sockets|splice)$/) : undefined,
       durationMs: expect.toSatisfy((ms: number) => ms >= 0 && ms < 60_000),
     },
   ])
-  const middle = phases.slice(1, -1)
   expect(phases.at(0)).toBe('opened: waiting')
   expect(phases.at(-1)).toBe(`${TERMINAL[story.outcome] ?? 'error:socket'}: closed`)
   expect(['', 'connected: streaming']).toContain(middle.join())

@@ -272,7 +272,10 @@ test.each([
 test('the health is ok until the server stops', async () => {
   const { port, service } = await serve()
   const health = () => exchange(port, requestHead('GET /health'))
-  expect(await health()).toMatchObject({ status: 200, body: '{"status":"ok"}' })
+  expect(await health()).toMatchObject({
+    status: 200,
+    body: `{"status":"ok","relay":"${service.relay.gear}"}`,
+  })
   // A running transfer keeps the server listening.
   await connectReceiver(port, await openSender(port))
   void service.stop(60_000)

@@ -245,10 +245,11 @@ describe('a form that goes wrong behind its file', () => {
     const receiver = await openReceiver(served.port, `/${sender.id}`)
     await sender.until(/"connected"/)
     sender.reset()
-    // Nothing of it may have been handed on yet, and then there is a problem to read.
-    const ending = await receiver.ending()
+    await receiver.ending()
+    // Nothing of it may have been handed on yet, and then there is a problem to read. Otherwise it is short: how
+    // it ended tells nothing, because libuv takes a reset that comes with the last bytes for an end in good order.
     const isProblem = receiver.text().startsWith('HTTP/1.1 502 ')
-    expect(ending).toBe(isProblem ? 'fin' : 'rst')
+    if (!isProblem) expect(receiver.text()).toMatch(/^HTTP\/1\.1 200 .*\r\nContent-Length: 5\r\n/s)
     expect(bodyOf(receiver)).not.toMatch(/^hello/)
     expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual(['sender-lost'])
   })

@@ -25,9 +25,14 @@ export interface Served {
   readonly refused: readonly string[]
 }
 
-/** Starts a service; it is stopped, at once, when the test is over. */
+/**
+ * Starts a service; it is stopped, at once, when the test is over. It relays by the gear that the project of this
+ * run is about, as an `ess-server` does that is started in it.
+ */
 export async function serve(options: ServiceOptions = {}): Promise<Served> {
-  const service = createService(options)
+  // One that is no gear is refused.
+  const relay = (process.env['ESS_RELAY'] ?? 'auto') as NonNullable<ServiceOptions['relay']>
+  const service = createService({ relay, ...options })
   const server = await listen(service, { port: 0 })
   onTestFinished(() => within(DEADLINE_MS, 'the server stops', server.stopNow()))
   const opened: SocketInfo[] = []

@@ -1,0 +1,156 @@
+import { EssError } from '../../shared/index.js'
+
+/** A chunk's size and its extensions: more than any sender has to say there. */
+const MAX_LINE_BYTES = 256
+/** All extensions of one body together, and all of its trailer: as much as Node's own parser takes. */
+const MAX_ASIDE_BYTES = 16 * 1024
+
+const LF = 0x0a
+const CR = 0x0d
+
+/**
+ * `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), the size within what a number holds exactly. An extension is read
+ * over; it may hold whatever a field value may, so that it cannot be taken for another line.
+ */
+const SIZE_LINE = /^([0-9a-fA-F]{1,13})([\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?)$/
+
+/** `field-name ":" OWS field-value OWS` (RFC 9112, 5). */
+const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
+
+/** What the bytes that were read hold of a body. */
+export interface Piece {
+  /** What may be written to the receiver as it is, framing and all; without the last chunk and the trailer. */
+  readonly pass: readonly Buffer[]
+  /** How many bytes of the file that are. */
+  readonly payload: number
+}
+
+/**
+ * Follows the framing of a chunked body without taking it apart (RFC 9112, 7.1), strictly: what it would have to
+ * guess about is an error, because the receiver might guess otherwise. The last chunk and the trailer are held
+ * back, so that whoever passes the rest on decides whether the body is whole.
+ */
+export class ChunkScanner {
+  #state: 'size' | 'data' | 'data-end' | 'trailer' | 'done' = 'size'
+  /** A line whose end has not come yet. */
+  #line = Buffer.alloc(0)
+  /** Bytes of this chunk that are still to come, or of the line end after it. */
+  #left = 0
+  #extensions = 0
+  #trailer = 0
+
+  /** True when the last chunk and the trailer are behind it. */
+  get isDone(): boolean {
+    return this.#state === 'done'
+  }
+
+  /**
+   * The next bytes of the body; `pass` refers to their memory. What comes after the body's end is left alone.
+   * Throws EssError `bad-request` where the framing is broken.
+   */
+  scan(bytes: Buffer): Piece {
+    const pass: Buffer[] = []
+    let payload = 0
+    let at = 0
+    /** Where what has not been passed on begins. */
+    let from = 0
+    while (at < bytes.length && this.#state !== 'done') {
+      switch (this.#state) {
+        case 'size': {
+          const line = this.#takeLine(bytes, at, MAX_LINE_BYTES)
+          if (line === undefined) {
+            // It may turn out to be the last one, so it stays until its end is there.
+            if (at > from) pass.push(bytes.subarray(from, at))
+            return { pass, payload }
+          }
+          const size = this.#sizeOf(line.text)
+          const isSplit = line.length > line.next - at
+          if (size === 0) {
+            if (at > from) pass.push(bytes.subarray(from, at))
+            from = bytes.length
+            this.#state = 'trailer'
+          } else {
+            if (isSplit) {
+              pass.push(Buffer.from(`${line.text}\r\n`, 'latin1'))
+              from = line.next
+            }
+            this.#left = size
+            this.#state = 'data'
+          }
+          at = line.next
+          break
+        }
+        case 'data': {
+          const length = Math.min(this.#left, bytes.length - at)
+          payload += length
+          at += length
+          this.#left -= length
+          if (this.#left === 0) {
+            this.#left = 2
+            this.#state = 'data-end'
+          }
+          break
+        }
+        case 'data-end':
+          if (bytes[at] !== (this.#left === 2 ? CR : LF)) throw broken('a chunk longer than its size says')
+          at++
+          this.#left--
+          if (this.#left === 0) this.#state = 'size'
+          break
+        case 'trailer': {
+          from = bytes.length
+          const line = this.#takeLine(bytes, at, MAX_ASIDE_BYTES - this.#trailer)
+          if (line === undefined) return { pass, payload }
+          this.#trailer += line.length
+          at = line.next
+          if (line.text === '') this.#state = 'done'
+          else if (!FIELD_LINE.test(line.text)) throw broken(`${quote(line.text)} as a field of the trailer`)
+          break
+        }
+      }
+    }
+    if (from < bytes.length) pass.push(bytes.subarray(from))
+    return { pass, payload }
+  }
+
+  /** The line that begins at `at`, or went on from before; undefined, and kept, where its end is not there. */
+  #takeLine(
+    bytes: Buffer,
+    at: number,
+    maxBytes: number,
+  ): { text: string; length: number; next: number } | undefined {
+    const end = bytes.indexOf(LF, at)
+    const next = end === -1 ? bytes.length : end + 1
+    const length = this.#line.length + next - at
+    if (length > maxBytes) throw broken('a line of the framing that is too long')
+    // A copy: the memory of `bytes` is used again.
+    const line = Buffer.concat([this.#line, bytes.subarray(at, next)])
+    if (end === -1) {
+      this.#line = line
+      return undefined
+    }
+    this.#line = Buffer.alloc(0)
+    if (line.at(-2) !== CR) throw broken('a line of the framing that ends without CR')
+    const text = line.toString('latin1', 0, line.length - 2)
+    if (text.includes('\r')) throw broken('a CR within a line of the framing')
+    return { text, length, next }
+  }
+
+  #sizeOf(line: string): number {
+    const [, digits, extension = ''] = SIZE_LINE.exec(line) ?? []
+    const size = digits === undefined ? Number.NaN : Number.parseInt(digits, 16)
+    if (!Number.isSafeInteger(size)) throw broken(`${quote(line)} as the size of a chunk`)
+    this.#extensions += extension.length
+    if (this.#extensions > MAX_ASIDE_BYTES)
+      throw broken(`more than ${MAX_ASIDE_BYTES} bytes of chunk extensions`)
+    return size
+  }
+}
+
+function quote(line: string): string {
+  return JSON.stringify(line.slice(0, 40))
+}
+
+function broken(got: string): EssError {
+  return new EssError('bad-request', `Expected a body in HTTP/1.1 framing, got ${got}`)
+}

@@ -1,0 +1,59 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { RawBody } from './raw-body.js'
+
+const PROBE_BYTES = 256 * 1024
+const PROBE_MS = 5000
+
+/**
+ * Sends a body through a connection of this machine's to itself, and reads it raw. Undefined when every byte came
+ * as it was sent; otherwise what went wrong. The port is open for as long as that takes, to this machine alone.
+ */
+export async function probeRawBody(): Promise<string | undefined> {
+  const bytes = randomBytes(PROBE_BYTES)
+  const server = createServer()
+  const deadline = AbortSignal.timeout(PROBE_MS)
+  try {
+    const arrived = hashOfBody(server, deadline)
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+    // A server that listens on TCP has this kind of address.
+    const { port } = server.address() as AddressInfo
+    const sender = connect(port, '127.0.0.1').on('error', () => undefined)
+    sender.write(`PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${PROBE_BYTES}\r\n\r\n`)
+    sender.write(bytes)
+    const hash = await arrived
+    sender.destroy()
+    return hash === createHash('sha256').update(bytes).digest('hex') ? undefined : 'bytes came out changed'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+function hashOfBody(server: Server, deadline: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    deadline.addEventListener('abort', () => reject(new Error(`no bytes within ${PROBE_MS / 1000} s`)))
+    server.once('request', (request: IncomingMessage) => {
+      const body = RawBody.take(request)
+      if (body === undefined) {
+        reject(new Error('this Node does not let a connection be read by its handle'))
+        return
+      }
+      setImmediate(() => {
+        const hash = createHash('sha256')
+        const buffer = Buffer.allocUnsafeSlow(16 * 1024)
+        let left = PROBE_BYTES
+        const take = (bytes: Buffer) => {
+          hash.update(bytes)
+          left -= bytes.length
+          if (left === 0) resolve(hash.digest('hex'))
+          return left > 0
+        }
+        if (take(body.start({ buffer: () => buffer, take }))) body.resume()
+      })
+    })
+  })
+}

@@ -1,0 +1,222 @@
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+
+/*
+ * The one file that touches Node's internals: the handle below a socket, its reading into a buffer of ours (what
+ * `onread` of `net.connect` sets up, which a server's sockets have no door to), and the parser of its HTTP server.
+ * `isSupported` says whether they are as they were in Node 20 to 26.
+ */
+
+/** What libuv's stream offers (lib/internal/stream_base_commons.js). */
+interface Handle {
+  reading: boolean
+  readonly fd: number
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Uint8Array): void
+}
+
+/** A socket by the names its own class uses. */
+interface Internals {
+  _handle?: Partial<Handle> | null
+  parser?: { getCurrentBuffer?(): Buffer | undefined } | null
+  [symbol: symbol]: unknown
+}
+
+/** Where a socket of Node's keeps its buffer, whom it calls when that was filled, and who gives the next one. */
+const [BUFFER, ON_FILLED, NEXT_BUFFER] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
+)
+
+/** What is read of a body that nobody wants yet. It shows that its sender is there; more would only be memory. */
+const HELD_BYTES = 1024
+
+/** Shared by all who wait: what was read into it is copied before the next read. */
+const holdBuffer = Buffer.allocUnsafeSlow(HELD_BYTES)
+
+const NOTHING = Buffer.alloc(0)
+
+/** Whoever reads a raw body. */
+export interface RawReader {
+  /** Where the next bytes are to be read into: asked at the start, and after each `take`. */
+  buffer(): Buffer
+  /** The bytes at the beginning of the buffer. False: no more until `resume`, and the buffer is left alone. */
+  take(bytes: Buffer): boolean
+}
+
+/**
+ * The body of a request below Node's HTTP parser, with its framing, straight from the connection into a buffer of
+ * the reader's. The connection stays the request's own in everything else: its answer, its errors, its end.
+ */
+export class RawBody {
+  readonly connection: Socket
+  /** Bytes of the body as declared; undefined when it is chunked. */
+  readonly contentLength: number | undefined
+  readonly #request: IncomingMessage
+  /** What came before anybody read. */
+  #held = NOTHING
+  #reader: RawReader | undefined
+  #isStopped = false
+  #isReleased = false
+  #isWhole = false
+
+  /**
+   * Takes the body of a request that has one, within the very event that brought the request: what is read after
+   * that comes here. The connection can serve no other request afterwards. Undefined when it cannot be taken: over
+   * TLS, on a Node whose inside has changed, or when the parser has begun with the framing already.
+   */
+  static take(request: IncomingMessage): RawBody | undefined {
+    const { headers, socket } = request
+    const isChunked = headers['transfer-encoding'] !== undefined
+    const length = Number(headers['content-length'] ?? 0)
+    const hasBody = isChunked || length > 0
+    if (request.httpVersionMajor !== 1 || request.complete || !hasBody || !isKnown(socket)) return undefined
+    if (isChunked && !isAtEndOfHead(socket)) return undefined
+    return new RawBody(request, isChunked ? undefined : length)
+  }
+
+  private constructor(request: IncomingMessage, contentLength: number | undefined) {
+    this.#request = request
+    this.connection = request.socket
+    this.contentLength = contentLength
+    readInto(this.connection, holdBuffer, {
+      filled: (bytes) => this.#filled(bytes),
+      nextBuffer: () => this.#reader?.buffer() ?? holdBuffer,
+    })
+    // For such a listener node:http takes its parser off the connection (`unconsume` in lib/_http_server.js).
+    this.connection.on('readable', () => undefined)
+  }
+
+  /** True when its reader has had all of it. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
+  /** For splice(2); -1 when the connection is closed. */
+  get fd(): number {
+    return descriptorOf(this.connection)
+  }
+
+  /**
+   * Gives the body to `reader`; returns what has been read of it already. Called once, and in another turn of the
+   * event loop than `take` was: the parser gives out the rest of what it was reading then.
+   */
+  start(reader: RawReader): Buffer {
+    const held: Buffer[] = []
+    for (let chunk: unknown = this.#request.read(); chunk !== null; chunk = this.#request.read()) {
+      // A request without an encoding gives buffers.
+      held.push(chunk as Buffer)
+    }
+    held.push(this.#held)
+    // From here nobody but the reader says when to read: the buffer may be in use.
+    this.#request._read = () => undefined
+    this.#held = NOTHING
+    this.#reader = reader
+    this.pause()
+    readInto(this.connection, reader.buffer())
+    return Buffer.concat(held)
+  }
+
+  /** Reads on. */
+  resume(): void {
+    if (this.#isReleased) return
+    this.#isStopped = false
+    setReading(this.connection, true)
+  }
+
+  /** Reads no more until `resume`. */
+  pause(): void {
+    this.#isStopped = true
+    setReading(this.connection, false)
+  }
+
+  /** The reader has had all of the body: what may follow on the connection is not its. */
+  finish(): void {
+    this.#isWhole = true
+    this.release()
+  }
+
+  /** The reader wants no more. Whatever still comes on the connection, if anybody lets it, is thrown away. */
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#held = NOTHING
+    if (this.#reader === undefined) return
+    this.#reader = undefined
+    this.pause()
+    readInto(this.connection, holdBuffer)
+  }
+
+  #filled(bytes: Buffer): boolean {
+    if (this.#isReleased) return true
+    if (this.#reader === undefined) {
+      this.#held = Buffer.concat([this.#held, bytes])
+      return this.#held.length < HELD_BYTES
+    }
+    if (this.#isStopped) {
+      // Whatever made Node read on has written over a buffer in use: no byte of that may pass for the file's.
+      this.connection.destroy(new Error('Expected no bytes while reading was stopped'))
+      return false
+    }
+    // Not by its result alone: what it does may stop the reading, or start it again, meanwhile.
+    if (!this.#reader.take(bytes)) this.#isStopped = true
+    return !this.#isStopped
+  }
+}
+
+/** True where everything this file relies on is there. */
+function isKnown(connection: Socket): boolean {
+  const { _handle: handle } = internalsOf(connection)
+  return (
+    BUFFER !== undefined &&
+    ON_FILLED !== undefined &&
+    NEXT_BUFFER !== undefined &&
+    !('encrypted' in connection) &&
+    typeof handle?.fd === 'number' &&
+    handle.fd >= 0 &&
+    [handle.readStart, handle.readStop, handle.useUserBuffer].every((method) => typeof method === 'function')
+  )
+}
+
+/** Whether what Node's parser has read so far ends with the request's head: not a byte of the body is in it. */
+function isAtEndOfHead(connection: Socket): boolean {
+  const current = internalsOf(connection).parser?.getCurrentBuffer?.()
+  return current?.subarray(-4).equals(END_OF_HEAD) === true
+}
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+
+/** What net.Socket does for its option `onread`; without `reading`, only the buffer is another one. */
+function readInto(
+  connection: Socket,
+  buffer: Buffer,
+  reading?: { filled(bytes: Buffer): boolean; nextBuffer(): Buffer },
+): void {
+  const internals = internalsOf(connection)
+  if (BUFFER === undefined || ON_FILLED === undefined || NEXT_BUFFER === undefined) return
+  internals[BUFFER] = buffer
+  if (reading !== undefined) {
+    internals[ON_FILLED] = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
+    internals[NEXT_BUFFER] = () => reading.nextBuffer()
+  }
+  internals._handle?.useUserBuffer?.(buffer)
+}
+
+/** Not by `pause` and `resume` of the socket, which do more than that each time. */
+function setReading(connection: Socket, isReading: boolean): void {
+  const { _handle: handle } = internalsOf(connection)
+  if (handle === undefined || handle === null || connection.destroyed || handle.reading === isReading) return
+  handle.reading = isReading
+  const error = isReading ? handle.readStart?.() : handle.readStop?.()
+  if (error !== 0) connection.destroy(new Error(`Expected to ${isReading ? 'read' : 'pause'}, got ${error}`))
+}
+
+/** The descriptor of a connection; -1 when it is closed, or has none. */
+export function descriptorOf(connection: Socket): number {
+  return internalsOf(connection)._handle?.fd ?? -1
+}
+
+/** The same object, by what Node's own types leave out. */
+function internalsOf(connection: Socket): Internals {
+  return connection as unknown as Internals
+}

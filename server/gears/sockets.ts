@@ -1,0 +1,157 @@
+import { EssError } from '../../shared/index.js'
+import { ChunkScanner, type Piece } from './chunk-scanner.js'
+import type { Flow, Pump } from './pump.js'
+import type { RawBody } from './raw-body.js'
+
+/** Where bytes are read into: what one read brings of a connection that is not fast. */
+const SMALL_BUFFER_BYTES = 64 * 1024
+/** A fast one fills this at once; a read and a write cost the same for more bytes. */
+const LARGE_BUFFER_BYTES = 1024 * 1024
+/** Over so many bytes the rate is taken... */
+const TUNING_BYTES = 1024 * 1024
+/** ...which is a fast one's when they took no longer than that: 50 MB/s. */
+const FAST_MS = 20
+
+/** How much one transfer may move before others have their turn: libuv would let it read 32 times in a row. */
+const TURN_BYTES = 1024 * 1024
+
+/**
+ * The gear between two TCP connections of plain HTTP/1.1: what was read into one buffer is written from there, in
+ * the sender's own framing, and the buffer is used again when the receiver's kernel has it.
+ */
+export function socketsPump(body: RawBody, flow: Flow): Pump {
+  const receiverConnection = flow.receiverResponse.req.socket
+  const framing = body.contentLength === undefined ? new ChunkScanner() : new Countdown(body.contentLength)
+  const rate = new Rate()
+  let buffer = Buffer.allocUnsafeSlow(SMALL_BUFFER_BYTES)
+  let received = 0
+  let handedOn = 0
+  /** The receiver's kernel has not taken the last write, and the buffer is in use. */
+  let isBlocked = false
+  let isStopped = false
+  /** Bytes read in this turn of the event loop. */
+  let turnBytes = 0
+  let isYielding = false
+  let nextTurn: NodeJS.Immediate | undefined
+
+  body.connection.on('close', lost)
+
+  return {
+    gear: 'sockets',
+    received: () => received,
+    handedOn: () => handedOn,
+    isBlocked: () => isBlocked,
+    start,
+    stop,
+  }
+
+  function start(): void {
+    const first = body.start({ buffer: () => buffer, take })
+    if (first.length === 0 || take(first)) body.resume()
+  }
+
+  function take(bytes: Buffer): boolean {
+    let piece: Piece
+    try {
+      piece = framing.scan(bytes)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      flow.fail('bad-request', error.message)
+      return false
+    }
+    received += piece.payload
+    if (piece.payload > 0 && !flow.admit()) return false
+    write(piece)
+    if (framing.isDone) {
+      body.connection.off('close', lost)
+      body.finish()
+      flow.senderEnded(true)
+      return false
+    }
+    if (isBlocked) return false
+    const bufferBytes = rate.isFast(bytes.length) ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES
+    if (buffer.length !== bufferBytes) buffer = Buffer.allocUnsafeSlow(bufferBytes)
+    return hasTurn(bytes.length)
+  }
+
+  function write({ pass, payload }: Piece): void {
+    const last = pass.at(-1)
+    if (last === undefined) return
+    receiverConnection.cork()
+    for (const bytes of pass.slice(0, -1)) receiverConnection.write(bytes)
+    receiverConnection.write(last, (error) => taken(payload, error))
+    receiverConnection.uncork()
+    // What the kernel has taken at once is counted by the callback as well, only a little later.
+    isBlocked = receiverConnection.writableLength > 0
+  }
+
+  function taken(payload: number, error: Error | null | undefined): void {
+    // A receiver that is gone is the transfer's to notice.
+    if (error) return
+    handedOn += payload
+    if (!isBlocked || receiverConnection.writableLength > 0) return
+    isBlocked = false
+    if (!isStopped) body.resume()
+  }
+
+  /** False when others are to have theirs first; it goes on by itself after that. */
+  function hasTurn(bytes: number): boolean {
+    turnBytes += bytes
+    nextTurn ??= setImmediate(() => {
+      nextTurn = undefined
+      turnBytes = 0
+      if (isYielding && !isStopped) body.resume()
+      isYielding = false
+    })
+    isYielding = turnBytes >= TURN_BYTES
+    return !isYielding
+  }
+
+  function lost(): void {
+    flow.senderEnded(false)
+  }
+
+  function stop(): undefined {
+    isStopped = true
+    clearImmediate(nextTurn)
+    body.connection.off('close', lost)
+    body.release()
+  }
+}
+
+/** The framing of a body of known length: none, until all of it is there. */
+class Countdown {
+  #left: number
+
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  get isDone(): boolean {
+    return this.#left === 0
+  }
+
+  scan(bytes: Buffer): Piece {
+    const own = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes
+    this.#left -= own.length
+    return { pass: [own], payload: own.length }
+  }
+}
+
+/** How fast bytes come, taken anew over every MiB. */
+class Rate {
+  #bytes = 0
+  #sinceMs = performance.now()
+  #isFast = false
+
+  isFast(bytes: number): boolean {
+    this.#bytes += bytes
+    if (this.#bytes >= TUNING_BYTES) {
+      const nowMs = performance.now()
+      this.#isFast = (nowMs - this.#sinceMs) / this.#bytes < FAST_MS / TUNING_BYTES
+      this.#bytes = 0
+      this.#sinceMs = nowMs
+    }
+    return this.#isFast
+  }
+}

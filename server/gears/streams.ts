@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream'
+import { EssError } from '../../shared/index.js'
+import { freeChunk } from './free-chunk.js'
+import type { Flow, Pump } from './pump.js'
+
+/**
+ * How much may wait in this process for a receiver. Node asks for a pause at 16 KiB, and every pause costs a turn
+ * of the event loop in which the kernel's buffers run empty; much more is memory that a slow receiver holds.
+ */
+const MAX_QUEUED_BYTES = 1024 * 1024
+
+/** The bytes of the sender's file as Node gives them: its request itself, or the file part of the form in it. */
+export interface StreamBody {
+  readonly stream: Readable
+  /** After the stream's end: whether that was the end of the whole file. */
+  isWhole(): boolean
+}
+
+/**
+ * The gear for everything: TLS, forms, a body that Node has begun to parse. What arrives in one turn of the event
+ * loop leaves in one write, and a chunked body as one chunk.
+ */
+export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
+  const { receiverResponse } = flow
+  // Kept, because a finished response has let go of it.
+  const receiverConnection = receiverResponse.req.socket
+  /** The writes that the kernel has not taken yet, oldest first. */
+  const pending: Buffer[] = []
+  let received = 0
+  let handedOn = 0
+  let uncorking: NodeJS.Immediate | undefined
+
+  stream.on('end', ended).on('close', lost).on('error', failed)
+  receiverResponse.on('drain', drained)
+
+  return {
+    gear: 'streams',
+    received: () => received,
+    handedOn: () => handedOn,
+    isBlocked: () => pending.length > 0,
+    start: () => {
+      if (!stream.destroyed) stream.on('data', forward)
+    },
+    stop,
+  }
+
+  function forward(chunk: Buffer): void {
+    received += chunk.length
+    if (uncorking === undefined) {
+      // The head as well, if this is the first chunk.
+      receiverResponse.cork()
+      uncorking = setImmediate(uncork)
+    }
+    if (!flow.admit()) return
+    pending.push(chunk)
+    receiverResponse.write(chunk, taken)
+    if (receiverResponse.writableLength >= MAX_QUEUED_BYTES) stream.pause()
+  }
+
+  function uncork(): void {
+    if (uncorking === undefined) return
+    clearImmediate(uncorking)
+    uncorking = undefined
+    receiverResponse.uncork()
+    // What the kernel took at once brings no 'drain' where Node never asked for a pause.
+    if (receiverConnection.writableLength === 0) drained()
+  }
+
+  function taken(error?: Error | null): void {
+    const chunk = pending.shift()
+    if (chunk === undefined || error) return
+    handedOn += chunk.length
+    // Whoever listens to the sender's body beside us may still be using it.
+    if (stream.listenerCount('data') <= 1) freeChunk(chunk)
+  }
+
+  function drained(): void {
+    if (stream.isPaused()) stream.resume()
+  }
+
+  function ended(): void {
+    uncork()
+    flow.senderEnded(isWhole())
+  }
+
+  function lost(): void {
+    flow.senderEnded(false)
+  }
+
+  function failed(error: Error): void {
+    // What a form's parser found; everything else is a connection that broke.
+    const isFormBroken =
+      error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form')
+    if (isFormBroken) flow.fail(error.code, error.message)
+    else lost()
+  }
+
+  /** What is corked is not written any more: the receiver is about to be told that it has not got the whole. */
+  function stop(): undefined {
+    clearImmediate(uncorking)
+    stream.off('data', forward).off('end', ended).off('close', lost).off('error', failed)
+    // Nobody listens any more, and a broken connection is no reason to crash.
+    stream.on('error', () => undefined)
+    receiverResponse.off('drain', drained)
+  }
+}

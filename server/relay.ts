@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { probeRawBody } from './gears/probe.js'
+import { GEARS, type Gear } from './gears/pump.js'
+import { descriptorOf, RawBody } from './gears/raw-body.js'
+import { createSplicer, type Splicer } from './splice/splicer.js'
+
+/** What may be asked for: everything that works here, or no more than one gear and those below it. */
+export const RELAY_MODES = ['auto', ...GEARS] as const
+export type RelayMode = (typeof RELAY_MODES)[number]
+
+/** A shorter body costs less by way of Node's parser, which reads about as much ahead of it anyway. */
+const MIN_RAW_BYTES = 16 * 1024
+
+/** For a shorter one, a thread would be woken for a read and a write. */
+const MIN_SPLICED_BYTES = 1024 * 1024
+
+/** The gears of one service: which of them work on this machine, and which one suits a transfer. */
+export class Relay {
+  readonly mode: RelayMode
+  #probing: Promise<void> | undefined
+  #takesRaw = false
+  #splicer: Splicer | undefined
+  /** Why a gear that was asked for is not there. */
+  readonly #missing = new Map<Gear, string>()
+
+  constructor(mode: RelayMode) {
+    this.mode = mode
+  }
+
+  /** The least costly gear that works; `streams` until `ready` is done. */
+  get gear(): Gear {
+    if (this.#splicer !== undefined) return 'splice'
+    return this.#takesRaw ? 'sockets' : 'streams'
+  }
+
+  /** Why it is no better one; undefined where none was asked for. */
+  get why(): string | undefined {
+    return [...this.#missing].map(([gear, reason]) => `no ${gear}: ${reason}`).join('; ') || undefined
+  }
+
+  /**
+   * Tries each gear on a connection of this machine's to itself; once, however often it is called. Until then, and
+   * where it fails, transfers go by the gear below.
+   */
+  ready(): Promise<void> {
+    this.#probing ??= this.#probe()
+    return this.#probing
+  }
+
+  /** The body of a request as it comes on its connection; undefined where Node's own stream of it is to be read. */
+  take(request: IncomingMessage): RawBody | undefined {
+    const length = request.headers['content-length']
+    if (length !== undefined && Number(length) < this.#least(MIN_RAW_BYTES)) return undefined
+    if (this.#takesRaw) return RawBody.take(request)
+    // For those who embed the service; a server of our own has done it before it listens.
+    void this.ready()
+    return undefined
+  }
+
+  /** What moves this body to this receiver in the kernel; undefined where that cannot be, or does not pay. */
+  splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ServerResponse): Splicer | undefined {
+    const isLong = contentLength !== undefined && contentLength >= this.#least(MIN_SPLICED_BYTES)
+    const { socket } = receiverRequest
+    const isPlain = !('encrypted' in socket) && descriptorOf(socket) >= 0
+    return isLong && isPlain ? this.#splicer : undefined
+  }
+
+  /** Whoever asks for a gear by name gets it wherever it works. */
+  #least(bytes: number): number {
+    return this.mode === 'auto' ? bytes : 0
+  }
+
+  /** Ends what runs beside the event loop. */
+  async close(): Promise<void> {
+    await this.#probing
+    await this.#splicer?.close()
+    this.#splicer = undefined
+  }
+
+  async #probe(): Promise<void> {
+    if (this.mode === 'streams') return
+    const trouble = await probeRawBody()
+    if (trouble !== undefined) {
+      this.#missing.set('sockets', trouble)
+      return
+    }
+    this.#takesRaw = true
+    if (this.mode === 'sockets') return
+    try {
+      this.#splicer = await createSplicer()
+    } catch (error) {
+      this.#missing.set('splice', error instanceof Error ? error.message : String(error))
+    }
+  }
+}
