@@ -1,13 +1,29 @@
 import { defineConfig } from 'vitest/config'
 
+/** The gears of the relay that are there on this system. */
+const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
+
+/** How transfers end: that has to be the same by whatever gear. */
+const ENDINGS = [
+  'test/server/{transfer,events,reservations,early-leave,wait}.test.ts',
+  'test/e2e/{delivered,sender-lost,receiver-lost,interrupt,shutdown}.test.ts',
+]
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // Real processes and real files: a hung wait fails by its own name long before this.
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two cores: more workers than that only makes the processes under test wait for one another.
     maxWorkers: 2,
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
+    projects: [
+      { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } },
+      ...GEARS.map((gear) => ({
+        extends: true as const,
+        // Whatever the tests start reads it, as an operator's variable.
+        test: { name: `by ${gear}`, include: ENDINGS, env: { ESS_RELAY: gear } },
+      })),
+    ],
   },
 })

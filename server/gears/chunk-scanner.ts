@@ -12,7 +12,7 @@ const CR = 0x0d
  * `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), the size within what a number holds exactly. An extension is read
  * over; it may hold whatever a field value may, so that it cannot be taken for another line.
  */
-const SIZE_LINE = /^([0-9a-fA-F]{1,13})([\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?)$/
+const SIZE_LINE = /^([0-9a-fA-F]{1,16})((?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?)$/
 
 /** `field-name ":" OWS field-value OWS` (RFC 9112, 5). */
 const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
@@ -50,6 +50,7 @@ export class ChunkScanner {
    */
   scan(bytes: Buffer): Piece {
     const pass: Buffer[] = []
+    if (this.isDone) return { pass, payload: 0 }
     let payload = 0
     let at = 0
     /** Where what has not been passed on begins. */

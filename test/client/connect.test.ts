@@ -7,6 +7,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { download, send } from '../../client/index.js'
+import { certificate } from '../helpers/certificate.js'
 import { rawServer } from '../helpers/client-raw-server.js'
 import { chunk, ID, LAST_CHUNK, openDownload, openUpload, tell } from '../helpers/client-wire.js'
 import { needs } from '../helpers/needs.js'
@@ -126,24 +127,6 @@ test('a proxy that refuses, is away, or is none, is an unreachable server', asyn
     message: 'Expected the proxy to be an http:// URL, got socks5://127.0.0.1:1',
   })
 })
-
-/** A key and a certificate for localhost, which is also the authority that signed it. */
-async function certificate(): Promise<{
-  readonly key: Buffer
-  readonly cert: Buffer
-  readonly path: string
-}> {
-  const folder = await tempDir()
-  const [key, path] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const openssl = await run('openssl', 'openssl', [
-    ...'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost'.split(
-      ' ',
-    ),
-    ...['-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', path],
-  ])
-  expect((await openssl.ended()).code).toBe(0)
-  return { key: await readFile(key), cert: await readFile(path), path }
-}
 
 /** TLS in front of a raw server, that passes endings on in both directions. */
 async function tlsFront(port: number, options: { key: Buffer; cert: Buffer }): Promise<string> {

@@ -25,11 +25,13 @@ export interface TestServer {
 
 /**
  * Starts the real `ess-server` on a free port, by the Node that runs the tests; it is stopped when the test
- * is over. The test fails when it leaves a Node warning or a stack trace on stderr.
+ * is over. It relays by the gear that the project of this run is about. The test fails when it leaves a Node warning or a stack trace on stderr.
  */
 export async function startServer(...flags: readonly string[]): Promise<TestServer> {
   const args = [ESS_SERVER, '--port', '0', ...flags]
-  const program = await run('ess-server', process.execPath, args)
+  const program = await run('ess-server', process.execPath, args, {
+    env: { ESS_RELAY: process.env['ESS_RELAY'] },
+  })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
   const [, url = '', port] = await program.untilStdout(/^listening on (http:\/\/127\.0\.0\.1:(\d+))\n/)
   return {
