@@ -18,7 +18,7 @@ export default defineConfig({
     maxWorkers: 2,
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
     projects: [
-      { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'once', include: ['test/**/*.test.ts'], exclude: ENDINGS } },
       ...GEARS.map((gear) => ({
         extends: true as const,
         // Whatever the tests start reads it, as an operator's variable.

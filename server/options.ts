@@ -68,7 +68,7 @@ export interface ServiceOptions {
    * How bytes are moved: `auto`, the default, takes for each transfer the least costly way that works here;
    * `streams`, `sockets` and `splice` go no further than that one. See docs/relay.md.
    */
-  readonly relay?: RelayMode
+  readonly relay?: 'auto' | 'streams' | 'sockets' | 'splice'
   /**
    * The text of an event in the sender's status stream, for those who speak another language to their users.
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
