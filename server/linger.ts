@@ -16,6 +16,17 @@ export function drainThenDestroy(connection: Socket): void {
 }
 
 /**
+ * Has Node end this connection gently, when it has written the last response: as it would by itself, it would close
+ * it all at once, under a peer that may still be sending.
+ */
+export function endGently(connection: Socket): void {
+  connection.destroySoon = () => {
+    connection.end()
+    drainThenDestroy(connection)
+  }
+}
+
+/**
  * Resets a connection, so that its peer cannot take what it has for the whole. libuv refuses that while our half
  * is being closed, and would then leave the connection open for good: it is reset as soon as that is done.
  */

@@ -8,7 +8,7 @@ import {
   problemLine,
   toProblem,
 } from '../shared/index.js'
-import { drainThenDestroy } from './linger.js'
+import { endGently } from './linger.js'
 import type { ErrorAnswer } from './options.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
 
@@ -28,14 +28,7 @@ export function sendProblem(
   // A request without a body may not be complete yet: Node says so a moment after its head.
   const hasUnreadBody =
     !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
-  if (hasUnreadBody) {
-    // Node would destroy the connection under the answer; the sender is to read it first.
-    const connection = request.socket
-    connection.destroySoon = () => {
-      connection.end()
-      drainThenDestroy(connection)
-    }
-  }
+  if (hasUnreadBody) endGently(request.socket)
   response.writeHead(own?.status ?? error.status, {
     ...CORS_HEADERS,
     ...PASS_THROUGH_HEADERS,

@@ -13,6 +13,7 @@ import {
 } from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
+import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
 import {
   checkEarlyResponse,
@@ -337,8 +338,9 @@ export class Service extends EventEmitter<ServiceEvents> {
       const payload = readPayload(request, query, fileName)
       const raw = this.relay.take(request)
       if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
-      // Node's parser will never see the end of this request.
+      // Node's parser will never see the end of this request, nor what may come after it.
       response.setHeader('Connection', 'close')
+      endGently(request.socket)
       return { payload, body: raw }
     }
     const { payload, body } = await readForm(request)

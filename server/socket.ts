@@ -170,6 +170,7 @@ export class EphemeralSocket implements SocketInfo {
     const isSame = sender.payload.contentLength === this.contentLength
     if (!this.mayMove() || !isSame) throw new EssError('already-open')
     const left = this.#sender
+    if (left?.body instanceof RawBody) left.body.release()
     this.#take({ ...sender, payload: this.#payload })
     left?.response.off('close', this.#senderClosed)
     if (left !== undefined) this.#dismiss(left.status)
@@ -339,6 +340,8 @@ export class EphemeralSocket implements SocketInfo {
       if (released !== undefined) void released.then(failReceiver)
       else failReceiver()
     }
+    // Whatever is left of it must not hold up the sender's reading of the verdict.
+    if (this.#sender?.body instanceof RawBody) this.#sender.body.release()
     const verdict: TerminalEvent =
       error === undefined
         ? { event: 'delivered', bytes, confirmed }

@@ -141,6 +141,18 @@ describe.each(GEARS)('by %s', (relay) => {
     },
   )
 
+  test('a waiting sender that pushes all it can reads why it failed', async () => {
+    const served = await serve({ relay })
+    const sender = await openSender(served.port, { length: 20 * MIB, target: 'POST /?ttl=0.5' })
+    await sender.write(bytesOf(20 * MIB))
+    sender.end()
+    expect(await sender.ending()).toBe('fin')
+    expect(eventsOf(sender).at(-1)).toMatchObject({
+      event: 'failed',
+      problem: { type: 'urn:ess:problem:expired' },
+    })
+  })
+
   test('what a sender writes after its body reaches nobody', async () => {
     const served = await serve({ relay })
     const sender = await openSender(served.port, { length: 100 * KIB })
