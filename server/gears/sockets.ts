@@ -13,7 +13,7 @@ const TUNING_BYTES = 1024 * 1024
 const FAST_MS = 20
 
 /** How much one transfer may move before others have their turn: libuv would let it read 32 times in a row. */
-const TURN_BYTES = 1024 * 1024
+const TURN_BYTES = 4 * 1024 * 1024
 
 /**
  * The gear between two TCP connections of plain HTTP/1.1: what was read into one buffer is written from there, in
@@ -77,10 +77,13 @@ export function socketsPump(body: RawBody, flow: Flow): Pump {
   function write({ pass, payload }: Piece): void {
     const last = pass.at(-1)
     if (last === undefined) return
-    receiverConnection.cork()
-    for (const bytes of pass.slice(0, -1)) receiverConnection.write(bytes)
+    const isSplit = pass.length > 1
+    if (isSplit) {
+      receiverConnection.cork()
+      for (const bytes of pass.slice(0, -1)) receiverConnection.write(bytes)
+    }
     receiverConnection.write(last, (error) => taken(payload, error))
-    receiverConnection.uncork()
+    if (isSplit) receiverConnection.uncork()
     // What the kernel has taken at once is counted by the callback as well, only a little later.
     isBlocked = receiverConnection.writableLength > 0
   }
