@@ -1,6 +1,8 @@
 import { close, read } from 'node:fs'
 import { promisify } from 'node:util'
 
+const readInto = promisify(read)
+
 /** A file is read in blocks of this size: the fewer reads, the less each byte costs. */
 const BLOCK_BYTES = 1024 * 1024
 
@@ -50,6 +52,6 @@ export function blockReader(fd: number, size: number | undefined) {
 }
 
 async function readBlock(fd: number, position: number | null, memory: Buffer): Promise<Buffer> {
-  const { bytesRead } = await promisify(read)(fd, memory, 0, memory.length, position)
+  const { bytesRead } = await readInto(fd, memory, 0, memory.length, position)
   return memory.subarray(0, bytesRead)
 }
