@@ -8,13 +8,13 @@ export class CutError extends Error {}
 
 /** What is read at once while Node's parser gets it; the same that Node itself takes. */
 const PIECE_BYTES = 64 * 1024
-/** A block goes to the disk in one write, by a thread whose waking costs as much as copying 200 KiB. */
+/** A block goes to the disk in one write, by a thread that has to be woken: with smaller ones that is what costs. */
 const BLOCK_BYTES = 1024 * 1024
 
 /**
  * Reads the connection of a download. Its head goes the usual way, through Node's HTTP parser. Where that says
  * how long the body is, the body does not: it is read into memory of our own, because the parser, and the
- * streams behind it, spend four times as much on each byte as the kernel does.
+ * streams behind it, spend more than twice as much on each byte as the kernel does.
  *
  * The parser then waits for a body that never comes. What it would say of its end is said here: `isWhole`,
  * and `onSurplus` for bytes after the last one.
