@@ -1,18 +1,21 @@
 import { close, read } from 'node:fs'
 import { promisify } from 'node:util'
 
+const readInto = promisify(read)
+
 /** A file is read in blocks of this size: the fewer reads, the less each byte costs. */
 const BLOCK_BYTES = 1024 * 1024
 
 /**
  * Reads `fd` from its beginning to its end, one block ahead of whoever asks; a file with a `size` as often as
- * it is asked to, anything else once. `close` closes it.
+ * it is asked to, anything else once. A block is good until the next one is asked for, when its memory is read
+ * into again: new memory for each costs the garbage collector more than all of the reading. `close` closes it.
  */
 export function blockReader(fd: number, size: number | undefined) {
   const pending = new Set<Promise<unknown>>()
 
-  function readAt(position: number | null): Promise<Buffer> {
-    const read = readBlock(fd, position)
+  function readAt(position: number | null, memory: Buffer): Promise<Buffer> {
+    const read = readBlock(fd, position, memory)
     // Its failure is thrown when it is asked for, which may be never.
     const settled: Promise<unknown> = read.then(
       () => pending.delete(settled),
@@ -26,12 +29,16 @@ export function blockReader(fd: number, size: number | undefined) {
     async *blocks(): AsyncGenerator<Buffer> {
       // A device has no positions to read from.
       let position = size === undefined ? null : 0
-      let next = readAt(position)
+      // A run has its own two blocks: another one may begin while a write of this one is still under way.
+      let memory = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+      let spare = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+      let next = readAt(position, memory)
       for (;;) {
         const block = await next
         if (block.length === 0) return
         if (position !== null) position += block.length
-        next = readAt(position)
+        next = readAt(position, spare)
+        ;[memory, spare] = [spare, memory]
         yield block
       }
     },
@@ -44,8 +51,7 @@ export function blockReader(fd: number, size: number | undefined) {
   }
 }
 
-async function readBlock(fd: number, position: number | null): Promise<Buffer> {
-  const block = Buffer.allocUnsafe(BLOCK_BYTES)
-  const { bytesRead } = await promisify(read)(fd, block, 0, BLOCK_BYTES, position)
-  return block.subarray(0, bytesRead)
+async function readBlock(fd: number, position: number | null, memory: Buffer): Promise<Buffer> {
+  const { bytesRead } = await readInto(fd, memory, 0, memory.length, position)
+  return memory.subarray(0, bytesRead)
 }

@@ -1,9 +1,9 @@
 import { EssError, EXIT_STATUS, formatDuration } from '../shared/index.js'
 import { type Command, parseArguments } from './arguments.js'
-import { runGet } from './cli-get.js'
-import { runSend } from './cli-send.js'
 import type { Io } from './io.js'
 import { openScreen, type Screen } from './terminal.js'
+
+type TransferCommand = Exclude<Command, { command: 'help' }>
 
 /**
  * `ess`: reads the command line, does what it says, and resolves with the exit status when nothing is left to
@@ -20,9 +20,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       io.stdout.write(command.text)
       return EXIT_STATUS.ok
     }
-    screen = openScreen(io, isWatched(command, io))
-    const done = command.command === 'send' ? runSend(command, io, screen) : runGet(command, io, screen)
-    screen.succeeded(await done)
+    screen = await openScreen(io, isWatched(command, io))
+    screen.succeeded(await runCommand(command, io, screen))
     return EXIT_STATUS.ok
   } catch (error) {
     return report(error, io, screen)
@@ -31,8 +30,14 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
+/** Loads only what the command needs: an HTTP client takes longer to load than to say what went wrong before it. */
+async function runCommand(command: TransferCommand, io: Io, screen: Screen): Promise<string> {
+  if (command.command === 'send') return await (await import('./cli-send.js')).runSend(command, io, screen)
+  return await (await import('./cli-get.js')).runGet(command, io, screen)
+}
+
 /** True when a person looks on: words for people and things that move are for them alone. */
-function isWatched(command: Exclude<Command, { command: 'help' }>, io: Io): boolean {
+function isWatched(command: TransferCommand, io: Io): boolean {
   // A serial line has no columns, and nothing can be drawn without.
   const isTerminal = io.stderr.isTTY === true && io.stderr.columns !== 0 && io.env['TERM'] !== 'dumb'
   // Where data goes to the same terminal, nothing may be drawn over it.

@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'
@@ -18,21 +18,22 @@ const TCP_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepA
 
 /**
  * The way to `url`: straight, or through the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY,
- * ALL_PROXY, NO_PROXY). Throws EssError `server-unreachable` for a proxy that is not an HTTP one.
+ * ALL_PROXY, NO_PROXY). `onread` reads a connection that is plain TCP all the way. Throws EssError `server-unreachable` for a proxy that is not an HTTP one.
  */
-export function routeTo(url: URL, onConnection: OnConnection): Route {
+export function routeTo(url: URL, onConnection: OnConnection, onread?: OnReadOpts): Route {
   const proxy = getProxyForUrl(url)
-  if (proxy === '') return { createConnection: () => connectDirectly(url, onConnection) }
+  if (proxy === '') return { createConnection: () => connectDirectly(url, onConnection, onread) }
   if (!URL.canParse(proxy) || !/^https?:$/.test(new URL(proxy).protocol))
     throw new EssError('server-unreachable', `Expected the proxy to be an http:// URL, got ${proxy}`)
   const tunnel = new Tunnel(proxy, onConnection)
   return { agent: { http: tunnel, https: tunnel } }
 }
 
-function connectDirectly(url: URL, onConnection: OnConnection): Socket {
+function connectDirectly(url: URL, onConnection: OnConnection, onread?: OnReadOpts): Socket {
   const isSecure = url.protocol === 'https:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const tcp = connectTcp({ ...TCP_OPTIONS, host, port: Number(url.port || (isSecure ? 443 : 80)) })
+  const port = Number(url.port || (isSecure ? 443 : 80))
+  const tcp = connectTcp({ ...TCP_OPTIONS, host, port, ...(!isSecure && onread !== undefined && { onread }) })
   const socket = isSecure ? connectTls({ ...tlsName(host), socket: tcp }) : tcp
   onConnection(socket, tcp)
   return socket

@@ -11,6 +11,7 @@ import {
   requestDownload,
 } from './offer.js'
 import { checkDestination, checkName, type Destination, openSink, type Sink, unwritable } from './sink.js'
+import { writeBlocks } from './write-blocks.js'
 
 export interface DownloadOptions extends ReceiveOptions {
   /** Default: a file of the sender's name in the current folder. */
@@ -40,7 +41,7 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
   checkDestination(to, force)
   if ('folder' in to && !force) await checkSendersName(url, to.folder, options.signal)
 
-  const answer = requestDownload('GET', url, options.signal)
+  const answer = requestDownload('GET', url, options.signal, true)
   let sink: Sink | undefined
   try {
     const offer = await expectOffer(answer, url)
@@ -82,15 +83,20 @@ async function pump(
   onProgress: (bytes: number) => void = () => {},
 ): Promise<number> {
   let bytes = 0
+  function count(bytesSoFar: number): void {
+    bytes = bytesSoFar
+    onProgress(bytes)
+  }
   async function* counted(chunks: AsyncIterable<Buffer>) {
     for await (const chunk of chunks) {
-      bytes += chunk.length
-      onProgress(bytes)
+      count(bytes + chunk.length)
       yield chunk
     }
   }
   try {
-    await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
+    const blocks = answer.blocks(count)
+    if (blocks !== undefined) await writeBlocks(blocks, sink)
+    else await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
   } catch (error) {
     if (!isExchangeError(error)) throw unwritable(sink.path, error)
     throw incomplete(answer.failure, bytes, offer.size)

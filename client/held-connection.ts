@@ -14,6 +14,7 @@ export class HeldConnection {
   #tcp: Socket | undefined
   #sayFin = () => {}
   #isOver = false
+  #isKept = false
   #isClosed = false
 
   /** Takes `socket` over; `tcp` is what it runs on (the same one, unless it speaks TLS). */
@@ -27,11 +28,20 @@ export class HeldConnection {
     }
     socket.destroy = (error) => {
       // With an error, the connection never was or is broken already: there is nothing to reset.
+      if (error === undefined && this.#isKept) return socket
       if (error === undefined) this.reset()
       else letGo(socket).destroy(error)
       return socket
     }
     if (this.#isOver) this.reset()
+  }
+
+  /**
+   * From here on, Node's HTTP client cannot end it: it does not see the body, so it takes the server's FIN for
+   * a cut.
+   */
+  keep(): void {
+    this.#isKept = true
   }
 
   /** Ends in good order: everything is where it belongs. Without effect on a connection that is gone. */

@@ -5,6 +5,8 @@ import got, { RequestError } from 'got'
 import { EssError } from '../shared/index.js'
 import { routeTo } from './connect.js'
 import { HeldConnection } from './held-connection.js'
+import { CutError, Intake } from './intake.js'
+import type { TwoBlocks } from './two-blocks.js'
 import { VERSION } from './version.js'
 import { codeOf, translate, unreachable } from './wire-errors.js'
 
@@ -19,6 +21,11 @@ export interface Exchange {
   readonly head: Promise<IncomingMessage>
   /** The answer's body; it fails when the connection does, and when it is cut short. */
   readonly body: Readable
+  /**
+   * The body in large blocks, instead of `body`, where it comes straight from the connection: a download of
+   * known size over plain TCP, more of which is still to come. `onBytes` is told how many bytes came so far.
+   */
+  blocks(onBytes: (bytes: number) => void): TwoBlocks | undefined
   /** Why the exchange broke, once it did; also when that was after the body's end. */
   readonly failure: EssError | undefined
   /** Waits until the server has nothing more to say on this connection, for at most a second. */
@@ -37,6 +44,8 @@ export interface ExchangeOptions {
   readonly headers: Readonly<Record<string, string>>
   /** It must not throw: whoever makes the bytes calls `fail` first. */
   readonly body?: AsyncGenerator<Uint8Array>
+  /** True where the answer's body is read by `blocks` if it can be. Default: false. */
+  readonly isDownload?: boolean
   /** Aborting it fails the exchange with `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -48,6 +57,7 @@ export function exchange(
   options: ExchangeOptions,
 ): Exchange {
   const connection = new HeldConnection()
+  const intake = options.isDownload ? new Intake(connection, onSurplus) : undefined
   let failure: EssError | undefined
   let answer: IncomingMessage | undefined
   let isConnected = false
@@ -69,7 +79,7 @@ export function exchange(
     retry: { limit: 0 },
     followRedirect: false,
     decompress: false,
-    ...routeTo(url, watchConnection),
+    ...routeTo(url, watchConnection, intake?.onread),
   })
   const connectTimer = setTimeout(
     () => fail(unreachable(url, 'no connection within 10 s')),
@@ -82,6 +92,7 @@ export function exchange(
   body.on('request', (request) => {
     // got tells of an error some ticks later, and only of the first one.
     request.on('error', onWireError)
+    request.once('response', (response: IncomingMessage) => intake?.look(response))
     // Of this one it tells nothing at all.
     request.on('upgrade', () =>
       fail(new EssError('not-ess', `Expected an ESS server at ${url.origin}, got an upgrade`)),
@@ -91,22 +102,29 @@ export function exchange(
     answer = response
     // Before Node's own listener, which stops looking once the answer is whole: what comes then is too much.
     wire?.prependListener('data', () => {
-      if (response.complete)
-        fail(new EssError('incomplete', 'Expected the end of the answer, got more bytes'))
+      if (response.complete) onSurplus()
     })
     resolveHead(response)
   })
   body.on('error', onWireError)
 
+  function onSurplus(): void {
+    fail(new EssError('incomplete', 'Expected the end of the answer, got more bytes'))
+  }
+
+  function isAnswered(): boolean {
+    return answer?.complete === true || intake?.isWhole === true
+  }
+
   function onWireError(error: unknown): void {
     // Once the answer is whole, all that can still spoil it is more of it, which Node's parser calls HPE_...
-    if (answer?.complete !== true || codeOf(error).startsWith('HPE_'))
-      fail(translate(error, url, isConnected))
+    if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, isConnected))
   }
 
   function watchConnection(socket: Socket, tcp: Socket): void {
     wire = socket
     connection.hold(socket, tcp)
+    if (socket === tcp) intake?.connect(tcp)
     const onConnected = () => {
       isConnected = true
       clearTimeout(connectTimer)
@@ -117,7 +135,7 @@ export function exchange(
     // Node tells the answer's end from its interruption only when the socket closes, and that is held back.
     socket.once('end', () => {
       process.nextTick(() => {
-        if (answer?.complete !== true) connection.reset()
+        if (!isAnswered()) connection.reset()
       })
     })
   }
@@ -125,6 +143,7 @@ export function exchange(
   function fail(reason: EssError): void {
     failure ??= reason
     rejectHead(failure)
+    intake?.cut(failure)
     reset()
   }
 
@@ -142,6 +161,7 @@ export function exchange(
   return {
     head,
     body,
+    blocks: (onBytes) => intake?.body(onBytes),
     get failure() {
       return failure
     },
@@ -169,5 +189,5 @@ export function exchange(
 
 /** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */
 export function isExchangeError(error: unknown): boolean {
-  return error instanceof RequestError
+  return error instanceof RequestError || error instanceof CutError
 }

@@ -45,8 +45,13 @@ export function downloadUrl(idOrUrl: string, options: ReceiveOptions): URL {
 }
 
 /** Asks for a download, or with HEAD only for what it would be. */
-export function requestDownload(method: 'GET' | 'HEAD', url: URL, signal: AbortSignal | undefined): Exchange {
-  return exchange(method, url, { headers: { accept: ACCEPT }, signal })
+export function requestDownload(
+  method: 'GET' | 'HEAD',
+  url: URL,
+  signal: AbortSignal | undefined,
+  isDownload = false,
+): Exchange {
+  return exchange(method, url, { headers: { accept: ACCEPT }, isDownload, signal })
 }
 
 /** What the answer to such a request offers. Throws the refusal, EssError `not-ess`, or `incomplete`. */

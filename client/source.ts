@@ -15,7 +15,10 @@ export interface Source {
   readonly size: number | undefined
   /** True when `read` may be called again, for the same bytes from the first on. Default: false. */
   readonly isRepeatable?: boolean
-  /** Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. */
+  /**
+   * Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block
+   * of a file's is good until the next one is asked for; then its memory is used again.
+   */
   read(): AsyncGenerator<Uint8Array>
   /** Gives the file or the stream back, read or not. */
   close(): Promise<void>
@@ -107,15 +110,15 @@ async function* exactly(
   path: string,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0
-  let held: Uint8Array | undefined
+  let last: Uint8Array | undefined
   for await (const block of blocks) {
-    if (held !== undefined) yield held
-    held = block
     bytes += block.length
     if (bytes > size) throw changed(path, size, `at least ${bytes}`)
+    if (bytes === size) last = block
+    else yield block
   }
-  if (bytes < size) throw changed(path, size, String(bytes))
-  if (held !== undefined) yield held
+  if (last === undefined) throw changed(path, size, String(bytes))
+  yield last
 }
 
 /** The same bytes; what goes wrong on the way is said as people need it. */
