@@ -1,0 +1,183 @@
+import { constants as files } from 'node:fs'
+import { constants as os } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+
+/** The numbers that splicing has to tell apart, as this platform has them. */
+export const { EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, EPIPE, ESPIPE } = os.errno
+
+/** What epoll reports of a descriptor, and what it can be asked for. */
+export const EPOLLIN = 0x1
+export const EPOLLOUT = 0x4
+export const EPOLLERR = 0x8
+export const EPOLLHUP = 0x10
+export const EPOLLRDHUP = 0x2000
+/** Reports a change once, rather than for as long as it lasts. */
+export const EPOLLET = 0x8000_0000
+
+// These are the same on every architecture that koffi has a binary for.
+const F_DUPFD_CLOEXEC = 1030
+const F_SETPIPE_SZ = 1031
+const F_GETPIPE_SZ = 1032
+const CLOSE_ON_EXEC = 0o2_000_000
+const EPOLL_CTL_ADD = 1
+const EPOLL_CTL_DEL = 2
+const SOL_SOCKET = 1
+const SO_ERROR = 4
+const SPLICE_F_MOVE = 1
+const SPLICE_F_NONBLOCK = 2
+
+/**
+ * `struct epoll_event` in 32-bit words: the events, then our own 64 bits. Its 64 bits are aligned to 8 bytes,
+ * but not on Intel's, where the first architecture's layout was kept.
+ */
+const isPacked = process.arch === 'x64' || process.arch === 'ia32'
+const EVENT_WORDS = isPacked ? 3 : 4
+const DATA_WORD = isPacked ? 1 : 2
+
+/** A call of the C library that failed, with its `errno`. */
+export class CallError extends Error {
+  override readonly name = 'CallError'
+  readonly errno: number
+
+  constructor(call: string, errno: number) {
+    super(`${call}: ${getSystemErrorName(-errno)}`)
+    this.errno = errno
+  }
+}
+
+/**
+ * The calls of the C library that splicing needs. Those that fail in the ordinary course of things return -1
+ * and leave why in `errno()`; the others throw a `CallError`.
+ */
+export interface Libc {
+  /** The reason of the last call that returned -1; to be read before any other call. */
+  errno(): number
+  /** Moves at most `bytes` from a socket into a pipe or from a pipe into a socket; 0 at the end, or -1. */
+  splice(from: number, to: number, bytes: number): number
+  /** Another descriptor for the same thing, closed by exec. */
+  duplicate(fd: number): number
+  close(fd: number): void
+  /** A non-blocking pipe. */
+  pipe(): { readEnd: number; writeEnd: number }
+  /** Asks for room in a pipe, in bytes; -1 when the kernel does not allow so much. */
+  resizePipe(fd: number, bytes: number): number
+  /** The room in a pipe, in bytes. */
+  pipeSize(fd: number): number
+  /** A counter to wake a poller with. */
+  eventfd(): number
+  createPoll(): number
+  addToPoll(poll: number, fd: number, events: number, key: number, side: number): void
+  /** Has to come before `close(fd)`: a poll goes on reporting what has a duplicate that is open elsewhere. */
+  removeFromPoll(poll: number, fd: number): void
+  /**
+   * Waits until something happens, `ms` are over or a signal comes. `report` is called for each event, with the
+   * key and the side that its descriptor was added with.
+   */
+  waitForPoll(poll: number, ms: number, report: (key: number, side: number, events: number) => void): void
+  /** The error that waits on a socket, which is thereby cleared; 0 for none. */
+  socketError(fd: number): number
+}
+
+/** Events that one wait can bring; more are brought by the next. */
+const MAX_EVENTS = 64
+
+/**
+ * The C library of this process, called through koffi, which is loaded here and nowhere else. Rejects, saying
+ * why, where koffi is not installed or the library lacks a call.
+ */
+export async function loadLibc(): Promise<Libc> {
+  const { load, errno } = await import('koffi').catch((cause: unknown) => {
+    throw new Error('koffi, an optional dependency, could not be loaded', { cause })
+  })
+  // The library that Node itself runs on, whatever its name: libc.so.6 with glibc, another with musl.
+  const library = load(null)
+  // koffi knows types only at run time; these are those of the manual pages.
+  const call = <A extends unknown[]>(name: string, result: string, ...parameters: string[]) =>
+    library.func(name, result, parameters) as (...args: A) => number
+
+  type Pointer = ArrayBufferView | null
+  const splice = call<[number, null, number, null, number, number]>(
+    'splice',
+    'long',
+    'int',
+    'void *',
+    'int',
+    'void *',
+    'size_t',
+    'uint',
+  )
+  const fcntl = call<[number, number, number]>('fcntl', 'int', 'int', 'int', 'long')
+  const close = call<[number]>('close', 'int', 'int')
+  const pipe2 = call<[Pointer, number]>('pipe2', 'int', 'void *', 'int')
+  const eventfd = call<[number, number]>('eventfd', 'int', 'uint', 'int')
+  const epollCreate = call<[number]>('epoll_create1', 'int', 'int')
+  const epollCtl = call<[number, number, number, Pointer]>('epoll_ctl', 'int', 'int', 'int', 'int', 'void *')
+  const epollWait = call<[number, Pointer, number, number]>(
+    'epoll_wait',
+    'int',
+    'int',
+    'void *',
+    'int',
+    'int',
+  )
+  const getsockopt = call<[number, number, number, Pointer, Pointer]>(
+    'getsockopt',
+    'int',
+    'int',
+    'int',
+    'int',
+    'void *',
+    'void *',
+  )
+
+  const pair = new Int32Array(2)
+  const length = new Uint32Array(1)
+  const event = new Uint32Array(EVENT_WORDS)
+  const events = new Uint32Array(EVENT_WORDS * MAX_EVENTS)
+
+  const checked = (name: string, result: number): number => {
+    if (result < 0) throw new CallError(name, errno())
+    return result
+  }
+
+  return {
+    errno: () => errno(),
+    splice: (from, to, bytes) => splice(from, null, to, null, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK),
+    duplicate: (fd) => checked('fcntl(F_DUPFD_CLOEXEC)', fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+    // On Linux the number is free again even where this fails with EINTR: it must not be tried again.
+    close: (fd) => void close(fd),
+    pipe: () => {
+      checked('pipe2', pipe2(pair, files.O_NONBLOCK | CLOSE_ON_EXEC))
+      const [readEnd = -1, writeEnd = -1] = pair
+      return { readEnd, writeEnd }
+    },
+    resizePipe: (fd, bytes) => fcntl(fd, F_SETPIPE_SZ, bytes),
+    pipeSize: (fd) => checked('fcntl(F_GETPIPE_SZ)', fcntl(fd, F_GETPIPE_SZ, 0)),
+    eventfd: () => checked('eventfd', eventfd(0, files.O_NONBLOCK | CLOSE_ON_EXEC)),
+    createPoll: () => checked('epoll_create1', epollCreate(CLOSE_ON_EXEC)),
+    addToPoll: (poll, fd, interest, key, side) => {
+      event[0] = interest
+      event[DATA_WORD] = key
+      event[DATA_WORD + 1] = side
+      checked('epoll_ctl(EPOLL_CTL_ADD)', epollCtl(poll, EPOLL_CTL_ADD, fd, event))
+    },
+    // What it would complain of is a descriptor that is not in there.
+    removeFromPoll: (poll, fd) => void epollCtl(poll, EPOLL_CTL_DEL, fd, event),
+    waitForPoll: (poll, ms, report) => {
+      const count = epollWait(poll, events, MAX_EVENTS, ms)
+      if (count < 0) {
+        const reason = errno()
+        if (reason !== EINTR) throw new CallError('epoll_wait', reason)
+      }
+      for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
+        // All three are within the array.
+        report(events[at + DATA_WORD] ?? 0, events[at + DATA_WORD + 1] ?? 0, events[at] ?? 0)
+      }
+    },
+    socketError: (fd) => {
+      length[0] = pair.BYTES_PER_ELEMENT
+      checked('getsockopt(SO_ERROR)', getsockopt(fd, SOL_SOCKET, SO_ERROR, pair, length))
+      return pair[0] ?? 0
+    },
+  }
+}

@@ -1,0 +1,176 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import {
+  CallError,
+  EPIPE,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  loadLibc,
+} from './libc.js'
+import { JobRecord, type Order, type Report, type WorkerSetup } from './messages.js'
+import { Pipes } from './pipes.js'
+import { type Job, type JobEnd, pump } from './pump.js'
+
+/**
+ * How long the poll may block. Orders and sockets wake it at once; but a process that exits, or a thread that
+ * is terminated, has to wait for it to return.
+ */
+const POLL_MS = 200
+
+/** What an event of the poll is about: the first word is a job's id, or 0 for a new order. */
+const WAKE = 0
+const SENDER = 0
+const RECEIVER = 1
+
+if (parentPort === null) throw new Error('Expected to run in a worker thread')
+const port = parentPort
+// Set by the splicer, which starts this file and is typed to do so.
+const setup = workerData as WorkerSetup
+const attention = new Int32Array(setup.attention)
+
+const libc = await loadLibc()
+const pipes = new Pipes(libc)
+const poll = libc.createPoll()
+const jobs = new Map<number, Job>()
+/** Jobs whose next turn need not wait for a socket. */
+const ready = new Set<Job>()
+let isClosed = false
+
+// Reported once for each time it is written to, without being read: a counter of 64 bits does not overflow.
+libc.addToPoll(poll, setup.wakeFd, EPOLLIN | EPOLLET, WAKE, 0)
+
+// Without jobs the thread waits here, like any other; with jobs it waits in the poll, until there are none.
+port.on('message', (order: Order) => {
+  try {
+    obey(order)
+    while (jobs.size > 0) turn()
+  } catch (error) {
+    // The main thread sees the thread die, and ends the jobs as failed.
+    for (const job of jobs.values()) letGo(job)
+    close()
+    throw error
+  }
+})
+
+function turn(): void {
+  libc.waitForPoll(poll, ready.size > 0 ? 0 : POLL_MS, noticed)
+  hear()
+  for (const job of [...ready]) {
+    // An order that was heard meanwhile may have ended it.
+    if (!ready.delete(job)) continue
+    const outcome = pumped(job)
+    if (outcome === 'ready') ready.add(job)
+    else if (outcome !== 'waiting') finish(job, outcome)
+    hear()
+  }
+}
+
+function noticed(key: number, side: number, events: number): void {
+  const job = jobs.get(key)
+  if (job === undefined) return
+  // The sender's errors come with its last bytes in front of them: it is read until it says so itself. A
+  // receiver that has closed its own half (EPOLLRDHUP) may well be reading.
+  if (side === RECEIVER && (events & (EPOLLERR | EPOLLHUP)) !== 0) finish(job, receiverFailure(job))
+  else ready.add(job)
+}
+
+function pumped(job: Job): ReturnType<typeof pump> {
+  try {
+    return pump(job, libc, pipes)
+  } catch (error) {
+    // No descriptor or memory for a pipe: this job's misfortune, not the engine's.
+    if (error instanceof CallError) return { how: 'engine-failed', errno: error.errno }
+    throw error
+  }
+}
+
+function receiverFailure(job: Job): JobEnd {
+  if (job.senderEnd !== undefined) return job.senderEnd
+  // Without an error of its own it has been closed both ways.
+  return { how: 'receiver-failed', errno: libc.socketError(job.receiverFd) || EPIPE }
+}
+
+/** Reads the orders that have come. It costs nothing when there are none, so that it can be done at any time. */
+function hear(): void {
+  while (Atomics.exchange(attention, 0, 0) !== 0) {
+    for (;;) {
+      const received = receiveMessageOnPort(port)
+      if (received === undefined) break
+      // The splicer posts nothing else.
+      obey(received.message as Order)
+    }
+  }
+}
+
+function obey(order: Order): void {
+  switch (order.order) {
+    case 'start':
+      start(order)
+      break
+    case 'cancel': {
+      const job = jobs.get(order.id)
+      if (job !== undefined) finish(job, { how: 'cancelled', errno: undefined })
+      break
+    }
+    case 'close':
+      for (const job of jobs.values()) finish(job, { how: 'cancelled', errno: undefined })
+      close()
+      break
+    default:
+      throw new TypeError(`Expected an order, got ${JSON.stringify(order)}`)
+  }
+}
+
+function start({ id, senderFd, receiverFd, bytes, record }: Extract<Order, { order: 'start' }>): void {
+  const job: Job = {
+    id,
+    senderFd,
+    receiverFd,
+    record: new JobRecord(record),
+    left: bytes,
+    taken: 0,
+    moved: 0,
+    pipe: undefined,
+    senderEnd: undefined,
+  }
+  jobs.set(id, job)
+  ready.add(job)
+  try {
+    libc.addToPoll(poll, senderFd, EPOLLIN | EPOLLRDHUP | EPOLLET, id, SENDER)
+    libc.addToPoll(poll, receiverFd, EPOLLOUT | EPOLLET, id, RECEIVER)
+  } catch (error) {
+    // Such as EPERM for what is no socket, ENOSPC beyond the user's watches.
+    if (!(error instanceof CallError)) throw error
+    finish(job, { how: 'engine-failed', errno: error.errno })
+  }
+}
+
+function finish(job: Job, { how, errno }: JobEnd): void {
+  letGo(job)
+  jobs.delete(job.id)
+  ready.delete(job)
+  if (jobs.size === 0) pipes.clear()
+  port.postMessage({ id: job.id, how, errno } satisfies Report)
+}
+
+/** Closes what is the job's; what was in its pipe is gone. */
+function letGo(job: Job): void {
+  if (job.pipe !== undefined) pipes.giveBack(job.pipe)
+  job.pipe = undefined
+  if (!job.record.claim()) return
+  for (const fd of [job.senderFd, job.receiverFd]) {
+    libc.removeFromPoll(poll, fd)
+    libc.close(fd)
+  }
+}
+
+function close(): void {
+  if (isClosed) return
+  isClosed = true
+  pipes.clear()
+  libc.close(poll)
+  port.close()
+}
