@@ -61,8 +61,9 @@ export class Relay {
   splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ServerResponse): Splicer | undefined {
     const isLong = contentLength !== undefined && contentLength >= this.#least(MIN_SPLICED_BYTES)
     const { socket } = receiverRequest
-    const isPlain = !('encrypted' in socket) && descriptorOf(socket) >= 0
-    return isLong && isPlain ? this.#splicer : undefined
+    const isPlain = !('encrypted' in socket) && descriptorOf(socket) !== undefined
+    const isWell = this.#splicer?.failure() === undefined
+    return isLong && isPlain && isWell ? this.#splicer : undefined
   }
 
   /** Whoever asks for a gear by name gets it wherever it works. */

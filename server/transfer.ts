@@ -133,12 +133,19 @@ export function createTransfer(
   }
 
   function receiverClosed(hadError: boolean): void {
+    const isInGoodOrder = !hadError && receiverConnection.readableEnded
+    // A thread that is still moving bytes has counted them all when it has let go.
+    const released = pump.stop()
+    if (released === undefined) judge(isInGoodOrder)
+    else void released.then(() => judge(isInGoodOrder))
+  }
+
+  function judge(isInGoodOrder: boolean): void {
     // A receiver that counts for itself may close its half before our end of the body is out.
     const received = pump.received()
     const isAtEnd = isEndWritten || (total !== undefined && total > 0 && received === total)
     const isAllHandedOn = pump.handedOn() === received
-    const isConfirmed = isAtEnd && isAllHandedOn && !hadError && receiverConnection.readableEnded
-    if (isConfirmed) end({ input: 'delivered', confirmed: true })
+    if (isAtEnd && isAllHandedOn && isInGoodOrder) end({ input: 'delivered', confirmed: true })
     else fail('receiver-lost')
   }
 

@@ -92,13 +92,8 @@ export class RawBody {
     return this.#isWhole
   }
 
-  /** For splice(2); -1 when the connection is closed. */
-  get fd(): number {
-    return descriptorOf(this.connection)
-  }
-
   /**
-   * Gives the body to `reader`; returns what has been read of it already. Called once, and in another turn of the
+   * Gives the body to `reader`, from now on; returns what has been read of it already. Called in another turn of the
    * event loop than `take` was: the parser gives out the rest of what it was reading then.
    */
   start(reader: RawReader): Buffer {
@@ -211,9 +206,10 @@ function setReading(connection: Socket, isReading: boolean): void {
   if (error !== 0) connection.destroy(new Error(`Expected to ${isReading ? 'read' : 'pause'}, got ${error}`))
 }
 
-/** The descriptor of a connection; -1 when it is closed, or has none. */
-export function descriptorOf(connection: Socket): number {
-  return internalsOf(connection)._handle?.fd ?? -1
+/** The descriptor of a connection; undefined where it is closed, or Node does not tell it (TLS, Windows). */
+export function descriptorOf(connection: Socket): number | undefined {
+  const fd = internalsOf(connection)._handle?.fd
+  return fd !== undefined && fd >= 0 ? fd : undefined
 }
 
 /** The same object, by what Node's own types leave out. */

@@ -17,11 +17,12 @@ const TURN_BYTES = 4 * 1024 * 1024
 
 /**
  * The gear between two TCP connections of plain HTTP/1.1: what was read into one buffer is written from there, in
- * the sender's own framing, and the buffer is used again when the receiver's kernel has it.
+ * the sender's own framing, and the buffer is used again when the receiver's kernel has it. `length` is what of the
+ * body is still to come, where some of it has gone another way.
  */
-export function socketsPump(body: RawBody, flow: Flow): Pump {
+export function socketsPump(body: RawBody, flow: Flow, length = body.contentLength): Pump {
   const receiverConnection = flow.receiverResponse.req.socket
-  const framing = body.contentLength === undefined ? new ChunkScanner() : new Countdown(body.contentLength)
+  const framing = length === undefined ? new ChunkScanner() : new Countdown(length)
   const rate = new Rate()
   let buffer = Buffer.allocUnsafeSlow(SMALL_BUFFER_BYTES)
   let received = 0

@@ -1,9 +1,13 @@
 import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
 import type { Flow, Pump } from './pump.js'
 import { descriptorOf, type RawBody } from './raw-body.js'
+import { socketsPump } from './sockets.js'
 
 /** What is read here before the kernel moves the rest: the first byte decides that the receiver gets a 200. */
 const FIRST_BYTES = 16 * 1024
+
+/** How often in a stall timeout the engine is asked whether anything moved. */
+const STALL_CHECKS = 8
 
 /**
  * The gear between two TCP connections of plain HTTP/1.1, for a body of known length on Linux: after its first
@@ -11,10 +15,12 @@ const FIRST_BYTES = 16 * 1024
  */
 export function splicePump(body: RawBody, contentLength: number, flow: Flow, splicer: Splicer): Pump {
   const receiverConnection = flow.receiverResponse.req.socket
-  /** Bytes that went through this process, read and taken by the kernel. */
+  /** Bytes that went through this process: read, and taken by the kernel. */
   let received = 0
   let handedOn = 0
   let job: SpliceJob | undefined
+  /** Moves the rest where the engine could not begin with it. */
+  let fallback: Pump | undefined
   let watch: NodeJS.Timeout | undefined
   let isStopped = false
 
@@ -22,9 +28,12 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
 
   return {
     gear: 'splice',
-    received: () => received + (job?.moved() ?? 0),
-    handedOn: () => handedOn + (job?.moved() ?? 0),
-    isBlocked: () => (job === undefined ? handedOn < received : job.taken() > job.moved()),
+    received: () => received + (job?.moved() ?? 0) + (fallback?.received() ?? 0),
+    handedOn: () => handedOn + (job?.moved() ?? 0) + (fallback?.handedOn() ?? 0),
+    isBlocked: () =>
+      handedOn < received ||
+      (job !== undefined && job.taken() > job.moved()) ||
+      fallback?.isBlocked() === true,
     start,
     stop,
   }
@@ -55,15 +64,11 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
       whole()
       return
     }
-    try {
-      job = splicer.start(body.fd, descriptorOf(receiverConnection), contentLength - received)
-    } catch (error) {
-      flow.fail(
-        'internal-error',
-        `the relay could not begin: ${error instanceof Error ? error.message : error}`,
-      )
-      return
-    }
+    const senderFd = descriptorOf(body.connection)
+    const receiverFd = descriptorOf(receiverConnection)
+    // Closed just now: the event that says so is on its way.
+    if (senderFd === undefined || receiverFd === undefined) return
+    job = splicer.start(senderFd, receiverFd, contentLength - received)
     watch = watchForStalls(job)
     // It never rejects, and nobody else waits for it.
     void job.ended.then(spliced)
@@ -77,11 +82,12 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
       const now = moved()
       if (now !== last) receiverConnection.setTimeout(flow.stallTimeoutMs)
       last = now
-    }, flow.stallTimeoutMs / 8)
+    }, flow.stallTimeoutMs / STALL_CHECKS)
   }
 
-  function spliced({ how }: SpliceEnd): void {
+  function spliced({ how, taken }: SpliceEnd): void {
     clearInterval(watch)
+    if (isStopped) return
     switch (how) {
       case 'whole':
         whole()
@@ -94,11 +100,19 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
         flow.fail('receiver-lost')
         break
       case 'engine-failed':
-        flow.fail('internal-error', 'the relay failed')
+        // Out of descriptors, for one. Nothing has moved, so nothing can be lost or doubled.
+        if (taken === 0) goOnWithout()
+        else flow.fail('internal-error', 'the relay failed')
         break
       case 'cancelled':
         break
     }
+  }
+
+  function goOnWithout(): void {
+    body.connection.off('close', lost)
+    fallback = socketsPump(body, flow, contentLength - received)
+    fallback.start()
   }
 
   function whole(): void {
@@ -117,6 +131,6 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
     body.connection.off('close', lost)
     body.release()
     job?.cancel()
-    return job?.ended.then(() => undefined)
+    return fallback?.stop() ?? job?.ended.then(() => undefined)
   }
 }

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { descriptorOf } from '../gears/raw-body.js'
 import { withResolvers } from '../with-resolvers.js'
-import { descriptorOf } from './descriptor.js'
 import type { Splicer } from './splicer.js'
 
 /** Enough that sockets and pipe are full and empty by turns; no more, since all of it is in memory at once. */

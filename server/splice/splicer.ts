@@ -17,6 +17,8 @@ export interface SpliceJob {
   readonly ended: Promise<SpliceEnd>
   /** Bytes that the receiver's socket has taken so far. It is read from shared memory, and costs nothing. */
   moved(): number
+  /** Bytes that were taken from the sender's socket so far, likewise: those beyond `moved` wait for the receiver. */
+  taken(): number
   /** Stops it, within about a millisecond; `ended` says when. Without effect on a job that is over. */
   cancel(): void
 }
@@ -151,6 +153,7 @@ function startWorker(libc: Libc): Splicer {
       ended,
       // The record may be another job's by now.
       moved: () => (end === undefined ? record.moved() : end.moved),
+      taken: () => (end === undefined ? record.taken() : end.taken),
       cancel: () => {
         if (end === undefined) post({ order: 'cancel', id })
       },
@@ -204,6 +207,7 @@ function failedJob(errno: number | undefined): SpliceJob {
   return {
     ended: Promise.resolve({ how: 'engine-failed', moved: 0, taken: 0, errno }),
     moved: () => 0,
+    taken: () => 0,
     cancel: () => undefined,
   }
 }
