@@ -81,6 +81,12 @@ const FLAGS = {
     default: false,
     describe: 'The proxies in front pass both ways at once: chunked uploads need no Expect: 100-continue',
   },
+  'proxy-hides-cuts': {
+    isSwitch: true,
+    default: false,
+    describe:
+      'A proxy in front ends a broken response as if it were whole (Caddy 2.6): give it to nobody who could not tell; with --reservations',
+  },
   drain: {
     number: 'seconds',
     default: 30,
@@ -128,6 +134,7 @@ interface Flags {
   readonly requiredReferer: string | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly proxyHidesCuts: boolean
   readonly drain: number
   readonly log: LogFormat
 }
@@ -220,6 +227,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     requiredReferer: flags.requiredReferer ?? null,
     earlyResponse: flags.earlyResponse,
     proxyFullDuplex: flags.proxyFullDuplex,
+    proxyHidesCuts: flags.proxyHidesCuts,
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
   })

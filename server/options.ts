@@ -64,6 +64,14 @@ export interface ServiceOptions {
    */
   readonly proxyFullDuplex?: boolean
   /**
+   * True says that a proxy in front ends a response that broke off as if it were whole, as Caddy 2.6 does. False
+   * by default. Then nobody is given what they could not tell from a cut one: a download of unknown length only
+   * receivers that say `TE: trailers`, as `ess get` does (406 `length-unknown` for the others, and the socket
+   * waits on); an early response only senders that read its events, as `ess send` does (409
+   * `reservation-required` for the others). Needs `reservations`.
+   */
+  readonly proxyHidesCuts?: boolean
+  /**
    * The text of an event in the sender's status stream, for those who speak another language to their users.
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
@@ -95,6 +103,7 @@ export interface ResolvedOptions {
   readonly requiredReferer: URL | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly proxyHidesCuts: boolean
   readonly renderStatus: ServiceOptions['renderStatus']
   readonly onError: ServiceOptions['onError']
 }
@@ -110,6 +119,7 @@ export const DEFAULTS = {
   reservations: false,
   earlyResponse: true,
   proxyFullDuplex: false,
+  proxyHidesCuts: false,
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
@@ -138,19 +148,27 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
       requiredReferer === undefined || requiredReferer === null
         ? undefined
         : new URL(httpUrl('requiredReferer', requiredReferer)),
-    earlyResponse: earlyResponse(options),
+    ...howSendersAreAnswered(options),
     proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
     renderStatus,
     onError,
   }
 }
 
-function earlyResponse(options: ServiceOptions): boolean {
-  const isOn = options.earlyResponse ?? DEFAULTS.earlyResponse
-  const canReserve = options.reservations ?? DEFAULTS.reservations
-  // With neither of them nobody could send anything.
-  if (!isOn && !canReserve) throw unexpected('reservations', 'true where "earlyResponse" is false', false)
-  return isOn
+/** Whoever cannot have an early response must be able to reserve. */
+function howSendersAreAnswered(
+  options: ServiceOptions,
+): Pick<ResolvedOptions, 'earlyResponse' | 'proxyHidesCuts'> {
+  const {
+    reservations = DEFAULTS.reservations,
+    earlyResponse = DEFAULTS.earlyResponse,
+    proxyHidesCuts = DEFAULTS.proxyHidesCuts,
+  } = options
+  if (!earlyResponse && !reservations)
+    throw unexpected('reservations', 'true where "earlyResponse" is false', false)
+  if (proxyHidesCuts && !reservations)
+    throw unexpected('reservations', 'true where "proxyHidesCuts" is true', false)
+  return { earlyResponse, proxyHidesCuts }
 }
 
 function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { EssError, formatDuration } from '../shared/index.js'
 import { freeChunk } from './free-chunk.js'
+import { addLength } from './length-trailer.js'
 import { withResolvers } from './with-resolvers.js'
 
 /** How long the receiver's head is held back for the sender's first byte: a dead sender gives a 502, not a broken 200. */
@@ -149,6 +150,7 @@ export function createTransfer(
       receiverConnection.end()
     }
     receiverConnection.once('finish', awaitConfirmation)
+    addLength(receiverResponse, received)
     receiverResponse.end()
   }
 
