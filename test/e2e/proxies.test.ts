@@ -11,6 +11,7 @@ import {
   expectDelivered,
   expectReceived,
   expectRefused,
+  expectSenderFailed,
   type Receiver,
   type Source,
   sparseFile,
@@ -55,17 +56,28 @@ interface Proxy {
   readonly folder: string
 }
 
-async function startBehind(name: keyof typeof PROXIES): Promise<Proxy> {
+/** What an operator got wrong: other flags, and lines of the configuration. */
+interface Mistake {
+  readonly flags: readonly string[]
+  readonly lines: Readonly<Record<string, string>>
+}
+
+async function startBehind(name: keyof typeof PROXIES, mistake?: Mistake): Promise<Proxy> {
   const blocks = fencedBlocks(await readPage('docs/deploying.md'))
   const at = blocks.findIndex(({ language }) => language === LANGUAGES[name])
   const [, flags] = /^ess-server --port 9000(.*)\n$/.exec(blocks[at - 1]?.text ?? '') ?? []
   if (flags === undefined) throw new Error(`The block above that of ${name} does not start ess-server`)
-  const server = await startServer(...flags.split(' ').filter((flag) => flag !== ''))
+  const server = await startServer(...(mistake?.flags ?? flags.split(' ').filter((flag) => flag !== '')))
   const folder = await tempDir()
   // nginx's workers may be of a user of their own.
   await chmod(folder, 0o755)
   const port = await freePort()
-  const config = (blocks[at]?.text ?? '')
+  let config = blocks[at]?.text ?? ''
+  for (const [line, wrong] of Object.entries(mistake?.lines ?? {})) {
+    if (!config.includes(line)) throw new Error(`The block of ${name} has no ${line}`)
+    config = config.replace(line, wrong)
+  }
+  config = config
     .replaceAll(/\b8080\b/g, String(port))
     .replaceAll(/\b9000\b/g, String(server.port))
     .replaceAll('/tmp/ess-proxy', folder)
@@ -308,5 +320,39 @@ describe('behind nginx', () => {
     await untilReceiving(receiver)
     receiver.kill('SIGKILL')
     await expectFailure(sender)
+  })
+})
+
+// Not as documented: what a sender sees where the operator has forgotten something.
+describe('behind nginx, which was not told of', () => {
+  beforeEach((context) => needs(context, 'curl', 'nginx'))
+
+  test('an early response whose body is held back midway fails on both sides', async () => {
+    const proxy = await startBehind('nginx', { flags: ['--stall-timeout', '2'], lines: {} })
+    const sender = await startSender('ess', proxy, { file: await sparseFile(ENDLESS) })
+    const receiver = await startReceiver('ess', sender.url)
+    await expectSenderFailed(sender, 'stalled', TRANSFER_MS)
+    await expectCutOff(receiver, TRANSFER_MS)
+  })
+
+  const BUFFERED = { 'proxy_request_buffering off': 'proxy_request_buffering on' }
+
+  test('ess reserves by itself when the body is wanted before any answer', async () => {
+    const proxy = await startBehind('nginx', { flags: ['--reservations'], lines: BUFFERED })
+    const file = join(proxy.folder, 'file.bin')
+    const hash = await writeFileOf(file, SIZE)
+    const program = await runEss(proxy.url, ['send', file])
+    const [, url = ''] = await program.untilStdout(/^(http\S+)\n/, TRANSFER_MS)
+    const receiver = await startReceiver('curl', url)
+    await expectReceived(receiver, TRANSFER_MS)
+    expect((await program.ended(TRANSFER_MS)).code).toBe(0)
+    expect(await sha256OfFile(receiver.path)).toBe(hash)
+  })
+
+  test('ess gives up when there is no reservation either', async () => {
+    const proxy = await startBehind('nginx', { flags: [], lines: BUFFERED })
+    const program = await runEss(proxy.url, ['send', await sparseFile(ENDLESS)])
+    const { code, stderr } = await program.ended(TRANSFER_MS)
+    expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringMatching(/wants the body first/) })
   })
 })
