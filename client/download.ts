@@ -6,6 +6,7 @@ import {
   expectName,
   expectOffer,
   incomplete,
+  isProven,
   type Offer,
   type ReceiveOptions,
   requestDownload,
@@ -49,7 +50,8 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
     options.onOffer?.(offer)
     const bytes = await pump(answer, sink, offer, options.onProgress)
     await answer.lastWord()
-    if (answer.failure !== undefined) throw incomplete(answer.failure, bytes, offer.size)
+    if (answer.failure !== undefined || !(await isProven(answer, bytes)))
+      throw incomplete(answer.failure, bytes, offer.size)
     answer.ignoreAbort()
     await sink.commit()
     // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.

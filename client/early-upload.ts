@@ -19,6 +19,12 @@ import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 const HELD_BACK_MS = 5_000
 
 /**
+ * How long the answer may take to begin, connecting included. A server of ours begins it at once; a proxy that
+ * wants the whole body before it passes the request on would wait for ours as long as we wait for it.
+ */
+const UNANSWERED_MS = 15_000
+
+/**
  * Opens a socket and sends, in one request, whose early response is the status stream. Where the body is held
  * back on its way (nginx does that once an answer has begun), it goes on through the upload resource.
  * Rejects with an EssError unless it is delivered.
@@ -41,7 +47,10 @@ export async function uploadEarly(
     }),
     signal: options.signal,
   })
+  const unanswered = setTimeout(() => upload.fail(bodyWantedFirst()), UNANSWERED_MS)
   try {
+    await upload.head
+    clearTimeout(unanswered)
     await expectStatusStream(upload, url)
     const early = readVerdict(upload, (event) => {
       onEvent(event)
@@ -59,6 +68,7 @@ export async function uploadEarly(
     upload.reset()
     throw error
   } finally {
+    clearTimeout(unanswered)
     watch.stop()
     gate.giveUp()
   }
@@ -95,6 +105,14 @@ async function goOn(
       throw error
     }),
   ])
+}
+
+/** The code makes `send` go on with a reservation, whose answer is not expected before the body's end. */
+function bodyWantedFirst(): EssError {
+  return new EssError(
+    'reservation-required',
+    'Expected an answer before the body, got none for 15 s: something on the way wants the body first, and that works with a reservation only',
+  )
 }
 
 /** Notices that the first bytes went out and never arrived. */

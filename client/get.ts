@@ -5,6 +5,7 @@ import {
   downloadUrl,
   expectOffer,
   incomplete,
+  isProven,
   type Offer,
   type ReceiveOptions,
   requestDownload,
@@ -87,7 +88,8 @@ class DownloadStream extends Readable implements Download {
     this.#answer.body.off('close', this.#cut)
     // More bytes than were promised would come now.
     await this.#answer.lastWord()
-    const isWhole = this.size === undefined || this.#bytes === this.size
+    const isWhole =
+      (this.size === undefined || this.#bytes === this.size) && (await isProven(this.#answer, this.#bytes))
     if (this.#answer.failure !== undefined || !isWhole) this.#cut()
     else this.push(null)
   }

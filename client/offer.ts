@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import {
+  announcesLength,
   DEFAULT_CONTENT_TYPE,
   EssError,
   formatBytes,
+  LENGTH_TRAILER,
   PROBLEM_MEDIA_TYPE,
   parseContentDisposition,
   percentDecode,
@@ -51,7 +53,9 @@ export function requestDownload(
   signal: AbortSignal | undefined,
   isDownload = false,
 ): Exchange {
-  return exchange(method, url, { headers: { accept: ACCEPT }, isDownload, signal })
+  // Not named in `Connection`, as RFC 9110, 10.1.4 has it: Caddy 2.6 would take it away, and it is the one that
+  // cannot be trusted without. Those who pass no trailers, such as nginx, drop it by its own name.
+  return exchange(method, url, { headers: { accept: ACCEPT, te: 'trailers' }, isDownload, signal })
 }
 
 /** What the answer to such a request offers. Throws the refusal, EssError `not-ess`, or `incomplete`. */
@@ -75,6 +79,15 @@ async function expectDownload(answer: Exchange, url: URL): Promise<{ head: Incom
   const id = idIn(head, url)
   if (status !== 200 || id === undefined || !isAttachment) throw notEss(head, url)
   return { head, id }
+}
+
+/**
+ * After the end of a body of `bytes`: false where the answer promised to say its length then, and said nothing
+ * or something else. Some proxies end a broken answer as if it were whole.
+ */
+export async function isProven(answer: Exchange, bytes: number): Promise<boolean> {
+  const { headers, trailers } = await answer.head
+  return !announcesLength(headers.trailer) || trailers[LENGTH_TRAILER.toLowerCase()] === String(bytes)
 }
 
 /** A download that was not whole: what was expected, and what came. */

@@ -42,7 +42,10 @@ async function upload(
     return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
       // Refused before a byte of the source was read; the same code midway comes from nobody but us.
       if (!isReservationRequired(error) || events.hasBegun) throw error
-      return uploadReserved(source, options, onEvent)
+      return uploadReserved(source, options, onEvent).catch((second: unknown) => {
+        // What it was refused with says what to do; that there is no reservation to be had does not.
+        throw isWithoutReservations(second) ? error : second
+      })
     })
   } finally {
     await source.close()
@@ -59,6 +62,10 @@ async function uploadReserved(
 
 function isReservationRequired(error: unknown): boolean {
   return error instanceof EssError && error.code === 'reservation-required'
+}
+
+function isWithoutReservations(error: unknown): boolean {
+  return error instanceof EssError && error.code === 'method-not-allowed'
 }
 
 async function openSource(from: string | Readable | Source): Promise<Source> {

@@ -113,11 +113,11 @@ export function createApp(service: Service): ServiceApp {
   }
 
   function usage(context: AppContext): string {
-    const { ttlMs, maxUploadBytes, earlyResponse } = service.options
+    const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts } = service.options
     return usageText(baseOf(callOf(context, ROUTES.root)), {
       ttl: formatDuration(ttlMs / 1000),
       maxUpload: maxUploadBytes === 0 ? 'any size' : `at most ${formatBytes(maxUploadBytes)}`,
-      mustReserve: !earlyResponse,
+      mustReserve: !earlyResponse || proxyHidesCuts,
     })
   }
 

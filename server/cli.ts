@@ -82,6 +82,12 @@ const FLAGS = {
     default: false,
     describe: 'The proxies in front pass both ways at once: chunked uploads need no Expect: 100-continue',
   },
+  'proxy-hides-cuts': {
+    isSwitch: true,
+    default: false,
+    describe:
+      'A proxy in front ends a broken response as if it were whole (Caddy 2.6): give it to nobody who could not tell; with --reservations',
+  },
   relay: {
     choices: RELAY_MODES,
     default: DEFAULTS.relay,
@@ -134,6 +140,7 @@ interface Flags {
   readonly requiredReferer: string | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
   readonly drain: number
   readonly log: LogFormat
@@ -227,6 +234,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     requiredReferer: flags.requiredReferer ?? null,
     earlyResponse: flags.earlyResponse,
     proxyFullDuplex: flags.proxyFullDuplex,
+    proxyHidesCuts: flags.proxyHidesCuts,
     relay: flags.relay,
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),

@@ -11,6 +11,7 @@ import {
 import { boundaryOf, isForm } from './multipart.js'
 import type { ResolvedOptions } from './options.js'
 import type { Payload } from './socket.js'
+import { requestedForm } from './status-body.js'
 
 /**
  * Refuses a sender's request by its head: before a byte of the body is read, and before a 100 (Continue), so a
@@ -55,7 +56,9 @@ export function checkSize(bytes: number | undefined, { maxUploadBytes }: Resolve
 /** Refuses whoever cannot be given an early response. Throws the EssError that says what to do instead. */
 export function checkEarlyResponse(request: IncomingMessage, base: string, options: ResolvedOptions): void {
   const { headers } = request
-  if (!options.earlyResponse) {
+  // A sender that reads text may go by its exit status alone, and that would be the one of a whole response.
+  const couldMiss = options.proxyHidesCuts && requestedForm(request) === 'text'
+  if (!options.earlyResponse || couldMiss) {
     throw new EssError(
       'reservation-required',
       `Expected a reservation first, in two steps:\n\n${howToReserve(base)}`,

@@ -65,6 +65,14 @@ export interface ServiceOptions {
    */
   readonly proxyFullDuplex?: boolean
   /**
+   * True says that a proxy in front ends a response that broke off as if it were whole, as Caddy 2.6 does. False
+   * by default. Then nobody is given what they could not tell from a cut one: a download of unknown length only
+   * receivers that say `TE: trailers`, as `ess get` does (406 `length-unknown` for the others, and the socket
+   * waits on); an early response only senders that read its events, as `ess send` does (409
+   * `reservation-required` for the others). Needs `reservations`.
+   */
+  readonly proxyHidesCuts?: boolean
+  /**
    * How bytes are moved: `auto`, the default, takes for each transfer the least costly way that works here;
    * `streams`, `sockets` and `splice` go no further than that one. See docs/relay.md.
    */
@@ -101,6 +109,7 @@ export interface ResolvedOptions {
   readonly requiredReferer: URL | undefined
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
+  readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
   readonly renderStatus: ServiceOptions['renderStatus']
   readonly onError: ServiceOptions['onError']
@@ -117,6 +126,7 @@ export const DEFAULTS = {
   reservations: false,
   earlyResponse: true,
   proxyFullDuplex: false,
+  proxyHidesCuts: false,
   relay: 'auto',
 } as const
 
@@ -146,7 +156,7 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
       requiredReferer === undefined || requiredReferer === null
         ? undefined
         : new URL(httpUrl('requiredReferer', requiredReferer)),
-    earlyResponse: earlyResponse(options),
+    ...howSendersAreAnswered(options),
     proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
     relay: relayMode(options.relay ?? DEFAULTS.relay),
     renderStatus,
@@ -159,12 +169,20 @@ function relayMode(mode: RelayMode): RelayMode {
   throw unexpected('relay', `one of ${RELAY_MODES.join(', ')}`, mode)
 }
 
-function earlyResponse(options: ServiceOptions): boolean {
-  const isOn = options.earlyResponse ?? DEFAULTS.earlyResponse
-  const canReserve = options.reservations ?? DEFAULTS.reservations
-  // With neither of them nobody could send anything.
-  if (!isOn && !canReserve) throw unexpected('reservations', 'true where "earlyResponse" is false', false)
-  return isOn
+/** Whoever cannot have an early response must be able to reserve. */
+function howSendersAreAnswered(
+  options: ServiceOptions,
+): Pick<ResolvedOptions, 'earlyResponse' | 'proxyHidesCuts'> {
+  const {
+    reservations = DEFAULTS.reservations,
+    earlyResponse = DEFAULTS.earlyResponse,
+    proxyHidesCuts = DEFAULTS.proxyHidesCuts,
+  } = options
+  if (!earlyResponse && !reservations)
+    throw unexpected('reservations', 'true where "earlyResponse" is false', false)
+  if (proxyHidesCuts && !reservations)
+    throw unexpected('reservations', 'true where "proxyHidesCuts" is true', false)
+  return { earlyResponse, proxyHidesCuts }
 }
 
 function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {

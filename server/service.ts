@@ -13,6 +13,7 @@ import {
 } from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
+import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
 import {
@@ -268,6 +269,7 @@ export class Service extends EventEmitter<ServiceEvents> {
         'Expected HTTP/1.1, because the length is not known; got HTTP/1.0',
       )
     }
+    if (this.options.proxyHidesCuts) checkEnd(request, socket.contentLength)
     socket.receive({ request, response })
   }
 

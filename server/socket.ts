@@ -11,6 +11,7 @@ import {
 } from '../shared/index.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
+import { announceLength } from './length-trailer.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
 import { sendProblem } from './problem-response.js'
@@ -278,6 +279,7 @@ export class EphemeralSocket implements SocketInfo {
       writeHead: () => {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
+        announceLength(receiver.request, receiver.response, this.contentLength)
         receiver.response.writeHead(200, { ...this.downloadHeaders(), Connection: 'close' })
         receiver.response.flushHeaders()
       },

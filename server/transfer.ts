@@ -5,6 +5,7 @@ import { RawBody } from './gears/raw-body.js'
 import { socketsPump } from './gears/sockets.js'
 import { splicePump } from './gears/splice.js'
 import { type StreamBody, streamsPump } from './gears/streams.js'
+import { addLength } from './length-trailer.js'
 import type { Relay } from './relay.js'
 import { withResolvers } from './with-resolvers.js'
 
@@ -119,6 +120,7 @@ export function createTransfer(
       receiverConnection.end()
     }
     receiverConnection.once('finish', awaitConfirmation)
+    addLength(receiverResponse, pump.received())
     receiverResponse.end()
   }
 

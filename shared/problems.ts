@@ -69,6 +69,11 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'The upload is larger than this server accepts',
   },
+  'length-unknown': {
+    status: 406,
+    exit: EXIT_STATUS.refused,
+    title: 'This receiver could not tell whether it has everything',
+  },
   'unsupported-media-type': {
     status: 415,
     exit: EXIT_STATUS.refused,

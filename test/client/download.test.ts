@@ -342,3 +342,28 @@ for (const [name, head] of [
     expect(await failure(received)).toMatchObject({ code: 'not-ess', exitStatus: 6 })
     expect(existsSync(file)).toBe(false)
   })
+
+test.each([
+  ['is not there', LAST_CHUNK],
+  ['is another number', '0\r\nEss-Length: 4\r\n\r\n'],
+])('a download that ends well, but whose promised length %s, is not whole', async (_what, end) => {
+  const server = await rawServer()
+  const folder = await tempDir()
+  const received = failure(download(ID, { server: server.url, to: { file: join(folder, 'x') } }))
+  const connection = await openDownload(server, 'Transfer-Encoding: chunked', 'Trailer: Ess-Length')
+  connection.end(chunk('hello') + end)
+  expect(await received).toMatchObject({ code: 'incomplete' })
+  expect(await connection.ending()).toBe('rst')
+  expect(await readdir(folder)).toEqual([])
+})
+
+test('a download whose promised length is right is whole', async () => {
+  const server = await rawServer()
+  const file = join(await tempDir(), 'x')
+  const received = download(ID, { server: server.url, to: { file } })
+  const connection = await openDownload(server, 'Transfer-Encoding: chunked', 'Trailer: Ess-Length')
+  expect(connection.text()).toMatch(/\r\nte: trailers\r\n/i)
+  connection.end(`${chunk('hello')}0\r\nEss-Length: 5\r\n\r\n`)
+  expect(await received).toMatchObject({ bytes: 5 })
+  expect(await readFile(file, 'utf8')).toBe('hello')
+})

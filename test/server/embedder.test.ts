@@ -208,6 +208,7 @@ test('two services in one process do not meet', async () => {
 })
 
 test.each<[object, string]>([
+  [{ proxyHidesCuts: true }, 'Expected "reservations" to be true where "proxyHidesCuts" is true, got false'],
   [{ earlyResponse: false }, 'Expected "reservations" to be true where "earlyResponse" is false, got false'],
   [
     { requiredReferer: 'example.org' },

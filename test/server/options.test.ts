@@ -19,6 +19,7 @@ test('the defaults suit a server of your own behind nothing', () => {
     requiredReferer: undefined,
     earlyResponse: true,
     proxyFullDuplex: false,
+    proxyHidesCuts: false,
   })
   expect(['127.0.0.1', '::1', '10.0.0.1'].filter((address) => options.trust(address))).toEqual([])
 })

@@ -25,6 +25,7 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'already-open': 3,
   'reservation-required': 3,
   'length-required': 3,
+  'length-unknown': 3,
   'method-not-allowed': 3,
   'request-timeout': 3,
   busy: 3,
