@@ -13,6 +13,7 @@ import {
 } from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
+import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
@@ -233,11 +234,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
       sender.isSpoiled = true
     } else if (error.code === 'HPE_INVALID_EOF_STATE') {
-      socket.breakOff(
-        request,
-        'sender-lost',
-        'the sender closed its half of the connection before its body was whole',
-      )
+      socket.breakOff(request, 'sender-lost', SENDER_CLOSED_ITS_HALF)
     } else {
       socket.breakOff(
         request,

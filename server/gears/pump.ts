@@ -14,6 +14,9 @@ export type TransferFailure =
   | 'stalled'
   | 'internal-error'
 
+/** What both sides are told of a sender that ended its own half too early, whoever notices it. */
+export const SENDER_CLOSED_ITS_HALF = 'the sender closed its half of the connection before its body was whole'
+
 /** What a pump has of its transfer. After the first of `whole` and `fail` none of it has any effect. */
 export interface Flow {
   /** The receiver's: its head is written by `admit`. */

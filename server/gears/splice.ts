@@ -1,5 +1,5 @@
 import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
-import type { Flow, Pump } from './pump.js'
+import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
 import { descriptorOf, type RawBody } from './raw-body.js'
 import { socketsPump } from './sockets.js'
 
@@ -93,6 +93,8 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
         whole()
         break
       case 'sender-ended':
+        flow.fail('sender-lost', SENDER_CLOSED_ITS_HALF)
+        break
       case 'sender-failed':
         flow.senderEnded(false)
         break
