@@ -200,7 +200,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     )
     status.send(socket.state())
     socket.tell(status)
-    response.once('close', () => socket.forget(status))
+    response.once('close', () => {
+      socket.forget(status)
+      // Its heartbeat would go on for nobody.
+      status.release()
+    })
     // A follower sends nothing more; its going away is seen by reading on.
     request.resume()
   }
