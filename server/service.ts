@@ -222,6 +222,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const sender = this.#bySenderConnection.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
+    // Its own end says that the sender left; what Node calls an error here is the reset, not its bytes.
+    if (connection.destroyed) return true
     if (request.complete) {
       // What comes after a whole body is another request, and no reason to fail this one; only the connection is
       // of no more use.
