@@ -34,6 +34,17 @@ export function peersOf(path: string) {
     return peer
   }
 
+  /** As an HTTP/1.0 client says it. */
+  async function sayOld(
+    port: number,
+    target: string,
+    headers: Record<string, string> = {},
+  ): Promise<RawPeer> {
+    const peer = await connectRaw(port)
+    await peer.write(requestHead(below(target), headers, 'HTTP/1.0'))
+    return peer
+  }
+
   async function ask(port: number, target: string, headers: Record<string, string> = {}): Promise<Answer> {
     return await exchange(port, requestHead(below(target), headers))
   }
@@ -66,7 +77,7 @@ export function peersOf(path: string) {
 
   const placeOf = (url: string) => new URL(url).pathname.slice(path.length)
 
-  return { say, ask, open, connect, reserve, placeOf }
+  return { say, sayOld, ask, open, connect, reserve, placeOf }
 }
 
 /** What the service tells of its sockets, in order, where it is in this process. */
