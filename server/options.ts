@@ -130,31 +130,32 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     stallTimeoutMs: 1000 * seconds('stallTimeout', options.stallTimeout ?? DEFAULTS.stallTimeout, 'zero too'),
     heartbeatMs: 1000 * seconds('heartbeat', options.heartbeat ?? DEFAULTS.heartbeat, 'positive'),
     baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
-    trust: compileTrust(trustProxy),
+    trust: compileTrust(listOf('trustProxy', trustProxy)),
     tombstoneTtlMs: 1000 * seconds('tombstoneTtl', options.tombstoneTtl ?? DEFAULTS.tombstoneTtl, 'zero too'),
     ids: resolveIds(ids),
-    reservations: options.reservations ?? DEFAULTS.reservations,
+    reservations: flag('reservations', options),
     requiredReferer:
       requiredReferer === undefined || requiredReferer === null
         ? undefined
         : new URL(httpUrl('requiredReferer', requiredReferer)),
     earlyResponse: earlyResponse(options),
-    proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
-    renderStatus,
-    onError,
+    proxyFullDuplex: flag('proxyFullDuplex', options),
+    renderStatus: ownCode('renderStatus', renderStatus),
+    onError: ownCode('onError', onError),
   }
 }
 
 function earlyResponse(options: ServiceOptions): boolean {
-  const isOn = options.earlyResponse ?? DEFAULTS.earlyResponse
-  const canReserve = options.reservations ?? DEFAULTS.reservations
+  const isOn = flag('earlyResponse', options)
   // With neither of them nobody could send anything.
-  if (!isOn && !canReserve) throw unexpected('reservations', 'true where "earlyResponse" is false', false)
+  if (!isOn && !flag('reservations', options))
+    throw unexpected('reservations', 'true where "earlyResponse" is false', false)
   return isOn
 }
 
 function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
   if (ids === undefined) return { matches: isSocketId, generate: randomId }
+  if (typeof ids !== 'object' || ids === null) throw unexpected('ids', 'a pattern and a generator', ids)
   const { pattern, generate } = ids
   if (!(pattern instanceof RegExp)) throw unexpected('ids.pattern', 'a regular expression', pattern)
   if (typeof generate !== 'function') throw unexpected('ids.generate', 'a function', generate)
@@ -164,10 +165,30 @@ function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
 }
 
 function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {
-  const least = range === 'positive' ? value > 0 : value >= 0
-  if (typeof value === 'number' && least && value <= MAX_SECONDS) return value
-  const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
-  throw unexpected(name, `${kind} of seconds, at most ${Math.floor(MAX_SECONDS)}`, value)
+  const isNumber = typeof value === 'number' && !Number.isNaN(value)
+  if (!isNumber || (range === 'positive' ? value <= 0 : value < 0)) {
+    const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
+    throw unexpected(name, `${kind} of seconds`, value)
+  }
+  if (value > MAX_SECONDS) throw unexpected(name, `at most ${Math.floor(MAX_SECONDS)} seconds`, value)
+  return value
+}
+
+/** What a caller without types might give is not taken for a yes or a no. */
+function flag(name: 'reservations' | 'earlyResponse' | 'proxyFullDuplex', options: ServiceOptions): boolean {
+  const value = options[name] ?? DEFAULTS[name]
+  if (typeof value === 'boolean') return value
+  throw unexpected(name, 'true or false', value)
+}
+
+function listOf<T>(name: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value
+  throw unexpected(name, 'a list', value)
+}
+
+function ownCode<T>(name: string, value: T): T {
+  if (value === undefined || typeof value === 'function') return value
+  throw unexpected(name, 'a function', value)
 }
 
 function wholeNumber(name: string, value: number, least: number, unit: string): number {
