@@ -12,6 +12,7 @@ import {
   joinUrl,
   PASS_THROUGH_HEADERS,
   PREFLIGHT_HEADERS,
+  PROBLEM_MEDIA_TYPE,
   problemLine,
   ROUTES,
 } from '../shared/index.js'
@@ -181,7 +182,10 @@ export function createApp(service: Service): ServiceApp {
   ): Response {
     const { incoming, outgoing } = context.env
     service.refused(error, incoming)
-    sendProblem(incoming, outgoing, error, headers, service.ownAnswer(error, incoming))
+    // A program that asks for problems, as `ess` does, would not know the embedder's own words from a stranger's.
+    const asksForProblem = (incoming.headers.accept ?? '').toLowerCase().includes(PROBLEM_MEDIA_TYPE)
+    const own = asksForProblem ? undefined : service.ownAnswer(error, incoming)
+    sendProblem(incoming, outgoing, error, headers, own)
     return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 }

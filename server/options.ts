@@ -68,7 +68,10 @@ export interface ServiceOptions {
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
   readonly renderStatus?: (event: StatusEvent, socket: SocketInfo) => string | undefined
-  /** The answer to a request that is refused; undefined leaves it to the built-in problem. */
+  /**
+   * The answer to a request that is refused; undefined leaves it to the built-in problem. It is not asked for
+   * those who accept `application/problem+json`: programs, such as `ess`, that go by the problem's code.
+   */
   readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
 }
 

@@ -142,6 +142,13 @@ test.each<[string, ErrorAnswer | undefined, object]>([
   expect(await exchange(port, requestHead('GET /abcdefghijkl'))).toMatchObject(expected)
 })
 
+test('onError does not speak to programs that ask for the problem', async () => {
+  const { port } = await serve({ onError: () => ({ body: 'nein\n' }) })
+  const Accept = 'application/x-ndjson, application/problem+json'
+  const answer = await exchange(port, requestHead('GET /abcdefghijkl', { Accept }))
+  expect(JSON.parse(answer.body)).toMatchObject({ type: 'urn:ess:problem:not-found' })
+})
+
 test('cancel ends a socket from outside, and both sides are told', async () => {
   const served = await serve()
   const sender = await openSender(served.port, { length: 5 })
