@@ -147,9 +147,10 @@ export function createApp(service: Service): ServiceApp {
   function notFound(context: AppContext): Response {
     const { method = 'GET' } = context.env.incoming
     if (method === 'OPTIONS') return preflight(context)
-    // Whatever it is called, a file of that name could be sent there.
-    const isName = targetOf(context.env.incoming).segments.length === 1
-    if (isName && !['GET', 'HEAD', 'POST'].includes(method)) return notAllowed(context, ROUTES.download)
+    // It has the shape of a link, and nothing of that shape takes this method.
+    const { length } = targetOf(context.env.incoming).segments
+    if (length <= 2 && !['GET', 'HEAD', 'POST'].includes(method))
+      return notAllowed(context, length === 1 ? ROUTES.download : ROUTES.namedDownload)
     const words = 'there is nothing at this address; a link may have a typing error, or be long over'
     return refuse(context, new EssError('not-found', words))
   }
