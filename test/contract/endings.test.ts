@@ -13,7 +13,7 @@ const FORM = `--b\r\n${FORM_HEAD}`
 const SECOND_FILE = `\r\n--b\r\n${FORM_HEAD}\r\n--b--\r\n`
 const FORM_TYPE = { 'Content-Type': 'multipart/form-data; boundary=b' }
 
-/** What the hosts of a socket that ends in a phase by an input are given, and do. */
+/** How a socket is brought to one of its ends. */
 interface Story {
   readonly options?: ContractOptions
   /** The form that its sender sends; a raw body otherwise. */
