@@ -71,7 +71,7 @@ function getCommand(operands: readonly string[], values: Values, env: Environmen
     idOrUrl,
     output,
     force: values['force'] === true,
-    wait: seconds(values, 'wait'),
+    wait: seconds(values, 'wait', 'zero too'),
     ...commonFlags(values, env),
   }
 }
@@ -93,15 +93,18 @@ function serverUrl(typed: string, source: string): string {
   throw new EssError('usage', `Expected ${source} to be an http(s) URL, got ${JSON.stringify(typed)}`)
 }
 
-function seconds(values: Values, name: string): number | undefined {
+function seconds(
+  values: Values,
+  name: string,
+  range: 'positive' | 'zero too' = 'positive',
+): number | undefined {
   const typed = text(values, name)
   if (typed === undefined) return undefined
   const number = Number(typed)
-  if (typed.trim() !== '' && Number.isFinite(number) && number > 0) return number
-  throw new EssError(
-    'usage',
-    `Expected --${name} to be a positive number of seconds, got ${JSON.stringify(typed)}`,
-  )
+  const isInRange = range === 'positive' ? number > 0 : number >= 0
+  if (typed.trim() !== '' && Number.isFinite(number) && isInRange) return number
+  const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
+  throw new EssError('usage', `Expected --${name} to be ${kind} of seconds, got ${JSON.stringify(typed)}`)
 }
 
 function text(values: Values, name: string): string | undefined {

@@ -1,30 +1,30 @@
-// An Express app that makes a service of its own out of ESS: it listens, and it speaks for itself.
+// An Express app that makes a service of its own out of ESS: it listens, and it speaks in words of its own.
 import { attach } from 'ephemeral-socket-service'
 import express from 'express'
 
 const path = process.env.MOUNT ?? '/'
 const app = express()
 
-/** The sender's status stream, in our own words; the download URL is written before them. */
+/** The sender's status stream; the download URL is written before these. */
 const texts = {
-  opened: (socket) => `socket ${socket.id.slice(0, 4)}… opened; send the URL above to your receiver`,
-  waiting: (_socket, { secondsLeft }) => `still nobody there; ${secondsLeft} s left`,
-  connected: () => 'receiver connected, sending your file',
-  delivered: (_socket, { bytes }) => `done: ${bytes} bytes have arrived`,
-  failed: (_socket, { problem }) => `something went wrong: ${problem.title}`,
+  opened: (socket) => `Ephemeral socket open with ID ${socket.id}`,
+  delivered: () => 'Upload complete. Socket deleted.',
+  failed: (_socket, { problem: { type, detail } }) =>
+    type.endsWith(':expired') ? 'Timed out. No one requested your socket.' : `Upload failed: ${detail}.`,
 }
 
 const service = attach(app, {
   path,
-  reservations: true,
-  requiredReferer: null,
+  ttl: 600,
   maxUploadBytes: 2 ** 30,
+  reservations: true,
+  requiredReferer: null, // Better: the URL of the page that may reserve.
   renderStatus: (event, socket) => texts[event.event]?.(socket, event),
+  onError: (error) => (error.code === 'not-found' ? { body: 'Not found\n' } : undefined),
 })
 
-// Whoever has an id has the file, so a log has only its beginning.
+// Whoever has an id has the file: a log has only its beginning.
 const log = (what, socket, more = '') => console.log(what, socket.id.slice(0, 4), more)
-
 service.on('socket:opened', (socket, _id, query) => log('socket:opened', socket, query.toString()))
 service.on('socket:connected', (socket) => log('socket:connected', socket))
 service.on('socket:end', (socket, stats) => log('socket:end', socket, `${stats.bytes} bytes`))

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type Next } from 'hono'
 import { routePath } from 'hono/route'
 import {
   CORS_HEADERS,
@@ -12,10 +12,11 @@ import {
   joinUrl,
   PASS_THROUGH_HEADERS,
   PREFLIGHT_HEADERS,
-  percentDecode,
+  PROBLEM_MEDIA_TYPE,
   problemLine,
   ROUTES,
 } from '../shared/index.js'
+import { type Address, ALLOWED_METHODS, addressesOf, isOurs, targetOf } from './addresses.js'
 import { resetConnection } from './linger.js'
 import { decodeSegment } from './opening.js'
 import { downloadPage, PAGE_HEADERS } from './page.js'
@@ -32,13 +33,6 @@ export type ServiceApp = Hono<{ Bindings: HttpBindings }>
 const ROOTS: [string, string] = [ROUTES.root, '/:empty{$}']
 
 type AppContext = Context<{ Bindings: HttpBindings }>
-
-/** What may be asked of an address, for the `Allow` of a 405 (RFC 9110, 15.5.6), by its number of segments. */
-const ALLOWED_METHODS = [
-  'GET, HEAD, POST, PUT, OPTIONS',
-  'GET, HEAD, POST, PUT, OPTIONS',
-  'GET, HEAD, POST, OPTIONS',
-] as const
 
 /**
  * The routes of a service. The data routes answer on Node's own objects, which Hono is told by
@@ -66,6 +60,7 @@ export function createApp(service: Service): ServiceApp {
       return context.body(null, 204, { ...CORS_HEADERS, ...UNCACHED })
     })
     app.get(ROUTES.uploadEvents, (context) => {
+      if (context.env.incoming.method === 'HEAD') return notAllowed(context, ROUTES.uploadEvents)
       service.follow(callOf(context, ROUTES.uploadEvents), segment(context, -2))
       return RESPONSE_ALREADY_SENT
     })
@@ -74,9 +69,15 @@ export function createApp(service: Service): ServiceApp {
   app.put(ROUTES.upload, (context) =>
     sent(service.open(callOf(context, ROUTES.upload), segment(context, -1))),
   )
-  app.on(['GET', 'POST'], ROUTES.download, (context) => receive(context, ROUTES.download, -1))
-  app.on(['GET', 'POST'], ROUTES.namedDownload, (context) => receive(context, ROUTES.namedDownload, -2))
-  app.options('*', (context) => context.body(null, 204, PREFLIGHT_HEADERS))
+  app.on(['GET', 'POST'], ROUTES.download, (context, next) => receive(context, next, ROUTES.download, -1))
+  app.on(['GET', 'POST'], ROUTES.namedDownload, (context, next) =>
+    receive(context, next, ROUTES.namedDownload, -2),
+  )
+  // Hono asks the app that mounts another one what to say where no route fits; these routes are our answer.
+  for (const address of addressesOf(service.options)) {
+    for (const path of address === ROUTES.root ? ROOTS : [address])
+      app.all(path, (context, next) => otherwise(context, next, address))
+  }
   app.notFound(notFound)
   app.onError(onError)
   return app
@@ -84,7 +85,7 @@ export function createApp(service: Service): ServiceApp {
   function reserve(context: AppContext): Response {
     const { incoming } = context.env
     // A prefetch or a preview of the address would reserve for nobody.
-    if (incoming.method === 'HEAD') throw new EssError('method-not-allowed', 'Expected GET or POST, got HEAD')
+    if (incoming.method === 'HEAD') return notAllowed(context, ROUTES.reserve)
     refuseUnasked(incoming)
     const reservation = service.reserve(callOf(context, ROUTES.reserve))
     const headers = { ...CORS_HEADERS, ...UNCACHED, Location: reservation.url }
@@ -93,10 +94,17 @@ export function createApp(service: Service): ServiceApp {
     return context.body(`${reservation.url}\n${reservation.upload}\n`, 201, { ...TEXT_HEADERS, ...headers })
   }
 
-  async function receive(context: AppContext, template: string, idAt: number): Promise<Response> {
+  /** Undefined where it is no link of ours, but may be a page of the app that mounts us. */
+  async function receive(
+    context: AppContext,
+    next: Next,
+    template: string,
+    idAt: number,
+  ): Promise<Response | undefined> {
     const { incoming, outgoing } = context.env
-    const call = callOf(context, template)
     const id = segment(context, idAt)
+    if (!service.options.ids.matches(id)) return await pass(next)
+    const call = callOf(context, template)
     if (incoming.method === 'HEAD') {
       outgoing.writeHead(200, service.inspect(id).downloadHeaders()).end()
       return alreadySentToHead()
@@ -126,15 +134,33 @@ export function createApp(service: Service): ServiceApp {
     return service.options.baseUrl === undefined ? base + basePath : base
   }
 
-  function notFound(context: AppContext): Response {
+  /** A method that no route of this address takes. */
+  async function otherwise(context: AppContext, next: Next, address: Address): Promise<Response | undefined> {
     const { incoming } = context.env
-    const { segments } = target(context)
-    const allowed = ALLOWED_METHODS[segments[0] === '' ? 0 : segments.length]
-    const isRead = incoming.method === 'GET' || incoming.method === 'HEAD'
-    if (allowed === undefined || isRead)
-      return refuse(context, new EssError('not-found', 'there is nothing at this address'))
-    const error = new EssError('method-not-allowed', `Expected one of ${allowed}, got ${incoming.method}`)
-    return refuse(context, error, { Allow: allowed })
+    const { segments } = targetOf(incoming)
+    // Without those of Hono's own mount, which stay in the path.
+    const below = address === ROUTES.root ? [''] : segments.slice(1 - address.split('/').length)
+    if (!isOurs(incoming, below, service.options)) return await pass(next)
+    return incoming.method === 'OPTIONS' ? preflight(context) : notAllowed(context, address)
+  }
+
+  function notFound(context: AppContext): Response {
+    const { method = 'GET' } = context.env.incoming
+    if (method === 'OPTIONS') return preflight(context)
+    // It has the shape of a link, and nothing of that shape takes this method.
+    const { length } = targetOf(context.env.incoming).segments
+    if (length <= 2 && !['GET', 'HEAD', 'POST'].includes(method))
+      return notAllowed(context, length === 1 ? ROUTES.download : ROUTES.namedDownload)
+    const words = 'there is nothing at this address; a link may have a typing error, or be long over'
+    return refuse(context, new EssError('not-found', words))
+  }
+
+  function notAllowed(context: AppContext, address: Address): Response {
+    const Allow = ALLOWED_METHODS[address]
+    const { method } = context.env.incoming
+    return refuse(context, new EssError('method-not-allowed', `Expected one of ${Allow}, got ${method}`), {
+      Allow,
+    })
   }
 
   function onError(error: unknown, context: AppContext): Response {
@@ -157,18 +183,21 @@ export function createApp(service: Service): ServiceApp {
   ): Response {
     const { incoming, outgoing } = context.env
     service.refused(error, incoming)
-    sendProblem(incoming, outgoing, error, headers, service.ownAnswer(error, incoming))
+    // A program that asks for problems, as `ess` does, would not know the embedder's own words from a stranger's.
+    const asksForProblem = (incoming.headers.accept ?? '').toLowerCase().includes(PROBLEM_MEDIA_TYPE)
+    const own = asksForProblem ? undefined : service.ownAnswer(error, incoming)
+    sendProblem(incoming, outgoing, error, headers, own)
     return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 }
 
-/** False for a request that no route of the service could take: its path is neither one of ours nor an id. */
-export function isOurs(service: Service, { url = '/', method }: IncomingMessage): boolean {
-  const [first = '', ...rest] = (url.split('?')[0] ?? '').replace(/^\//, '').split('/')
-  if (rest.length === 0 && (first === '' || method === 'PUT')) return true
-  if (service.options.reservations && ['reserve', 'uploads'].includes(first)) return true
-  const id = percentDecode(first) ?? ''
-  return rest.length <= 1 && (service.options.ids.matches(id) || (first === 'health' && rest.length === 0))
+/** Leaves a request to whoever comes after us: the embedder's app, or our own `notFound`. */
+async function pass(next: Next): Promise<undefined> {
+  await next()
+}
+
+function preflight(context: AppContext): Response {
+  return context.body(null, 204, PREFLIGHT_HEADERS)
 }
 
 /**
@@ -232,28 +261,18 @@ function callOf(context: AppContext, template: string): Call {
   return {
     request: incoming,
     response: outgoing,
-    query: target(context).query,
+    query: targetOf(incoming).query,
     basePath: (mounted + inHono).replace(/\/+$/, ''),
   }
 }
 
-/** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`. */
+/** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`: `/` where it is empty. */
 function strippedPath(originalUrl: unknown, url = '/'): string {
-  if (typeof originalUrl !== 'string' || !originalUrl.endsWith(url)) return ''
-  return originalUrl.slice(0, originalUrl.length - url.length)
+  if (typeof originalUrl !== 'string') return ''
+  const left = [url, url.replace(/^\/(?=\?|$)/, '')].find((part) => originalUrl.endsWith(part))
+  return left === undefined ? '' : originalUrl.slice(0, originalUrl.length - left.length)
 }
 
 function segment(context: AppContext, at: number): string {
-  return decodeSegment(target(context).segments.at(at) ?? '')
-}
-
-/**
- * The request target as it came: Hono's own path is decoded already, and a `%` that was malformed is not to be
- * seen in it. The path's segments (one empty segment for the root), still encoded, and the query.
- */
-function target(context: AppContext): { segments: string[]; query: URLSearchParams } {
-  const [path = '', ...query] = (context.env.incoming.url ?? '/')
-    .replace(/^https?:\/\/[^/?#]*/i, '')
-    .split('?')
-  return { segments: path.replace(/^\//, '').split('/'), query: new URLSearchParams(query.join('?')) }
+  return decodeSegment(targetOf(context.env.incoming).segments.at(at) ?? '')
 }

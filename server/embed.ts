@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createApp, createRequestListener, isOurs, type ServiceApp } from './app.js'
+import { isOurs, targetOf } from './addresses.js'
+import { createApp, createRequestListener, type ServiceApp } from './app.js'
 import type { ServiceOptions } from './options.js'
 import { Service } from './service.js'
 
@@ -28,7 +29,8 @@ export function createService(options: ServiceOptions = {}): EmbeddedService {
   const listener = createRequestListener(app)
   const handler: Handler = (request, response, next) => {
     // What is certainly not for us is left to the rest of the embedder's app.
-    if (next === undefined || isOurs(service, request)) listener(request, response)
+    const isForUs = next === undefined || isOurs(request, targetOf(request).segments, service.options)
+    if (isForUs) listener(request, response)
     else next()
   }
   return Object.assign(service, { app, handler })

@@ -82,7 +82,10 @@ export interface ServiceOptions {
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
   readonly renderStatus?: (event: StatusEvent, socket: SocketInfo) => string | undefined
-  /** The answer to a request that is refused; undefined leaves it to the built-in problem. */
+  /**
+   * The answer to a request that is refused; undefined leaves it to the built-in problem. It is not asked for
+   * those who accept `application/problem+json`: programs, such as `ess`, that go by the problem's code.
+   */
   readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
 }
 
@@ -148,19 +151,19 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     stallTimeoutMs: 1000 * seconds('stallTimeout', options.stallTimeout ?? DEFAULTS.stallTimeout, 'zero too'),
     heartbeatMs: 1000 * seconds('heartbeat', options.heartbeat ?? DEFAULTS.heartbeat, 'positive'),
     baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
-    trust: compileTrust(trustProxy),
+    trust: compileTrust(listOf('trustProxy', trustProxy)),
     tombstoneTtlMs: 1000 * seconds('tombstoneTtl', options.tombstoneTtl ?? DEFAULTS.tombstoneTtl, 'zero too'),
     ids: resolveIds(ids),
-    reservations: options.reservations ?? DEFAULTS.reservations,
+    reservations: flag('reservations', options),
     requiredReferer:
       requiredReferer === undefined || requiredReferer === null
         ? undefined
         : new URL(httpUrl('requiredReferer', requiredReferer)),
     ...howSendersAreAnswered(options),
-    proxyFullDuplex: options.proxyFullDuplex ?? DEFAULTS.proxyFullDuplex,
+    proxyFullDuplex: flag('proxyFullDuplex', options),
     relay: relayMode(options.relay ?? DEFAULTS.relay),
-    renderStatus,
-    onError,
+    renderStatus: ownCode('renderStatus', renderStatus),
+    onError: ownCode('onError', onError),
   }
 }
 
@@ -173,11 +176,9 @@ function relayMode(mode: RelayMode): RelayMode {
 function howSendersAreAnswered(
   options: ServiceOptions,
 ): Pick<ResolvedOptions, 'earlyResponse' | 'proxyHidesCuts'> {
-  const {
-    reservations = DEFAULTS.reservations,
-    earlyResponse = DEFAULTS.earlyResponse,
-    proxyHidesCuts = DEFAULTS.proxyHidesCuts,
-  } = options
+  const earlyResponse = flag('earlyResponse', options)
+  const proxyHidesCuts = flag('proxyHidesCuts', options)
+  const reservations = flag('reservations', options)
   if (!earlyResponse && !reservations)
     throw unexpected('reservations', 'true where "earlyResponse" is false', false)
   if (proxyHidesCuts && !reservations)
@@ -187,6 +188,7 @@ function howSendersAreAnswered(
 
 function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
   if (ids === undefined) return { matches: isSocketId, generate: randomId }
+  if (typeof ids !== 'object' || ids === null) throw unexpected('ids', 'a pattern and a generator', ids)
   const { pattern, generate } = ids
   if (!(pattern instanceof RegExp)) throw unexpected('ids.pattern', 'a regular expression', pattern)
   if (typeof generate !== 'function') throw unexpected('ids.generate', 'a function', generate)
@@ -196,10 +198,33 @@ function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
 }
 
 function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {
-  const least = range === 'positive' ? value > 0 : value >= 0
-  if (typeof value === 'number' && least && value <= MAX_SECONDS) return value
-  const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
-  throw unexpected(name, `${kind} of seconds, at most ${Math.floor(MAX_SECONDS)}`, value)
+  const isNumber = typeof value === 'number' && !Number.isNaN(value)
+  if (!isNumber || (range === 'positive' ? value <= 0 : value < 0)) {
+    const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
+    throw unexpected(name, `${kind} of seconds`, value)
+  }
+  if (value > MAX_SECONDS) throw unexpected(name, `at most ${Math.floor(MAX_SECONDS)} seconds`, value)
+  return value
+}
+
+/** What a caller without types might give is not taken for a yes or a no. */
+function flag(
+  name: 'reservations' | 'earlyResponse' | 'proxyFullDuplex' | 'proxyHidesCuts',
+  options: ServiceOptions,
+): boolean {
+  const value = options[name] ?? DEFAULTS[name]
+  if (typeof value === 'boolean') return value
+  throw unexpected(name, 'true or false', value)
+}
+
+function listOf<T>(name: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value
+  throw unexpected(name, 'a list', value)
+}
+
+function ownCode<T>(name: string, value: T): T {
+  if (value === undefined || typeof value === 'function') return value
+  throw unexpected(name, 'a function', value)
 }
 
 function wholeNumber(name: string, value: number, least: number, unit: string): number {

@@ -12,6 +12,9 @@ import { endGently } from './linger.js'
 import type { ErrorAnswer } from './options.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
 
+/** Seconds after which a server that is full, or stops, may be asked again. */
+const RETRY_AFTER = 30
+
 /** Answers with a problem: RFC 9457 where the client accepts it, a page for a browser, one line of text otherwise. */
 export function sendProblem(
   request: IncomingMessage,
@@ -29,6 +32,7 @@ export function sendProblem(
   const hasUnreadBody =
     !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
   if (hasUnreadBody) endGently(request.socket)
+  const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   response.writeHead(own?.status ?? error.status, {
     ...CORS_HEADERS,
     ...PASS_THROUGH_HEADERS,
@@ -36,7 +40,7 @@ export function sendProblem(
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
     ...(hasUnreadBody && { Connection: 'close' }),
-    ...(error.retryAfter !== undefined && { 'Retry-After': String(error.retryAfter) }),
+    ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
     ...headers,
     ...own?.headers,
   })

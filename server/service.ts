@@ -207,7 +207,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     )
     status.send(socket.state())
     socket.tell(status)
-    response.once('close', () => socket.forget(status))
+    response.once('close', () => {
+      socket.forget(status)
+      // Its heartbeat would go on for nobody.
+      status.release()
+    })
     // A follower sends nothing more; its going away is seen by reading on.
     request.resume()
   }
@@ -225,6 +229,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const sender = this.#bySenderConnection.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
+    // Its own end says that the sender left; what Node calls an error here is the reset, not its bytes.
+    if (connection.destroyed) return true
     if (socket.hasAllOf(request)) {
       // Its own end, where it leaves no room for more: the verdict is still to come.
       if (error.code === 'HPE_INVALID_EOF_STATE') return true

@@ -55,7 +55,7 @@ export const CORS_HEADERS = {
 /** The answer to a preflight, Private Network Access included. */
 export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
-  'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, OPTIONS',
+  'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
   'Access-Control-Allow-Headers': 'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range',
   'Access-Control-Allow-Private-Network': 'true',
   'Access-Control-Max-Age': '86400',

@@ -7,6 +7,7 @@ import { needs } from './helpers/needs.js'
 import { expectDelivered, expectReceived, startReceiver, startSender } from './helpers/peers.js'
 import { type Program, run } from './helpers/run.js'
 import { runCurl } from './helpers/run-curl.js'
+import { runEss } from './helpers/run-ess.js'
 import { tempDir } from './helpers/temp-dir.js'
 
 /*
@@ -95,17 +96,24 @@ test('the Express example tells its story in its own words, and logs its events'
   expect(sent.code).toBe(0)
   const lines = sent.stdout.toString().trimEnd().split('\n')
   expect(lines[0]).toBe(url)
-  expect(lines[1]).toBe(`# socket ${id.slice(0, 4)}… opened; send the URL above to your receiver`)
-  expect(lines[2]).toBe('# receiver connected, sending your file')
-  expect(lines.at(-1)).toBe('# done: 70000 bytes have arrived')
+  expect(lines[1]).toBe(`# Ephemeral socket open with ID ${id}`)
+  expect(lines[2]).toBe('# receiver connected')
+  expect(lines.at(-1)).toBe('# Upload complete. Socket deleted.')
   // The second receiver of a link that works once.
   expect((await (await runCurl(['-f', url])).ended()).code).toBe(22)
-  await example.untilStdout(/error:not-found gone\n/)
+  const never = url.replace(id, 'abcdefghijkl')
+  expect((await (await runCurl([never])).ended()).stdout.toString()).toBe('Not found\n')
+  // Whoever goes by the code of a problem is given it.
+  const { code, stderr } = await (await runEss(undefined, ['get', never])).ended()
+  expect([code, stderr]).toEqual([4, expect.stringContaining('not-found: ')])
+  await example.untilStdout(/error:not-found not-found\nerror:not-found not-found\n/)
   expect(example.stdout().split('\n').slice(1, -1)).toEqual([
     `socket:opened ${id.slice(0, 4)} colour=red`,
     `socket:connected ${id.slice(0, 4)} `,
     `socket:end ${id.slice(0, 4)} 70000 bytes`,
     'error:not-found gone',
+    'error:not-found not-found',
+    'error:not-found not-found',
   ])
   expect(example.stdout()).not.toContain(id)
 })
@@ -113,7 +121,7 @@ test('the Express example tells its story in its own words, and logs its events'
 test('the Express example says when nobody came, when a receiver was lost, and what is too large', async () => {
   const example = await startExample('express', '/')
   const late = await runCurl(['-T', '-', `${example.url}/late.txt?ttl=0.2`], { stdin: 'hello' })
-  await late.untilStdout(/# something went wrong: Nobody came in time\n/)
+  await late.untilStdout(/# Timed out\. No one requested your socket\.\n/)
   expect((await late.ended()).code).toBe(18)
   await example.untilStdout(/^socket:timeout \S{4} \n/m)
 

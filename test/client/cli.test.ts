@@ -170,7 +170,8 @@ const USAGE: Readonly<Record<string, readonly string[]>> = {
   'Expected an id of 12 characters or an http(s) URL, got "short"': ['get', 'short'],
   'Expected --ttl to be a positive number of seconds, got "soon"': ['send', 'f', '--ttl', 'soon'],
   'Expected --ttl to be a positive number of seconds, got "0"': ['send', 'f', '--ttl', '0'],
-  'Expected --wait to be a positive number of seconds, got "-1"': ['get', TWELVE, '--wait=-1'],
+  'Expected --wait to be zero or a positive number of seconds, got "-1"': ['get', TWELVE, '--wait=-1'],
+  'Expected --wait to be zero or a positive number of seconds, got ""': ['get', TWELVE, '--wait', ''],
   'Expected --server to be an http(s) URL, got "ftp://h"': ['send', 'f', '--server', 'ftp://h'],
   'Expected --server to be an http(s) URL, got ""': ['get', TWELVE, '--server', ''],
   'Expected --name to be a file name, got "../"': ['send', 'f', '--name', '../'],
@@ -220,6 +221,14 @@ for (const operands of [[], ['-']])
     expect(stdin.destroyed).toBe(true)
   })
 
+test('get --wait 0 asks for no wait, as the server takes it', async () => {
+  const server = await rawServer()
+  const run = ess(['get', ID, '-o', '-', '--wait', '0', '--server', server.url])
+  const connection = await openDownload(server, 'Content-Length: 0')
+  expect(connection.text()).toMatch(new RegExp(`^GET /${ID}\\?wait=0 `))
+  expect(await run.status).toBe(0)
+})
+
 test('a file is not sent into itself', async () => {
   const server = await rawServer()
   const cwd = await folderWith('f', 'hello')
@@ -237,7 +246,10 @@ test('help and version go to stdout', async () => {
   expect(await version.status).toBe(0)
   expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\n$/)
   for (const [argv, expected] of [
-    [['--help'], /ess send[\s\S]*ess get/],
+    [
+      ['--help'],
+      /ess send[\s\S]*ess get[\s\S]*of send: .*--reserve[\s\S]*of get: .*--wait[\s\S]*of both: .*--server/,
+    ],
     [
       ['send', '--help'],
       /--name[\s\S]*--ttl[\s\S]*--reserve[\s\S]*--json[\s\S]*--server[\s\S]*--quiet[\s\S]*--no-progress[\s\S]*Examples/,

@@ -1,5 +1,5 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import express from 'express'
 import { Hono } from 'hono'
@@ -11,7 +11,14 @@ import { DEADLINE_MS, within } from '../helpers/within.js'
 /** The options of which `ess-server` has a flag too, in the units of `ServiceOptions`. */
 export type ContractOptions = Pick<
   ServiceOptions,
-  'ttl' | 'maxUploadBytes' | 'maxSockets' | 'stallTimeout' | 'heartbeat'
+  | 'ttl'
+  | 'maxUploadBytes'
+  | 'maxSockets'
+  | 'stallTimeout'
+  | 'heartbeat'
+  | 'earlyResponse'
+  | 'proxyFullDuplex'
+  | 'requiredReferer'
 >
 
 /** A host that serves ESS, with reservations. */
@@ -19,11 +26,25 @@ export interface Host {
   readonly name: string
   /** Where ESS is mounted: empty, or like `/share`. */
   readonly path: string
-  /** True where a method that no route takes is answered by the host itself, as Hono does for its mounts. */
-  readonly answersMethods: boolean
-  /** Starts it on a free port, until the test is over. The service is undefined in another process. */
-  start(options?: ContractOptions): Promise<{ port: number; service: EmbeddedService | undefined }>
+  /** True where an app of somebody's is behind it, and answers what is none of the service's by `HOST_WORDS`. */
+  readonly hasApp: boolean
+  /** True where the host hands over what Node says of a body that is not HTTP, as `clientError`. */
+  readonly readsFraming: boolean
+  /** Starts it on a free port, until the test is over. */
+  start(options?: ContractOptions, drainSeconds?: number): Promise<Started>
 }
+
+/** A host that runs. */
+export interface Started {
+  readonly port: number
+  /** Undefined in another process. */
+  readonly service: EmbeddedService | undefined
+  /** Stops the service in good order; resolves when no socket is left. */
+  close(): Promise<void>
+}
+
+/** What the app behind the service says to whatever it is asked, with the status 404. */
+export const HOST_WORDS = 'the host has the last word\n'
 
 /** How a service is made part of somebody's server. */
 type Mount = (service: EmbeddedService, path: string) => Server
@@ -32,33 +53,43 @@ const MOUNTS: Readonly<Record<string, Mount>> = {
   Hono: (service, path) => {
     const app = new Hono()
     app.route(path === '' ? '/' : path, service.app)
+    app.all('*', (context) => context.text(HOST_WORDS, 404))
     // Of the kinds of server that this may give, it gives this one unless told otherwise.
     return createAdaptorServer({ fetch: app.fetch, autoCleanupIncoming: false }) as Server
   },
   Express: (service, path) => {
     const app = express()
     app.use(path === '' ? '/' : path, service.handler)
+    app.use((_request, response) => void response.status(404).send(HOST_WORDS))
     return createServer(app)
   },
-  'node:http': (service, path) =>
-    createServer((request, response) => {
-      if (path === '') {
-        service.handler(request, response)
-        return
-      }
+  'node:http': (service, path) => {
+    const handle = (request: IncomingMessage, response: ServerResponse) => {
       // As Connect does it: the mount's path is taken from the URL, which stays whole beside it.
       const { url = '/' } = request
-      Object.assign(request, { originalUrl: url, url: url.slice(path.length) || '/' })
+      if (path !== '')
+        Object.assign(request, { originalUrl: url, url: url.slice(path.length).replace(/^(?!\/)/, '/') })
       service.handler(request, response)
-    }),
+    }
+    return createServer(handle)
+      .on('checkContinue', (request, response) => {
+        service.holdContinue(request)
+        handle(request, response)
+      })
+      .on('clientError', (error, connection) => {
+        // What a server of HTTP gets is a connection of TCP.
+        if (!service.breakOff(connection as Socket, error)) connection.destroy()
+      })
+  },
 }
 
 function embedded(name: string, mount: Mount, path: string): Host {
   return {
     name: `${name} at ${path || '/'}`,
     path,
-    answersMethods: name === 'Hono',
-    start: async (options = {}) => {
+    hasApp: name !== 'node:http',
+    readsFraming: name === 'node:http',
+    start: async (options = {}, drainSeconds = 0) => {
       const service = createService({ ...options, reservations: true })
       const server = mount(service, path)
       server.requestTimeout = 0
@@ -70,7 +101,8 @@ function embedded(name: string, mount: Mount, path: string): Host {
         await within(DEADLINE_MS, `${name} stops`, closed)
       })
       // A server that listens on TCP has this kind of address.
-      return { port: (server.address() as AddressInfo).port, service }
+      const { port } = server.address() as AddressInfo
+      return { port, service, close: () => service.close({ drain: drainSeconds }) }
     },
   }
 }
@@ -78,13 +110,19 @@ function embedded(name: string, mount: Mount, path: string): Host {
 const process: Host = {
   name: 'ess-server',
   path: '',
-  answersMethods: false,
-  start: async (options = {}) => {
-    const flags = Object.entries(options).flatMap(([name, value]) => [
+  hasApp: false,
+  readsFraming: true,
+  start: async (options = {}, drainSeconds = 0) => {
+    const flags = Object.entries({ ...options, drain: drainSeconds }).flatMap(([name, value]) => [
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       String(value),
     ])
-    return { port: (await startServer('--reservations', ...flags)).port, service: undefined }
+    const server = await startServer('--reservations', ...flags)
+    return {
+      port: server.port,
+      service: undefined,
+      close: async () => void (await server.stop()),
+    }
   },
 }
 

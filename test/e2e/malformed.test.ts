@@ -68,7 +68,7 @@ const CASES: readonly Case[] = [
       expected: { allow: expect.stringMatching(allow) },
     }),
   ),
-  { what: 'POST /health', line: 'POST /health', headers: BODY, code: 'not-found' },
+  { what: 'POST /health', line: 'POST /health', headers: BODY, code: 'method-not-allowed' },
   { what: 'POST /abcdefghijkl', line: 'POST /abcdefghijkl', headers: BODY, code: 'not-found' },
   {
     what: 'a form without a boundary',

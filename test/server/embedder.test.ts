@@ -142,6 +142,13 @@ test.each<[string, ErrorAnswer | undefined, object]>([
   expect(await exchange(port, requestHead('GET /abcdefghijkl'))).toMatchObject(expected)
 })
 
+test('onError does not speak to programs that ask for the problem', async () => {
+  const { port } = await serve({ onError: () => ({ body: 'nein\n' }) })
+  const Accept = 'application/x-ndjson, application/problem+json'
+  const answer = await exchange(port, requestHead('GET /abcdefghijkl', { Accept }))
+  expect(JSON.parse(answer.body)).toMatchObject({ type: 'urn:ess:problem:not-found' })
+})
+
 test('cancel ends a socket from outside, and both sides are told', async () => {
   const served = await serve()
   const sender = await openSender(served.port, { length: 5 })
@@ -234,3 +241,18 @@ test("an embedder's own ids are the whole of the routes'", async () => {
   expect((await exchange(port, requestHead('GET /x-22'))).status).toBe(404)
   expect(await exchange(port, requestHead('GET /x-2'))).toMatchObject({ status: 200, body: 'ok' })
 })
+
+test.each(['no match', 'x-1'])(
+  'a generator that gives nothing but %j is a clear error, to its owner',
+  async (id) => {
+    const { port, service } = await serve({ ids: { pattern: /x-\d/, generate: () => id } })
+    const causes: string[] = []
+    service.on('request:refused', ({ cause }) => causes.push(String(cause)))
+    if (id === 'x-1') await openSender(port)
+    const answer = await exchange(port, senderHead({ length: 0 }))
+    expect(answer).toMatchObject({ status: 500, body: expect.not.stringContaining('generate') })
+    expect(causes).toEqual([
+      'Error: Expected ids.generate to give a free id that matches ids.pattern, got none in 10 tries',
+    ])
+  },
+)

@@ -103,7 +103,7 @@ test.each([
     body: '',
     headers: {
       'access-control-allow-origin': origin,
-      'access-control-allow-methods': 'GET, HEAD, POST, PUT, OPTIONS',
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
       'access-control-allow-headers': expect.stringMatching(/\bContent-Type\b/),
       'access-control-allow-private-network': 'true',
       'access-control-max-age': '86400',

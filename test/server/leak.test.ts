@@ -166,10 +166,26 @@ const FAILURES: readonly ((port: number) => Promise<void>)[] = [
     receiver.end()
     await receiver.close()
   },
+  // A follower leaves before the reservation ends.
+  async (port) => {
+    const sender = new Wire(port)
+    sender.write('POST /reserve HTTP/1.1\r\nHost: x\r\n\r\n')
+    await sender.until('/uploads/')
+    const path = `/uploads/${await sender.until('\n')}`
+    const follower = new Wire(port)
+    follower.write(`GET ${path}/events HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await follower.until('reserved')
+    follower.reset()
+    // By the next answer the reset has been met: an end that comes first would free the follower by itself.
+    sender.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
+    await sender.until('"ok"')
+    sender.write(`DELETE ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    await sender.close()
+  },
 ]
 
 test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is left`, async () => {
-  const service = createService({ tombstoneTtl: 0, maxUploadBytes: 1000 })
+  const service = createService({ tombstoneTtl: 0, maxUploadBytes: 1000, reservations: true })
   const server = await listen(service, { port: 0 })
   const { port } = server
   let delivered = 0

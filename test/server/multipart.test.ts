@@ -145,6 +145,16 @@ describe('a form', () => {
     expect([body, headers['content-length']]).toEqual(['hello', undefined])
   })
 
+  test.each([
+    ['nothing behind its last boundary', ''],
+    ['an epilogue', '\r\nand more'],
+  ])('in chunks may have %s, since nothing was foretold', async (_what, behind) => {
+    const served = await serve()
+    const chunks = chunk(formOf(FILE).slice(0, -2) + behind) + LAST_CHUNK
+    const sender = await sendForm(served.port, formHead(undefined), chunks)
+    expect((await receive(served, sender)).body).toBe('hello')
+  })
+
   test('may have its boundary in quotes, and a name with what a browser escapes', async () => {
     const served = await serve()
     const form = formOf({ ...FILE, fileName: '%22é%22.txt' })

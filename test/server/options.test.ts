@@ -47,16 +47,18 @@ describe.each([
     [-1, '-1'],
     [-0.001, '-0.001'],
     [Number.NaN, 'NaN'],
-    [Number.POSITIVE_INFINITY, 'Infinity'],
-    [LONGEST + 1, '2147484'],
     ['60', '"60"'],
     ...(isZeroFine ? [] : ([[0, '0']] satisfies [unknown, string][])),
   ])('cannot be %s', (value, shown) => {
     expectUsage(
       // What a caller without types might give.
       { [name]: value } as ServiceOptions,
-      `Expected "${name}" to be ${range} of seconds, at most ${LONGEST}, got ${shown}`,
+      `Expected "${name}" to be ${range} of seconds, got ${shown}`,
     )
+  })
+
+  test.each([LONGEST + 1, Number.POSITIVE_INFINITY])('cannot be as long as %d', (value) => {
+    expectUsage({ [name]: value }, `Expected "${name}" to be at most ${LONGEST} seconds, got ${value}`)
   })
 })
 
@@ -131,6 +133,19 @@ describe('trustProxy', () => {
       `Expected "trustProxy" to list addresses or CIDR ranges such as 10.0.0.0/8, got "127.0.0.1,${proxy}"`,
     )
   })
+})
+
+test.each([
+  ['reservations', 'yes', 'true or false', '"yes"'],
+  ['earlyResponse', 0, 'true or false', '0'],
+  ['proxyFullDuplex', 'false', 'true or false', '"false"'],
+  ['renderStatus', 'ok', 'a function', '"ok"'],
+  ['onError', true, 'a function', 'true'],
+  ['trustProxy', 'loopback', 'a list', '"loopback"'],
+  ['ids', 'x', 'a pattern and a generator', '"x"'],
+])('%s cannot be %j', (name, value, expected, shown) => {
+  // What a caller without types might give.
+  expectUsage({ [name]: value } as ServiceOptions, `Expected "${name}" to be ${expected}, got ${shown}`)
 })
 
 function expectUsage(options: ServiceOptions, message: string): void {

@@ -491,6 +491,37 @@ describe('the events of an upload resource', () => {
   })
 })
 
+test('a follower that leaves is told nothing more, and no timer of it is left', async () => {
+  const rendered: string[] = []
+  const served = await serve({
+    ...RESERVING,
+    heartbeat: 0.05,
+    // Only a text stream asks for it, and there will be one alone: that of the follower that leaves.
+    renderStatus: ({ event }) => {
+      rendered.push(event)
+      return undefined
+    },
+  })
+  const { id, path } = await reserve(served.port)
+  const stays = await follow(served.port, path, /"reserved"/)
+  const leaves = await connectRaw(served.port)
+  await leaves.write(requestHead(`GET ${path}/events`))
+  await leaves.until(/# reserved; its sender has .* left\n.*# reserved; its sender has .* left\n/s)
+  leaves.reset()
+  const heartbeats = () => eventsOf(stays).length
+  await until('its heartbeat has ended', async () => {
+    const [before, seen] = [rendered.length, heartbeats()]
+    await until('the other one has two more', () => heartbeats() >= seen + 2)
+    return rendered.length === before
+  })
+  const told = rendered.length
+  const sender = await startUpload(served.port, path, { 'Content-Length': '2' })
+  await sender.write('ok')
+  expect((await exchange(served.port, requestHead(`GET /${id}`))).body).toBe('ok')
+  await stays.until(/"delivered"/)
+  expect(rendered.slice(told)).toEqual([])
+})
+
 describe('a sender that cannot be given an early response', () => {
   test('is shown what to do instead, before any byte', async () => {
     const { port } = await serve({ ...RESERVING, earlyResponse: false })

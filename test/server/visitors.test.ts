@@ -88,6 +88,18 @@ test.each(LOOKERS)('%s is shown a page, and consumes nothing', async (_who, head
   await expectUntouched(offered)
 })
 
+test('a part that a robot asks for is the page, and a part that a program asks for is refused', async () => {
+  const offered = await offer()
+  const ask = (headers: Record<string, string>) =>
+    exchange(offered.served.port, requestHead(`GET /${offered.sender.id}`, headers))
+  for (const Range of ['bytes=0-1', 'bytes=0-', 'bytes=-1']) {
+    const page = await ask({ 'User-Agent': 'Twitterbot/1.0', Range })
+    expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } })
+  }
+  expect((await ask({ Range: 'bytes=0-1' })).status).toBe(416)
+  await expectUntouched(offered)
+})
+
 test.each(UNASKED)('%j is refused, and consumes nothing', async (headers) => {
   const offered = await offer()
   const answer = await exchange(offered.served.port, requestHead(`GET /${offered.sender.id}`, headers))

@@ -3,13 +3,18 @@ import {
   DEFAULT_SERVER,
   type Destination,
   type Download,
+  type DownloadOptions,
   download,
   EssError,
   fromStream,
+  type GetOptions,
   get,
+  type Offer,
   openFile,
   type Received,
+  type ReceiveOptions,
   type Sending,
+  type SendOptions,
   type Source,
   send,
 } from 'ephemeral-socket-service/client'
@@ -61,4 +66,14 @@ test('sources are made of files and streams, or by hand', () => {
 test('a failure has a code', () => {
   expectTypeOf(new EssError('gone').code).toEqualTypeOf<ProblemCode>()
   expectTypeOf<EssError>().toExtend<Error>()
+})
+
+test('options have names of their own, for whoever passes them on', () => {
+  expectTypeOf(send).parameter(1).toEqualTypeOf<SendOptions | undefined>()
+  expectTypeOf(get).parameter(1).toEqualTypeOf<GetOptions | undefined>()
+  expectTypeOf(download).parameter(1).toEqualTypeOf<DownloadOptions | undefined>()
+  expectTypeOf<GetOptions>().toEqualTypeOf<ReceiveOptions>()
+  expectTypeOf<DownloadOptions>().toExtend<ReceiveOptions>()
+  expectTypeOf<Download>().toExtend<Offer>()
+  expectTypeOf<Parameters<NonNullable<DownloadOptions['onOffer']>>>().toEqualTypeOf<[offer: Offer]>()
 })

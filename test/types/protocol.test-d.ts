@@ -1,20 +1,56 @@
 import {
+  CORS_HEADERS,
   type ConnectedEvent,
+  type DEFAULT_CONTENT_TYPE,
   type DeliveredEvent,
+  DOWNLOAD_HEADERS,
+  downloadPath,
   EssError,
+  EXIT_STATUS,
+  type ExitStatus,
   encodeStatus,
   type FailedEvent,
+  formatBytes,
+  formatContentDisposition,
+  formatDuration,
   fromProblem,
+  HEADERS,
+  isProblemCode,
+  isSocketId,
   isTerminal,
+  joinUrl,
   type OpenedEvent,
+  PASS_THROUGH_HEADERS,
+  PREFLIGHT_HEADERS,
+  type PROBLEM_MEDIA_TYPE,
+  PROBLEMS,
+  type Problem,
   type ProblemCode,
   type ProgressEvent,
+  parseByteSize,
+  parseContentDisposition,
+  percentDecode,
+  problemLine,
+  QUERY,
   type ReservedEvent,
+  ROUTES,
   resolveDownloadUrl,
+  type SOCKET_ID_LENGTH,
+  SOCKET_ID_PATTERN,
+  type STATUS_MEDIA_TYPES,
+  type STATUS_VERSION,
   StatusDecoder,
   type StatusEvent,
+  type StatusForm,
+  safeContentType,
+  safeFileName,
   type TerminalEvent,
+  toFailedProblem,
   toProblem,
+  type UPLOAD_TOKEN_LENGTH,
+  UPLOAD_TOKEN_PATTERN,
+  uploadEventsPath,
+  uploadPath,
   type WaitingEvent,
 } from 'ephemeral-socket-service/protocol'
 import { expectTypeOf, test } from 'vitest'
@@ -40,4 +76,56 @@ test('a problem is made of an error, and an error of whatever came', () => {
   expectTypeOf(resolveDownloadUrl).returns.toEqualTypeOf<URL>()
   // @ts-expect-error a code is one of those there are
   new EssError('bad-moon')
+})
+
+test('a problem has its status and its exit status in one table', () => {
+  expectTypeOf<keyof typeof PROBLEMS>().toEqualTypeOf<ProblemCode>()
+  expectTypeOf(PROBLEMS.gone.status).toEqualTypeOf<410>()
+  expectTypeOf(PROBLEMS['not-ess'].status).toEqualTypeOf<null>()
+  expectTypeOf<(typeof EXIT_STATUS)[keyof typeof EXIT_STATUS]>().toEqualTypeOf<ExitStatus>()
+  expectTypeOf(EXIT_STATUS.interrupted).toEqualTypeOf<130>()
+  expectTypeOf<Problem>().toEqualTypeOf<{
+    readonly type: string
+    readonly title: string
+    readonly detail?: string
+    readonly status?: number
+  }>()
+  expectTypeOf<typeof PROBLEM_MEDIA_TYPE>().toEqualTypeOf<'application/problem+json'>()
+  expectTypeOf(isProblemCode).guards.toEqualTypeOf<ProblemCode>()
+  expectTypeOf(toFailedProblem).toEqualTypeOf<(error: EssError) => Problem>()
+  expectTypeOf(problemLine).toEqualTypeOf<(error: EssError) => string>()
+})
+
+test('ids, tokens and addresses are text', () => {
+  expectTypeOf<typeof SOCKET_ID_LENGTH>().toEqualTypeOf<12>()
+  expectTypeOf<typeof UPLOAD_TOKEN_LENGTH>().toEqualTypeOf<22>()
+  expectTypeOf([SOCKET_ID_PATTERN, UPLOAD_TOKEN_PATTERN]).toEqualTypeOf<RegExp[]>()
+  expectTypeOf(isSocketId).toEqualTypeOf<(value: string) => boolean>()
+  expectTypeOf(ROUTES.uploadEvents).toEqualTypeOf<'/uploads/:token/events'>()
+  expectTypeOf(QUERY.wait).toEqualTypeOf<'wait'>()
+  expectTypeOf(downloadPath).toEqualTypeOf<(id: string, fileName?: string) => string>()
+  expectTypeOf(uploadPath).toEqualTypeOf<(token: string) => string>()
+  expectTypeOf(uploadEventsPath).toEqualTypeOf<(token: string) => string>()
+  expectTypeOf(joinUrl).toEqualTypeOf<(base: string, path: string) => string>()
+  expectTypeOf(percentDecode).returns.toEqualTypeOf<string | undefined>()
+})
+
+test('headers are constants, and what a stranger says is made safe', () => {
+  expectTypeOf(HEADERS.contentLength).toEqualTypeOf<'content-length'>()
+  expectTypeOf<typeof DEFAULT_CONTENT_TYPE>().toEqualTypeOf<'application/octet-stream'>()
+  for (const headers of [CORS_HEADERS, DOWNLOAD_HEADERS, PASS_THROUGH_HEADERS, PREFLIGHT_HEADERS])
+    expectTypeOf(headers).toExtend<Readonly<Record<string, string>>>()
+  expectTypeOf(safeContentType).toEqualTypeOf<(sent: string | undefined) => string>()
+  expectTypeOf(safeFileName).toEqualTypeOf<(name: string) => string | undefined>()
+  expectTypeOf(formatContentDisposition).toEqualTypeOf<(fileName: string | undefined) => string>()
+  expectTypeOf(parseContentDisposition).toEqualTypeOf<(header: string) => string | undefined>()
+})
+
+test('the forms of the status stream have their media types, and numbers their words', () => {
+  expectTypeOf<StatusForm>().toEqualTypeOf<'ndjson' | 'text' | 'sse'>()
+  expectTypeOf<keyof typeof STATUS_MEDIA_TYPES>().toEqualTypeOf<StatusForm>()
+  expectTypeOf<typeof STATUS_VERSION>().toEqualTypeOf<1>()
+  expectTypeOf(formatBytes).toEqualTypeOf<(bytes: number) => string>()
+  expectTypeOf(formatDuration).toEqualTypeOf<(seconds: number) => string>()
+  expectTypeOf(parseByteSize).toEqualTypeOf<(text: string) => number | undefined>()
 })

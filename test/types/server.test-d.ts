@@ -5,17 +5,23 @@ import {
   createService,
   type EmbeddedService,
   type ErrorAnswer,
+  type ExpressHost,
   type Handler,
+  type HonoHost,
   type Listening,
+  type ListenOptions,
   listen,
   type Outcome,
   type Phase,
+  type Reservation,
+  type Service,
   type ServiceEvents,
   type ServiceOptions,
   type SocketInfo,
   type SocketStats,
 } from 'ephemeral-socket-service'
 import type { EssError, StatusEvent } from 'ephemeral-socket-service/protocol'
+import express from 'express'
 import { Hono } from 'hono'
 import { expectTypeOf, test } from 'vitest'
 
@@ -86,4 +92,15 @@ test('a service is looked into and ended', () => {
   expectTypeOf(service.cancel).returns.toEqualTypeOf<boolean>()
   expectTypeOf(service.close).toBeCallableWith({ drain: 5 })
   expectTypeOf(service.close).returns.toEqualTypeOf<Promise<void>>()
+})
+
+test('what it is mounted on is told by its shape, and a reservation is text', () => {
+  expectTypeOf(attach).parameter(0).toEqualTypeOf<HonoHost | ExpressHost>()
+  expectTypeOf(new Hono()).toExtend<HonoHost>()
+  expectTypeOf(express()).toExtend<ExpressHost>()
+  expectTypeOf<EmbeddedService>().toExtend<Service>()
+  expectTypeOf(listen).parameter(1).toEqualTypeOf<ListenOptions | undefined>()
+  expectTypeOf<Reservation>().toEqualTypeOf<
+    Readonly<Record<'id' | 'url' | 'upload' | 'events' | 'expires', string>>
+  >()
 })

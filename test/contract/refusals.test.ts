@@ -1,0 +1,274 @@
+import { describe, expect, test } from 'vitest'
+import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
+import { type Answer, parseAnswer } from '../helpers/http-exchange.js'
+import type { RawPeer } from '../helpers/raw-peer.js'
+import { until } from '../helpers/within.js'
+import { chunk, LAST_CHUNK } from '../server/serve.js'
+import { type ContractOptions, HOSTS, type Started } from './hosts.js'
+import { peersOf, UNKNOWN } from './peers-of.js'
+
+interface Refusal {
+  readonly code: ProblemCode
+  readonly when: string
+  readonly options?: ContractOptions
+  readonly meet: (here: Here) => Promise<Answer>
+}
+
+interface Here extends ReturnType<typeof peersOf> {
+  readonly started: Started
+  readonly port: number
+}
+
+/** One request, and what it is refused with. */
+function asks(
+  code: ProblemCode,
+  target: string,
+  headers: Record<string, string> = {},
+  options: ContractOptions = {},
+): Refusal {
+  const when = `${target} comes with ${JSON.stringify(headers)}`
+  return { code, when, options, meet: ({ ask, port }) => ask(port, target, headers) }
+}
+
+async function answerOf(peer: RawPeer): Promise<Answer> {
+  await peer.ending()
+  peer.end()
+  return parseAnswer(peer.text())
+}
+
+/** A reservation with its upload on the way, of which `body` was sent, and its receiver. */
+async function uploading({ port, reserve, say }: Here, body: string) {
+  const { id, upload } = await reserve(port)
+  const receiver = await say(port, `GET /${id}`)
+  const sender = await say(port, `PUT ${upload}`, { 'Transfer-Encoding': 'chunked' })
+  await sender.write(body)
+  await receiver.until(/hello/)
+  return { sender, receiver, upload }
+}
+
+const SENDS = { 'Content-Length': '1' }
+const PAGE = 'https://page.example/app'
+const FORM = { 'Content-Type': 'multipart/form-data; boundary=b', 'Content-Length': '7' }
+
+const REFUSALS: readonly Refusal[] = [
+  asks('bad-request', 'POST /?ttl=0', SENDS),
+  asks('bad-request', 'POST /', { ...SENDS, 'Content-Range': 'bytes 0-0/2' }),
+  asks('bad-request', 'POST /', { ...SENDS, 'Content-Type': 'multipart/form-data' }),
+  asks('bad-request', 'POST /', { 'Transfer-Encoding': 'gzip, chunked' }),
+  asks('bad-request', 'POST /', { ...SENDS, Host: 'a$b' }),
+  asks('bad-request', 'PUT /%ff', SENDS),
+  asks('bad-request', `GET /${UNKNOWN}?wait=soon`),
+  {
+    code: 'no-file-in-form',
+    when: 'a form has no file',
+    meet: async ({ say, port }) => {
+      const peer = await say(port, 'POST /', FORM)
+      await peer.write('--b--\r\n')
+      return await answerOf(peer)
+    },
+  },
+  ...['', 'https://elsewhere.example/app', 'https://page.example/apple'].map((Referer) =>
+    asks('bad-referer', 'POST /reserve', { Referer }, { requiredReferer: PAGE }),
+  ),
+  asks('prefetch', `GET /${UNKNOWN}`, { 'Sec-Purpose': 'prefetch' }),
+  asks('prefetch', `GET /${UNKNOWN}`, { 'Service-Worker': 'script' }),
+  asks('prefetch', 'GET /reserve', { Purpose: 'preview' }),
+  asks('not-found', `GET /${UNKNOWN}`),
+  asks('not-found', `POST /${UNKNOWN}/name`),
+  asks('not-found', `GET /${UNKNOWN}?wait=0.05`),
+  asks('not-found', `GET /${UNKNOWN}`, { Prefer: 'wait=0' }),
+  ...['PUT /uploads/none', 'POST /uploads/none', 'DELETE /uploads/none', 'GET /uploads/none/events'].map(
+    (target) => asks('not-found', target),
+  ),
+  asks('method-not-allowed', `DELETE /${UNKNOWN}`),
+  asks('method-not-allowed', 'GET /uploads/none'),
+  {
+    code: 'busy',
+    when: 'a second receiver comes',
+    meet: async ({ open, connect, ask, port }) => {
+      const sender = await open(port)
+      await connect(port, sender)
+      return await ask(port, `GET /${sender.id}`)
+    },
+  },
+  {
+    code: 'already-open',
+    when: 'a second sender comes to a reservation',
+    meet: async (here) => {
+      const { upload } = await uploading(here, chunk('hello'))
+      return await here.ask(here.port, `PUT ${upload}`, SENDS)
+    },
+  },
+  asks('reservation-required', 'POST /', SENDS, { earlyResponse: false }),
+  asks('reservation-required', 'PUT /name', SENDS, { earlyResponse: false }),
+  {
+    code: 'cancelled',
+    when: 'the sender cancels, and its upload is answered',
+    meet: async (here) => {
+      const { upload, sender } = await uploading(here, chunk('hello'))
+      await here.ask(here.port, `DELETE ${upload}`)
+      return await answerOf(sender)
+    },
+  },
+  {
+    code: 'gone',
+    when: 'a link was used',
+    meet: async ({ open, connect, ask, port }) => {
+      const sender = await open(port, { length: 0 })
+      const receiver = await connect(port, sender)
+      await answerOf(receiver)
+      await sender.until(/"delivered"/)
+      return await ask(port, `GET /${sender.id}`)
+    },
+  },
+  asks('length-required', 'POST /', { Via: '1.1 proxy', 'Transfer-Encoding': 'chunked' }),
+  asks('too-large', 'POST /', { 'Content-Length': '6' }, { maxUploadBytes: 5 }),
+  {
+    code: 'too-large',
+    when: 'an upload by reservation goes over the limit',
+    options: { maxUploadBytes: 5 },
+    meet: async (here) => await answerOf((await uploading(here, chunk('hello') + chunk('!'))).sender),
+  },
+  asks('unsupported-media-type', 'POST /', { ...SENDS, 'Content-Encoding': 'gzip' }),
+  asks('range-not-satisfiable', `GET /${UNKNOWN}`, { Range: 'bytes=5-' }),
+  {
+    code: 'sender-lost',
+    when: 'the sender of a waiting link left, and its receiver comes at that moment',
+    meet: async ({ open, say, port }) => {
+      const sender = await open(port, { length: 5 })
+      const receiver = await say(port, `GET /${sender.id}`)
+      await sender.until(/"connected"/)
+      sender.reset()
+      return await answerOf(receiver)
+    },
+  },
+  {
+    code: 'receiver-lost',
+    when: 'the receiver leaves, and the upload is answered',
+    meet: async (here) => {
+      const { sender, receiver } = await uploading(here, chunk('hello'))
+      receiver.reset()
+      return await answerOf(sender)
+    },
+  },
+  {
+    code: 'too-many-sockets',
+    when: 'all sockets are taken',
+    options: { maxSockets: 1 },
+    meet: async ({ open, ask, port }) => {
+      await open(port)
+      return await ask(port, 'POST /', SENDS)
+    },
+  },
+  ...['POST /', 'PUT /name', 'POST /reserve'].map(
+    (target): Refusal => ({
+      code: 'shutting-down',
+      when: `${target} comes while the last transfer ends`,
+      meet: async (here) => {
+        const { started, port, ask } = here
+        const { sender, receiver } = await uploading(here, chunk('hello'))
+        const closed = started.close()
+        await until('it takes no more', async () => (await ask(port, 'GET /health')).status === 503)
+        const answer = await ask(port, target, SENDS)
+        await sender.write(LAST_CHUNK)
+        await answerOf(receiver)
+        expect((await answerOf(sender)).status).toBe(200)
+        await closed
+        return answer
+      },
+    }),
+  ),
+  {
+    code: 'shutting-down',
+    when: 'it stops while an upload waits for its receiver',
+    meet: async ({ started, port, reserve, say, ask }) => {
+      const { id, upload } = await reserve(port)
+      const sender = await say(port, `PUT ${upload}`, SENDS)
+      await until('it waits', async () => (await ask(port, `HEAD /${id}`)).headers['content-length'] === '1')
+      const closed = started.close()
+      const answer = await answerOf(sender)
+      await closed
+      return answer
+    },
+  },
+  {
+    code: 'expired',
+    when: 'nobody comes for an upload by reservation',
+    options: { ttl: 0.2 },
+    meet: async ({ port, reserve, ask }) => ask(port, `PUT ${(await reserve(port)).upload}`, SENDS),
+  },
+  {
+    code: 'stalled',
+    when: 'nothing moves in an upload by reservation',
+    options: { stallTimeout: 0.3 },
+    meet: async (here) => await answerOf((await uploading(here, chunk('hello'))).sender),
+  },
+  {
+    code: 'http-version-not-supported',
+    when: 'an HTTP/1.0 receiver asks for what has no length',
+    meet: async ({ open, sayOld, port }) => {
+      const { id } = await open(port)
+      return await answerOf(await sayOld(port, `GET /${id}`))
+    },
+  },
+  {
+    code: 'http-version-not-supported',
+    when: 'an HTTP/1.0 sender comes without a reservation',
+    meet: async ({ sayOld, port }) => answerOf(await sayOld(port, 'POST /', { 'Content-Length': '0' })),
+  },
+]
+
+/** What is said before there is a request, or by a bug; `test/server` and `test/e2e/malformed` have their tests. */
+const OF_THE_LISTENER = ['request-timeout', 'expectation-failed', 'headers-too-large', 'internal-error']
+
+test('every problem that a server answers with is met here', () => {
+  const answers = Object.entries(PROBLEMS).flatMap(([code, { status }]) => (status === null ? [] : [code]))
+  const met = new Set(REFUSALS.map(({ code }) => code))
+  expect([...met, ...OF_THE_LISTENER].sort()).toEqual(answers.sort())
+})
+
+describe.each(HOSTS)('$name', ({ path, start }) => {
+  const peers = peersOf(path)
+
+  test.each(REFUSALS.map((refusal) => [refusal.code, refusal.when, refusal] as const))(
+    '%s is said when %s',
+    async (code, _when, { options, meet }) => {
+      const started = await start(options, 60)
+      const { status, headers, body } = await meet({ ...peers, started, port: started.port })
+      expect({ status, body }).toEqual({
+        status: PROBLEMS[code].status,
+        body: expect.stringMatching(new RegExp(`^${code}: .+\n$`, 's')),
+      })
+      expect(headers['access-control-allow-origin']).toBe('*')
+      expect(headers['retry-after'] !== undefined).toBe(status === 503)
+    },
+  )
+
+  test('a refusal is an object of RFC 9457 for programs, and a page for browsers', async () => {
+    const { port } = await start()
+    const object = await peers.ask(port, `GET /${UNKNOWN}`, { Accept: 'application/problem+json' })
+    expect(object.headers['content-type']).toBe('application/problem+json')
+    expect(JSON.parse(object.body)).toMatchObject({ type: 'urn:ess:problem:not-found', status: 404 })
+    const page = await peers.ask(port, `GET /${UNKNOWN}`, { Accept: 'text/html' })
+    expect(page).toMatchObject({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } })
+  })
+
+  test('a page at or under the required one may reserve', async () => {
+    const { port } = await start({ requiredReferer: PAGE })
+    for (const Referer of [PAGE, `${PAGE}/`, `${PAGE}/send?a=b`])
+      expect((await peers.ask(port, 'POST /reserve', { Referer })).status).toBe(201)
+  })
+
+  test('a server without early responses says what to do instead, and that works', async () => {
+    const { port } = await start({ earlyResponse: false })
+    const told = await peers.ask(port, 'POST /', SENDS)
+    expect(told.body).toContain(`curl -X POST http://localhost${path}/reserve`)
+    expect((await peers.ask(port, 'GET /')).body).toContain(`curl -X POST http://localhost${path}/reserve`)
+    const { id, upload } = await peers.reserve(port)
+    const receiver = await peers.say(port, `GET /${id}`)
+    const sender = await peers.say(port, `PUT ${upload}`, { 'Content-Length': '5' })
+    await sender.write('hello')
+    expect(await answerOf(receiver)).toMatchObject({ status: 200, body: 'hello' })
+    expect((await answerOf(sender)).status).toBe(200)
+  })
+})
