@@ -47,11 +47,11 @@ export class Relay {
     return this.#probing
   }
 
-  /** The body of a request as it comes on its connection; undefined where Node's own stream of it is to be read. */
-  take(request: IncomingMessage): RawBody | undefined {
+  /** The body of a request as `RawBody.take` gives it; undefined where Node's own stream of it is to be read. */
+  take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
     const length = request.headers['content-length']
     if (length !== undefined && Number(length) < this.#least(MIN_RAW_BYTES)) return undefined
-    if (this.#takesRaw) return RawBody.take(request)
+    if (this.#takesRaw) return RawBody.take(request, broken)
     // For those who embed the service; a server of our own has done it before it listens.
     void this.ready()
     return undefined

@@ -341,7 +341,9 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (this.#heldBack.delete(request)) response.writeContinue()
     if (!isForm(request)) {
       const payload = readPayload(request, query, fileName)
-      const raw = this.relay.take(request)
+      const raw = this.relay.take(request, (detail) => {
+        this.#bySenderConnection.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
+      })
       if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
       // Node's parser will never see the end of this request, nor what may come after it.
       response.setHeader('Connection', 'close')

@@ -37,7 +37,7 @@ function hashOfBody(server: Server, deadline: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     deadline.addEventListener('abort', () => reject(new Error(`no bytes within ${PROBE_MS / 1000} s`)))
     server.once('request', (request: IncomingMessage) => {
-      const body = RawBody.take(request)
+      const body = RawBody.take(request, (detail) => reject(new Error(detail)))
       if (body === undefined) {
         reject(new Error('this Node does not let a connection be read by its handle'))
         return

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
+import { EssError } from '../../shared/index.js'
+import { ChunkScanner } from './chunk-scanner.js'
 
 /*
  * The one file that touches Node's internals: the handle below a socket, its reading into a buffer of ours (what
@@ -53,6 +55,7 @@ export class RawBody {
   /** Bytes of the body as declared; undefined when it is chunked. */
   readonly contentLength: number | undefined
   readonly #request: IncomingMessage
+  readonly #broken: (detail: string) => void
   /** What came before anybody read. */
   #held = NOTHING
   #reader: RawReader | undefined
@@ -63,20 +66,26 @@ export class RawBody {
   /**
    * Takes the body of a request that has one, within the very event that brought the request: what is read after
    * that comes here. The connection can serve no other request afterwards. Undefined when it cannot be taken: over
-   * TLS, on a Node whose inside has changed, or when the parser has begun with the framing already.
+   * TLS, on a Node whose inside has changed, or when the parser has begun with the framing already. `broken` is called
+   * when its framing is found broken before anybody reads it; afterwards that is the reader's to find.
    */
-  static take(request: IncomingMessage): RawBody | undefined {
+  static take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
     const { headers, socket } = request
     const isChunked = headers['transfer-encoding'] !== undefined
     const length = Number(headers['content-length'] ?? 0)
     const hasBody = isChunked || length > 0
     if (request.httpVersionMajor !== 1 || request.complete || !hasBody || !isKnown(socket)) return undefined
     if (isChunked && !isAtEndOfHead(socket)) return undefined
-    return new RawBody(request, isChunked ? undefined : length)
+    return new RawBody(request, isChunked ? undefined : length, broken)
   }
 
-  private constructor(request: IncomingMessage, contentLength: number | undefined) {
+  private constructor(
+    request: IncomingMessage,
+    contentLength: number | undefined,
+    broken: (detail: string) => void,
+  ) {
     this.#request = request
+    this.#broken = broken
     this.connection = request.socket
     this.contentLength = contentLength
     readInto(this.connection, holdBuffer, {
@@ -142,10 +151,21 @@ export class RawBody {
     readInto(this.connection, holdBuffer)
   }
 
+  /** Nothing has been parsed of a chunked body, so what is held begins where it does. */
+  #checkFraming(): void {
+    try {
+      new ChunkScanner().scan(this.#held)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      this.#broken(error.message)
+    }
+  }
+
   #filled(bytes: Buffer): boolean {
     if (this.#isReleased) return true
     if (this.#reader === undefined) {
       this.#held = Buffer.concat([this.#held, bytes])
+      if (this.contentLength === undefined) this.#checkFraming()
       return this.#held.length < HELD_BYTES
     }
     if (this.#isStopped) {

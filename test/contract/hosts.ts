@@ -18,6 +18,7 @@ export type ContractOptions = Pick<
   | 'heartbeat'
   | 'earlyResponse'
   | 'proxyFullDuplex'
+  | 'proxyHidesCuts'
   | 'requiredReferer'
 >
 

@@ -127,9 +127,22 @@ const REFUSALS: readonly Refusal[] = [
     code: 'too-large',
     when: 'an upload by reservation goes over the limit',
     options: { maxUploadBytes: 5 },
-    meet: async (here) => await answerOf((await uploading(here, chunk('hello') + chunk('!'))).sender),
+    meet: async (here) => {
+      const { sender } = await uploading(here, chunk('hello'))
+      await sender.write(chunk('!'))
+      return await answerOf(sender)
+    },
   },
   asks('unsupported-media-type', 'POST /', { ...SENDS, 'Content-Encoding': 'gzip' }),
+  {
+    code: 'length-unknown',
+    when: 'a proxy hides cuts, and the receiver could not tell one',
+    options: { proxyHidesCuts: true },
+    meet: async ({ open, say, port }) => {
+      const sender = await open(port)
+      return await answerOf(await say(port, `GET /${sender.id}`))
+    },
+  },
   asks('range-not-satisfiable', `GET /${UNKNOWN}`, { Range: 'bytes=5-' }),
   {
     code: 'sender-lost',
