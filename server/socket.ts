@@ -173,7 +173,7 @@ export class EphemeralSocket implements SocketInfo {
     if (left?.body instanceof RawBody) left.body.release()
     this.#take({ ...sender, payload: this.#payload })
     left?.response.off('close', this.#senderClosed)
-    if (left !== undefined) this.#dismiss(left.status)
+    if (left !== undefined) this.forget(left.status)
     this.#apply('sender-moved')
   }
 
@@ -191,9 +191,10 @@ export class EphemeralSocket implements SocketInfo {
       sink.follow(this.#progressOf(this.#transfer))
   }
 
-  /** `sink` is told no more. */
+  /** `sink` is told no more, and ends. */
   forget(sink: StatusSink): void {
     this.#audience.delete(sink)
+    sink.release()
   }
 
   /** The TTL is over: the registry's to say. */
@@ -236,11 +237,6 @@ export class EphemeralSocket implements SocketInfo {
     this.#audience.add(sender.status)
     // Until bytes move, this listener notices a sender that goes away.
     sender.response.once('close', this.#senderClosed)
-  }
-
-  #dismiss(sink: StatusSink): void {
-    this.#audience.delete(sink)
-    sink.release()
   }
 
   /** Every change of phase. `detail` says to both sides why it failed. */
