@@ -13,11 +13,11 @@ import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
+import { Occurrence } from './occurrence.js'
 import { sendProblem } from './problem-response.js'
 import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
-import { withResolvers } from './with-resolvers.js'
 
 /** What the sender said of its file. */
 export interface Payload {
@@ -79,8 +79,8 @@ export class EphemeralSocket implements SocketInfo {
   readonly #observer: SocketObserver
   /** All who are told: the sender by its own response, and whoever follows its upload resource's events. */
   readonly #audience = new Set<StatusSink>()
-  readonly #senderCame = withResolvers<void>()
-  readonly #ended = withResolvers<void>()
+  readonly #senderCame = new Occurrence()
+  readonly #ended = new Occurrence()
   #phase: Phase = 'reserved'
   #payload: Payload
   #sender: SenderLeg | undefined
@@ -257,7 +257,7 @@ export class EphemeralSocket implements SocketInfo {
   #announceSender(): void {
     // The sender's own stream has said so by its first line.
     for (const sink of this.#audience) if (sink !== this.#sender?.status) sink.send(this.state())
-    this.#senderCame.resolve()
+    this.#senderCame.happen()
   }
 
   #stream(): void {
@@ -344,8 +344,8 @@ export class EphemeralSocket implements SocketInfo {
         : { event: 'failed', problem: toFailedProblem(error), bytes }
     for (const sink of this.#audience) sink.conclude(verdict)
     this.#audience.clear()
-    this.#senderCame.resolve()
-    this.#ended.resolve()
+    this.#senderCame.happen()
+    this.#ended.happen()
     const gear = this.#transfer?.gear
     const durationMs = Date.now() - this.openedAt
     this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear })
