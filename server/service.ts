@@ -29,7 +29,7 @@ import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOpt
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
-import { EphemeralSocket, type SenderLeg } from './socket.js'
+import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.js'
 import { requestedForm, StatusBody } from './status-body.js'
 
 /** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
@@ -70,6 +70,15 @@ export class Service extends EventEmitter<ServiceEvents> {
     { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse; isSpoiled: boolean }
   >()
   readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
+  /** The same for all sockets: each says which one it is. */
+  readonly #observer: SocketObserver = {
+    connected: (socket) => {
+      this.#registry.keep(socket)
+      this.#tell('socket:connected', socket)
+    },
+    progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
+    closed: (socket, stats) => this.#socketClosed(socket, stats),
+  }
   #isStopping = false
 
   constructor(options: ServiceOptions = {}) {
@@ -353,14 +362,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
       { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay },
-      {
-        connected: (socket) => {
-          this.#registry.keep(socket)
-          this.#tell('socket:connected', socket)
-        },
-        progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
-        closed: (socket, stats) => this.#socketClosed(socket, stats),
-      },
+      this.#observer,
       fileName,
     )
   }
