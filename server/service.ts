@@ -13,6 +13,7 @@ import {
 } from '../shared/index.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
+import { Heartbeats } from './heartbeats.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
 import {
@@ -63,6 +64,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** How it moves bytes. */
   readonly relay: Relay
   readonly #registry: Registry
+  readonly #heartbeats: Heartbeats
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
@@ -86,6 +88,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.options = resolveOptions(options)
     this.relay = new Relay(this.options.relay)
     this.#registry = new Registry(this.options)
+    this.#heartbeats = new Heartbeats(this.options.heartbeatMs)
   }
 
   /** True until `stop` is called. */
@@ -149,12 +152,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const socket = this.#createSocket(this.#registry.mint(), ttlMs)
     const status = this.#statusBody(call, socket)
     this.#registry.add(socket)
-    status.open(
-      201,
-      this.#opened(socket, base, file.payload.fileName),
-      () => socket.state(),
-      this.options.heartbeatMs,
-    )
+    status.open(201, this.#opened(socket, base, file.payload.fileName))
     this.#admit(socket, { request, response, status, ...file }, query)
   }
 
@@ -206,12 +204,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { request, response } = call
     const socket = this.#registry.findUpload(token)
     const status = this.#statusBody(call, socket)
-    status.open(
-      200,
-      this.#opened(socket, this.#base(call), socket.fileName),
-      () => socket.state(),
-      this.options.heartbeatMs,
-    )
+    status.open(200, this.#opened(socket, this.#base(call), socket.fileName))
     status.send(socket.state())
     socket.tell(status)
     response.once('close', () => socket.forget(status))
@@ -371,7 +364,13 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { renderStatus } = this.options
     const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
       renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
-    return new StatusBody(request, response, { form: requestedForm(request), render })
+    return new StatusBody(
+      request,
+      response,
+      { form: requestedForm(request), render },
+      this.#heartbeats,
+      socket,
+    )
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {
