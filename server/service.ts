@@ -341,7 +341,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       const raw = this.relay.take(request)
       if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
       // Node's parser will never see the end of this request, nor what may come after it.
-      response.setHeader('Connection', 'close')
+      response.shouldKeepAlive = false
       endGently(request.socket)
       return { payload, body: raw }
     }

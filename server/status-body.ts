@@ -75,13 +75,17 @@ export class StatusBody implements StatusSink, Beating {
 
   /** Begins the response: the head and the first event, then the signs of life. */
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
+    // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
+    this.#response.cork()
     this.#response.writeHead(status, {
       ...CORS_HEADERS,
       ...PASS_THROUGH_HEADERS,
       ...(status === 201 && { Location: opened.url }),
       'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
     })
+    this.#response.flushHeaders()
     this.send(opened)
+    this.#response.uncork()
     // Only writing to a stalled sender tells whether it is still there.
     this.#heartbeats.start(this)
   }
