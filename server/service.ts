@@ -14,6 +14,7 @@ import {
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
+import { Heartbeats } from './heartbeats.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
@@ -31,7 +32,7 @@ import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOpt
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
-import { EphemeralSocket, type SenderLeg } from './socket.js'
+import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.js'
 import { requestedForm, StatusBody } from './status-body.js'
 
 /** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
@@ -65,6 +66,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** How it moves bytes. */
   readonly relay: Relay
   readonly #registry: Registry
+  readonly #heartbeats: Heartbeats
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
@@ -72,6 +74,15 @@ export class Service extends EventEmitter<ServiceEvents> {
     { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse; isSpoiled: boolean }
   >()
   readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
+  /** The same for all sockets: each says which one it is. */
+  readonly #observer: SocketObserver = {
+    connected: (socket) => {
+      this.#registry.keep(socket)
+      this.#tell('socket:connected', socket)
+    },
+    progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
+    closed: (socket, stats) => this.#socketClosed(socket, stats),
+  }
   #isStopping = false
 
   constructor(options: ServiceOptions = {}) {
@@ -79,6 +90,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.options = resolveOptions(options)
     this.relay = new Relay(this.options.relay)
     this.#registry = new Registry(this.options)
+    this.#heartbeats = new Heartbeats(this.options.heartbeatMs)
   }
 
   /** True until `stop` is called. */
@@ -142,12 +154,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const socket = this.#createSocket(this.#registry.mint(), ttlMs)
     const status = this.#statusBody(call, socket)
     this.#registry.add(socket)
-    status.open(
-      201,
-      this.#opened(socket, base, file.payload.fileName),
-      () => socket.state(),
-      this.options.heartbeatMs,
-    )
+    status.open(201, this.#opened(socket, base, file.payload.fileName))
     this.#admit(socket, { request, response, status, ...file }, query)
   }
 
@@ -199,12 +206,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { request, response } = call
     const socket = this.#registry.findUpload(token)
     const status = this.#statusBody(call, socket)
-    status.open(
-      200,
-      this.#opened(socket, this.#base(call), socket.fileName),
-      () => socket.state(),
-      this.options.heartbeatMs,
-    )
+    status.open(200, this.#opened(socket, this.#base(call), socket.fileName))
     status.send(socket.state())
     socket.tell(status)
     response.once('close', () => {
@@ -346,7 +348,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       })
       if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
       // Node's parser will never see the end of this request, nor what may come after it.
-      response.setHeader('Connection', 'close')
+      response.shouldKeepAlive = false
       endGently(request.socket)
       return { payload, body: raw }
     }
@@ -360,14 +362,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
       { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay },
-      {
-        connected: (socket) => {
-          this.#registry.keep(socket)
-          this.#tell('socket:connected', socket)
-        },
-        progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
-        closed: (socket, stats) => this.#socketClosed(socket, stats),
-      },
+      this.#observer,
       fileName,
     )
   }
@@ -376,7 +371,13 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { renderStatus } = this.options
     const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
       renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
-    return new StatusBody(request, response, { form: requestedForm(request), render })
+    return new StatusBody(
+      request,
+      response,
+      { form: requestedForm(request), render },
+      this.#heartbeats,
+      socket,
+    )
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {

@@ -14,11 +14,11 @@ import { RawBody } from './gears/raw-body.js'
 import { announceLength } from './length-trailer.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
+import { Occurrence } from './occurrence.js'
 import { sendProblem } from './problem-response.js'
 import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
-import { withResolvers } from './with-resolvers.js'
 
 /** What the sender said of its file. */
 export interface Payload {
@@ -80,8 +80,8 @@ export class EphemeralSocket implements SocketInfo {
   readonly #observer: SocketObserver
   /** All who are told: the sender by its own response, and whoever follows its upload resource's events. */
   readonly #audience = new Set<StatusSink>()
-  readonly #senderCame = withResolvers<void>()
-  readonly #ended = withResolvers<void>()
+  readonly #senderCame = new Occurrence()
+  readonly #ended = new Occurrence()
   #phase: Phase = 'reserved'
   #payload: Payload
   #sender: SenderLeg | undefined
@@ -174,7 +174,7 @@ export class EphemeralSocket implements SocketInfo {
     if (left?.body instanceof RawBody) left.body.release()
     this.#take({ ...sender, payload: this.#payload })
     left?.response.off('close', this.#senderClosed)
-    if (left !== undefined) this.#dismiss(left.status)
+    if (left !== undefined) this.forget(left.status)
     this.#apply('sender-moved')
   }
 
@@ -192,9 +192,10 @@ export class EphemeralSocket implements SocketInfo {
       sink.follow(this.#progressOf(this.#transfer))
   }
 
-  /** `sink` is told no more. */
+  /** `sink` is told no more, and ends. */
   forget(sink: StatusSink): void {
     this.#audience.delete(sink)
+    sink.release()
   }
 
   /** The TTL is over: the registry's to say. */
@@ -239,11 +240,6 @@ export class EphemeralSocket implements SocketInfo {
     sender.response.once('close', this.#senderClosed)
   }
 
-  #dismiss(sink: StatusSink): void {
-    this.#audience.delete(sink)
-    sink.release()
-  }
-
   /** Every change of phase. `detail` says to both sides why it failed. */
   #apply(input: Input, detail?: string, confirmed = false): void {
     const step = nextStep(this.#phase, input)
@@ -262,7 +258,7 @@ export class EphemeralSocket implements SocketInfo {
   #announceSender(): void {
     // The sender's own stream has said so by its first line.
     for (const sink of this.#audience) if (sink !== this.#sender?.status) sink.send(this.state())
-    this.#senderCame.resolve()
+    this.#senderCame.happen()
   }
 
   #stream(): void {
@@ -350,8 +346,8 @@ export class EphemeralSocket implements SocketInfo {
         : { event: 'failed', problem: toFailedProblem(error), bytes }
     for (const sink of this.#audience) sink.conclude(verdict)
     this.#audience.clear()
-    this.#senderCame.resolve()
-    this.#ended.resolve()
+    this.#senderCame.happen()
+    this.#ended.happen()
     const gear = this.#transfer?.gear
     const durationMs = Date.now() - this.openedAt
     this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear })

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   CORS_HEADERS,
   encodeStatus,
-  isTerminal,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
   STATUS_MEDIA_TYPES,
@@ -10,6 +9,7 @@ import {
   type StatusForm,
   type TerminalEvent,
 } from '../shared/index.js'
+import type { Beating, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 
 /** Programs draw a bar from the events; people read lines. */
@@ -25,6 +25,11 @@ export interface StatusSink {
   conclude(event: TerminalEvent): void
   /** The sender goes on by another request: ends the sink without a verdict. */
   release(): void
+}
+
+/** Whoever can say where it is now: a socket. */
+export interface StatusSource {
+  state(): StatusEvent
 }
 
 /** How one status stream is written. */
@@ -43,53 +48,67 @@ export function requestedForm({ headers }: IncomingMessage): StatusForm {
 
 /**
  * The status stream as the body of a response: the early response of a sender, or an upload resource's events.
- * It owns that response, and the timer behind the heartbeat and the progress.
+ * It owns that response, and the timer behind the progress; for its heartbeat it is swept with all the others.
  */
-export class StatusBody implements StatusSink {
+export class StatusBody implements StatusSink, Beating {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #style: StatusStyle
-  #timer: NodeJS.Timeout | undefined
+  readonly #heartbeats: Heartbeats
+  readonly #source: StatusSource
+  #progress: NodeJS.Timeout | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse, style: StatusStyle) {
+  /** While nothing else is to be told, the state of `source` is its sign of life, as often as `heartbeats` says. */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    style: StatusStyle,
+    heartbeats: Heartbeats,
+    source: StatusSource,
+  ) {
     this.#request = request
     this.#response = response
     this.#style = style
+    this.#heartbeats = heartbeats
+    this.#source = source
   }
 
-  /** Begins the response: the head, the first event, then `state` as a sign of life every `heartbeatMs`. */
-  open(
-    status: 200 | 201,
-    opened: Extract<StatusEvent, { event: 'opened' }>,
-    state: () => StatusEvent,
-    heartbeatMs: number,
-  ): void {
+  /** Begins the response: the head and the first event, then the signs of life. */
+  open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
+    // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
+    this.#response.cork()
     this.#response.writeHead(status, {
       ...CORS_HEADERS,
       ...PASS_THROUGH_HEADERS,
       ...(status === 201 && { Location: opened.url }),
       'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
     })
+    this.#response.flushHeaders()
     this.send(opened)
+    this.#response.uncork()
     // Only writing to a stalled sender tells whether it is still there.
-    this.#every(heartbeatMs, state)
+    this.#heartbeats.start(this)
+  }
+
+  beat(): void {
+    if (!this.#isFull()) this.send(this.#source.state())
   }
 
   send(event: StatusEvent): void {
-    if (event.event === 'connected') clearInterval(this.#timer)
+    if (event.event === 'connected') this.#heartbeats.stop(this)
     this.#response.write(this.#encode(event))
   }
 
   follow(progress: () => ProgressEvent): void {
-    clearInterval(this.#timer)
+    this.#stopTimers()
     let last = progress()
     this.send(last)
-    this.#every(PROGRESS_INTERVAL_MS[this.#style.form], () => {
+    this.#progress = setInterval(() => {
       const current = progress()
-      if (current.bytes === last.bytes) return undefined
+      if (current.bytes === last.bytes || this.#isFull()) return
       last = current
-      return current
-    })
+      this.send(current)
+    }, PROGRESS_INTERVAL_MS[this.#style.form])
   }
 
   /**
@@ -97,15 +116,20 @@ export class StatusBody implements StatusSink {
    * the last chunk, so that curl prints the line and exits with 18.
    */
   conclude(event: TerminalEvent): void {
-    clearInterval(this.#timer)
+    this.#stopTimers()
     if (this.#isGone()) return
     if (event.event === 'delivered') this.#response.end(this.#encode(event))
     else this.#breakOff(this.#encode(event))
   }
 
   release(): void {
-    clearInterval(this.#timer)
+    this.#stopTimers()
     if (!this.#isGone()) this.#breakOff('')
+  }
+
+  /** A sender that does not read its status gets its verdict, not a growing heap of old news. */
+  #isFull(): boolean {
+    return this.#response.writableNeedDrain
   }
 
   #isGone(): boolean {
@@ -127,12 +151,9 @@ export class StatusBody implements StatusSink {
     return words === undefined ? encodeStatus(event, form) : asStatusText(event, words)
   }
 
-  #every(intervalMs: number, event: () => StatusEvent | undefined): void {
-    this.#timer = setInterval(() => {
-      // A sender that does not read its status gets its verdict, not a growing heap of old news.
-      const next = this.#response.writableNeedDrain ? undefined : event()
-      if (next !== undefined && !isTerminal(next)) this.send(next)
-    }, intervalMs)
+  #stopTimers(): void {
+    this.#heartbeats.stop(this)
+    clearInterval(this.#progress)
   }
 }
 

@@ -458,6 +458,19 @@ describe('the events of an upload resource', () => {
     expect(runs).toEqual(['opened', 'reserved', 'waiting', 'connected', 'progress', 'delivered'])
   })
 
+  test('are followed by no timer once the follower has gone', async () => {
+    const served = await serve(RESERVING)
+    const { path } = await reserve(served.port)
+    // This process is the server as well, and the TTL of the reservation runs in it.
+    const onlyTtlRuns = () =>
+      process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length === 1
+    await until('the connection of the reservation is closed', onlyTtlRuns)
+    const follower = await follow(served.port, path, /"reserved"/)
+    follower.end()
+    await follower.ending()
+    await until('the timer of the heartbeat is gone', onlyTtlRuns)
+  })
+
   test('to a follower that comes late begin with where the socket is', async () => {
     const served = await serve(RESERVING)
     const { id, path } = await reserve(served.port)
