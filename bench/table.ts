@@ -1,0 +1,69 @@
+import type { Goal, Judgement } from './goals.js'
+import type { Scenario } from './scenarios.js'
+import { median, pairRatios } from './statistics.js'
+
+/** By subject: the numbers of each run. */
+export type Measured = Map<string, readonly Readonly<Record<string, number>>[]>
+
+const REFERENCE = 'piping-server'
+
+/** Prints what each subject took, with the ratio of its first metric to the reference's, pair by pair. */
+export function printScenario({ title, metrics }: Scenario, measured: Measured): void {
+  const columns = Object.entries(metrics)
+  const first = columns[0]?.[0] ?? ''
+  const reference = column(measured, REFERENCE, first)
+  const head = [
+    '',
+    ...columns.flatMap(([, metric]) => [metric.title, 'min - max']),
+    `by ${REFERENCE}'s`,
+    'min - max',
+  ]
+  const rows = [...measured.keys()].map((subject) => {
+    const ratios = pairRatios(column(measured, subject, first), reference)
+    return [
+      subject,
+      ...columns.flatMap(([key, { digits }]) => spread(column(measured, subject, key), digits)),
+      ...(ratios.length === 0 ? ['', ''] : spread(ratios, 2)),
+    ]
+  })
+  const runs = Math.max(0, ...[...measured.values()].map((values) => values.length))
+  console.log(`\n${title} (medians of ${runs} runs)`)
+  printRows([head, ...rows])
+}
+
+/** Prints each promise, what was measured, and whether it was kept. */
+export function printGoals(judgements: readonly Judgement[]): void {
+  console.log('\nGoals')
+  printRows([
+    ['', 'measured', 'goal', ''],
+    ...judgements.map(({ goal, measured, verdict }) => [
+      `${goal.criterion}. ${describeGoal(goal)}`,
+      measured === undefined ? '' : measured.toFixed(2),
+      goal.atMost === undefined ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`,
+      verdict,
+    ]),
+  ])
+}
+
+function describeGoal({ scenario, metric, subject, against }: Goal): string {
+  return `${scenario}: ${metric} of ${subject}${against === undefined ? '' : ` by ${against}`}`
+}
+
+function column(measured: Measured, subject: string, key: string): number[] {
+  return (measured.get(subject) ?? []).map((values) => values[key] ?? Number.NaN)
+}
+
+function spread(values: readonly number[], digits: number): [string, string] {
+  const say = (value: number) => value.toFixed(digits)
+  return [say(median(values)), `${say(Math.min(...values))} - ${say(Math.max(...values))}`]
+}
+
+function printRows(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
+  for (const row of rows) {
+    const cells = row.map((cell, at) =>
+      at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0),
+    )
+    console.log(`  ${cells.join('  ')}`.trimEnd())
+  }
+}
