@@ -1,80 +1,136 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { makeCertificate } from './certificate.js'
-import { compilePrograms } from './compile.js'
-import { judge, type Lookup } from './goals.js'
+import { drawChart } from './chart.js'
+import { isJudged, judge } from './goals.js'
+import { describeMachine } from './machine.js'
+import { describeWaiting } from './runs/waiting.js'
+import type { Scenario } from './scenario.js'
 import { SCENARIOS, type ScenarioName } from './scenarios.js'
+import { ROOT, SOURCES, setUp } from './set-up.js'
 import { SubjectRefused } from './subject-process.js'
-import { makeSubjects, type Subject } from './subjects.js'
+import { GEARS } from './subjects.js'
 import { type Measured, printGoals, printScenario } from './table.js'
 
-const root = resolve(import.meta.dirname, '../..')
-const { values: options } = parseArgs({
+const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     scenario: { type: 'string', multiple: true },
     subject: { type: 'string', multiple: true },
     runs: { type: 'string' },
-    'ess-dist': { type: 'string', default: join(root, 'dist') },
+    'ess-dist': { type: 'string', default: join(ROOT, 'dist') },
   },
 })
+const isPartial = flags.scenario !== undefined || flags.subject !== undefined || flags.runs !== undefined
 
-const scratch = mkdtempSync(join(tmpdir(), 'ess-bench-'))
-process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
-
-const sources = join(root, 'bench')
-const programs = compilePrograms(join(sources, 'c'), scratch)
-const bench = {
-  programs,
-  certificate: programs.speakTls ? makeCertificate(scratch) : undefined,
-  isQuick: options.quick,
-}
-const parts = {
-  programs,
-  essDist: resolve(options['ess-dist']),
-  sources,
-  compiled: import.meta.dirname,
-  scratch,
-}
-const subjects = makeSubjects(parts)
+const { bench, subjects } = setUp({ essDist: resolve(flags['ess-dist']), isQuick: flags.quick })
+/** Why a subject is left out, once it would not start. */
 const refused = new Map<string, string>()
-const failures: string[] = []
-const results: Partial<Record<ScenarioName, Measured>> = {}
+const failures: { readonly isOurs: boolean; readonly words: string }[] = []
+const results = new Map<ScenarioName, Measured>()
 
-for (const [name, scenario] of Object.entries(SCENARIOS) as [ScenarioName, (typeof SCENARIOS)['length']][]) {
-  if (scenario === undefined || (options.scenario !== undefined && !options.scenario.includes(name))) continue
-  const runs =
-    options.runs === undefined ? (bench.isQuick ? scenario.quickRuns : scenario.runs) : Number(options.runs)
+const machine = describeMachine(ROOT, SOURCES)
+console.log(
+  `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.versions['node']}`,
+)
+for (const name of scenarioNames()) {
+  const scenario: Scenario = SCENARIOS[name]
+  if (scenario.needsTls && bench.certificate === undefined) {
+    console.log(`\nskipped ${name}: the load was built without TLS (libssl-dev is missing)`)
+    continue
+  }
+  const measured = await measureScenario(name, scenario)
+  results.set(name, measured)
+  if (measured.size > 0) printScenario(scenario, measured)
+  if (name === 'waiting' && measured.size > 0) console.log(`  ${describeWaiting(bench)}`)
+}
+for (const [name, reason] of refused) console.log(`\nskipped ${name}: ${reason}`)
+for (const { words } of failures) console.log(`\nfailed: ${words}`)
+
+const judgements = judge((scenario, subject, metric) =>
+  results
+    .get(scenario)
+    ?.get(subject)
+    ?.map((numbers) => numbers[metric] ?? Number.NaN),
+)
+printGoals(judgements)
+writeResults()
+
+const isFarOff = judgements.some(({ verdict }) => verdict === 'missed, beyond twice')
+if (failures.some(({ isOurs }) => isOurs) || (bench.isQuick && isFarOff)) process.exitCode = 1
+
+function scenarioNames(): ScenarioName[] {
+  // The keys of a literal.
+  const names = Object.keys(SCENARIOS) as ScenarioName[]
+  const unknown = flags.scenario?.find((name) => !Object.hasOwn(SCENARIOS, name))
+  if (unknown !== undefined) throw new Error(`Expected one of ${names.join(', ')}, got ${unknown}`)
+  if (flags.scenario !== undefined) return names.filter((name) => flags.scenario?.includes(name))
+  return flags.quick
+    ? names.filter((name) => SCENARIOS[name].subjects.some((each) => isJudged(name, each)))
+    : names
+}
+
+/** Every subject in turn, and all of it again as often as there are runs: A B A B. */
+async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<Measured> {
   const measured: Measured = new Map()
-  results[name] = measured
+  const runs = Number(flags.runs ?? (flags.quick ? scenario.quickRuns : scenario.runs))
   for (let run = 0; run < runs; run++) {
     for (const subjectName of scenario.subjects) {
-      const subject = subjects.get(subjectName)
-      if (subject === undefined || !isWanted(subject)) continue
-      try {
-        const values = await scenario.run(bench, subject)
-        measured.set(subjectName, [...(measured.get(subjectName) ?? []), values])
-      } catch (error) {
-        if (error instanceof SubjectRefused) refused.set(subjectName, error.message)
-        else failures.push(`${name}, ${subjectName}: ${error instanceof Error ? error.message : error}`)
-      }
+      if (!isWanted(name, subjectName)) continue
+      const numbers = await measureOnce(name, scenario, subjectName)
+      if (numbers !== undefined) measured.set(subjectName, [...(measured.get(subjectName) ?? []), numbers])
     }
   }
-  printScenario(scenario, measured)
+  return measured
 }
-for (const [name, reason] of refused) console.log(`skipped ${name}: ${reason}`)
-for (const failure of failures) console.log(`failed: ${failure}`)
-const lookup: Lookup = (scenario, subject, metric) =>
-  results[scenario]?.get(subject)?.map((values) => values[metric] ?? Number.NaN)
-const judgements = judge(lookup)
-printGoals(judgements)
-const isBad =
-  failures.length > 0 ||
-  (bench.isQuick && judgements.some(({ verdict }) => verdict === 'missed, beyond twice'))
-process.exitCode = isBad ? 1 : 0
 
-function isWanted({ name }: Subject): boolean {
-  return !refused.has(name) && (options.subject === undefined || options.subject.includes(name))
+async function measureOnce(name: ScenarioName, scenario: Scenario, subjectName: string) {
+  const subject = subjects.get(subjectName)
+  if (subject === undefined) throw new Error(`Expected a subject, got ${subjectName}`)
+  try {
+    return await scenario.run(bench, subject)
+  } catch (error) {
+    if (error instanceof SubjectRefused) {
+      refused.set(subjectName, error.message)
+    } else {
+      const words = `${name}, ${subjectName}: ${error instanceof Error ? error.message : error}`
+      failures.push({ isOurs: subject.isOurs, words })
+    }
+    return undefined
+  }
+}
+
+function isWanted(scenario: ScenarioName, subject: string): boolean {
+  if (refused.has(subject)) return false
+  if (flags.subject !== undefined) return flags.subject.includes(subject)
+  return !flags.quick || flags.scenario !== undefined || isJudged(scenario, subject)
+}
+
+/** A whole run is what the README shows; any other goes beside it, where git does not look. */
+function writeResults(): void {
+  const name = isPartial ? 'partial' : flags.quick ? 'quick' : 'full'
+  const folder = join(SOURCES, 'results')
+  mkdirSync(folder, { recursive: true })
+  const scenarios = Object.fromEntries(
+    [...results].map(([scenario, measured]) => [scenario, Object.fromEntries(measured)]),
+  )
+  const skipped = Object.fromEntries(refused)
+  writeFileSync(
+    join(folder, `${name}.json`),
+    `${JSON.stringify({ machine, scenarios, skipped, goals: judgements }, undefined, 2)}\n`,
+  )
+  const drawn = (['length', 'chunked', 'small', 'first-byte'] as const).flatMap((scenario) => {
+    const measured = results.get(scenario)
+    if (measured === undefined || measured.size === 0) return []
+    return [{ scenario: SCENARIOS[scenario], measured: withoutDoubles(measured) }]
+  })
+  const caption = `Less is better. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
+  if (drawn.length > 0) writeFileSync(join(folder, `${name}.svg`), drawChart(drawn, caption))
+  console.log(`\nwritten: bench/results/${name}.json${drawn.length > 0 ? `, ${name}.svg` : ''}`)
+}
+
+/** `ess` as it comes is one of its gears: where all of them were measured, it is not drawn again. */
+function withoutDoubles(measured: Measured): Measured {
+  const hasGears = GEARS.every((gear) => measured.has(`ess-${gear}`))
+  return new Map([...measured].filter(([subject]) => !hasGears || subject !== 'ess'))
 }

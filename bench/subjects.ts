@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Programs } from './compile.js'
+import { PAIRINGS } from './pairings.js'
 import type { Command } from './subject-process.js'
 
 /** A key pair made for the run. */
@@ -28,6 +29,8 @@ export interface Subject {
   readonly verdict: string
   /** True where the receiver is an origin behind it, rather than a client of it. */
   readonly isProxy: boolean
+  /** True where a failure is ESS's own. */
+  readonly isOurs: boolean
   command(place: Place): Command
 }
 
@@ -61,6 +64,8 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     })),
     proxy('nginx', (place) => nginx(parts, place)),
     proxy('haproxy', (place) => haproxy(parts, place)),
+    // The clients' runs start ESS as it comes, and are named by who sends to whom.
+    ...Object.keys(PAIRINGS).map((pairing) => essSubject(pairing, parts, [])),
   ]
   return new Map(subjects.map((subject) => [subject.name, subject]))
 }
@@ -75,6 +80,7 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
     route: 'opened',
     verdict: '# delivered',
     isProxy: false,
+    isOurs: true,
     command: ({ port, certificate }) =>
       certificate === undefined
         ? node(
@@ -84,17 +90,17 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
           )
         : node(
             join(parts.compiled, 'peers/ess-https.js'),
-            ...[parts.essDist, port, certificate.certificate, certificate.key, gear[1] ?? ''],
+            ...[parts.essDist, port, certificate.certificate, certificate.key],
           ),
   }
 }
 
 function named(name: string, verdict: string, command: (place: Place) => Command): Subject {
-  return { name, route: 'named', verdict, isProxy: false, command }
+  return { name, route: 'named', verdict, isProxy: false, isOurs: false, command }
 }
 
 function proxy(name: string, command: (place: Place) => Command): Subject {
-  return { name, route: 'named', verdict: 'whole', isProxy: true, command }
+  return { name, route: 'named', verdict: 'whole', isProxy: true, isOurs: false, command }
 }
 
 function pipingServer({ sources }: Parts, { port, certificate }: Place): Command {

@@ -1,25 +1,23 @@
 import type { Goal, Judgement } from './goals.js'
-import type { Scenario } from './scenarios.js'
+import type { Scenario } from './scenario.js'
 import { median, pairRatios } from './statistics.js'
 
 /** By subject: the numbers of each run. */
 export type Measured = Map<string, readonly Readonly<Record<string, number>>[]>
 
-const REFERENCE = 'piping-server'
-
-/** Prints what each subject took, with the ratio of its first metric to the reference's, pair by pair. */
-export function printScenario({ title, metrics }: Scenario, measured: Measured): void {
+/** Prints what each subject took, with the ratio of its first number to the reference's, pair by pair. */
+export function printScenario({ title, metrics, reference }: Scenario, measured: Measured): void {
   const columns = Object.entries(metrics)
   const first = columns[0]?.[0] ?? ''
-  const reference = column(measured, REFERENCE, first)
+  const others = column(measured, reference, first)
   const head = [
     '',
     ...columns.flatMap(([, metric]) => [metric.title, 'min - max']),
-    `by ${REFERENCE}'s`,
+    `by ${reference}'s`,
     'min - max',
   ]
   const rows = [...measured.keys()].map((subject) => {
-    const ratios = pairRatios(column(measured, subject, first), reference)
+    const ratios = pairRatios(column(measured, subject, first), others)
     return [
       subject,
       ...columns.flatMap(([key, { digits }]) => spread(column(measured, subject, key), digits)),
@@ -35,10 +33,11 @@ export function printScenario({ title, metrics }: Scenario, measured: Measured):
 export function printGoals(judgements: readonly Judgement[]): void {
   console.log('\nGoals')
   printRows([
-    ['', 'measured', 'goal', ''],
-    ...judgements.map(({ goal, measured, verdict }) => [
-      `${goal.criterion}. ${describeGoal(goal)}`,
+    ['', 'measured', 'min - max', 'goal', ''],
+    ...judgements.map(({ goal, measured, runs, verdict }) => [
+      `${goal.number}. ${describeGoal(goal)}`,
       measured === undefined ? '' : measured.toFixed(2),
+      runs.length === 0 ? '' : spread(runs, 2)[1],
       goal.atMost === undefined ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`,
       verdict,
     ]),
@@ -58,7 +57,8 @@ function spread(values: readonly number[], digits: number): [string, string] {
   return [say(median(values)), `${say(Math.min(...values))} - ${say(Math.max(...values))}`]
 }
 
-function printRows(rows: readonly (readonly string[])[]): void {
+/** Prints cells in columns: the first to the left, the others to the right. */
+export function printRows(rows: readonly (readonly string[])[]): void {
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
   for (const row of rows) {
     const cells = row.map((cell, at) =>

@@ -18,6 +18,7 @@ typedef struct {
   atomic_ullong bytes;
   double body_began;
   bool has_body;
+  atomic_int descriptor; // 0 while there is none
 } Fetch;
 
 static int port, listener;
@@ -91,6 +92,7 @@ static void *fetch_many(void *context) {
     if (pause_us > 0) sleep_seconds((double)pause_us / 1e6);
     int bytes = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n", path, port);
     open_connection(&connection, port);
+    fetch->descriptor = connection.descriptor;
     double asked = now_seconds();
     write_text(&connection, request, (size_t)bytes);
     double answered;
@@ -98,6 +100,7 @@ static void *fetch_many(void *context) {
     expect_success(head);
     receive_body(&connection, head, fetch, data);
     if (is_cut) break;
+    fetch->descriptor = 0;
     close_connection(&connection);
     check(fetch);
     uint64_t number = atomic_fetch_add(&done, 1);
@@ -162,6 +165,9 @@ static double take_window(uint64_t lead_ms, uint64_t window_ms) {
   for (size_t i = 0; i < at_once; i++) window_bytes[i] = fetches[i].bytes - window_bytes[i];
   double seconds = now_seconds() - from;
   is_cut = true;
+  // Wakes those that the subject has left without a byte.
+  for (size_t i = 0; i < at_once; i++)
+    if (fetches[i].descriptor != 0) shutdown(fetches[i].descriptor, SHUT_RDWR);
   return seconds;
 }
 

@@ -15,7 +15,7 @@
 
 #define CHUNK_BYTES (64 << 10) // what curl makes of a pipe
 #define CHUNKS_PER_WRITE 16
-// A body up to here goes out with its head, as curl sends it: the kernel holds it until somebody wants it.
+// The body goes out with its head up to here, as curl sends it: the kernel holds it until somebody wants it.
 #define AT_ONCE_BYTES (64 << 10)
 #define BOUNDARY "bench-boundary"
 
@@ -95,11 +95,12 @@ static size_t make_request_head(char *head, size_t room, const char *path) {
                           path, port, type, framing_fields);
 }
 
-static void send_body(Connection *connection, uint64_t seed, uint8_t *data, Sum *sum) {
+// Sends the body from where `sum` stands up to `end`.
+static void send_body(Connection *connection, uint64_t seed, uint8_t *data, Sum *sum, uint64_t end) {
   struct iovec parts[3 * CHUNKS_PER_WRITE];
   char sizes[CHUNKS_PER_WRITE][32];
-  while (sum->bytes < body_bytes) {
-    uint64_t left = body_bytes - sum->bytes;
+  while (sum->bytes < end) {
+    uint64_t left = end - sum->bytes;
     size_t bytes = left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES;
     make_bytes(data, seed, sum->bytes, bytes);
     sum_add(sum, data, bytes);
@@ -114,6 +115,7 @@ static void send_body(Connection *connection, uint64_t seed, uint8_t *data, Sum 
     }
     write_all(connection, parts, count);
   }
+  if (end < body_bytes) return;
   if (framing == MULTIPART) write_text(connection, PART_END, sizeof PART_END - 1);
   if (framing == CHUNKED) write_text(connection, "0\r\n\r\n", 5);
 }
@@ -129,18 +131,16 @@ static void transfer_one(uint64_t seed, uint8_t *data, Answer *answer) {
   if (!is_opened_route) snprintf(path, sizeof path, "/bench-%016llx", (unsigned long long)seed);
   open_connection(&connection, port);
   write_text(&connection, head, make_request_head(head, sizeof head, path));
-  // The subject answers once it has seen the file's part begin.
   if (framing == MULTIPART) write_text(&connection, PART_HEAD, sizeof PART_HEAD - 1);
   Sum sum = {0};
-  bool fits = body_bytes <= AT_ONCE_BYTES;
-  if (fits) send_body(&connection, seed, data, &sum);
+  send_body(&connection, seed, data, &sum, body_bytes < AT_ONCE_BYTES ? body_bytes : AT_ONCE_BYTES);
   if (is_opened_route) {
     begin_answer(answer, &connection);
     print_opened(answer, seed);
   } else {
     printf("%s %016llx\n", path, (unsigned long long)seed);
   }
-  if (!fits) send_body(&connection, seed, data, &sum);
+  if (body_bytes > AT_ONCE_BYTES) send_body(&connection, seed, data, &sum, body_bytes);
   if (!is_opened_route) begin_answer(answer, &connection);
   while (read_answer(answer)) continue;
   if (strstr(answer->text, expected) == NULL) die("expected \"%s\" in the answer, got: %s", expected, answer->text);
