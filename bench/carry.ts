@@ -23,21 +23,30 @@ export async function withSubject<T>(
   }
 }
 
-/** The CPU seconds of one load, after one that warms up; a proxy needs no warming. */
+/** What one load cost. */
+export interface Cost {
+  readonly cpuSeconds: number
+  /** What the load before it cost, in a process that had done nothing yet; a proxy needs no warming, and has none. */
+  readonly warmUpCpuSeconds?: number
+  readonly received: Received
+}
+
+/** The CPU seconds of one load, after one that warms up. */
 export async function costOf(
   bench: Bench,
   subject: Subject,
   warmUp: LoadOptions,
   options: LoadOptions,
-): Promise<{ cpuSeconds: number; received: Received }> {
+): Promise<Cost> {
   if (subject.isProxy) return withProxy(bench, subject, options, measure)
   return withSubject(bench, subject, options.certificate, async (process, carry) => {
-    await carry(warmUp)
-    return measure(process, () => carry(options))
+    const cold = await measure(process, () => carry(warmUp))
+    const warm = await measure(process, () => carry(options))
+    return { ...warm, warmUpCpuSeconds: cold.cpuSeconds }
   })
 }
 
-async function measure(process: SubjectProcess, carry: () => Promise<Received>) {
+async function measure(process: SubjectProcess, carry: () => Promise<Received>): Promise<Cost> {
   const before = process.cpuSeconds()
   const received = await carry()
   return { cpuSeconds: process.cpuSeconds() - before, received }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
+import { keep, stopChild } from './child.js'
 import type { Programs } from './compile.js'
-import { stopChild } from './subject-process.js'
 import type { Certificate, Subject } from './subjects.js'
 
 /** No load takes so long; what does is stuck. */
@@ -51,14 +51,16 @@ export async function runLoad(
   const shared = { port, transfers, 'at-once': atOnce, tls: certificate === undefined ? 0 : 1 }
   const receiver =
     origin === undefined
-      ? spawn(programs.receiver, flags({ ...shared, ...options.receiver }), {
-          stdio: ['pipe', 'inherit', 'pipe'],
-        })
+      ? keep(
+          spawn(programs.receiver, flags({ ...shared, ...options.receiver }), {
+            stdio: ['pipe', 'ignore', 'pipe'],
+          }),
+        )
       : undefined
   const senderFlags = flags({ ...shared, bytes, framing, route: subject.route, expect: subject.verdict })
-  const sender = spawn(programs.sender, senderFlags, {
-    stdio: ['ignore', receiver?.stdin ?? 'ignore', 'pipe'],
-  })
+  const sender = keep(
+    spawn(programs.sender, senderFlags, { stdio: ['ignore', receiver?.stdin ?? 'ignore', 'pipe'] }),
+  )
   // The sender has its own end now; the receiver must see the end of its lines when the sender is gone.
   receiver?.stdin?.destroy()
   const deadline = setTimeout(() => {
@@ -85,16 +87,13 @@ export async function runLoad(
 /** Starts the receiver as an origin that takes `transfers` POSTs. */
 export async function startOrigin(programs: Programs, options: LoadOptions): Promise<Origin> {
   const { transfers = 1, atOnce = 1, certificate } = options
-  const child = spawn(
-    programs.receiver,
-    flags({
-      listen: 1,
-      transfers,
-      'at-once': atOnce,
-      ...(certificate && { tls: 1, certificate: certificate.certificate, key: certificate.key }),
-    }),
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const origin = flags({
+    listen: 1,
+    transfers,
+    'at-once': atOnce,
+    ...(certificate && { tls: 1, certificate: certificate.certificate, key: certificate.key }),
+  })
+  const child = keep(spawn(programs.receiver, origin, { stdio: ['ignore', 'pipe', 'pipe'] }))
   const report = reportOf(child, 'origin')
   // Whoever runs the load awaits it; until then a failure must not end the whole bench.
   report.catch(() => undefined)
@@ -102,6 +101,7 @@ export async function startOrigin(programs: Programs, options: LoadOptions): Pro
   return { port: Number(String(line)), report, stop: () => stopChild(child) }
 }
 
+/** `{ 'at-once': 5 }` as arguments: `--at-once 5`. */
 export function flags(values: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)])
 }

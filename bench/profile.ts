@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { withSubject } from './carry.js'
+import { hasEnded, keep } from './child.js'
 import { type Bench, GIB } from './scenario.js'
 import { ROOT, setUp } from './set-up.js'
 import type { Subject } from './subjects.js'
@@ -58,9 +59,11 @@ async function profile(bench: Bench, subject: Subject, gib: number): Promise<Pro
   return withSubject(bench, subject, undefined, async ({ pid, cpuSeconds }, carry) => {
     await carry({ bytes: GIB })
     // Of its own choice, perf takes the processor's counters, and the clock where there are none.
-    const recorder = spawn('perf', ['record', '-q', '-F', '999', '-o', file, '-p', `${pid}`], {
-      stdio: 'ignore',
-    })
+    const recorder = keep(
+      spawn('perf', ['record', '-q', '-F', '999', '-o', file, '-p', `${pid}`], {
+        stdio: 'ignore',
+      }),
+    )
     await untilItRecords(recorder, file)
     const before = cpuSeconds()
     await carry({ bytes: gib * GIB })
@@ -81,7 +84,7 @@ async function untilItRecords(recorder: ChildProcess, file: string): Promise<voi
   failed.catch(() => undefined)
   const deadline = performance.now() + 10_000
   while (!existsSync(file)) {
-    if (recorder.exitCode !== null || performance.now() > deadline) throw new Error('Expected perf to record')
+    if (hasEnded(recorder) || performance.now() > deadline) throw new Error('Expected perf to record')
     await Promise.race([sleep(50), failed])
   }
   // The file is there a moment before the counters run.

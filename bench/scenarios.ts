@@ -23,7 +23,7 @@ export const SCENARIOS = {
     reference: REFERENCE,
     runs: 7,
     quickRuns: 3,
-    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? GIB : 3 * GIB }),
+    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 4 * GIB }),
   },
   chunked: {
     title: 'One large body, chunked',
@@ -57,7 +57,10 @@ export const SCENARIOS = {
   },
   small: {
     title: 'Transfers of 1 KiB, 50 at once',
-    metrics: { cpuUs: { title: 'CPU us each', digits: 0 } },
+    metrics: {
+      cpuUs: { title: 'CPU us each', digits: 0 },
+      firstCpuUs: { title: 'the first 1,000', digits: 0 },
+    },
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...PROXIES, ...FLOOR],
     reference: REFERENCE,
     runs: 5,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hasEnded, keep, stopChild } from './child.js'
 
 /** How long a subject has until its port answers. */
 const START_DEADLINE_MS = 10_000
@@ -33,7 +34,7 @@ export interface SubjectProcess {
 export async function startSubject(command: (port: number) => Command): Promise<SubjectProcess> {
   const port = await freePort()
   const { file, args } = command(port)
-  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: subjectEnvironment() })
+  const child = keep(spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: subjectEnvironment() }))
   let words = ''
   child.stderr.on('data', (chunk: Buffer) => {
     words = `${words}${chunk}`.slice(-2000)
@@ -52,18 +53,10 @@ export async function startSubject(command: (port: number) => Command): Promise<
   }
 }
 
-/** Ends a process at once; none of ours has anything to lose. Resolves when it is gone. */
-export async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
-  const ended = once(child, 'exit')
-  child.kill('SIGKILL')
-  await ended
-}
-
 async function untilItAnswers(child: ChildProcess, port: number, words: () => string): Promise<void> {
   const deadline = performance.now() + START_DEADLINE_MS
   while (!(await answers(port))) {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
+    if (hasEnded(child)) {
       throw new SubjectRefused(words().trim().split('\n').at(-1) ?? 'ended at once')
     }
     if (performance.now() > deadline) {

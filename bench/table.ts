@@ -53,7 +53,7 @@ function column(measured: Measured, subject: string, key: string): number[] {
 }
 
 function spread(values: readonly number[], digits: number): [string, string] {
-  const say = (value: number) => value.toFixed(digits)
+  const say = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(digits))
   return [say(median(values)), `${say(Math.min(...values))} - ${say(Math.max(...values))}`]
 }
 

@@ -6,9 +6,10 @@ import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { withSubject } from '../carry.js'
+import { keep, stopChild } from '../child.js'
 import { type Client, PAIRINGS, type Pairing } from '../pairings.js'
 import { type Bench, GIB, MIB, type Numbers } from '../scenario.js'
-import { type Command, stopChild } from '../subject-process.js'
+import type { Command } from '../subject-process.js'
 import type { Subject } from '../subjects.js'
 
 /**
@@ -79,7 +80,9 @@ function getCommand({ essDist }: Bench, client: Client, url: string, file: strin
 function startTimed({ file, args }: Command) {
   // Its own words go to stderr; the one line that the sender prints is the URL.
   const script = 'TIMEFORMAT="cpu %U %S"; time "$@"'
-  const child = spawn('bash', ['-c', script, 'bash', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = keep(
+    spawn('bash', ['-c', script, 'bash', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
   let words = ''
   child.stderr.on('data', (chunk: Buffer) => {
     words += chunk

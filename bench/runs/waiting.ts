@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { withSubject } from '../carry.js'
+import { keep, stopChild } from '../child.js'
 import { flags, reportOf } from '../load.js'
 import type { Bench, Numbers } from '../scenario.js'
-import { stopChild } from '../subject-process.js'
 import type { Subject } from '../subjects.js'
 
 const SOCKETS = 5000
@@ -36,17 +36,9 @@ export async function waiting(bench: Bench, subject: Subject): Promise<Numbers> 
     // The code is loaded and has run before the first one counts.
     await carry({ bytes: 1024, transfers: 200, atOnce: 10 })
     const before = process.residentBytes()
-    const sender = spawn(
-      bench.programs.sender,
-      flags({
-        port: process.port,
-        route: subject.route,
-        hold: 1,
-        transfers: sockets,
-        bytes: PUSHED_BYTES,
-      }),
-      { stdio: ['pipe', 'pipe', 'pipe'] },
-    )
+    const { route } = subject
+    const hold = flags({ port: process.port, route, hold: 1, transfers: sockets, bytes: PUSHED_BYTES })
+    const sender = keep(spawn(bench.programs.sender, hold, { stdio: ['pipe', 'pipe', 'pipe'] }))
     try {
       const report = reportOf(sender, 'sender')
       // Awaited below; a failure before that must not end the whole bench.
