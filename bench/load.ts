@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly framing?: 'length' | 'chunked' | 'multipart'
   readonly transfers?: number
   readonly atOnce?: number
+  /** What the kernel may hold of each connection on the load's side; as much as it likes without it. */
+  readonly socketBufferBytes?: number
   /** Set where both legs speak TLS. */
   readonly certificate?: Certificate | undefined
   /** More arguments of the receiver's; see `c/receiver.c`. */
@@ -48,7 +50,13 @@ export async function runLoad(
   origin?: Origin,
 ): Promise<Received> {
   const { bytes, framing = 'length', transfers = 1, atOnce = 1, certificate } = options
-  const shared = { port, transfers, 'at-once': atOnce, tls: certificate === undefined ? 0 : 1 }
+  const shared = {
+    port,
+    transfers,
+    'at-once': atOnce,
+    'socket-buffer': options.socketBufferBytes ?? 0,
+    tls: certificate === undefined ? 0 : 1,
+  }
   const receiver =
     origin === undefined
       ? keep(

@@ -11,6 +11,7 @@ import { ROOT, SOURCES, setUp } from './set-up.js'
 import { SubjectRefused } from './subject-process.js'
 import { GEARS } from './subjects.js'
 import { type Measured, printGoals, printScenario } from './table.js'
+import { isTcpMemoryFree } from './tcp-memory.js'
 
 const { values: flags } = parseArgs({
   options: {
@@ -87,6 +88,11 @@ async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<
 async function measureOnce(name: ScenarioName, scenario: Scenario, subjectName: string) {
   const subject = subjects.get(subjectName)
   if (subject === undefined) throw new Error(`Expected a subject, got ${subjectName}`)
+  if (scenario.needsTcpMemory && !(await isTcpMemoryFree())) {
+    console.log(
+      `\n${name}, ${subjectName}: others hold much of the kernel's TCP memory; do not rely on this run`,
+    )
+  }
   try {
     return await scenario.run(bench, subject)
   } catch (error) {

@@ -38,5 +38,7 @@ export interface Scenario {
   readonly runs: number
   readonly quickRuns: number
   readonly needsTls?: true
+  /** Set where it fills so many sockets that the kernel's memory for them must not be taken by others. */
+  readonly needsTcpMemory?: true
   run(bench: Bench, subject: Subject): Promise<Numbers>
 }

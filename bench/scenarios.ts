@@ -87,6 +87,7 @@ export const SCENARIOS = {
     reference: REFERENCE,
     runs: 3,
     quickRuns: 1,
+    needsTcpMemory: true,
     run: fairness,
   },
   slow: {
@@ -108,6 +109,7 @@ export const SCENARIOS = {
     reference: REFERENCE,
     runs: 3,
     quickRuns: 1,
+    needsTcpMemory: true,
     run: waiting,
   },
   clients: {

@@ -143,6 +143,8 @@ typedef struct {
 #endif
 } Connection;
 
+// What the kernel may hold for each connection on this side; 0 leaves it to the kernel.
+static int socket_buffer_bytes;
 static bool speaks_tls;
 #ifdef WITH_TLS
 static SSL_CTX *tls_context;
@@ -187,6 +189,10 @@ static void open_connection(Connection *connection, int port) {
       .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) die("no socket: %s", strerror(errno));
+  if (socket_buffer_bytes > 0) {
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &socket_buffer_bytes, sizeof socket_buffer_bytes);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &socket_buffer_bytes, sizeof socket_buffer_bytes);
+  }
   if (connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) die("cannot connect: %s", strerror(errno));
   adopt(connection, descriptor, false);
 }

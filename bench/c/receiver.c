@@ -9,6 +9,7 @@
 //   --window-ms N     take the bytes of each fetch in this window, then cut all of them
 //   --lead-ms N       how long all of them run before the window
 //   --listen N        1: be an origin instead, behind a plain proxy; prints its port, takes --transfers POSTs
+//   --socket-buffer N  bytes that the kernel may hold of each connection; 0: as it likes
 //   --tls 1           --certificate FILE --key FILE where it listens
 #include "peer.h"
 
@@ -189,6 +190,7 @@ int main(int count, char **arguments) {
     set_up_tls(is_origin, argument(count, arguments, "--certificate", ""), argument(count, arguments, "--key", ""));
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   signal(SIGPIPE, SIG_IGN);
+  socket_buffer_bytes = (int)number_argument(count, arguments, "--socket-buffer", 0);
   raise_descriptor_limit();
   if (is_origin) start_listening();
   double started = now_seconds();

@@ -8,6 +8,7 @@
 //                     named: the sender says the path, the receiver knows it (all others)
 //   --expect TEXT     what the answer must contain at its end
 //   --hold N          1: push what the kernel takes of each body, then wait until stdin ends
+//   --socket-buffer N  bytes that the kernel may hold of each connection; 0: as it likes
 //   --tls 1
 #include "peer.h"
 #include <fcntl.h>
@@ -207,6 +208,7 @@ int main(int count, char **arguments) {
   if (number_argument(count, arguments, "--tls", 0) == 1) set_up_tls(false, NULL, NULL);
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
   signal(SIGPIPE, SIG_IGN);
+  socket_buffer_bytes = (int)number_argument(count, arguments, "--socket-buffer", 0);
   raise_descriptor_limit();
   double started = now_seconds();
   if (number_argument(count, arguments, "--hold", 0) == 1) {

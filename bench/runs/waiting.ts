@@ -6,6 +6,7 @@ import { keep, stopChild } from '../child.js'
 import { flags, reportOf } from '../load.js'
 import type { Bench, Numbers } from '../scenario.js'
 import type { Subject } from '../subjects.js'
+import { waitingSocketsThatFit } from '../tcp-memory.js'
 
 const SOCKETS = 5000
 const QUICK_SOCKETS = 1000
@@ -15,18 +16,25 @@ const SPARE_DESCRIPTORS = 200
 /** Until the subject has read what it wants to read without a receiver. */
 const SETTLE_MS = 2000
 
-/** How many sockets are held: as many as are wanted, or as many as a process may have here. */
+/** How many sockets are held: as many as are wanted, or as many as the machine lets wait. */
 function waitingSockets({ isQuick, maxDescriptors }: Bench): number {
-  return Math.min(isQuick ? QUICK_SOCKETS : SOCKETS, maxDescriptors - SPARE_DESCRIPTORS)
+  return Math.min(
+    isQuick ? QUICK_SOCKETS : SOCKETS,
+    maxDescriptors - SPARE_DESCRIPTORS,
+    waitingSocketsThatFit(),
+  )
 }
 
 /** For whoever reads the table: how many sockets waited, and why no more. */
 export function describeWaiting(bench: Bench): string {
   const sockets = waitingSockets(bench)
-  const wanted = waitingSockets({ ...bench, maxDescriptors: Number.POSITIVE_INFINITY })
-  return sockets === wanted
-    ? `${sockets} sockets`
-    : `only ${sockets} sockets instead of ${wanted}: a process may have ${bench.maxDescriptors} files open (ulimit -Hn)`
+  const wanted = bench.isQuick ? QUICK_SOCKETS : SOCKETS
+  if (sockets === wanted) return `${sockets} sockets`
+  const why =
+    sockets === waitingSocketsThatFit()
+      ? "more would not fit into the kernel's memory for TCP (net.ipv4.tcp_mem)"
+      : `a process may have ${bench.maxDescriptors} files open (ulimit -Hn)`
+  return `only ${sockets} sockets instead of ${wanted}: ${why}`
 }
 
 /** Thousands of senders without a receiver, each of which has pushed 256 KiB: the relay's memory for each. */
