@@ -90,6 +90,7 @@ function judgeOne(
     return { goal, measured: undefined, runs: [], verdict: 'not measured' }
   }
   const measured = median(values) / (others === undefined ? 1 : median(others))
+  if (Number.isNaN(measured)) return { goal, measured: undefined, runs: [], verdict: 'not measured' }
   return { goal, measured, runs, verdict: verdictOf(goal, measured) }
 }
 

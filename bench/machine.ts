@@ -59,7 +59,7 @@ function programVersion(program: string, flag: string): string | undefined {
   try {
     // nginx says it on stderr.
     const words = execFileSync('sh', ['-c', '"$0" "$1" 2>&1', program, flag], { encoding: 'utf8' })
-    return /\d+(?:\.\d+)+[^\s,]*/.exec(words.split('\n')[0] ?? '')?.[0]
+    return /\d+(?:\.\d+)+[^\s,)]*/.exec(words.split('\n')[0] ?? '')?.[0]
   } catch {
     return undefined
   }

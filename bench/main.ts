@@ -13,16 +13,18 @@ import { GEARS } from './subjects.js'
 import { type Measured, printGoals, printScenario } from './table.js'
 import { isTcpMemoryFree } from './tcp-memory.js'
 
+const OWN_DIST = join(ROOT, 'dist')
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     scenario: { type: 'string', multiple: true },
     subject: { type: 'string', multiple: true },
     runs: { type: 'string' },
-    'ess-dist': { type: 'string', default: join(ROOT, 'dist') },
+    'ess-dist': { type: 'string', default: OWN_DIST },
   },
 })
 const isPartial = flags.scenario !== undefined || flags.subject !== undefined || flags.runs !== undefined
+const isOwnBuild = flags['ess-dist'] === OWN_DIST
 
 const { bench, subjects } = setUp({ essDist: resolve(flags['ess-dist']), isQuick: flags.quick })
 /** Why a subject is left out, once it would not start. */
@@ -78,6 +80,7 @@ async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<
   for (let run = 0; run < runs; run++) {
     for (const subjectName of scenario.subjects) {
       if (!isWanted(name, subjectName)) continue
+      if (process.stderr.isTTY) process.stderr.write(`${name}, run ${run + 1} of ${runs}: ${subjectName}\n`)
       const numbers = await measureOnce(name, scenario, subjectName)
       if (numbers !== undefined) measured.set(subjectName, [...(measured.get(subjectName) ?? []), numbers])
     }
@@ -85,6 +88,7 @@ async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<
   return measured
 }
 
+/** Undefined where the subject is left out; no numbers where it failed, so that the runs stay in step. */
 async function measureOnce(name: ScenarioName, scenario: Scenario, subjectName: string) {
   const subject = subjects.get(subjectName)
   if (subject === undefined) throw new Error(`Expected a subject, got ${subjectName}`)
@@ -98,11 +102,11 @@ async function measureOnce(name: ScenarioName, scenario: Scenario, subjectName: 
   } catch (error) {
     if (error instanceof SubjectRefused) {
       refused.set(subjectName, error.message)
-    } else {
-      const words = `${name}, ${subjectName}: ${error instanceof Error ? error.message : error}`
-      failures.push({ isOurs: subject.isOurs, words })
+      return undefined
     }
-    return undefined
+    const words = `${name}, ${subjectName}: ${error instanceof Error ? error.message : error}`
+    failures.push({ isOurs: subject.isOurs, words })
+    return {}
   }
 }
 
@@ -114,13 +118,14 @@ function isWanted(scenario: ScenarioName, subject: string): boolean {
 
 /** A whole run is what the README shows; any other goes beside it, where git does not look. */
 function writeResults(): void {
-  const name = isPartial ? 'partial' : flags.quick ? 'quick' : 'full'
+  const name = isPartial || !isOwnBuild ? 'partial' : flags.quick ? 'quick' : 'full'
   const folder = join(SOURCES, 'results')
   mkdirSync(folder, { recursive: true })
   const scenarios = Object.fromEntries(
     [...results].map(([scenario, measured]) => [scenario, Object.fromEntries(measured)]),
   )
-  const skipped = Object.fromEntries(refused)
+  // Without the reasons, which may name paths.
+  const skipped = [...refused.keys()]
   writeFileSync(
     join(folder, `${name}.json`),
     `${JSON.stringify({ machine, scenarios, skipped, goals: judgements }, undefined, 2)}\n`,

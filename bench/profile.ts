@@ -10,6 +10,7 @@ import { withSubject } from './carry.js'
 import { hasEnded, keep } from './child.js'
 import { type Bench, GIB } from './scenario.js'
 import { ROOT, setUp } from './set-up.js'
+import { TICKS_PER_SECOND } from './subject-process.js'
 import type { Subject } from './subjects.js'
 import { printRows } from './table.js'
 
@@ -70,6 +71,7 @@ async function profile(bench: Bench, subject: Subject, gib: number): Promise<Pro
     const total = ((cpuSeconds() - before) / gib) * 1000
     const threads = describeThreads(pid)
     // perf writes what it has when it is interrupted.
+    if (hasEnded(recorder)) throw new Error('Expected perf to record to the end')
     recorder.kill('SIGINT')
     await once(recorder, 'close')
     return { total, threads, ...readReport(file, total) }
@@ -97,7 +99,8 @@ function describeThreads(pid: number): string[] {
     const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')
     const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [user, system] = [Number(fields[11]) * 10, Number(fields[12]) * 10]
+    const milliseconds = (ticks: string | undefined) => (Number(ticks) * 1000) / TICKS_PER_SECOND
+    const [user, system] = [milliseconds(fields[11]), milliseconds(fields[12])]
     return user + system === 0 ? [] : [`${name}: ${user} ms user, ${system} ms system`]
   })
 }

@@ -1,11 +1,11 @@
-/** The middle value; of an even number, the mean of the two in the middle. NaN of none. */
+/** The middle value; of an even number, the mean of the two in the middle. What is NaN does not count; NaN of none. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
 /** The value below which `share` of them lie, between its neighbours where it falls between two. */
 export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = values.filter(isThere).sort((a, b) => a - b)
   const at = share * (sorted.length - 1)
   const below = sorted[Math.floor(at)] ?? Number.NaN
   const above = sorted[Math.ceil(at)] ?? Number.NaN
@@ -25,4 +25,9 @@ export function pairRatios(values: readonly number[], others: readonly number[])
     const other = others[run]
     return other === undefined || other === 0 ? [] : [value / other]
   })
+}
+
+/** False for what stands for a run that failed. */
+export function isThere(value: number): boolean {
+  return !Number.isNaN(value)
 }

@@ -9,7 +9,7 @@ import { hasEnded, keep, stopChild } from './child.js'
 const START_DEADLINE_MS = 10_000
 const POLL_MS = 20
 /** USER_HZ, in which Linux counts CPU time for everybody since 2.6. */
-const TICKS_PER_SECOND = 100
+export const TICKS_PER_SECOND = 100
 
 /** A program and its arguments. */
 export interface Command {
@@ -57,7 +57,8 @@ async function untilItAnswers(child: ChildProcess, port: number, words: () => st
   const deadline = performance.now() + START_DEADLINE_MS
   while (!(await answers(port))) {
     if (hasEnded(child)) {
-      throw new SubjectRefused(words().trim().split('\n').at(-1) ?? 'ended at once')
+      const lines = words().trim().split('\n')
+      throw new SubjectRefused(lines.find((line) => /error|unknown/i.test(line)) ?? lines.at(-1))
     }
     if (performance.now() > deadline) {
       await stopChild(child)

@@ -1,8 +1,8 @@
 import type { Goal, Judgement } from './goals.js'
 import type { Scenario } from './scenario.js'
-import { median, pairRatios } from './statistics.js'
+import { isThere, median, pairRatios } from './statistics.js'
 
-/** By subject: the numbers of each run. */
+/** By subject: the numbers of each run; none where it failed. */
 export type Measured = Map<string, readonly Readonly<Record<string, number>>[]>
 
 /** Prints what each subject took, with the ratio of its first number to the reference's, pair by pair. */
@@ -53,8 +53,10 @@ function column(measured: Measured, subject: string, key: string): number[] {
 }
 
 function spread(values: readonly number[], digits: number): [string, string] {
-  const say = (value: number) => (Number.isNaN(value) ? '-' : value.toFixed(digits))
-  return [say(median(values)), `${say(Math.min(...values))} - ${say(Math.max(...values))}`]
+  const there = values.filter(isThere)
+  if (there.length === 0) return ['-', '-']
+  const say = (value: number) => value.toFixed(digits)
+  return [say(median(there)), `${say(Math.min(...there))} - ${say(Math.max(...there))}`]
 }
 
 /** Prints cells in columns: the first to the left, the others to the right. */

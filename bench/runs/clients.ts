@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -81,7 +81,11 @@ function startTimed({ file, args }: Command) {
   // Its own words go to stderr; the one line that the sender prints is the URL.
   const script = 'TIMEFORMAT="cpu %U %S"; time "$@"'
   const child = keep(
-    spawn('bash', ['-c', script, 'bash', file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn('bash', ['-c', script, 'bash', file, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Nothing leaves the machine, whatever proxy this one is set to.
+      env: { ...process.env, NO_PROXY: '*', no_proxy: '*' },
+    }),
   )
   let words = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -101,9 +105,11 @@ function startTimed({ file, args }: Command) {
 async function makeFile(folder: string, bytes: number): Promise<string> {
   const file = join(folder, `file-${bytes}`)
   if (existsSync(file)) return file
-  writeFileSync(file, '')
+  const unfinished = `${file}.unfinished`
+  writeFileSync(unfinished, '')
   for (let made = 0; made < bytes; made += MIB)
-    await appendFile(file, randomBytes(Math.min(MIB, bytes - made)))
+    await appendFile(unfinished, randomBytes(Math.min(MIB, bytes - made)))
+  renameSync(unfinished, file)
   return file
 }
 
