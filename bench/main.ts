@@ -56,7 +56,7 @@ const judgements = judge((scenario, subject, metric) =>
     ?.get(subject)
     ?.map((numbers) => numbers[metric] ?? Number.NaN),
 )
-printGoals(judgements)
+printGoals(judgements.filter(({ goal }) => flags.scenario?.includes(goal.scenario) ?? true))
 writeResults()
 
 const isFarOff = judgements.some(({ verdict }) => verdict === 'missed, beyond twice')
