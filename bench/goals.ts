@@ -1,0 +1,101 @@
+import type { ScenarioName } from './scenarios.js'
+import { median, pairRatios } from './statistics.js'
+
+/** One line of what was promised. */
+export interface Goal {
+  /** Its number in the README's list. */
+  readonly number: 1 | 2 | 3 | 4 | 5 | 6
+  readonly scenario: ScenarioName
+  readonly metric: string
+  readonly subject: string
+  /** Of whose median the subject's is a ratio; without it the subject's own value is judged. */
+  readonly against?: string
+  readonly atMost?: number
+  readonly atLeast?: number
+}
+
+export const GOALS: readonly Goal[] = [
+  goal(1, 'length', 'cpuPerGiB', 'ess-splice', { against: 'c-splice', atMost: 1.25 }),
+  goal(1, 'length', 'cpuPerGiB', 'ess-splice', { against: 'piping-server', atMost: 0.18 }),
+  goal(1, 'length', 'cpuPerGiB', 'ess-sockets', { against: 'piping-server', atMost: 0.35 }),
+  goal(2, 'chunked', 'cpuPerGiB', 'ess-sockets', { against: 'piping-server', atMost: 0.45 }),
+  goal(2, 'chunked', 'cpuPerGiB', 'ess-streams', { against: 'piping-server', atMost: 0.65 }),
+  goal(2, 'tls', 'cpuPerGiB', 'ess', { against: 'piping-server', atMost: 0.75 }),
+  goal(3, 'first-byte', 'p50Us', 'ess', { against: 'piping-server', atMost: 0.45 }),
+  goal(3, 'small', 'cpuUs', 'ess', { against: 'piping-server', atMost: 0.5 }),
+  goal(4, 'waiting', 'kibPerSocket', 'ess', { atMost: 20 }),
+  goal(5, 'fairness', 'jain', 'ess-splice', { atLeast: 0.95 }),
+  goal(5, 'fairness', 'jain', 'ess-sockets', { atLeast: 0.9 }),
+  goal(5, 'fairness', 'jain', 'ess-streams', { atLeast: 0.9 }),
+  goal(5, 'fairness', 'ofOneAlone', 'ess-splice', { atLeast: 0.75 }),
+  goal(5, 'fairness', 'ofOneAlone', 'ess-sockets', { atLeast: 0.75 }),
+  goal(5, 'fairness', 'ofOneAlone', 'ess-streams', { atLeast: 0.75 }),
+  goal(6, 'clients', 'sendCpuPerGiB', 'ess to curl', { against: 'curl to curl', atMost: 1.3 }),
+  goal(6, 'clients', 'getCpuPerGiB', 'curl to ess', { against: 'curl to curl', atMost: 1.3 }),
+]
+
+function goal(
+  number: Goal['number'],
+  scenario: ScenarioName,
+  metric: string,
+  subject: string,
+  rest: Pick<Goal, 'against' | 'atMost' | 'atLeast'>,
+): Goal {
+  return { number, scenario, metric, subject, ...rest }
+}
+
+/** The values of one metric of one subject, a run each. */
+export type Lookup = (
+  scenario: ScenarioName,
+  subject: string,
+  metric: string,
+) => readonly number[] | undefined
+
+/** Whether a goal needs this subject in this scenario: the quick form measures nothing else. */
+export function isJudged(name: ScenarioName, subjectName: string): boolean {
+  return GOALS.some(
+    ({ scenario, subject, against }) =>
+      scenario === name && (subject === subjectName || against === subjectName),
+  )
+}
+
+/** One goal and what came of it; `missed, beyond twice` is what fails the quick form. */
+export interface Judgement {
+  readonly goal: Goal
+  /** The median, or the ratio of two medians. */
+  readonly measured: number | undefined
+  /** The same in each run by itself: the value, or the ratio of the pair. */
+  readonly runs: readonly number[]
+  readonly verdict: 'ok' | 'missed' | 'missed, beyond twice' | 'not measured'
+}
+
+/** Holds what was measured against each goal. */
+export function judge(lookup: Lookup): Judgement[] {
+  return GOALS.map((goal) => {
+    const { scenario, metric, subject, against } = goal
+    const values = lookup(scenario, subject, metric)
+    if (against === undefined) return judgeOne(goal, values, values)
+    const others = lookup(scenario, against, metric)
+    return judgeOne(goal, values, others && values && pairRatios(values, others), others)
+  })
+}
+
+function judgeOne(
+  goal: Goal,
+  values: readonly number[] | undefined,
+  runs: readonly number[] | undefined,
+  others?: readonly number[],
+): Judgement {
+  if (values === undefined || runs === undefined) {
+    return { goal, measured: undefined, runs: [], verdict: 'not measured' }
+  }
+  const measured = median(values) / (others === undefined ? 1 : median(others))
+  if (Number.isNaN(measured)) return { goal, measured: undefined, runs: [], verdict: 'not measured' }
+  return { goal, measured, runs, verdict: verdictOf(goal, measured) }
+}
+
+function verdictOf({ atMost, atLeast }: Goal, measured: number): Judgement['verdict'] {
+  // How many times the goal: 1 is just met, more is worse, whichever way it points.
+  const share = atMost !== undefined ? measured / atMost : (atLeast ?? 0) / measured
+  return share <= 1 ? 'ok' : share <= 2 ? 'missed' : 'missed, beyond twice'
+}

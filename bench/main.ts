@@ -1,0 +1,147 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { drawChart } from './chart.js'
+import { isJudged, judge } from './goals.js'
+import { describeMachine } from './machine.js'
+import { describeWaiting } from './runs/waiting.js'
+import type { Scenario } from './scenario.js'
+import { SCENARIOS, type ScenarioName } from './scenarios.js'
+import { ROOT, SOURCES, setUp } from './set-up.js'
+import { SubjectRefused } from './subject-process.js'
+import { GEARS } from './subjects.js'
+import { type Measured, printGoals, printScenario } from './table.js'
+import { isTcpMemoryFree } from './tcp-memory.js'
+
+const OWN_DIST = join(ROOT, 'dist')
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    scenario: { type: 'string', multiple: true },
+    subject: { type: 'string', multiple: true },
+    runs: { type: 'string' },
+    'ess-dist': { type: 'string', default: OWN_DIST },
+  },
+})
+const isPartial = flags.scenario !== undefined || flags.subject !== undefined || flags.runs !== undefined
+const isOwnBuild = flags['ess-dist'] === OWN_DIST
+
+const { bench, subjects } = setUp({ essDist: resolve(flags['ess-dist']), isQuick: flags.quick })
+/** Why a subject is left out, once it would not start. */
+const refused = new Map<string, string>()
+const failures: { readonly isOurs: boolean; readonly words: string }[] = []
+const results = new Map<ScenarioName, Measured>()
+
+const machine = describeMachine(ROOT, SOURCES)
+console.log(
+  `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.versions['node']}`,
+)
+for (const name of scenarioNames()) {
+  const scenario: Scenario = SCENARIOS[name]
+  if (scenario.needsTls && bench.certificate === undefined) {
+    console.log(`\nskipped ${name}: the load was built without TLS (libssl-dev is missing)`)
+    continue
+  }
+  const measured = await measureScenario(name, scenario)
+  results.set(name, measured)
+  if (measured.size > 0) printScenario(scenario, measured)
+  if (name === 'waiting' && measured.size > 0) console.log(`  ${describeWaiting(bench)}`)
+}
+for (const [name, reason] of refused) console.log(`\nskipped ${name}: ${reason}`)
+for (const { words } of failures) console.log(`\nfailed: ${words}`)
+
+const judgements = judge((scenario, subject, metric) =>
+  results
+    .get(scenario)
+    ?.get(subject)
+    ?.map((numbers) => numbers[metric] ?? Number.NaN),
+)
+printGoals(judgements.filter(({ goal }) => flags.scenario?.includes(goal.scenario) ?? true))
+writeResults()
+
+const isFarOff = judgements.some(({ verdict }) => verdict === 'missed, beyond twice')
+if (failures.some(({ isOurs }) => isOurs) || (bench.isQuick && isFarOff)) process.exitCode = 1
+
+function scenarioNames(): ScenarioName[] {
+  // The keys of a literal.
+  const names = Object.keys(SCENARIOS) as ScenarioName[]
+  const unknown = flags.scenario?.find((name) => !Object.hasOwn(SCENARIOS, name))
+  if (unknown !== undefined) throw new Error(`Expected one of ${names.join(', ')}, got ${unknown}`)
+  if (flags.scenario !== undefined) return names.filter((name) => flags.scenario?.includes(name))
+  return flags.quick
+    ? names.filter((name) => SCENARIOS[name].subjects.some((each) => isJudged(name, each)))
+    : names
+}
+
+/** Every subject in turn, and all of it again as often as there are runs: A B A B. */
+async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<Measured> {
+  const measured: Measured = new Map()
+  const runs = Number(flags.runs ?? (flags.quick ? scenario.quickRuns : scenario.runs))
+  for (let run = 0; run < runs; run++) {
+    for (const subjectName of scenario.subjects) {
+      if (!isWanted(name, subjectName)) continue
+      if (process.stderr.isTTY) process.stderr.write(`${name}, run ${run + 1} of ${runs}: ${subjectName}\n`)
+      const numbers = await measureOnce(name, scenario, subjectName)
+      if (numbers !== undefined) measured.set(subjectName, [...(measured.get(subjectName) ?? []), numbers])
+    }
+  }
+  return measured
+}
+
+/** Undefined where the subject is left out; no numbers where it failed, so that the runs stay in step. */
+async function measureOnce(name: ScenarioName, scenario: Scenario, subjectName: string) {
+  const subject = subjects.get(subjectName)
+  if (subject === undefined) throw new Error(`Expected a subject, got ${subjectName}`)
+  if (scenario.needsTcpMemory && !(await isTcpMemoryFree())) {
+    console.log(
+      `\n${name}, ${subjectName}: others hold much of the kernel's TCP memory; do not rely on this run`,
+    )
+  }
+  try {
+    return await scenario.run(bench, subject)
+  } catch (error) {
+    if (error instanceof SubjectRefused) {
+      refused.set(subjectName, error.message)
+      return undefined
+    }
+    const words = `${name}, ${subjectName}: ${error instanceof Error ? error.message : error}`
+    failures.push({ isOurs: subject.isOurs, words })
+    return {}
+  }
+}
+
+function isWanted(scenario: ScenarioName, subject: string): boolean {
+  if (refused.has(subject)) return false
+  if (flags.subject !== undefined) return flags.subject.includes(subject)
+  return !flags.quick || flags.scenario !== undefined || isJudged(scenario, subject)
+}
+
+/** A whole run is what the README shows; any other goes beside it, where git does not look. */
+function writeResults(): void {
+  const name = isPartial || !isOwnBuild ? 'partial' : flags.quick ? 'quick' : 'full'
+  const folder = join(SOURCES, 'results')
+  mkdirSync(folder, { recursive: true })
+  const scenarios = Object.fromEntries(
+    [...results].map(([scenario, measured]) => [scenario, Object.fromEntries(measured)]),
+  )
+  // Without the reasons, which may name paths.
+  const skipped = [...refused.keys()]
+  writeFileSync(
+    join(folder, `${name}.json`),
+    `${JSON.stringify({ machine, scenarios, skipped, goals: judgements }, undefined, 2)}\n`,
+  )
+  const drawn = (['length', 'chunked', 'small', 'first-byte'] as const).flatMap((scenario) => {
+    const measured = results.get(scenario)
+    if (measured === undefined || measured.size === 0) return []
+    return [{ scenario: SCENARIOS[scenario], measured: withoutDoubles(measured) }]
+  })
+  const caption = `Less is better. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
+  if (drawn.length > 0) writeFileSync(join(folder, `${name}.svg`), drawChart(drawn, caption))
+  console.log(`\nwritten: bench/results/${name}.json${drawn.length > 0 ? `, ${name}.svg` : ''}`)
+}
+
+/** `ess` as it comes is one of its gears: where all of them were measured, it is not drawn again. */
+function withoutDoubles(measured: Measured): Measured {
+  const hasGears = GEARS.every((gear) => measured.has(`ess-${gear}`))
+  return new Map([...measured].filter(([subject]) => !hasGears || subject !== 'ess'))
+}

@@ -1,0 +1,131 @@
+import { PAIRINGS } from './pairings.js'
+import { BULK_METRICS, bulk } from './runs/bulk.js'
+import { clients } from './runs/clients.js'
+import { fairness } from './runs/fairness.js'
+import { firstByte } from './runs/first-byte.js'
+import { slowReceiver } from './runs/slow-receiver.js'
+import { small } from './runs/small.js'
+import { waiting } from './runs/waiting.js'
+import { GIB, type Scenario } from './scenario.js'
+
+const ALL_ESS = ['ess', 'ess-streams', 'ess-sockets', 'ess-splice'] as const
+const SIMPLE = ['node-pipe', 'hono'] as const
+const PROXIES = ['nginx', 'haproxy'] as const
+const FLOOR = ['c-copy', 'c-splice'] as const
+const REFERENCE = 'piping-server'
+
+/** Everything that is measured, in this order. */
+export const SCENARIOS = {
+  length: {
+    title: 'One large body, Content-Length',
+    metrics: BULK_METRICS,
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...PROXIES, ...FLOOR],
+    reference: REFERENCE,
+    runs: 7,
+    quickRuns: 3,
+    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 4 * GIB }),
+  },
+  chunked: {
+    title: 'One large body, chunked',
+    metrics: BULK_METRICS,
+    subjects: ['ess', 'ess-streams', 'ess-sockets', REFERENCE, ...SIMPLE, ...PROXIES],
+    reference: REFERENCE,
+    runs: 7,
+    quickRuns: 2,
+    run: (bench, subject) =>
+      bulk(bench, subject, { bytes: bench.isQuick ? GIB : 2 * GIB, framing: 'chunked' }),
+  },
+  tls: {
+    title: 'One large body, Content-Length, TLS on both legs',
+    metrics: BULK_METRICS,
+    subjects: ['ess', REFERENCE, ...PROXIES],
+    reference: REFERENCE,
+    runs: 5,
+    quickRuns: 2,
+    needsTls: true,
+    run: (bench, subject) =>
+      bulk(bench, subject, { bytes: bench.isQuick ? GIB / 2 : GIB, certificate: bench.certificate }),
+  },
+  multipart: {
+    title: 'One large file in multipart/form-data',
+    metrics: BULK_METRICS,
+    subjects: ['ess', REFERENCE],
+    reference: REFERENCE,
+    runs: 5,
+    quickRuns: 1,
+    run: (bench, subject) => bulk(bench, subject, { bytes: GIB, framing: 'multipart' }),
+  },
+  small: {
+    title: 'Transfers of 1 KiB, 50 at once',
+    metrics: {
+      cpuUs: { title: 'CPU us each', digits: 0 },
+      firstCpuUs: { title: 'the first 1,000', digits: 0 },
+    },
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...PROXIES, ...FLOOR],
+    reference: REFERENCE,
+    runs: 5,
+    quickRuns: 2,
+    run: small,
+  },
+  'first-byte': {
+    title: 'From the GET to its first byte',
+    metrics: { p50Us: { title: 'p50 us', digits: 0 }, p99Us: { title: 'p99 us', digits: 0 } },
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
+    reference: REFERENCE,
+    runs: 5,
+    quickRuns: 2,
+    run: firstByte,
+  },
+  fairness: {
+    title: '100 transfers at once',
+    metrics: {
+      jain: { title: "Jain's index", digits: 3 },
+      ofOneAlone: { title: 'of one alone', digits: 2 },
+      gibPerS: { title: 'GiB/s', digits: 2 },
+    },
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
+    reference: REFERENCE,
+    runs: 3,
+    quickRuns: 1,
+    needsTcpMemory: true,
+    run: fairness,
+  },
+  slow: {
+    title: 'A receiver of 1 MB/s before a fast sender: resident memory',
+    metrics: {
+      grownMiB: { title: 'MiB over idle', digits: 1 },
+      driftMiB: { title: 'MiB later on', digits: 1 },
+    },
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
+    reference: REFERENCE,
+    runs: 2,
+    quickRuns: 1,
+    run: slowReceiver,
+  },
+  waiting: {
+    title: 'Waiting senders that have each pushed 256 KiB',
+    metrics: { kibPerSocket: { title: 'KiB each', digits: 1 } },
+    subjects: ['ess', REFERENCE, ...SIMPLE, 'c-copy'],
+    reference: REFERENCE,
+    runs: 3,
+    quickRuns: 1,
+    needsTcpMemory: true,
+    run: waiting,
+  },
+  clients: {
+    title: 'A file through ESS, from client to client: the CPU of the clients',
+    metrics: {
+      sendCpuPerGiB: { title: 'sender s/GiB', digits: 3 },
+      getCpuPerGiB: { title: 'receiver s/GiB', digits: 3 },
+      sendStart: { title: 'its start, s', digits: 3 },
+      getStart: { title: 'its start, s', digits: 3 },
+    },
+    subjects: Object.keys(PAIRINGS),
+    reference: 'curl to curl',
+    runs: 5,
+    quickRuns: 2,
+    run: clients,
+  },
+} as const satisfies Record<string, Scenario>
+
+export type ScenarioName = keyof typeof SCENARIOS
