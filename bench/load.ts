@@ -65,7 +65,14 @@ export async function runLoad(
           }),
         )
       : undefined
-  const senderFlags = flags({ ...shared, bytes, framing, route: subject.route, expect: subject.verdict })
+  const senderFlags = flags({
+    ...shared,
+    bytes,
+    framing,
+    route: subject.route,
+    continue: subject.says100 ? 1 : 0,
+    expect: subject.verdict,
+  })
   const sender = keep(
     spawn(programs.sender, senderFlags, { stdio: ['ignore', receiver?.stdin ?? 'ignore', 'pipe'] }),
   )

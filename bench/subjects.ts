@@ -29,6 +29,8 @@ export interface Subject {
   readonly verdict: string
   /** True where the receiver is an origin behind it, rather than a client of it. */
   readonly isProxy: boolean
+  /** True where `Expect: 100-continue` is answered at once, as every server of Node's does. */
+  readonly says100: boolean
   /** True where a failure is ESS's own. */
   readonly isOurs: boolean
   command(place: Place): Command
@@ -80,6 +82,7 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
     route: 'opened',
     verdict: '# delivered',
     isProxy: false,
+    says100: true,
     isOurs: true,
     command: ({ port, certificate }) =>
       certificate === undefined
@@ -96,11 +99,19 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
 }
 
 function named(name: string, verdict: string, command: (place: Place) => Command): Subject {
-  return { name, route: 'named', verdict, isProxy: false, isOurs: false, command }
+  return {
+    name,
+    route: 'named',
+    verdict,
+    isProxy: false,
+    says100: !name.startsWith('c-'),
+    isOurs: false,
+    command,
+  }
 }
 
 function proxy(name: string, command: (place: Place) => Command): Subject {
-  return { name, route: 'named', verdict: 'whole', isProxy: true, isOurs: false, command }
+  return { name, route: 'named', verdict: 'whole', isProxy: true, says100: false, isOurs: false, command }
 }
 
 function pipingServer({ sources }: Parts, { port, certificate }: Place): Command {

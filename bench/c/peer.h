@@ -291,6 +291,12 @@ static void read_head(Connection *connection, Head *head, double *first_byte_at)
     head->filled += (size_t)got;
     head->text[head->filled] = '\0';
     end = strstr(head->text, "\r\n\r\n");
+    // An interim head, such as a 100, may come in one piece with what follows it.
+    while (end != NULL && strncmp(head->text, "HTTP/1.1 1", 10) == 0) {
+      head->filled -= (size_t)(end + 4 - head->text);
+      memmove(head->text, end + 4, head->filled + 1);
+      end = strstr(head->text, "\r\n\r\n");
+    }
   }
   head->bytes = (size_t)(end + 4 - head->text);
   const char *length = head_field(head, "content-length"), *coding = head_field(head, "transfer-encoding");

@@ -7,6 +7,7 @@
 //   --route R         opened: the answer's first line is the URL (ESS)
 //                     named: the sender says the path, the receiver knows it (all others)
 //   --expect TEXT     what the answer must contain at its end
+//   --continue N      1: a long body, or one of unknown length, waits for the answer to begin, as curl's does
 //   --hold N          1: push what the kernel takes of each body, then wait until stdin ends
 //   --socket-buffer N  bytes that the kernel may hold of each connection; 0: as it likes
 //   --tls 1
@@ -18,12 +19,15 @@
 #define CHUNKS_PER_WRITE 16
 // The body goes out with its head up to here, as curl sends it: the kernel holds it until somebody wants it.
 #define AT_ONCE_BYTES (64 << 10)
+// From here on curl asks first, by Expect: 100-continue; it waits for a second at most.
+#define ASKED_FIRST_BYTES (1 << 20)
+#define CONTINUE_MS 1000
 #define BOUNDARY "bench-boundary"
 
 static int port;
 static uint64_t body_bytes, transfers;
 static enum { LENGTH, CHUNKED, MULTIPART } framing;
-static bool is_opened_route;
+static bool is_opened_route, waits_for_continue;
 static const char *expected;
 static atomic_ullong next_transfer, sent_bytes, sent_sum;
 
@@ -86,14 +90,27 @@ static void print_opened(Answer *answer, uint64_t seed) {
   printf("%.*s %016llx\n", (int)(end - path), path, (unsigned long long)seed);
 }
 
-static size_t make_request_head(char *head, size_t room, const char *path) {
+// A sender that is to be held stands for one of a long body, of which only the beginning is pushed.
+static bool asks_first(bool hold) {
+  return waits_for_continue && (hold || framing != LENGTH || body_bytes >= ASKED_FIRST_BYTES);
+}
+
+static size_t make_request_head(char *head, size_t room, const char *path, bool hold) {
   char framing_fields[256];
   uint64_t length = body_bytes + (framing == MULTIPART ? sizeof PART_HEAD - 1 + sizeof PART_END - 1 : 0);
   if (framing == CHUNKED) snprintf(framing_fields, sizeof framing_fields, "Transfer-Encoding: chunked\r\n");
   else snprintf(framing_fields, sizeof framing_fields, "Content-Length: %llu\r\n", (unsigned long long)length);
   const char *type = framing == MULTIPART ? "multipart/form-data; boundary=" BOUNDARY : "application/octet-stream";
-  return (size_t)snprintf(head, room, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\nContent-Type: %s\r\n%s\r\n",
-                          path, port, type, framing_fields);
+  const char *expect = asks_first(hold) ? "Expect: 100-continue\r\n" : "";
+  return (size_t)snprintf(head, room,
+                          "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\nContent-Type: %s\r\n%s%s\r\n", path, port,
+                          type, expect, framing_fields);
+}
+
+// Nothing is read here: the 100 is skipped with the head of the answer.
+static void wait_for_continue(Connection *connection) {
+  struct pollfd answered = {connection->descriptor, POLLIN, 0};
+  poll(&answered, 1, CONTINUE_MS);
 }
 
 // Sends the body from where `sum` stands up to `end`.
@@ -131,7 +148,8 @@ static void transfer_one(uint64_t seed, uint8_t *data, Answer *answer) {
   Connection connection;
   if (!is_opened_route) snprintf(path, sizeof path, "/bench-%016llx", (unsigned long long)seed);
   open_connection(&connection, port);
-  write_text(&connection, head, make_request_head(head, sizeof head, path));
+  write_text(&connection, head, make_request_head(head, sizeof head, path, false));
+  if (asks_first(false)) wait_for_continue(&connection);
   if (framing == MULTIPART) write_text(&connection, PART_HEAD, sizeof PART_HEAD - 1);
   Sum sum = {0};
   send_body(&connection, seed, data, &sum, body_bytes < AT_ONCE_BYTES ? body_bytes : AT_ONCE_BYTES);
@@ -176,7 +194,8 @@ static void hold_all(void) {
     Connection connection;
     if (!is_opened_route) snprintf(path, sizeof path, "/bench-%016llx", (unsigned long long)seed);
     open_connection(&connection, port);
-    write_text(&connection, head, make_request_head(head, sizeof head, path));
+    write_text(&connection, head, make_request_head(head, sizeof head, path, true));
+    if (asks_first(true)) wait_for_continue(&connection);
     make_bytes(data, seed, 0, body_bytes);
     write_text(&connection, (char *)data, body_bytes);
     if (is_opened_route) {
@@ -204,6 +223,7 @@ int main(int count, char **arguments) {
   const char *form = argument(count, arguments, "--framing", "length");
   framing = strcmp(form, "chunked") == 0 ? CHUNKED : strcmp(form, "multipart") == 0 ? MULTIPART : LENGTH;
   is_opened_route = strcmp(argument(count, arguments, "--route", "named"), "opened") == 0;
+  waits_for_continue = number_argument(count, arguments, "--continue", 0) == 1;
   expected = argument(count, arguments, "--expect", "");
   if (number_argument(count, arguments, "--tls", 0) == 1) set_up_tls(false, NULL, NULL);
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

@@ -44,8 +44,15 @@ export async function waiting(bench: Bench, subject: Subject): Promise<Numbers> 
     // The code is loaded and has run before the first one counts.
     await carry({ bytes: 1024, transfers: 200, atOnce: 10 })
     const before = process.residentBytes()
-    const { route } = subject
-    const hold = flags({ port: process.port, route, hold: 1, transfers: sockets, bytes: PUSHED_BYTES })
+    const { route, says100 } = subject
+    const hold = flags({
+      port: process.port,
+      route,
+      hold: 1,
+      continue: says100 ? 1 : 0,
+      transfers: sockets,
+      bytes: PUSHED_BYTES,
+    })
     const sender = keep(spawn(bench.programs.sender, hold, { stdio: ['pipe', 'pipe', 'pipe'] }))
     try {
       const report = reportOf(sender, 'sender')
