@@ -220,7 +220,10 @@ test('GET /health is 200', async () => {
   const server = await startServer()
   const answer = await exchange(server.port, requestHead('GET /health'))
   expect(answer.status).toBe(200)
-  expect(JSON.parse(answer.body)).toEqual({ status: 'ok' })
+  expect(JSON.parse(answer.body)).toEqual({
+    status: 'ok',
+    relay: expect.stringMatching(/^(?:streams|sockets|splice)$/),
+  })
 })
 
 test('a preflight allows every page to send and to receive', async () => {

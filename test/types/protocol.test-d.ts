@@ -1,4 +1,6 @@
 import {
+  acceptsTrailers,
+  announcesLength,
   CORS_HEADERS,
   type ConnectedEvent,
   type DEFAULT_CONTENT_TYPE,
@@ -19,6 +21,7 @@ import {
   isSocketId,
   isTerminal,
   joinUrl,
+  type LENGTH_TRAILER,
   type OpenedEvent,
   PASS_THROUGH_HEADERS,
   PREFLIGHT_HEADERS,
@@ -115,6 +118,8 @@ test('headers are constants, and what a stranger says is made safe', () => {
   expectTypeOf<typeof DEFAULT_CONTENT_TYPE>().toEqualTypeOf<'application/octet-stream'>()
   for (const headers of [CORS_HEADERS, DOWNLOAD_HEADERS, PASS_THROUGH_HEADERS, PREFLIGHT_HEADERS])
     expectTypeOf(headers).toExtend<Readonly<Record<string, string>>>()
+  expectTypeOf<typeof LENGTH_TRAILER>().toEqualTypeOf<'Ess-Length'>()
+  expectTypeOf([acceptsTrailers, announcesLength]).toEqualTypeOf<((field: string | undefined) => boolean)[]>()
   expectTypeOf(safeContentType).toEqualTypeOf<(sent: string | undefined) => string>()
   expectTypeOf(safeFileName).toEqualTypeOf<(name: string) => string | undefined>()
   expectTypeOf(formatContentDisposition).toEqualTypeOf<(fileName: string | undefined) => string>()
