@@ -59,10 +59,7 @@ static void begin_answer(Answer *answer, Connection *connection) {
   answer->connection = connection;
   answer->text_bytes = 0;
   answer->text[0] = '\0';
-  do {
-    // An interim answer (100) may come first.
-    read_head(connection, &answer->head, NULL);
-  } while (strncmp(answer->head.text, "HTTP/1.1 1", 10) == 0);
+  read_head(connection, &answer->head, NULL);
   expect_success(&answer->head);
   answer->body = start_body(&answer->head);
   feed(&answer->body, (uint8_t *)answer->head.text + answer->head.bytes, answer->head.filled - answer->head.bytes,

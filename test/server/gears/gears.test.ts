@@ -2,9 +2,10 @@ import { randomInt } from 'node:crypto'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer as createHttpsServer, request as httpsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { probeRawBody } from '../../../server/gears/probe.js'
 import { createService, type EmbeddedService, type SocketStats } from '../../../server/index.js'
+import type { Splicer } from '../../../server/splice/splicer.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { needs } from '../../helpers/needs.js'
@@ -14,6 +15,7 @@ import {
   bodyOf,
   connectReceiver,
   eventsOf,
+  expectSenderFailed,
   openReceiver,
   openSender,
   type RawSender,
@@ -233,6 +235,36 @@ describe.each(GEARS)('by %s', (relay) => {
       'cancelled',
       'sender-lost',
     ])
+  })
+})
+
+describe('where the engine of splice', () => {
+  /** One whose every job ends at once, in this way. */
+  function failing(taken: number): Splicer {
+    const end = { how: 'engine-failed', moved: 0, taken, errno: 24 } as const
+    const job = { ended: Promise.resolve(end), moved: () => 0, taken: () => taken, cancel: () => undefined }
+    return { start: () => job, failure: () => undefined, close: async () => undefined }
+  }
+
+  test('cannot begin, for want of descriptors, sockets moves the rest', async () => {
+    const served = await serve({ relay: 'sockets' })
+    vi.spyOn(served.service.relay, 'splicerFor').mockReturnValue(failing(0))
+    await deliver(served.port, 9 * MIB + 3)
+    expect(await untilEnded(served)).toMatchObject([
+      { outcome: 'delivered', bytes: 9 * MIB + 3, gear: 'splice' },
+    ])
+  })
+
+  test('fails with bytes in its hands, the transfer has failed, and both sides are told', async () => {
+    const served = await serve({ relay: 'sockets' })
+    vi.spyOn(served.service.relay, 'splicerFor').mockReturnValue(failing(1))
+    const sender = await openSender(served.port, { length: 2 * MIB })
+    const receiver = await connectReceiver(served.port, sender)
+    await sender.write(bytesOf(MIB))
+    await receiver.ending()
+    expect(bodyOf(receiver).length).toBeLessThan(2 * MIB)
+    await expectSenderFailed(sender, 'internal-error')
+    expect(await untilEnded(served)).toMatchObject([{ outcome: 'internal-error' }])
   })
 })
 
