@@ -34,8 +34,8 @@ export function logService(
   const key = randomBytes(32)
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
 
-  const logEnd = (socket: SocketInfo, { outcome, bytes, durationMs, confirmed }: SocketStats) => {
-    logger.info({ socket: socketHash(socket), outcome, bytes, durationMs, confirmed }, 'ended')
+  const logEnd = (socket: SocketInfo, { outcome, bytes, durationMs, confirmed, gear }: SocketStats) => {
+    logger.info({ socket: socketHash(socket), outcome, bytes, durationMs, confirmed, gear }, 'ended')
   }
   service.on('socket:reserved', (socket) => {
     logger.info({ socket: socketHash(socket) }, 'reserved')

@@ -8,6 +8,9 @@ const nowhere = (() => {
   return port1
 })()
 
+/** A smaller one costs the garbage collector less than the call costs here. */
+const WORTH_FREEING_BYTES = 4096
+
 /**
  * Frees the memory of chunks that have been written, instead of leaving it to the garbage collector, which lets
  * 64 MiB of such chunks pile up before it looks (V8's soft limit for memory outside its heap), and takes ten
@@ -15,7 +18,10 @@ const nowhere = (() => {
  * (`ArrayBuffer.prototype.transfer` would say it plainly, but came with Node 22.)
  */
 export function freeChunks(chunks: readonly Uint8Array[]): void {
-  const own = chunks.filter(({ buffer, byteLength }) => buffer.byteLength === byteLength)
+  const own = chunks.filter(
+    ({ buffer, byteLength }) => byteLength >= WORTH_FREEING_BYTES && buffer.byteLength === byteLength,
+  )
+  if (own.length === 0) return
   // Only what is shared between threads is of another kind, and nobody shares what node:http reads.
   nowhere.postMessage(
     null,
