@@ -36,7 +36,6 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   let uncorking: NodeJS.Immediate | undefined
 
   stream.on('end', ended).on('close', lost).on('error', failed)
-  receiverResponse.on('drain', drained)
 
   return {
     gear: 'streams',
@@ -66,9 +65,10 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     if (uncorking === undefined) return
     clearImmediate(uncorking)
     uncorking = undefined
+    // As one write, also where Node makes several of it for a chunked body.
+    receiverConnection.cork()
     receiverResponse.uncork()
-    // What the kernel took at once brings no 'drain' where Node never asked for a pause.
-    if (receiverConnection.writableLength === 0) drained()
+    receiverConnection.uncork()
   }
 
   function taken(error?: Error | null): void {
@@ -77,16 +77,14 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     handedOn += chunk.length
     spent.push(chunk)
     if (spent.length >= FREED_TOGETHER || pending.length === 0) freeSpent()
+    // Not by 'drain': where all but a few bytes were taken at once, Node never asked for a pause, and tells of none.
+    if (pending.length === 0 && stream.isPaused()) stream.resume()
   }
 
   function freeSpent(): void {
     // Whoever listens to the sender's body beside us may still be using it.
     if (stream.listenerCount('data') <= 1) freeChunks(spent)
     spent = []
-  }
-
-  function drained(): void {
-    if (stream.isPaused()) stream.resume()
   }
 
   function ended(): void {
@@ -112,6 +110,5 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     stream.off('data', forward).off('end', ended).off('close', lost).off('error', failed)
     // Nobody listens any more, and a broken connection is no reason to crash.
     stream.on('error', () => undefined)
-    receiverResponse.off('drain', drained)
   }
 }
