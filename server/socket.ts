@@ -54,6 +54,8 @@ export interface SocketTerms {
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
   readonly relay: Relay
+  /** Gives its client's share back; for whoever made it to call when it has ended. */
+  readonly giveBack: () => void
 }
 
 /** Whom a socket tells of its life. */
