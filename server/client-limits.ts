@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError } from '../shared/index.js'
 import { clientOf } from './client-address.js'
 import { Misses } from './misses.js'
 import { isProxied } from './opening.js'
@@ -61,15 +60,11 @@ export class ClientLimits {
 
   /** Rejects with EssError `too-many-requests` where this client may look nothing up for now. */
   async checkMisses(request: IncomingMessage): Promise<void> {
-    await this.#misses.check(this.#clientOf(request)).catch((error: unknown) => {
-      if (!(error instanceof EssError)) throw error
-      const { code, message, retryAfter } = error
-      throw new EssError(
-        code,
-        message + this.#whoElse(request),
-        retryAfter === undefined ? {} : { retryAfter },
-      )
-    })
+    await this.#misses.check(
+      this.#clientOf(request),
+      (most, seconds) =>
+        `this client asked ${most} times within ${seconds} s for what is not there, and is told nothing for a while${this.#whoElse(request)}`,
+    )
   }
 
   /** The client of `request` asked for what is not there. */

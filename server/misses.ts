@@ -29,18 +29,16 @@ export class Misses {
   }
 
   /**
-   * Rejects with EssError `too-many-requests` where `client` has missed as often as it may. Asked before anything
-   * is looked up, so that the answer is the same for what is there and for what is not.
+   * Rejects with EssError `too-many-requests`, with what `refusal` says, where `client` has missed as often as it
+   * may. Asked before anything is looked up, so that the answer is the same for what is there and for what is not.
    */
-  async check(client: string): Promise<void> {
+  async check(client: string, refusal: (most: number, seconds: number) => string): Promise<void> {
     if (this.#most === 0) return
     const counted = await this.#limiter.get(client)
     if (counted === null || counted.remainingPoints > 0 || counted.msBeforeNext <= 0) return
-    throw new EssError(
-      'too-many-requests',
-      `this client asked ${this.#most} times within ${WINDOW_SECONDS} s for what is not there, and is told nothing for a while`,
-      { retryAfter: Math.ceil(counted.msBeforeNext / 1000) },
-    )
+    throw new EssError('too-many-requests', refusal(this.#most, WINDOW_SECONDS), {
+      retryAfter: Math.ceil(counted.msBeforeNext / 1000),
+    })
   }
 
   /** `client` was told that something is not there. */

@@ -6,9 +6,11 @@ beforeEach(() => {
   return () => void vi.useRealTimers()
 })
 
+const refusal = (most: number, seconds: number) => `${most} in ${seconds} s`
+
 /** True where `client` may ask. */
 async function mayAsk(misses: Misses, client: string): Promise<boolean> {
-  return await misses.check(client).then(
+  return await misses.check(client, refusal).then(
     () => true,
     () => false,
   )
@@ -24,14 +26,15 @@ test('a client may miss as often as it may, and is told when it may ask again', 
   expect(await mayAsk(misses, 'a')).toBe(true)
   vi.advanceTimersByTime(19_500)
   miss(misses, 'a', 1)
-  await expect(misses.check('a')).rejects.toMatchObject({
+  await expect(misses.check('a', refusal)).rejects.toMatchObject({
     code: 'too-many-requests',
     status: 429,
+    message: '3 in 60 s',
     // The minute began with its first miss; a part of a second is a whole one.
     retryAfter: 41,
   })
   vi.advanceTimersByTime(40_499)
-  await expect(misses.check('a')).rejects.toMatchObject({ retryAfter: 1 })
+  await expect(misses.check('a', refusal)).rejects.toMatchObject({ retryAfter: 1 })
   vi.advanceTimersByTime(1)
   expect(await mayAsk(misses, 'a')).toBe(true)
 })
@@ -54,7 +57,7 @@ test('what one client misses is nothing to another', async () => {
 
 test('asking alone is no miss', async () => {
   const misses = new Misses(1)
-  for (let times = 0; times < 100; times++) await misses.check('a')
+  for (let times = 0; times < 100; times++) await misses.check('a', refusal)
   expect(await mayAsk(misses, 'a')).toBe(true)
 })
 
