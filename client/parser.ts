@@ -106,5 +106,5 @@ function getOptions(command: Argv): Argv {
 }
 
 const EXIT_STATUSES = `Exit status: 0 whole or delivered, 2 usage, 3 refused, 4 not found or expired, 5 broken midway,
-6 server unreachable, full or stopping, 7 not confirmed, 8 trouble with a local file, 130 interrupted, 1 a bug.
+6 server unreachable, stopping, or full (for you or for all; says when to try again), 7 not confirmed, 8 trouble with a local file, 130 interrupted, 1 a bug.
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS are honoured, and so is NO_COLOR.`

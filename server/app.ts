@@ -54,15 +54,18 @@ export function createApp(service: Service): ServiceApp {
 
   if (service.options.reservations) {
     app.on(['GET', 'POST'], ROUTES.reserve, reserve)
-    app.on(['PUT', 'POST'], ROUTES.uploadResource, (context) =>
-      sent(service.upload(callOf(context, ROUTES.uploadResource), segment(context, -1))),
-    )
-    app.delete(ROUTES.uploadResource, (context) => {
+    app.on(['PUT', 'POST'], ROUTES.uploadResource, async (context) => {
+      await service.checkMisses(context.env.incoming)
+      return sent(service.upload(callOf(context, ROUTES.uploadResource), segment(context, -1)))
+    })
+    app.delete(ROUTES.uploadResource, async (context) => {
+      await service.checkMisses(context.env.incoming)
       service.cancelUpload(segment(context, -1))
       return context.body(null, 204, { ...CORS_HEADERS, ...UNCACHED })
     })
-    app.get(ROUTES.uploadEvents, (context) => {
+    app.get(ROUTES.uploadEvents, async (context) => {
       if (context.env.incoming.method === 'HEAD') return notAllowed(context, ROUTES.uploadEvents)
+      await service.checkMisses(context.env.incoming)
       service.follow(callOf(context, ROUTES.uploadEvents), segment(context, -2))
       return RESPONSE_ALREADY_SENT
     })
@@ -107,6 +110,7 @@ export function createApp(service: Service): ServiceApp {
     const id = segment(context, idAt)
     if (!service.options.ids.matches(id)) return await pass(next)
     const call = callOf(context, template)
+    await service.checkMisses(incoming)
     if (incoming.method === 'HEAD') {
       outgoing.writeHead(200, service.inspect(id).downloadHeaders()).end()
       return alreadySentToHead()

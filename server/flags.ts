@@ -39,6 +39,27 @@ const FLAGS = {
     default: DEFAULTS.maxSockets,
     describe: 'Transfers, waiting and running, at the same time',
   },
+  'max-sockets-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxSocketsPerClient,
+    describe:
+      'Of these, of one client: an address, or a /64 of IPv6; 0 for no limit. Behind a proxy that is not in --trust-proxy all are one client',
+  },
+  'max-reservations-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxReservationsPerClient,
+    describe: 'Of these, reservations whose sender has not come; 0 for no limit',
+  },
+  'max-waiting-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxWaitingPerClient,
+    describe: "Receivers of one client that wait, and followers of an upload's events; 0 for no limit",
+  },
+  'max-misses-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxMissesPerClient,
+    describe: 'Requests of one client, within a minute, for what is not there; 0 for no limit',
+  },
   'stall-timeout': {
     number: 'seconds',
     default: DEFAULTS.stallTimeout,
@@ -54,7 +75,7 @@ const FLAGS = {
   },
   'trust-proxy': {
     describe:
-      'Proxies whose X-Forwarded-Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
+      'Proxies whose X-Forwarded-For, -Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
   },
   reservations: {
     isSwitch: true,
@@ -105,6 +126,10 @@ export interface Flags {
   readonly ttl: number
   readonly maxUploadBytes: string
   readonly maxSockets: number
+  readonly maxSocketsPerClient: number
+  readonly maxReservationsPerClient: number
+  readonly maxWaitingPerClient: number
+  readonly maxMissesPerClient: number
   readonly stallTimeout: number
   readonly heartbeat: number
   readonly baseUrl: string | undefined

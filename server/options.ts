@@ -17,6 +17,24 @@ export interface ServiceOptions {
   /** Sockets at the same time, 10,000 by default; one more is refused with 503 `too-many-sockets`. */
   readonly maxSockets?: number
   /**
+   * Sockets of one client at the same time, 32 by default, 0 for no limit; one more is refused with 429
+   * `over-share`. A client is an address, or an IPv6 network of 64 bits. Behind a proxy that is not in
+   * `trustProxy` everybody has the proxy's address, and all of them together have this many.
+   */
+  readonly maxSocketsPerClient?: number
+  /** Of these, reservations whose sender has not come: 16 by default, 0 for no limit. They cost a client nothing. */
+  readonly maxReservationsPerClient?: number
+  /**
+   * Receivers of one client that wait for their sender, and followers of an upload's events, at the same time: 32
+   * by default, 0 for no limit.
+   */
+  readonly maxWaitingPerClient?: number
+  /**
+   * Requests of one client within a minute for what is not there, 60 by default, 0 for no limit. After that it is
+   * refused with 429 `too-many-requests`, whether what it asks for is there or not: who guesses learns nothing.
+   */
+  readonly maxMissesPerClient?: number
+  /**
    * Seconds a transfer may go without a byte moving, 60 by default, 0 for no limit.
    * With 0, a receiver that stops reading holds its sender for as long as it likes.
    */
@@ -32,8 +50,9 @@ export interface ServiceOptions {
    */
   readonly baseUrl?: string
   /**
-   * The proxies whose `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR ranges, or
-   * `loopback`, `linklocal`, `uniquelocal`. None by default, because anybody can send these headers.
+   * The proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR
+   * ranges, or `loopback`, `linklocal`, `uniquelocal`. None by default, because anybody can send these headers:
+   * list only proxies that set all three, since one that passes on what its client wrote lets that be anybody.
    */
   readonly trustProxy?: readonly string[]
   /** Seconds for which an id that has ended is answered with 410 `gone` rather than 404, 600 by default. */
@@ -102,6 +121,10 @@ export interface ResolvedOptions {
   readonly ttlMs: number
   readonly maxUploadBytes: number
   readonly maxSockets: number
+  readonly maxSocketsPerClient: number
+  readonly maxReservationsPerClient: number
+  readonly maxWaitingPerClient: number
+  readonly maxMissesPerClient: number
   readonly stallTimeoutMs: number
   readonly heartbeatMs: number
   readonly baseUrl: string | undefined
@@ -123,6 +146,10 @@ export const DEFAULTS = {
   ttl: 600,
   maxUploadBytes: 2 ** 30,
   maxSockets: 10_000,
+  maxSocketsPerClient: 32,
+  maxReservationsPerClient: 16,
+  maxWaitingPerClient: 32,
+  maxMissesPerClient: 60,
   stallTimeout: 60,
   heartbeat: 30,
   tombstoneTtl: 600,
@@ -148,6 +175,7 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
       'bytes',
     ),
     maxSockets: wholeNumber('maxSockets', options.maxSockets ?? DEFAULTS.maxSockets, 1, 'sockets'),
+    ...clientLimits(options),
     stallTimeoutMs: 1000 * seconds('stallTimeout', options.stallTimeout ?? DEFAULTS.stallTimeout, 'zero too'),
     heartbeatMs: 1000 * seconds('heartbeat', options.heartbeat ?? DEFAULTS.heartbeat, 'positive'),
     baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
@@ -164,6 +192,25 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     relay: relayMode(options.relay ?? DEFAULTS.relay),
     renderStatus: ownCode('renderStatus', renderStatus),
     onError: ownCode('onError', onError),
+  }
+}
+
+/** The shares of one client; 0 is no limit. */
+const CLIENT_LIMITS = {
+  maxSocketsPerClient: 'sockets',
+  maxReservationsPerClient: 'reservations',
+  maxWaitingPerClient: 'receivers',
+  maxMissesPerClient: 'requests',
+} as const
+
+function clientLimits(options: ServiceOptions): Pick<ResolvedOptions, keyof typeof CLIENT_LIMITS> {
+  const limit = (name: keyof typeof CLIENT_LIMITS) =>
+    wholeNumber(name, options[name] ?? DEFAULTS[name], 0, CLIENT_LIMITS[name])
+  return {
+    maxSocketsPerClient: limit('maxSocketsPerClient'),
+    maxReservationsPerClient: limit('maxReservationsPerClient'),
+    maxWaitingPerClient: limit('maxWaitingPerClient'),
+    maxMissesPerClient: limit('maxMissesPerClient'),
   }
 }
 

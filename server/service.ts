@@ -11,6 +11,7 @@ import {
   uploadEventsPath,
   uploadPath,
 } from '../shared/index.js'
+import { ClientLimits } from './client-limits.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
@@ -68,6 +69,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly relay: Relay
   readonly #registry: Registry
   readonly #timers: StatusTimers
+  readonly #limits: ClientLimits
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
@@ -95,6 +97,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       heartbeats: new Heartbeats(this.options.heartbeatMs),
       progress: new ProgressClock(),
     }
+    this.#limits = new ClientLimits(this.options)
   }
 
   /** True until `stop` is called. */
@@ -102,9 +105,9 @@ export class Service extends EventEmitter<ServiceEvents> {
     return !this.#isStopping
   }
 
-  /** What the service holds in memory, by kind. */
-  counts(): { sockets: number; tombstones: number; awaiting: number } {
-    return this.#registry.counts()
+  /** What the service holds in memory, by kind; `held` is what its clients hold of their shares. */
+  counts(): { sockets: number; tombstones: number; awaiting: number; held: number } {
+    return { ...this.#registry.counts(), held: this.#limits.held }
   }
 
   /**
@@ -152,14 +155,21 @@ export class Service extends EventEmitter<ServiceEvents> {
     checkSender(request, this.options)
     const ttlMs = requestedTtlMs(query, this.options.ttlMs)
     this.#registry.checkRoom()
-    const file = await this.#readFile(call, fileName)
-    this.#refuseWhenStopping()
-    if (request.socket.destroyed) return
-    const socket = this.#createSocket(this.#registry.mint(), ttlMs)
-    const status = this.#statusBody(call, socket)
-    this.#registry.add(socket)
-    status.open(201, this.#opened(socket, base, file.payload.fileName))
-    this.#admit(socket, { request, response, status, ...file }, query)
+    // A form is a socket only when its file was found, and until then it holds as much.
+    const giveBack = this.#limits.take('sockets', request)
+    let socket: EphemeralSocket | undefined
+    try {
+      const file = await this.#readFile(call, fileName)
+      this.#refuseWhenStopping()
+      if (request.socket.destroyed) return
+      socket = this.#createSocket(this.#registry.mint(), ttlMs, giveBack)
+      const status = this.#statusBody(call, socket)
+      this.#registry.add(socket)
+      status.open(201, this.#opened(socket, base, file.payload.fileName))
+      this.#admit(socket, { request, response, status, ...file }, query)
+    } finally {
+      if (socket === undefined) giveBack()
+    }
   }
 
   /** A socket whose sender comes later, to its upload resource. Throws the EssError to refuse it with. */
@@ -170,7 +180,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     const base = this.#base(call)
     const ttlMs = requestedTtlMs(query, this.options.ttlMs)
     const fileName = fileNameOf({}, query, undefined)
-    const socket = this.#createSocket(this.#registry.mint(), ttlMs, fileName)
+    const id = this.#registry.mint()
+    const share = this.#limits.takeReservation(request)
+    const socket = this.#createSocket(id, ttlMs, share.giveBackSocket, fileName)
+    // It never rejects: a reservation that ends has no sender to wait for either.
+    void socket.senderCame.then(share.giveBackReservation)
     this.#registry.add(socket)
     this.#tell('socket:reserved', socket, socket.id, query)
     const { token = '' } = socket.terms
@@ -205,12 +219,20 @@ export class Service extends EventEmitter<ServiceEvents> {
     }
   }
 
-  /** The status stream of an upload resource by itself: the state first. Throws EssError `not-found`. */
+  /**
+   * The status stream of an upload resource by itself: the state first. Throws EssError `not-found`, or
+   * `over-share`, because who follows holds a connection for as long as who waits.
+   */
   follow(call: Call, token: string): void {
     const { request, response } = call
     const socket = this.#registry.findUpload(token)
+    const opened = this.#opened(socket, this.#base(call), socket.fileName)
+    // It has left already, and nothing would be told of it any more.
+    if (response.destroyed) return
+    const giveBack = this.#limits.take('waiting', request)
+    response.once('close', giveBack)
     const status = this.#statusBody(call, socket)
-    status.open(200, this.#opened(socket, this.#base(call), socket.fileName))
+    status.open(200, opened)
     status.send(socket.state())
     socket.tell(status)
     response.once('close', () => {
@@ -315,8 +337,17 @@ export class Service extends EventEmitter<ServiceEvents> {
     await this.stop(1000 * drain)
   }
 
+  /**
+   * Asked by the routes before they look an id or a token up, which anybody may be guessing. Rejects with EssError
+   * `too-many-requests`.
+   */
+  async checkMisses(request: IncomingMessage): Promise<void> {
+    await this.#limits.checkMisses(request)
+  }
+
   /** The routes' way to tell of a refusal. */
   refused(error: EssError, request: IncomingMessage): void {
+    if (error.code === 'not-found') this.#limits.missed(request)
     if (error.code === 'not-found' || error.code === 'gone') this.#tell('error:not-found', error, request)
     if (error.code === 'too-large') this.#tell('error:max-upload', error, request)
     if (error.code === 'bad-referer') this.#tell('error:referer', error, request)
@@ -361,7 +392,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #createSocket(id: string, ttlMs: number, fileName?: string): EphemeralSocket {
+  #createSocket(id: string, ttlMs: number, giveBack: () => void, fileName?: string): EphemeralSocket {
     const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
@@ -373,6 +404,7 @@ export class Service extends EventEmitter<ServiceEvents> {
         stallTimeoutMs,
         relay: this.relay,
         progress: this.#timers.progress,
+        giveBack,
       },
       this.#observer,
       fileName,
@@ -416,7 +448,8 @@ export class Service extends EventEmitter<ServiceEvents> {
       if (waitMs === 0 || !mayAppear) throw error
     }
     this.#refuseWhenStopping()
-    await withLeaving(request, (left) => this.#registry.appears(id, waitMs, left))
+    const giveBack = this.#limits.take('waiting', request)
+    await withLeaving(request, (left) => this.#registry.appears(id, waitMs, left)).finally(giveBack)
     this.#refuseWhenStopping()
     return this.#registry.find(id)
   }
@@ -426,13 +459,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     const waiting = this.#earlyReceivers.get(socket) ?? 0
     if (waiting >= MAX_EARLY_RECEIVERS)
       throw new EssError('busy', `${waiting} receivers are waiting for the sender already`)
+    const giveBack = this.#limits.take('waiting', request)
     this.#earlyReceivers.set(socket, waiting + 1)
     await withLeaving(request, (left) => {
       const gone = new Promise<void>((resolve) =>
         left.addEventListener('abort', () => resolve(), { once: true }),
       )
       return Promise.race([socket.senderCame, gone])
-    })
+    }).finally(giveBack)
     this.#earlyReceivers.set(socket, (this.#earlyReceivers.get(socket) ?? 1) - 1)
   }
 
@@ -442,6 +476,7 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   #socketClosed(socket: EphemeralSocket, stats: SocketStats): void {
     this.#registry.bury(socket, stats.outcome)
+    socket.terms.giveBack()
     if (stats.outcome === 'delivered') this.#tell('socket:end', socket, stats)
     else this.#tell(stats.outcome === 'expired' ? 'socket:timeout' : 'error:socket', socket, stats)
   }

@@ -57,6 +57,8 @@ export interface SocketTerms {
   readonly stallTimeoutMs: number
   readonly relay: Relay
   readonly progress: ProgressClock
+  /** Gives its client's share back; for whoever made it to call when it has ended. */
+  readonly giveBack: () => void
 }
 
 /** Whom a socket tells of its life. */

@@ -38,7 +38,9 @@ describe('docs/embedding.md', () => {
   test('every number has its unit', async () => {
     const { rows } = tableOf(await readPage('docs/embedding.md'), 'option')
     for (const [name, type, unit] of rows)
-      expect(/^(?:seconds|bytes|sockets)$/.test(unit ?? ''), name).toBe(type === '`number`')
+      expect(/^(?:seconds|bytes|sockets|reservations|receivers|requests)$/.test(unit ?? ''), name).toBe(
+        type === '`number`',
+      )
   })
 
   test('its table has every event, with what a listener is given', async () => {

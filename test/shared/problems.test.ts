@@ -45,6 +45,8 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'connection-lost': 5,
   incomplete: 5,
   'too-many-sockets': 6,
+  'too-many-requests': 6,
+  'over-share': 6,
   'shutting-down': 6,
   'server-unreachable': 6,
   'not-ess': 6,
