@@ -11,6 +11,7 @@ import {
   uploadEventsPath,
   uploadPath,
 } from '../shared/index.js'
+import { refuseUnauthorized } from './access.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
@@ -28,7 +29,13 @@ import {
   requestedTtlMs,
   requestedWaitMs,
 } from './opening.js'
-import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
+import {
+  type Access,
+  type ErrorAnswer,
+  type ResolvedOptions,
+  resolveOptions,
+  type ServiceOptions,
+} from './options.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
@@ -129,6 +136,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return true
   }
 
+  /** Throws EssError `unauthorized` where `authorize` does not say true of the request's head. */
+  authorize(access: Access, request: IncomingMessage): void {
+    const { authorize } = this.options
+    // Code of the embedder's that fails has let nobody in.
+    if (authorize !== undefined && this.#guarded('authorize', () => authorize(access, request)) !== true)
+      refuseUnauthorized(access)
+  }
+
   /** Says that this request's 100 (Continue) is for the service to send: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
     this.#heldBack.add(request)
@@ -193,7 +208,12 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!socket.mayMove()) socket.inspect('sender-arrived')
     const file = await this.#readFile(call, undefined)
     if (request.socket.destroyed) return
-    const sender: SenderLeg = { request, response, status: new FinalAnswer(request, response), ...file }
+    const sender: SenderLeg = {
+      request,
+      response,
+      status: new FinalAnswer(request, response, this.options.cors),
+      ...file,
+    }
     if (!socket.mayMove()) this.#admit(socket, sender, query)
     else {
       socket.move(sender)
@@ -358,10 +378,10 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   #createSocket(id: string, ttlMs: number, fileName?: string): EphemeralSocket {
-    const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
+    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
-      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay },
+      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay, cors },
       this.#observer,
       fileName,
     )
@@ -374,7 +394,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     return new StatusBody(
       request,
       response,
-      { form: requestedForm(request), render },
+      { form: requestedForm(request), render, cors: this.options.cors },
       this.#heartbeats,
       socket,
     )

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   DOWNLOAD_HEADERS,
   EssError,
   formatContentDisposition,
@@ -9,6 +8,7 @@ import {
   type TerminalEvent,
   toFailedProblem,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
 import { announceLength } from './length-trailer.js'
@@ -54,6 +54,7 @@ export interface SocketTerms {
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
   readonly relay: Relay
+  readonly cors: Cors
 }
 
 /** Whom a socket tells of its life. */
@@ -128,10 +129,10 @@ export class EphemeralSocket implements SocketInfo {
   }
 
   /** The head of a download, the same for GET and HEAD. */
-  downloadHeaders(): Record<string, string | number> {
+  downloadHeaders(request: IncomingMessage): Record<string, string | number> {
     const { fileName, contentType, contentLength } = this.#payload
     return {
-      ...CORS_HEADERS,
+      ...this.terms.cors.headers(request),
       ...DOWNLOAD_HEADERS,
       'Content-Type': contentType,
       ...(contentLength !== undefined && { 'Content-Length': contentLength }),
@@ -276,7 +277,7 @@ export class EphemeralSocket implements SocketInfo {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
-        receiver.response.writeHead(200, { ...this.downloadHeaders(), Connection: 'close' })
+        receiver.response.writeHead(200, { ...this.downloadHeaders(receiver.request), Connection: 'close' })
         receiver.response.flushHeaders()
       },
     })
@@ -358,7 +359,8 @@ export class EphemeralSocket implements SocketInfo {
     if (this.#receiver === undefined) return
     const { request, response } = this.#receiver
     if (response.headersSent) resetConnection(request.socket)
-    else if (!request.socket.destroyed) sendProblem(request, response, asSeenByReceiver(error))
+    else if (!request.socket.destroyed)
+      sendProblem(request, response, this.terms.cors, asSeenByReceiver(error))
   }
 
   readonly #senderClosed = (): void => {

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   encodeStatus,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
@@ -9,6 +8,7 @@ import {
   type StatusForm,
   type TerminalEvent,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { Beating, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 
@@ -37,6 +37,7 @@ export interface StatusStyle {
   readonly form: StatusForm
   /** The text of an event, where the embedder speaks for itself; undefined leaves it to the built-in words. */
   readonly render: ((event: StatusEvent) => string | undefined) | undefined
+  readonly cors: Cors
 }
 
 /** The form that a request asks for: NDJSON for programs, server-sent events for browsers, text for people. */
@@ -78,7 +79,7 @@ export class StatusBody implements StatusSink, Beating {
     // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
     this.#response.cork()
     this.#response.writeHead(status, {
-      ...CORS_HEADERS,
+      ...this.#style.cors.headers(this.#request),
       ...PASS_THROUGH_HEADERS,
       ...(status === 201 && { Location: opened.url }),
       'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
