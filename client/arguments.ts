@@ -23,6 +23,7 @@ interface GetFlags {
 
 interface CommonFlags {
   readonly server: string
+  readonly tokenFile: string | undefined
   readonly quiet: boolean
   readonly progress: boolean
 }
@@ -81,6 +82,7 @@ function commonFlags(values: Values, env: Environment): CommonFlags {
   const server = flag ?? (env['ESS_SERVER'] || DEFAULT_SERVER)
   return {
     server: serverUrl(server, flag === undefined ? 'ESS_SERVER' : '--server'),
+    tokenFile: text(values, 'token-file'),
     quiet: values['quiet'] === true,
     progress: values['no-progress'] !== true,
   }

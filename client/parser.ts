@@ -62,6 +62,12 @@ const COMMON_OPTIONS = {
     requiresArg: true,
     describe: `The server's URL [env: ESS_SERVER] [default: ${DEFAULT_SERVER}]`,
   },
+  'token-file': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'File with the token that the server wants; ESS_TOKEN is the token itself [env: ESS_TOKEN_FILE]',
+  },
   quiet: { alias: 'q', type: 'boolean', describe: 'Say nothing but what went wrong' },
   'no-progress': { type: 'boolean', describe: 'No spinner, no bar, no hints' },
 } as const satisfies Record<string, Options>
