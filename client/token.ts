@@ -21,11 +21,12 @@ export function bearer(
 ): { authorization?: string } {
   if (token === undefined) return {}
   checkToken(token, 'the token')
+  const own = String(server)
+  if (!URL.canParse(own) || new URL(own).origin !== url.origin) return {}
   // Both would go into the same header.
   if (url.username !== '' || url.password !== '')
     throw new EssError('usage', 'Expected a token, or a password in the URL, got both')
-  const own = String(server)
-  return URL.canParse(own) && new URL(own).origin === url.origin ? { authorization: `Bearer ${token}` } : {}
+  return { authorization: `Bearer ${token}` }
 }
 
 /** Where `ess` was told to find its token. */
