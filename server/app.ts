@@ -3,6 +3,7 @@ import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono, type Next } from 'hono'
 import { routePath } from 'hono/route'
+import { PatternRouter } from 'hono/router/pattern-router'
 import {
   downloadPath,
   EssError,
@@ -38,7 +39,8 @@ type AppContext = Context<{ Bindings: HttpBindings }>
  * `RESPONSE_ALREADY_SENT`; middleware that sets headers afterwards has no effect on them.
  */
 export function createApp(service: Service): ServiceApp {
-  const app: ServiceApp = new Hono()
+  // For routes that begin with a parameter, as ours do, the quickest of Hono's routers.
+  const app: ServiceApp = new Hono({ router: new PatternRouter() })
   const { cors } = service.options
 
   // Hono hands HEAD to the handler of GET.

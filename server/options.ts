@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { EssError, isSocketId, SOCKET_ID_LENGTH, type StatusEvent } from '../shared/index.js'
+import { EssError, isSocketId, type StatusEvent } from '../shared/index.js'
 import { type Cors, compileCors } from './cors.js'
 import type { SocketInfo } from './events.js'
 import { compileTrust, type Trust } from './public-url.js'
+import { randomId } from './random-id.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
 
 /** Every option of the broker. All are optional; the defaults suit a server of your own behind nothing. */
@@ -267,12 +267,4 @@ function httpUrl(name: string, value: string): string {
 function unexpected(name: string, expected: string, got: unknown): EssError {
   const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
   return new EssError('usage', `Expected "${name}" to be ${expected}, got ${shown}`)
-}
-
-/** 72 bits from the CSPRNG. One draw in sixteen begins or ends with `-` or `_` and is drawn again. */
-function randomId(): string {
-  for (;;) {
-    const id = randomBytes((SOCKET_ID_LENGTH * 6) / 8).toString('base64url')
-    if (isSocketId(id)) return id
-  }
 }

@@ -36,11 +36,12 @@ import {
   resolveOptions,
   type ServiceOptions,
 } from './options.js'
+import { ProgressClock } from './progress-clock.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
 import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.js'
-import { requestedForm, StatusBody } from './status-body.js'
+import { requestedForm, StatusBody, type StatusTimers } from './status-body.js'
 
 /** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
 export interface Call {
@@ -73,7 +74,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** How it moves bytes. */
   readonly relay: Relay
   readonly #registry: Registry
-  readonly #heartbeats: Heartbeats
+  readonly #timers: StatusTimers
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
@@ -97,7 +98,10 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.options = resolveOptions(options)
     this.relay = new Relay(this.options.relay)
     this.#registry = new Registry(this.options)
-    this.#heartbeats = new Heartbeats(this.options.heartbeatMs)
+    this.#timers = {
+      heartbeats: new Heartbeats(this.options.heartbeatMs),
+      progress: new ProgressClock(),
+    }
   }
 
   /** True until `stop` is called. */
@@ -381,7 +385,16 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
-      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay, cors },
+      {
+        id,
+        token,
+        ttlMs,
+        maxUploadBytes,
+        stallTimeoutMs,
+        relay: this.relay,
+        progress: this.#timers.progress,
+        cors,
+      },
       this.#observer,
       fileName,
     )
@@ -391,13 +404,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { renderStatus } = this.options
     const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
       renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
-    return new StatusBody(
-      request,
-      response,
-      { form: requestedForm(request), render, cors: this.options.cors },
-      this.#heartbeats,
-      socket,
-    )
+    const style = { form: requestedForm(request), render, cors: this.options.cors }
+    return new StatusBody(request, response, style, this.#timers, socket)
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {
