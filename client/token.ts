@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { EssError } from '../shared/index.js'
+import type { Config } from './config.js'
 import type { Io } from './io.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
@@ -33,20 +34,25 @@ export function bearer(
 export interface TokenSource {
   /** `--token-file`. */
   readonly tokenFile: string | undefined
+  /** The configuration, where it is the server's own. */
+  readonly configured: Config
 }
 
 /**
- * The token of `--token-file`, or else of `ESS_TOKEN`, or else of the file that `ESS_TOKEN_FILE` names; undefined
- * where there is none. Never one from the command line, which every user of the machine can read.
+ * The token of `--token-file`, or else of `ESS_TOKEN`, or else of the file that `ESS_TOKEN_FILE` names, or else of the
+ * configuration; undefined where there is none. Never one from the command line, which every user of the machine can read.
  * Throws EssError `usage`, and `file-unreadable`, neither of which shows it.
  */
 export async function readToken(
-  { tokenFile }: TokenSource,
+  { tokenFile, configured }: TokenSource,
   { env, cwd }: Pick<Io, 'env' | 'cwd'>,
 ): Promise<string | undefined> {
   const ownToken = env['ESS_TOKEN'] || undefined
   if (tokenFile === undefined && ownToken !== undefined) return checkToken(ownToken, 'ESS_TOKEN')
-  const path = tokenFile ?? (env['ESS_TOKEN_FILE'] || undefined)
+  const named = tokenFile ?? (env['ESS_TOKEN_FILE'] || undefined)
+  if (named === undefined && configured.token !== undefined)
+    return checkToken(configured.token, 'the token in config.json')
+  const path = named ?? configured.tokenFile
   if (path === undefined) return undefined
   const text = await readFile(resolve(cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${cause.code}`, { cause })

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { get, send } from '../../client/index.js'
@@ -84,6 +84,69 @@ describe('ess sends the token', () => {
     )
     expect(await nextAuthorization(stranger)).toBeUndefined()
     expect(await sending.status).toBe(3)
+  })
+})
+
+describe('the configuration', () => {
+  async function configOf(config: unknown): Promise<{ XDG_CONFIG_HOME: string }> {
+    const home = await tempDir()
+    await mkdir(join(home, 'ess'))
+    await writeFile(
+      join(home, 'ess', 'config.json'),
+      typeof config === 'string' ? config : JSON.stringify(config),
+    )
+    await writeFile(join(home, 'ess', 'mine'), TOKEN)
+    return { XDG_CONFIG_HOME: home }
+  }
+
+  test.each([{ token: TOKEN }, { tokenFile: 'mine' }])('names a server and its token: %j', async (token) => {
+    const server = await rawServer()
+    const env = await configOf({ server: server.url, ...token })
+    const cwd = await folder()
+    const first = ess(['send', 'f'], { cwd, env })
+    expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
+    expect(await first.status).toBe(3)
+    const second = ess(['get', ID, '--token-file', 'other'], { cwd, env })
+    expect(await nextAuthorization(server)).toBe('Bearer the-other-token')
+    expect(await second.status).toBe(3)
+  })
+
+  test('is found in the home, where XDG_CONFIG_HOME says nothing', async () => {
+    const server = await rawServer()
+    const { XDG_CONFIG_HOME } = await configOf({ server: server.url, token: TOKEN })
+    const HOME = await tempDir()
+    await rename(XDG_CONFIG_HOME, join(HOME, '.config'))
+    const run = ess(['send', 'f'], { cwd: await folder(), env: { HOME, XDG_CONFIG_HOME: '' } })
+    expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
+    expect(await run.status).toBe(3)
+  })
+
+  test('gives its token to no server but its own', async () => {
+    const [own, other] = [await rawServer(), await rawServer()]
+    const env = await configOf({ server: own.url, token: TOKEN })
+    const cwd = await folder()
+    for (const settings of [
+      { argv: ['--server', other.url], env },
+      { argv: [], env: { ...env, ESS_SERVER: other.url } },
+    ]) {
+      const run = ess(['send', 'f', ...settings.argv], { cwd, env: settings.env })
+      expect(await nextAuthorization(other)).toBeUndefined()
+      expect(await run.status).toBe(3)
+    }
+  })
+
+  test.each([
+    [`{"token": "${TOKEN}"`, /Expected \S+ to be JSON/],
+    ['[]', /to be an object/],
+    [{ tokens: TOKEN }, /Expected server, token, tokenFile in \S+, got "tokens"/],
+    [{ token: 1 }, /Expected token in \S+ to be text/],
+    [{ token: `${TOKEN} ${TOKEN}` }, /to be printable ASCII without spaces/],
+    [{ server: 'ftp://x' }, /Expected the server in config\.json to be an http\(s\) URL/],
+  ])('%j is a usage error, which does not show a token', async (config, message) => {
+    const run = ess(['send', 'f'], { cwd: await folder(), env: await configOf(config) })
+    expect(await run.status).toBe(2)
+    expect(run.stderr()).toMatch(message)
+    expect(run.stderr()).not.toContain(TOKEN)
   })
 })
 
