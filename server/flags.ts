@@ -26,7 +26,7 @@ const FLAGS = {
   host: {
     default: '127.0.0.1',
     describe:
-      'Address to listen on. Opening it to the world (0.0.0.0, ::) lets anybody send through this server',
+      'Address to listen on; one that others reach (0.0.0.0, ::, or of any network) needs --send-tokens or --open',
   },
   port: { number: 'whole', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
   ttl: { number: 'seconds', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
@@ -86,6 +86,23 @@ const FLAGS = {
   'required-referer': {
     describe: 'URL of the page that may reserve; the Referer must be it or lie under it [default: none]',
   },
+  'send-tokens': {
+    describe:
+      'File of the tokens that may send, one a line, plain or as sha256:HEX; read again when it changes [default: anybody may]',
+  },
+  'receive-tokens': {
+    describe: 'The same for receiving [default: whoever has the link]',
+  },
+  open: {
+    isSwitch: true,
+    default: false,
+    describe:
+      'Let anybody send who reaches this server: what a --host beyond this machine needs without --send-tokens',
+  },
+  'cors-origin': {
+    default: DEFAULTS.corsOrigins.join(','),
+    describe: 'Origins whose pages may use this server, with commas; * for every page',
+  },
   'early-response': {
     isSwitch: true,
     default: true,
@@ -136,6 +153,10 @@ export interface Flags {
   readonly trustProxy: string | undefined
   readonly reservations: boolean
   readonly requiredReferer: string | undefined
+  readonly sendTokens: string | undefined
+  readonly receiveTokens: string | undefined
+  readonly open: boolean
+  readonly corsOrigin: string
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError, isSocketId, type StatusEvent } from '../shared/index.js'
+import { type Cors, compileCors } from './cors.js'
 import type { SocketInfo } from './events.js'
 import { compileTrust, type Trust } from './public-url.js'
 import { randomId } from './random-id.js'
@@ -97,6 +98,19 @@ export interface ServiceOptions {
    */
   readonly relay?: 'auto' | 'streams' | 'sockets' | 'splice'
   /**
+   * Says whether this request may send (a socket, a reservation) or receive (a link, its page): true lets it, and
+   * whatever else is answered with 401 `unauthorized`, before a byte of a body. Undefined, the default, lets
+   * everybody. It is asked once a request and must not wait: what takes longer belongs before the service, and
+   * leaves its verdict on the request. Upload resources are not asked for: their token came from who may send.
+   */
+  readonly authorize?: (access: 'send' | 'receive', request: IncomingMessage) => boolean
+  /**
+   * The origins whose pages may use the data routes, such as `https://app.example.org`; `['*']`, the default, lets
+   * every page. It keeps other sites' pages away, not people. With a list, forms of other sites that would send or
+   * receive are refused with 403 `cross-site`, too.
+   */
+  readonly corsOrigins?: readonly string[]
+  /**
    * The text of an event in the sender's status stream, for those who speak another language to their users.
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
@@ -107,6 +121,9 @@ export interface ServiceOptions {
    */
   readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
 }
+
+/** What a request wants to do: open or reserve a socket, or have what is in one. */
+export type Access = 'send' | 'receive'
 
 /** An embedder's own answer to a refused request. */
 export interface ErrorAnswer {
@@ -137,6 +154,8 @@ export interface ResolvedOptions {
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
+  readonly authorize: ((access: Access, request: IncomingMessage) => boolean) | undefined
+  readonly cors: Cors
   readonly renderStatus: ServiceOptions['renderStatus']
   readonly onError: ServiceOptions['onError']
 }
@@ -158,6 +177,7 @@ export const DEFAULTS = {
   proxyFullDuplex: false,
   proxyHidesCuts: false,
   relay: 'auto',
+  corsOrigins: ['*'],
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
@@ -190,6 +210,11 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     ...howSendersAreAnswered(options),
     proxyFullDuplex: flag('proxyFullDuplex', options),
     relay: relayMode(options.relay ?? DEFAULTS.relay),
+    authorize: ownCode('authorize', options.authorize),
+    cors: compileCors(
+      listOf('corsOrigins', options.corsOrigins ?? DEFAULTS.corsOrigins),
+      options.authorize !== undefined,
+    ),
     renderStatus: ownCode('renderStatus', renderStatus),
     onError: ownCode('onError', onError),
   }

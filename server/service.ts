@@ -11,6 +11,7 @@ import {
   uploadEventsPath,
   uploadPath,
 } from '../shared/index.js'
+import { refuseUnauthorized } from './access.js'
 import { ClientLimits } from './client-limits.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
@@ -29,7 +30,13 @@ import {
   requestedTtlMs,
   requestedWaitMs,
 } from './opening.js'
-import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
+import {
+  type Access,
+  type ErrorAnswer,
+  type ResolvedOptions,
+  resolveOptions,
+  type ServiceOptions,
+} from './options.js'
 import { ProgressClock } from './progress-clock.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
@@ -136,6 +143,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return true
   }
 
+  /** Throws EssError `unauthorized` where `authorize` does not say true of the request's head. */
+  authorize(access: Access, request: IncomingMessage): void {
+    const { authorize } = this.options
+    // Code of the embedder's that fails has let nobody in.
+    if (authorize !== undefined && this.#guarded('authorize', () => authorize(access, request)) !== true)
+      refuseUnauthorized(access)
+  }
+
   /** Says that this request's 100 (Continue) is for the service to send: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
     this.#heldBack.add(request)
@@ -211,7 +226,12 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!socket.mayMove()) socket.inspect('sender-arrived')
     const file = await this.#readFile(call, undefined)
     if (request.socket.destroyed) return
-    const sender: SenderLeg = { request, response, status: new FinalAnswer(request, response), ...file }
+    const sender: SenderLeg = {
+      request,
+      response,
+      status: new FinalAnswer(request, response, this.options.cors),
+      ...file,
+    }
     if (!socket.mayMove()) this.#admit(socket, sender, query)
     else {
       socket.move(sender)
@@ -393,7 +413,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   #createSocket(id: string, ttlMs: number, giveBack: () => void, fileName?: string): EphemeralSocket {
-    const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
+    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
       {
@@ -405,6 +425,7 @@ export class Service extends EventEmitter<ServiceEvents> {
         relay: this.relay,
         progress: this.#timers.progress,
         giveBack,
+        cors,
       },
       this.#observer,
       fileName,
@@ -415,7 +436,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { renderStatus } = this.options
     const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
       renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
-    return new StatusBody(request, response, { form: requestedForm(request), render }, this.#timers, socket)
+    const style = { form: requestedForm(request), render, cors: this.options.cors }
+    return new StatusBody(request, response, style, this.#timers, socket)
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {

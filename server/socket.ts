@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   DOWNLOAD_HEADERS,
   EssError,
   formatContentDisposition,
@@ -10,6 +9,7 @@ import {
   type TerminalEvent,
   toFailedProblem,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
 import { announceLength } from './length-trailer.js'
@@ -56,6 +56,7 @@ export interface SocketTerms {
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
   readonly relay: Relay
+  readonly cors: Cors
   readonly progress: ProgressClock
   /** Gives its client's share back; for whoever made it to call when it has ended. */
   readonly giveBack: () => void
@@ -69,7 +70,7 @@ export interface SocketObserver {
 }
 
 /** The same in the head of every download. */
-const FIXED_HEADERS = { ...CORS_HEADERS, ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' } as const
+const FIXED_HEADERS = { ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' } as const
 
 /** A file of which nothing is known yet. */
 const UNKNOWN: Payload = {
@@ -134,10 +135,11 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   }
 
   /** The head of a download, the same for GET and HEAD. */
-  downloadHeaders(): Record<string, string | number> {
+  downloadHeaders(request: IncomingMessage): Record<string, string | number> {
     const { fileName, contentType, contentLength } = this.#payload
     const headers: Record<string, string | number> = {
       ...FIXED_HEADERS,
+      ...this.terms.cors.headers(request),
       'Content-Type': contentType,
       'Content-Disposition': formatContentDisposition(fileName),
       ETag: `"${this.id}"`,
@@ -281,7 +283,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
-        const headers = this.downloadHeaders()
+        const headers = this.downloadHeaders(receiver.request)
         headers['Connection'] = 'close'
         receiver.response.writeHead(200, headers)
         receiver.response.flushHeaders()
@@ -370,7 +372,8 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     if (this.#receiver === undefined) return
     const { request, response } = this.#receiver
     if (response.headersSent) resetConnection(request.socket)
-    else if (!request.socket.destroyed) sendProblem(request, response, asSeenByReceiver(error))
+    else if (!request.socket.destroyed)
+      sendProblem(request, response, this.terms.cors, asSeenByReceiver(error))
   }
 
   readonly #senderClosed = (): void => {

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   encodeStatus,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
@@ -9,6 +8,7 @@ import {
   type StatusForm,
   type TerminalEvent,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { Beating, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
@@ -41,6 +41,7 @@ export interface StatusStyle {
   readonly form: StatusForm
   /** The text of an event, where the embedder speaks for itself; undefined leaves it to the built-in words. */
   readonly render: ((event: StatusEvent) => string | undefined) | undefined
+  readonly cors: Cors
 }
 
 /** The form that a request asks for: NDJSON for programs, server-sent events for browsers, text for people. */
@@ -55,9 +56,6 @@ export interface StatusTimers {
   readonly heartbeats: Heartbeats
   readonly progress: ProgressClock
 }
-
-/** The same in the head of every status stream. */
-const HEAD = { ...CORS_HEADERS, ...PASS_THROUGH_HEADERS } as const
 
 /** The status stream as the body of a response, which it owns: the early response of a sender, or an upload resource's events. */
 export class StatusBody implements StatusSink, Beating, Ticking {
@@ -90,7 +88,11 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
     // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
     this.#response.cork()
-    const head: Record<string, string> = { ...HEAD, 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
+    const head: Record<string, string> = {
+      ...PASS_THROUGH_HEADERS,
+      ...this.#style.cors.headers(this.#request),
+      'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
+    }
     if (status === 201) head['Location'] = opened.url
     this.#response.writeHead(status, head)
     this.#response.flushHeaders()

@@ -45,6 +45,8 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'The form holds no file, or not just one',
   },
+  unauthorized: { status: 401, exit: EXIT_STATUS.refused, title: 'This needs a token' },
+  'cross-site': { status: 403, exit: EXIT_STATUS.refused, title: "Another site's page may not do this" },
   'bad-referer': { status: 403, exit: EXIT_STATUS.refused, title: 'This page may not reserve here' },
   prefetch: { status: 403, exit: EXIT_STATUS.refused, title: 'A link that works once is not fetched ahead' },
   'not-found': { status: 404, exit: EXIT_STATUS.absent, title: 'There is nothing here' },

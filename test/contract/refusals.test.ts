@@ -67,6 +67,13 @@ const REFUSALS: readonly Refusal[] = [
       return await answerOf(peer)
     },
   },
+  ...['POST /', 'PUT /name', 'POST /reserve', 'GET /reserve'].map((target) =>
+    asks('unauthorized', target, SENDS, { nobodyMay: 'send' }),
+  ),
+  ...['GET', 'POST'].map((method) =>
+    asks('unauthorized', `${method} /${UNKNOWN}/name`, {}, { nobodyMay: 'receive' }),
+  ),
+  asks('cross-site', `POST /${UNKNOWN}`, { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }),
   ...['', 'https://elsewhere.example/app', 'https://page.example/apple'].map((Referer) =>
     asks('bad-referer', 'POST /reserve', { Referer }, { requiredReferer: PAGE }),
   ),

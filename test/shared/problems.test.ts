@@ -20,6 +20,8 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   usage: 2,
   'bad-request': 3,
   'no-file-in-form': 3,
+  unauthorized: 3,
+  'cross-site': 3,
   'bad-referer': 3,
   prefetch: 3,
   'already-open': 3,
