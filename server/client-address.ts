@@ -12,7 +12,8 @@ export const NO_ADDRESS = 'none'
  * is written as the IPv4 address that it is. `NO_ADDRESS` where there is none.
  */
 export function clientAddress(request: IncomingMessage, trust: Trust): string {
-  return clientIp(request, trust)?.toString() ?? NO_ADDRESS
+  const hop = clientHop(request, trust)
+  return isIP(hop) === 6 ? ipaddr.process(hop).toString() : hop
 }
 
 /**
@@ -20,8 +21,10 @@ export function clientAddress(request: IncomingMessage, trust: Trust): string {
  * one address of a network has all of them (RFC 4291, 2.5.4). All without an address are one client.
  */
 export function clientOf(request: IncomingMessage, trust: Trust): string {
-  const ip = clientIp(request, trust)
-  if (ip === undefined) return NO_ADDRESS
+  const hop = clientHop(request, trust)
+  // What Node takes for an IPv4 address has but one way to be written.
+  if (isIP(hop) !== 6) return hop
+  const ip = ipaddr.process(hop)
   if (ip.kind() === 'ipv4') return ip.toString()
   const network = ip.toByteArray().fill(0, NETWORK_BYTES)
   return `${ipaddr.fromByteArray(network)}/${8 * NETWORK_BYTES}`
@@ -33,9 +36,8 @@ const NETWORK_BYTES = 8
  * The last hop that is an address. A proxy that is believed may write something else there, such as "unknown" or
  * an address with a port: its clients count as the proxy then, and not each as the text it brings.
  */
-function clientIp(request: IncomingMessage, trust: Trust): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+function clientHop(request: IncomingMessage, trust: Trust): string {
   const { remoteAddress } = request.socket
-  if (remoteAddress === undefined) return undefined
-  const hop = hopsOf(request, trust).findLast((address) => isIP(address) !== 0)
-  return hop === undefined ? undefined : ipaddr.process(hop)
+  if (remoteAddress === undefined || !trust(remoteAddress)) return remoteAddress ?? NO_ADDRESS
+  return hopsOf(request, trust).findLast((address) => isIP(address) !== 0) ?? remoteAddress
 }

@@ -60,6 +60,7 @@ export class ClientLimits {
 
   /** Rejects with EssError `too-many-requests` where this client may look nothing up for now. */
   async checkMisses(request: IncomingMessage): Promise<void> {
+    if (!this.#misses.isAnyoneOut) return
     await this.#misses.check(
       this.#clientOf(request),
       (most, seconds) =>

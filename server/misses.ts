@@ -21,6 +21,8 @@ export class Misses {
   readonly #clients = new Set<string>()
   /** Goes on where it was: one that began anew would pass every place that was given up since. */
   readonly #oldest = this.#clients.values()
+  /** Until then somebody may have no misses left: mostly nobody has not, and a check is a look at the clock. */
+  #someoneOutUntilMs = 0
 
   /** `most` a minute for each client; 0 for no limit, and then nothing is counted. */
   constructor(most: number) {
@@ -28,12 +30,16 @@ export class Misses {
     this.#limiter = new RateLimiterMemory({ points: most, duration: WINDOW_SECONDS, keyPrefix: '' })
   }
 
+  /** False where nobody has to be checked, because nobody has missed too often. */
+  get isAnyoneOut(): boolean {
+    return Date.now() < this.#someoneOutUntilMs
+  }
+
   /**
    * Rejects with EssError `too-many-requests`, with what `refusal` says, where `client` has missed as often as it
    * may. Asked before anything is looked up, so that the answer is the same for what is there and for what is not.
    */
   async check(client: string, refusal: (most: number, seconds: number) => string): Promise<void> {
-    if (this.#most === 0) return
     const counted = await this.#limiter.get(client)
     if (counted === null || counted.remainingPoints > 0 || counted.msBeforeNext <= 0) return
     throw new EssError('too-many-requests', refusal(this.#most, WINDOW_SECONDS), {
@@ -45,7 +51,10 @@ export class Misses {
   count(client: string): void {
     if (this.#most === 0) return
     // In memory it is counted at once, and never rejected.
-    void this.#limiter.penalty(client)
+    void this.#limiter.penalty(client).then(({ consumedPoints, msBeforeNext }) => {
+      if (consumedPoints >= this.#most)
+        this.#someoneOutUntilMs = Math.max(this.#someoneOutUntilMs, Date.now() + msBeforeNext)
+    })
     this.#clients.delete(client)
     this.#clients.add(client)
     if (this.#clients.size > MAX_CLIENTS) this.#forgetOldest()

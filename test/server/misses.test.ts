@@ -16,6 +16,23 @@ async function mayAsk(misses: Misses, client: string): Promise<boolean> {
   )
 }
 
+test('nobody has to be checked until somebody has missed as often as it may, and when that is over', async () => {
+  const misses = new Misses(2)
+  expect(misses.isAnyoneOut).toBe(false)
+  miss(misses, 'a', 1)
+  miss(misses, 'b', 1)
+  await misses.check('a', refusal)
+  expect(misses.isAnyoneOut).toBe(false)
+  vi.advanceTimersByTime(1000)
+  miss(misses, 'a', 1)
+  await expect(misses.check('a', refusal)).rejects.toThrow()
+  expect(misses.isAnyoneOut).toBe(true)
+  vi.advanceTimersByTime(58_999)
+  expect(misses.isAnyoneOut).toBe(true)
+  vi.advanceTimersByTime(1)
+  expect(misses.isAnyoneOut).toBe(false)
+})
+
 function miss(misses: Misses, client: string, times: number): void {
   for (let count = 0; count < times; count++) misses.count(client)
 }
