@@ -1,13 +1,13 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { createServer, type TLSSocket } from 'node:tls'
 import { setCarrier } from './linger.js'
 import type { Certificate } from './tls.js'
 
 /** How long a client may take for its handshake. */
 const HANDSHAKE_TIMEOUT_MS = 30_000
 
-/** Whoever speaks a protocol on a connection; ours by their names in ALPN (RFC 7301). */
+/** Whoever speaks a protocol on a connection, by its name in ALPN (RFC 7301). */
 export type Protocols = Readonly<Record<string, (connection: TLSSocket) => void>>
 
 /** The TLS before a server. */
@@ -17,46 +17,53 @@ export interface Front {
 }
 
 /**
- * Puts TLS before a server of plain HTTP/1.1, which keeps all of its settings: its connections are shaken hands
- * with here, and come to it, or to the one of `protocols` that the client has chosen, when that is done. By
- * `tls.Server` nobody would have the TCP connection below, without which nothing can be reset; and each
- * connection begins with the certificate of its moment.
+ * Puts TLS before a server of plain HTTP/1.1, which keeps all of its settings: its connections have their handshake
+ * first, and come to it after that, or to the one of `protocols` that the client has chosen. A server of Node's that
+ * does both (`https`) would keep the TCP connection below to itself, without which nothing can be reset.
  */
 export function secure(server: Server, certificate: Certificate, protocols: Protocols = {}): Front {
   const speakHttp1 = server.listeners('connection')
-  /** Those whose hands are being shaken: nobody else knows of them. */
-  const newcomers = new Set<Socket>()
-  const ALPNProtocols = [...Object.keys(protocols), 'http/1.1']
-  server.removeAllListeners('connection').on('connection', (carrier: Socket) => {
-    const connection = new TLSSocket(carrier, {
-      isServer: true,
-      secureContext: certificate.context(),
-      ALPNProtocols,
+  /** Those whose handshake is not over, by their other end: nobody else knows of them. */
+  const newcomers = new Map<string, Socket>()
+  const tls = createServer({
+    ALPNProtocols: [...Object.keys(protocols), 'http/1.1'],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  })
+  tls
+    .on('secureConnection', (connection) => {
+      const carrier = newcomers.get(nameOf(connection))
+      // It has left in this very moment.
+      if (carrier === undefined) {
+        connection.destroy()
+        return
+      }
+      newcomers.delete(nameOf(connection))
+      setCarrier(connection, carrier)
+      const speak = protocols[connection.alpnProtocol || 'http/1.1']
+      if (speak !== undefined) speak(connection)
+      // Node's own listener, as it would have been called.
+      else for (const listener of speakHttp1) Reflect.apply(listener, server, [connection])
     })
-    setCarrier(connection, carrier)
-    newcomers.add(carrier)
-    const deadline = setTimeout(() => carrier.destroy(), HANDSHAKE_TIMEOUT_MS)
-    const leave = () => {
-      clearTimeout(deadline)
-      newcomers.delete(carrier)
-    }
     // Not TLS, or not a version or a cipher that both speak: there is nothing to say that it would understand.
-    const refuse = () => carrier.destroy()
-    connection
-      .on('error', refuse)
-      .once('close', leave)
-      .once('secure', () => {
-        leave()
-        connection.off('error', refuse)
-        const speak = protocols[connection.alpnProtocol || 'http/1.1']
-        if (speak !== undefined) speak(connection)
-        // Node's own listener, as it would have been called.
-        else for (const listener of speakHttp1) Reflect.apply(listener, server, [connection])
-      })
+    .on('tlsClientError', (_error, connection) => connection.destroy())
+  certificate.use((pair) => tls.setSecureContext(pair))
+
+  server.removeAllListeners('connection').on('connection', (carrier: Socket) => {
+    const name = nameOf(carrier)
+    newcomers.set(name, carrier)
+    carrier.once('close', () => {
+      if (newcomers.get(name) === carrier) newcomers.delete(name)
+    })
+    tls.emit('connection', carrier)
   })
   return {
     close: () => {
-      for (const carrier of newcomers) carrier.destroy()
+      for (const carrier of newcomers.values()) carrier.destroy()
     },
   }
+}
+
+/** The other end of a connection: no two to the same server have the same one at the same time. */
+function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return [remoteAddress, remotePort, localAddress, localPort].join()
 }

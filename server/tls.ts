@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 
 /** The oldest TLS that may be asked for. */
 export const TLS_VERSIONS = ['1.2', '1.3'] as const
@@ -29,16 +29,19 @@ export interface CertificateReport {
   readonly isInTime: boolean
   /** For people, one line each; none where all is well. */
   readonly problems: readonly string[]
-  /** What serves it; undefined where the pair is of no use at all. */
-  readonly context: SecureContext | undefined
+  /** False where the pair is of no use at all. */
+  readonly isUsable: boolean
 }
+
+/** What Node takes for a pair. The key is in it: never to be shown. */
+export type Pair = SecureContextOptions
 
 /** The certificate of a server: read, watched, and read again. */
 export interface Certificate {
   /** What is said of the pair in use. */
   report(): CertificateReport
-  /** For the next connection. */
-  context(): SecureContext
+  /** Hands the pair to `take`, and each later one that replaces it. */
+  use(take: (pair: Pair) => void): void
   /** Reads both files again, whether they have changed or not, and takes them if they are good. */
   reload(): Promise<void>
   /** Watches the files no more. */
@@ -53,6 +56,13 @@ const LOOK_MS = 1000
 
 /** Reads a pair and judges it. Never rejects: what is wrong is in `problems`. */
 export async function checkCertificate(options: TlsOptions): Promise<CertificateReport> {
+  return (await readPair(options)).report
+}
+
+/** A pair is there when it can be used. */
+async function readPair(
+  options: TlsOptions,
+): Promise<{ readonly report: CertificateReport; readonly pair: Pair | undefined }> {
   const { certFile, keyFile, minVersion = '1.2' } = options
   const problems: string[] = []
   const cert = await readText(certFile, problems)
@@ -60,23 +70,25 @@ export async function checkCertificate(options: TlsOptions): Promise<Certificate
   const chain = cert === undefined ? [] : readChain(cert, certFile, problems)
   const privateKey = key === undefined ? undefined : readKey(key, keyFile, problems)
   const [leaf] = chain
-  if (leaf === undefined)
-    return { subject: '', names: [], notAfter: undefined, isInTime: false, problems, context: undefined }
+  if (leaf === undefined) {
+    const nothing = { subject: '', names: [], notAfter: undefined, isInTime: false, isUsable: false }
+    return { report: { ...nothing, problems }, pair: undefined }
+  }
   const isPair = privateKey !== undefined && leaf.checkPrivateKey(privateKey)
   if (privateKey !== undefined && !isPair)
     problems.push(`the key in ${keyFile} is not the one of the certificate in ${certFile}`)
-  return {
+  const pair = { cert, key, minVersion: `TLSv${minVersion}` } as const
+  const cannot = `the pair in ${certFile} and ${keyFile} cannot be used`
+  const isUsable = isPair && tried(problems, cannot, () => createSecureContext(pair)) !== undefined
+  const report = {
     subject: leaf.subject?.replaceAll('\n', ', ') ?? '',
     names: leaf.subjectAltName?.split(', ') ?? [],
     notAfter: new Date(leaf.validTo),
     isInTime: checkDates(leaf, certFile, problems),
     problems: [...problems, ...disorderOf(chain, certFile)],
-    context: isPair
-      ? tried(problems, `the pair in ${certFile} and ${keyFile} cannot be used`, () =>
-          createSecureContext({ cert, key, minVersion: `TLSv${minVersion}` }),
-        )
-      : undefined,
+    isUsable,
   }
+  return { report, pair: isUsable ? pair : undefined }
 }
 
 /**
@@ -84,20 +96,23 @@ export async function checkCertificate(options: TlsOptions): Promise<Certificate
  * served all the same, since clients will say so.
  */
 export async function watchCertificate(options: TlsOptions): Promise<Certificate> {
-  let inUse = usable(await checkCertificate(options))
-  if (typeof inUse === 'string') throw new Error(inUse)
-  let current = inUse
+  const first = await readPair(options)
+  if (first.pair === undefined) throw new Error(first.report.problems.join('; '))
+  let current = { report: first.report, pair: first.pair }
+  const takers = new Set<(pair: Pair) => void>()
   let seen = await marksOf(options)
   let settled = seen
   let reading: Promise<void> | undefined
 
   async function read(): Promise<void> {
     settled = await marksOf(options)
-    const report = await checkCertificate(options)
-    inUse = usable(report)
+    const { report, pair } = await readPair(options)
     // A pair that nobody would accept does not replace one that they do.
-    const isTaken = typeof inUse !== 'string' && (report.isInTime || !current.report.isInTime)
-    if (isTaken && typeof inUse !== 'string') current = inUse
+    const isTaken = pair !== undefined && (report.isInTime || !current.report.isInTime)
+    if (isTaken) {
+      current = { report, pair }
+      for (const take of takers) take(pair)
+    }
     options.onReload?.(report, isTaken)
   }
 
@@ -119,15 +134,13 @@ export async function watchCertificate(options: TlsOptions): Promise<Certificate
   const looking = setInterval(() => void look(), LOOK_MS).unref()
   return {
     report: () => current.report,
-    context: () => current.context,
+    use: (take) => {
+      takers.add(take)
+      take(current.pair)
+    },
     reload,
     close: () => clearInterval(looking),
   }
-}
-
-/** The pair where it can be served, or why it cannot. */
-function usable(report: CertificateReport): { report: CertificateReport; context: SecureContext } | string {
-  return report.context === undefined ? report.problems.join('; ') : { report, context: report.context }
 }
 
 /** What changes with either file; a file that is not there counts as one of its states. */
