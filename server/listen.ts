@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
+import { type Answers, http2Side } from './http2/server.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import type { Service } from './service.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
@@ -48,7 +49,7 @@ export interface Listening {
 }
 
 /**
- * Serves a service over HTTP/1.1, with TLS where it is given. Rejects with Node's own error where the address cannot
+ * Serves a service over HTTP/1.1, or with TLS over HTTP/2 as well. Rejects with Node's own error where the address cannot
  * be had, and with what is wrong with it where the certificate is of no use.
  */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
@@ -58,6 +59,18 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
     else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))
+  }
+  const answers: Answers = {
+    request: handle,
+    // Whether the body may come is decided first: a refused upload costs no bytes.
+    checkContinue: (request, response) => {
+      service.holdContinue(request)
+      handle(request, response)
+    },
+    checkExpectation: (request, response) => {
+      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+      sendProblem(request, response, new EssError('expectation-failed', expected))
+    },
   }
   const server = createServer(
     {
@@ -74,17 +87,12 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     },
     handle,
   )
-  // Whether the body may come is decided first: a refused upload costs no bytes.
-  server.on('checkContinue', (request, response) => {
-    service.holdContinue(request)
-    handle(request, response)
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response) => {
-    const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-    sendProblem(request, response, new EssError('expectation-failed', expected))
-  })
+  server.on('checkContinue', answers.checkContinue)
+  server.on('checkExpectation', answers.checkExpectation)
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
-  const front = certificate && secure(server, certificate)
+  if (certificate !== undefined) service.relay.takeNothingRaw()
+  const http2 = certificate && http2Side(answers)
+  const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
   await service.relay.ready()
   await new Promise<void>((resolve, reject) => {
@@ -106,7 +114,11 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     server.close()
     server.closeIdleConnections()
     front?.close()
-    const deadline = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
+    http2?.close()
+    const deadline = setTimeout(() => {
+      server.closeAllConnections()
+      http2?.closeAll()
+    }, LAST_WORDS_MS)
     await closed
     clearTimeout(deadline)
     certificate?.close()
