@@ -71,7 +71,8 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
     )
   }
-  const isChunked = headers['transfer-encoding'] !== undefined
+  // By HTTP/2 they pass on all of it.
+  const isChunked = headers['transfer-encoding'] !== undefined && request.httpVersionMajor < 2
   const mayBeCut = isProxied(request) && isChunked && headers.expect === undefined && !options.proxyFullDuplex
   if (mayBeCut) {
     throw new EssError(
