@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
-import { type Flags, parseFlags } from './flags.js'
+import { type Flags, kebab, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { logService } from './log.js'
@@ -106,10 +106,6 @@ function untilStopped(
       }
     })
   })
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 function listenTrouble(error: unknown): string {

@@ -142,7 +142,7 @@ export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<
       throw new EssError('usage', `${line}; try: ess-server --help`)
     })
     .wrap(100)
-  const flags = await parser.parseAsync([...argv], {}, (_error, _flags, output) => {
+  const flags = await parser.parseAsync(argv.map(plainSwitch), {}, (_error, _flags, output) => {
     answer = output
   })
   if (answer !== '') {
@@ -158,7 +158,7 @@ function yargsOption(name: string, { number, choices, isSwitch, ...flag }: Flag)
   const coerce = (value: unknown) => {
     if (Array.isArray(value))
       throw new EssError('usage', `Expected --${name} once, got it ${value.length} times`)
-    if (isSwitch && value !== undefined) return switchValue(name, value)
+    if (value === '') throw new EssError('usage', `Expected --${name} to have a value, got an empty one`)
     if (number === undefined || value === undefined) return value
     const isNumber = (number === 'whole' ? /^\d+$/ : /^\d+(?:\.\d+)?$/).test(String(value))
     if (isNumber) return Number(value)
@@ -169,17 +169,33 @@ function yargsOption(name: string, { number, choices, isSwitch, ...flag }: Flag)
   return { ...flag, type, requiresArg: !isSwitch, coerce, ...(choices && { choices }) }
 }
 
-/** yargs gives a boolean for a flag, and text for an environment variable. */
-function switchValue(name: string, value: unknown): boolean {
-  if (value === true || value === 'true' || value === '1') return true
-  if (value === false || value === 'false' || value === '0') return false
+/** What `--name=value` says of a switch, in the two words that yargs knows: it takes any other for a no. */
+function plainSwitch(argument: string): string {
+  const [, name = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(argument) ?? []
+  return isSwitch(kebab(name)) ? `--${name}=${switchValue(kebab(name), value)}` : argument
+}
+
+function isSwitch(name: string): boolean {
+  const flags: Readonly<Record<string, Flag>> = FLAGS
+  return flags[name]?.isSwitch === true
+}
+
+function switchValue(name: string, value: string): boolean {
+  if (value === 'true' || value === '1') return true
+  if (value === 'false' || value === '0') return false
   throw new EssError('usage', `Expected --${name} to be true or false, got ${JSON.stringify(value)}`)
 }
 
 /** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`; other variables that begin with ESS_ are not ours. */
-function environmentFlags(env: FlagsIo['env']): Record<string, string> {
-  const entries = Object.keys(FLAGS).map(
-    (name) => [name, env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`]] as const,
-  )
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''))
+function environmentFlags(env: FlagsIo['env']): Record<string, string | boolean> {
+  const entries = Object.keys(FLAGS).flatMap((name) => {
+    const value = env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`] ?? ''
+    return value === '' ? [] : [[name, isSwitch(name) ? switchValue(name, value) : value] as const]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** The name of a flag, from an option's or from what yargs takes for the same. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
