@@ -1,10 +1,12 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
-import { type Flags, kebab, parseFlags } from './flags.js'
+import { checksOf, problemLine, runChecks } from './check.js'
+import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
+import { listenTrouble } from './listen-trouble.js'
 import { logService } from './log.js'
-import { MAX_SECONDS } from './options.js'
+import { MAX_SECONDS, type ServiceOptions } from './options.js'
 
 /** What the command has of the outside world; a test gives its own. */
 export interface Io {
@@ -18,28 +20,29 @@ export interface Io {
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
 /**
- * `ess-server`: reads flags and environment, listens, and serves until it is told to stop.
+ * `ess-server`: reads flags, environment and configuration file, listens, and serves until it is told to stop.
  * Resolves with the exit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.
+ * With `--check` it only looks: 0 all is well, 1 this machine cannot do it now, 2 what was asked for is wrong.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     const flags = await parseFlags(argv, io)
-    return flags === undefined ? EXIT.ok : await serve(flags, io)
+    if (flags === undefined) return EXIT.ok
+    if (flags.check) return await runChecks(checksOf(flags, serviceOptions), io.stdout)
+    return await serve(flags, io)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     // Nothing else is thrown before it listens.
-    // The library says "maxSockets" where the command says --max-sockets.
-    const message = error.message.replace(
-      /"([a-z]+(?:[A-Z][a-z]+)*)" to /,
-      (_all, name: string) => `--${kebab(name)} to `,
-    )
-    io.stderr.write(`ess-server: ${message}\n`)
+    const message = inFlagNames(error.message)
+    if (asksForCheck(argv, io.env)) io.stdout.write(problemLine('options', message))
+    else io.stderr.write(`ess-server: ${message}\n`)
     return EXIT.usage
   }
 }
 
-async function serve(flags: Flags, io: Io): Promise<number> {
-  const { host, port, drain, baseUrl, trustProxy } = flags
+/** What the flags ask of the service. Throws EssError `usage`. */
+function serviceOptions(flags: Flags): ServiceOptions {
+  const { port, drain, baseUrl, trustProxy } = flags
   if (port > 65_535) throw new EssError('usage', `Expected --port to be at most 65535, got ${port}`)
   if (drain > MAX_SECONDS)
     throw new EssError(
@@ -54,7 +57,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
       `Expected --max-upload-bytes to be a size such as 1073741824 or 10GiB, got ${got}`,
     )
   }
-  const service = createService({
+  return {
     ttl: flags.ttl,
     maxUploadBytes,
     maxSockets: flags.maxSockets,
@@ -68,7 +71,12 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     relay: flags.relay,
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
-  })
+  }
+}
+
+async function serve(flags: Flags, io: Io): Promise<number> {
+  const { host, port, drain } = flags
+  const service = createService(serviceOptions(flags))
   await service.relay.ready()
   const { gear, why } = service.relay
   if (flags.relay !== 'auto' && gear !== flags.relay) {
@@ -106,15 +114,4 @@ function untilStopped(
       }
     })
   })
-}
-
-function listenTrouble(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
-  }
-  return (code !== undefined && words[code]) || message
 }

@@ -234,7 +234,7 @@ describe('it serves', () => {
     [['--reservations=0'], { ESS_RESERVATIONS: 'true' }, 404],
   ])('a switch by %j and %j', async (argv, env, status) => {
     const port = await start([...QUIET, ...argv], env).listening()
-    const answer = await exchange(port, requestHead('POST /reserve', { 'Content-Length': 0 }))
+    const answer = await exchange(port, requestHead('POST /reserve', { 'Content-Length': '0' }))
     expect(answer.status).toBe(status)
   })
 
