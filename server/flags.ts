@@ -143,8 +143,8 @@ export interface Flags {
 }
 
 /**
- * Reads flags, then the environment, then the file; the first to say something has said it. Undefined when the question (`--help`, `--version`) has been answered already.
- * Throws EssError `usage`.
+ * Reads flags, then the environment, then the file; the first to say something has said it. Undefined when the
+ * question (`--help`, `--version`) has been answered already. Throws EssError `usage`.
  */
 export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<Flags | undefined> {
   let answer = ''

@@ -30,6 +30,7 @@ const PAGES = [
   'docs/protocol.md',
   'docs/lifecycle.md',
   'docs/errors.md',
+  'docs/dependencies.md',
 ]
 
 test.each(PAGES)('%s links to pages that are there', async (path) => {
