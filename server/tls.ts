@@ -59,6 +59,13 @@ export async function checkCertificate(options: TlsOptions): Promise<Certificate
   return (await readPair(options)).report
 }
 
+/** What an operator is told of a certificate, in one line. */
+export function certificateInWords({ subject, names, notAfter, problems }: CertificateReport): string {
+  const whose = [subject, ...names].filter((name) => name !== '').join(', ')
+  const until = notAfter && `until ${notAfter.toISOString()}`
+  return [whose, until, ...problems].filter(Boolean).join('; ')
+}
+
 /** A pair is there when it can be used. */
 async function readPair(
   options: TlsOptions,

@@ -4,7 +4,8 @@ import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
 import { type Ending, run } from './run.js'
 
-const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+/** The command as it is built. */
+export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 export interface TestServer {
   /** Without a final slash. */
