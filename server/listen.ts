@@ -3,10 +3,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
+import { checkHead } from './request-head.js'
 import type { Service } from './service.js'
 
-/** How long a client may take to send its request's head. */
-const HEADERS_TIMEOUT_MS = 30_000
+/** How long a client may take to send its request's head; a connection that says nothing is one of those. */
+const HEADERS_TIMEOUT_MS = 25_000
+
+/** How often Node looks for those who took longer. Its default, 30 s, would be added to that time. */
+const CHECKING_INTERVAL_MS = 5_000
 
 /** How much of a body Node reads before anybody wants it. */
 const READ_AHEAD_BYTES = 16 * 1024
@@ -44,14 +48,22 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const { host = '127.0.0.1', port = 9000 } = options
   const answer = service.handler
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
-    else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))
+    try {
+      checkHead(request)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      service.refused(error, request)
+      sendProblem(request, response, error)
+      return
+    }
+    answer(request, response)
   }
   const server = createServer(
     {
       // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECKING_INTERVAL_MS,
       // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
       requireHostHeader: false,
       // Node reads a waiting sender's body ahead, this far and to the end of the read that passes it. Its default
@@ -122,7 +134,10 @@ function answerBroken(service: Service, error: NodeJS.ErrnoException, connection
 function brokenRequest(error: NodeJS.ErrnoException): EssError {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new EssError('headers-too-large', 'Expected a request head of at most 16 KiB, got more')
+      return new EssError(
+        'headers-too-large',
+        'Expected a request head of at most 16 KiB and 100 fields, got more',
+      )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new EssError(
         'request-timeout',
