@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
+import { drainThenDestroy } from './linger.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import { checkHead } from './request-head.js'
 import type { Service } from './service.js'
@@ -121,14 +122,21 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   }
 }
 
+/** Connections that were told why they end, and whose last bytes nobody wants. */
+const answered = new WeakSet<Socket>()
+
 /** Answers what Node could not read as HTTP; also called for every connection that broke. */
 function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
-  if (connection.destroyed) return
+  // Node goes on to read what it could not understand, and says so each time.
+  if (connection.destroyed || answered.has(connection)) return
   if (service.breakOff(connection, error)) return
   // After a response there is nothing to answer; the peer is told by the end of the connection.
-  if (connection.writable && connection.bytesWritten === 0)
+  if (connection.writable && connection.bytesWritten === 0) {
+    answered.add(connection)
     connection.end(problemAsBytes(brokenRequest(error)))
-  else connection.destroy()
+    // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
+    drainThenDestroy(connection)
+  } else connection.destroy()
 }
 
 function brokenRequest(error: NodeJS.ErrnoException): EssError {
