@@ -3,13 +3,18 @@ import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
+import { drainThenDestroy } from './linger.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
+import { checkHead } from './request-head.js'
 import type { Service } from './service.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
 
-/** How long a client may take to send its request's head. */
-const HEADERS_TIMEOUT_MS = 30_000
+/** How long a client may take to send its request's head; a connection that says nothing is one of those. */
+const HEADERS_TIMEOUT_MS = 25_000
+
+/** How often Node looks for those who took longer. Its default, 30 s, would be added to that time. */
+const CHECKING_INTERVAL_MS = 5_000
 
 /** How much of a body Node reads before anybody wants it. */
 const READ_AHEAD_BYTES = 16 * 1024
@@ -58,8 +63,15 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const { cors } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
-    else sendProblem(request, response, cors, new EssError('bad-request', 'Expected a Host header, got none'))
+    try {
+      checkHead(request)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      service.refused(error, request)
+      sendProblem(request, response, cors, error)
+      return
+    }
+    answer(request, response)
   }
   const answers: Answers = {
     request: handle,
@@ -78,6 +90,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECKING_INTERVAL_MS,
       // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
       requireHostHeader: false,
       // Node reads a waiting sender's body ahead, this far and to the end of the read that passes it. Its default
@@ -143,20 +156,30 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   }
 }
 
+/** Connections that were told why they end, and whose last bytes nobody wants. */
+const answered = new WeakSet<Socket>()
+
 /** Answers what Node could not read as HTTP; also called for every connection that broke. */
 function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
-  if (connection.destroyed) return
+  // Node goes on to read what it could not understand, and says so each time.
+  if (connection.destroyed || answered.has(connection)) return
   if (service.breakOff(connection, error)) return
   // After a response there is nothing to answer; the peer is told by the end of the connection.
-  if (connection.writable && connection.bytesWritten === 0)
+  if (connection.writable && connection.bytesWritten === 0) {
+    answered.add(connection)
     connection.end(problemAsBytes(brokenRequest(error)))
-  else connection.destroy()
+    // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
+    drainThenDestroy(connection)
+  } else connection.destroy()
 }
 
 function brokenRequest(error: NodeJS.ErrnoException): EssError {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new EssError('headers-too-large', 'Expected a request head of at most 16 KiB, got more')
+      return new EssError(
+        'headers-too-large',
+        'Expected a request head of at most 16 KiB and 100 fields, got more',
+      )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new EssError(
         'request-timeout',
