@@ -11,7 +11,7 @@ test('a sender that was held up goes on when the last byte is taken, whether or 
   let queued = 0
   /** A receiver that never says 'drain': so does Node when only the last few bytes were not taken at once. */
   const receiver = {
-    req: { socket: new Socket() } as IncomingMessage,
+    req: { socket: new Socket(), httpVersionMajor: 1 } as IncomingMessage,
     get writableLength() {
       return queued
     },
