@@ -41,7 +41,7 @@ export function checksOf(flags: Flags): Check[] {
           },
         ]),
     ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),
-    { name: 'relay', exit: 1, run: () => relayOf(flags.relay) },
+    { name: 'relay', exit: 1, run: () => relayOf(flags.relay, tls !== undefined) },
     { name: 'listen', exit: 1, run: () => canListen(flags.host, flags.port) },
   ]
 }
@@ -85,8 +85,9 @@ export async function canListen(host: string, port: number): Promise<string> {
   return port === 0 ? `${host}, any free port` : `${host}:${port}`
 }
 
-async function relayOf(mode: RelayMode): Promise<string> {
+async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {
   const relay = new Relay(mode)
+  if (isTls) relay.takeNothingRaw()
   try {
     await relay.ready()
     const { gear, why } = relay

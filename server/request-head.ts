@@ -21,19 +21,24 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
 /** Throws what a head is refused with before anybody asks what it wants: for a server of our own. */
 export function checkHead(request: IncomingMessage): void {
   checkHeaderCount(request)
-  const hosts = countHosts(request)
+  const { length } = hostsOf(request)
   // RFC 9112, 3.2: who is asked must not be a matter of which of two a server, or a proxy before it, reads.
-  if (hosts > 1) throw new EssError('bad-request', `Expected one Host header, got ${hosts}`)
-  if (hosts === 0 && request.httpVersion !== '1.0')
+  if (length > 1) throw new EssError('bad-request', `Expected one Host header, got ${length}`)
+  if (length === 0 && request.httpVersion !== '1.0')
     throw new EssError('bad-request', 'Expected a Host header, got none')
 }
 
-/** Node keeps the first one alone in `headers`. */
-function countHosts({ rawHeaders }: IncomingMessage): number {
-  let hosts = 0
+/**
+ * Each one that is said to be asked; Node keeps the first Host alone in `headers`. In HTTP/2 it is `:authority`, which
+ * may be said once more as Host (RFC 9113, 8.3.1).
+ */
+function hostsOf({ rawHeaders }: IncomingMessage): string[] {
+  const hosts: string[] = []
+  let authority: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+    const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
+    if (name === ':authority') authority = value
+    else if (name.length === 4 && name.toLowerCase() === 'host' && value !== authority) hosts.push(value)
   }
-  return hosts
+  return authority === undefined ? hosts : [authority, ...hosts]
 }
