@@ -1,4 +1,12 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createService, listen, type ServiceOptions, type SocketStats } from '../../server/index.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
@@ -292,6 +300,29 @@ describe('by HTTP/2, a refused upload', () => {
     }
     expect(interim).toEqual([100])
   })
+})
+
+test('in an http2 server of the embedder’s, nothing is taken that could not be ended truthfully', async () => {
+  const { cert, key } = await certificate()
+  const service = createService()
+  // Its types do not know of Node's own compatibility.
+  const handler = service.handler as unknown as (
+    request: Http2ServerRequest,
+    response: Http2ServerResponse,
+  ) => void
+  const server = createSecureServer({ cert, key }, handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    service.stopNow()
+  })
+  // A server that listens on TCP has this kind of address.
+  const { port } = server.address() as AddressInfo
+  const one = await connectSession(port)
+  const sender = say(one, 'PUT', '/', { 'content-length': '5' }, false)
+  await sender.untilText(/^http-version-not-supported: /)
+  expect(sender.status()).toBe(505)
+  expect(service.counts().sockets).toBe(0)
 })
 
 test('by HTTP/2, no head speaks of the connection, and the host is that of the request', async () => {
