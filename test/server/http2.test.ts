@@ -279,6 +279,32 @@ describe('by HTTP/2, a sender that waits', () => {
 })
 
 describe('by HTTP/2, a refused upload', () => {
+  test('that is longer or shorter than it says is not whole', async () => {
+    const { connect, ends } = await start()
+    const one = await connect()
+    for (const [length, body] of [
+      ['3', 'hello'],
+      ['10', 'hello'],
+    ] as const) {
+      const before = ends.length
+      const sender = await openSender(one, { 'content-length': length })
+      await connectReceiver(await connect(), sender)
+      sender.stream.end(body)
+      await until('it has ended', () => ends.length > before)
+    }
+    expect(ends.map(({ outcome }) => outcome)).toEqual(['sender-lost', 'sender-lost'])
+  })
+
+  test('with a head of more than 16 KiB is reset, and its connection serves on', async () => {
+    const { connect } = await start()
+    const one = await connect()
+    const large = say(one, 'GET', '/health', { 'x-large': 'x'.repeat(20_000) })
+    expect(await large.closed()).toMatchObject({ code: constants.NGHTTP2_ENHANCE_YOUR_CALM })
+    const next = say(one, 'GET', '/health')
+    await next.closed()
+    expect(next.status()).toBe(200)
+  })
+
   test('is answered whole, and its body is not wanted', async () => {
     const { connect } = await start({ maxUploadBytes: 10 })
     const one = await connect()
