@@ -35,9 +35,12 @@ export function sendProblem(
       ? renderProblem(error, request.headers.accept)
       : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
-  // A request without a body may not be complete yet: Node says so a moment after its head.
+  // A request without a body may not be complete yet: Node says so a moment after its head. By HTTP/2 the stream is
+  // closed behind the answer, and a connection is nobody's to end.
   const hasUnreadBody =
-    !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
+    !request.complete &&
+    request.httpVersionMajor === 1 &&
+    (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
   // One that was sent too early has the connection of the transfer ahead of it, whose end is not to be meddled with:
   // its body is read over, because what the peer says of that transfer comes after it.
   if (hasUnreadBody && response.socket === null) request.resume()

@@ -83,7 +83,8 @@ export function http2Side(answers: Answers): Http2Side {
       for (const session of lines.keys()) session.close()
     },
     closeAll: () => {
-      for (const session of lines.keys()) session.destroy()
+      // A session that is being closed would wait for its peer.
+      for (const { socket } of lines.values()) socket.destroy()
     },
   }
 }

@@ -1,4 +1,12 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createService, listen, type ServiceOptions, type SocketStats } from '../../server/index.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
@@ -271,6 +279,32 @@ describe('by HTTP/2, a sender that waits', () => {
 })
 
 describe('by HTTP/2, a refused upload', () => {
+  test('that is longer or shorter than it says is not whole', async () => {
+    const { connect, ends } = await start()
+    const one = await connect()
+    for (const [length, body] of [
+      ['3', 'hello'],
+      ['10', 'hello'],
+    ] as const) {
+      const before = ends.length
+      const sender = await openSender(one, { 'content-length': length })
+      await connectReceiver(await connect(), sender)
+      sender.stream.end(body)
+      await until('it has ended', () => ends.length > before)
+    }
+    expect(ends.map(({ outcome }) => outcome)).toEqual(['sender-lost', 'sender-lost'])
+  })
+
+  test('with a head of more than 16 KiB is reset, and its connection serves on', async () => {
+    const { connect } = await start()
+    const one = await connect()
+    const large = say(one, 'GET', '/health', { 'x-large': 'x'.repeat(20_000) })
+    expect(await large.closed()).toMatchObject({ code: constants.NGHTTP2_ENHANCE_YOUR_CALM })
+    const next = say(one, 'GET', '/health')
+    await next.closed()
+    expect(next.status()).toBe(200)
+  })
+
   test('is answered whole, and its body is not wanted', async () => {
     const { connect } = await start({ maxUploadBytes: 10 })
     const one = await connect()
@@ -292,6 +326,29 @@ describe('by HTTP/2, a refused upload', () => {
     }
     expect(interim).toEqual([100])
   })
+})
+
+test('in an http2 server of the embedder’s, nothing is taken that could not be ended truthfully', async () => {
+  const { cert, key } = await certificate()
+  const service = createService()
+  // Its types do not know of Node's own compatibility.
+  const handler = service.handler as unknown as (
+    request: Http2ServerRequest,
+    response: Http2ServerResponse,
+  ) => void
+  const server = createSecureServer({ cert, key }, handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    service.stopNow()
+  })
+  // A server that listens on TCP has this kind of address.
+  const { port } = server.address() as AddressInfo
+  const one = await connectSession(port)
+  const sender = say(one, 'PUT', '/', { 'content-length': '5' }, false)
+  await sender.untilText(/^http-version-not-supported: /)
+  expect(sender.status()).toBe(505)
+  expect(service.counts().sockets).toBe(0)
 })
 
 test('by HTTP/2, no head speaks of the connection, and the host is that of the request', async () => {
