@@ -119,8 +119,6 @@ export function createTransfer(
       // Node has ended it already where the receiver's own end came first, and our last bytes found it closed.
       isEndWritten = receiverConnection.writable
       receiverConnection.end()
-      // Node ends it once more when the receiver's end has come, and would make an error of that for nobody.
-      receiverConnection.end = () => receiverConnection
     }
     receiverConnection.once('finish', awaitConfirmation)
     addLength(receiverResponse, pump.received())
@@ -130,6 +128,8 @@ export function createTransfer(
   function awaitConfirmation(): void {
     // It also comes when Node answers a receiver that left early: that one is about to close.
     if (!isEndWritten) return
+    // Node ends it once more when the receiver's end has come, and would make an error of that for nobody.
+    receiverConnection.end = () => receiverConnection
     receiverConnection.setTimeout(0)
     confirmation = setTimeout(unconfirmed, CONFIRM_MS)
     receiverConnection.once(UNCONFIRMED, unconfirmed)
