@@ -9,6 +9,10 @@ const ENDINGS = [
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
+/** What takes long and is about other programs or about names, not about Node: once, on the machine's own. */
+const ONE_NODE = ['test/e2e/{proxies,file-names}.test.ts']
+const skipped = process.env['SUITE'] === 'other-node' ? [...ENDINGS, ...ONE_NODE] : ENDINGS
+
 export default defineConfig({
   test: {
     // Real processes and real files: a hung wait fails by its own name long before this.
@@ -18,7 +22,7 @@ export default defineConfig({
     maxWorkers: 2,
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
     projects: [
-      { extends: true, test: { name: 'once', include: ['test/**/*.test.ts'], exclude: ENDINGS } },
+      { extends: true, test: { name: 'once', include: ['test/**/*.test.ts'], exclude: skipped } },
       ...GEARS.map((gear) => ({
         extends: true as const,
         // Whatever the tests start reads it, as an operator's variable.

@@ -193,13 +193,19 @@ function isKnown(connection: Socket): boolean {
   )
 }
 
-/** Whether what Node's parser has read so far ends with the request's head: not a byte of the body is in it. */
+/**
+ * Whether what Node's parser has read so far ends with the request's head: not a byte of the body is in it. A chunked
+ * body that came whole ends with an empty line too, so the line has to be the only one; and where the head's own came
+ * in two pieces, the second one begins with a line break.
+ */
 function isAtEndOfHead(connection: Socket): boolean {
   const current = internalsOf(connection).parser?.getCurrentBuffer?.()
-  return current?.subarray(-4).equals(END_OF_HEAD) === true
+  if (current === undefined || current[0] === CR || current[0] === LF) return false
+  return current.indexOf(END_OF_HEAD) === current.length - END_OF_HEAD.length
 }
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
+const [CR, LF] = END_OF_HEAD
 
 /** What net.Socket does for its option `onread`; without `reading`, only the buffer is another one. */
 function readInto(

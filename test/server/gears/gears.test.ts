@@ -8,6 +8,7 @@ import { createService, type EmbeddedService, type SocketStats } from '../../../
 import type { Splicer } from '../../../server/splice/splicer.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
+import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { needs } from '../../helpers/needs.js'
 import { connectRaw, type RawPeer } from '../../helpers/raw-peer.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
@@ -295,6 +296,40 @@ describe('left to itself', () => {
     receiver.end()
     expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 5, gear: 'streams' }])
   })
+
+  // Such a body ends as a head does, with an empty line.
+  test.each([
+    ['5\r\nhello\r\n0\r\n\r\n', 0],
+    ['5\r\nhello\r\n0\r\nNote: a trailer\r\n\r\n', 0],
+    ['0\r\n\r\n', 0],
+    // The last bytes of the head come with the body.
+    ['5\r\nhello\r\n0\r\n\r\n', 1],
+    ['5\r\nhello\r\n0\r\n\r\n', 2],
+    ['5\r\nhello\r\n0\r\n\r\n', 3],
+  ])(
+    'it takes streams for the whole chunked body %j that came with %i bytes of its head, or all',
+    async (body, late) => {
+      const served = await serve({ relay: 'auto' })
+      const sender = await connectRaw(served.port)
+      const request = `${senderHead()}${body}`
+      const first = late === 0 ? 0 : senderHead().length - late
+      if (first > 0) {
+        await sender.write(request.slice(0, first))
+        // When this has an answer, the server has read what was sent before.
+        await exchange(served.port, requestHead('GET /health'))
+      }
+      await sender.write(request.slice(first))
+      const [, id] = await sender.until(/"id":"([^"]+)"/)
+      const receiver = await openReceiver(served.port, `/${id}`)
+      await receiver.ending()
+      receiver.end()
+      const text = body.includes('hello') ? 'hello' : ''
+      expect(unframed(bodyOf(receiver))).toBe(text)
+      expect(await untilEnded(served)).toMatchObject([
+        { outcome: 'delivered', bytes: text.length, gear: 'streams' },
+      ])
+    },
+  )
 })
 
 describe('in a server of the embedder’s', () => {
