@@ -76,9 +76,9 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
   /** The same for all sockets: each says which one it is. */
   readonly #observer: SocketObserver = {
-    connected: (socket) => {
+    connected: (socket, request) => {
       this.#registry.keep(socket)
-      this.#tell('socket:connected', socket)
+      this.#tell('socket:connected', socket, request)
     },
     progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
     closed: (socket, stats) => this.#socketClosed(socket, stats),
@@ -168,7 +168,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const fileName = fileNameOf({}, query, undefined)
     const socket = this.#createSocket(this.#registry.mint(), ttlMs, fileName)
     this.#registry.add(socket)
-    this.#tell('socket:reserved', socket, socket.id, query)
+    this.#tell('socket:reserved', socket, socket.id, query, request)
     const { token = '' } = socket.terms
     return {
       id: socket.id,
@@ -333,7 +333,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       response: sender.response,
       isSpoiled: false,
     })
-    this.#tell('socket:opened', socket, socket.id, query)
+    this.#tell('socket:opened', socket, socket.id, query, sender.request)
   }
 
   /** The file in a sender's request: the body itself, or a form's. The sender may send it from now on. */

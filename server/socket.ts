@@ -58,7 +58,7 @@ export interface SocketTerms {
 
 /** Whom a socket tells of its life. */
 export interface SocketObserver {
-  connected(socket: EphemeralSocket): void
+  connected(socket: EphemeralSocket, receiverRequest: IncomingMessage): void
   progress(socket: EphemeralSocket, bytes: number): void
   closed(socket: EphemeralSocket, stats: SocketStats): void
 }
@@ -290,7 +290,7 @@ export class EphemeralSocket implements SocketInfo {
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
     sender.response.off('close', this.#senderClosed)
     if (isFirst) {
-      this.#observer.connected(this)
+      this.#observer.connected(this, receiver.request)
       for (const sink of this.#audience) sink.send({ event: 'connected' })
     }
     this.#startWhenProbed(transfer)
@@ -349,8 +349,9 @@ export class EphemeralSocket implements SocketInfo {
     this.#senderCame.happen()
     this.#ended.happen()
     const gear = this.#transfer?.gear
+    const firstByteMs = this.#transfer?.firstByteMs()
     const durationMs = Date.now() - this.openedAt
-    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear })
+    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear, firstByteMs })
   }
 
   /** Once the 200 is out, only a reset tells a receiver that what it has is not the whole (protocol, chapter 4). */
