@@ -1,10 +1,13 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
+import type { Admin } from './admin.js'
+import { type AdminAddress, parseAdminAddress } from './admin-address.js'
 import { type Flags, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { logService } from './log.js'
 import { MAX_SECONDS } from './options.js'
+import type { Service } from './service.js'
 
 /** What the command has of the outside world; a test gives its own. */
 export interface Io {
@@ -46,6 +49,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
       'usage',
       `Expected --drain to be at most ${Math.floor(MAX_SECONDS)} seconds, got ${drain}`,
     )
+  const adminAddress = flags.admin === undefined ? undefined : parseAdminAddress(flags.admin)
   const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
   if (maxUploadBytes === undefined) {
     const got = JSON.stringify(flags.maxUploadBytes)
@@ -76,15 +80,40 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     return EXIT.failed
   }
   const note = logService(service, flags.log, io.stderr)
+  const admin = adminAddress && (await startAdmin(service, adminAddress, io))
+  if (admin === 'failed') return EXIT.failed
   const server = await listen(service, { host, port }).catch((error: unknown) => {
     io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
-  if (server === undefined) return EXIT.failed
+  if (server === undefined) {
+    await admin?.close()
+    return EXIT.failed
+  }
+  admin?.ready()
   const stopped = untilStopped(server, drain, io, note)
   note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
   // Whoever reads this line may stop the server at once.
-  io.stdout.write(`listening on ${server.url}\n`)
-  return await stopped
+  io.stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
+  const status = await stopped
+  // Until here it said how the drain went.
+  await admin?.close()
+  return status
+}
+
+/** The operator's listener. It and its library are loaded only here, because most servers start without. */
+async function startAdmin(service: Service, address: AdminAddress, io: Io): Promise<Admin | 'failed'> {
+  const { listenAdmin } = await import('./admin.js')
+  try {
+    const admin = await listenAdmin(service, address)
+    if (!admin.isPrivate)
+      io.stderr.write(`ess-server: warning: whoever reaches ${admin.url} can read its metrics\n`)
+    return admin
+  } catch (error) {
+    io.stderr.write(
+      `ess-server: cannot listen on ${address.host}:${address.port} for --admin: ${listenTrouble(error)}\n`,
+    )
+    return 'failed'
+  }
 }
 
 /** The first request to stop is a polite one; the second ends what still runs. */

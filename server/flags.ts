@@ -96,6 +96,10 @@ const FLAGS = {
     default: 'text',
     describe: 'What is logged on stderr; never a whole id',
   },
+  admin: {
+    describe:
+      'HOST:PORT for the operator alone, such as 127.0.0.1:9001: /metrics, /health and /ready, without a password [default: none]',
+  },
 } as const satisfies Record<string, Flag>
 
 /** What the command line and the environment said, checked one by one. */
@@ -117,6 +121,7 @@ export interface Flags {
   readonly relay: RelayMode
   readonly drain: number
   readonly log: LogFormat
+  readonly admin: string | undefined
 }
 
 /**

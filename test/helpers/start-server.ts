@@ -13,6 +13,9 @@ export interface TestServer {
   readonly pid: number
   /** Its log so far. */
   stderr(): string
+  /** Waits until what it wrote matches. */
+  untilStdout(pattern: RegExp): Promise<RegExpExecArray>
+  untilStderr(pattern: RegExp): Promise<RegExpExecArray>
   /** Sends a signal (SIGTERM when not said) and waits for the end. */
   stop(signal?: NodeJS.Signals, ms?: number): Promise<Ending>
   /** Sends a signal and goes on. */
@@ -39,6 +42,8 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
     port: Number(port),
     pid: program.pid,
     stderr: program.stderr,
+    untilStdout: program.untilStdout,
+    untilStderr: program.untilStderr,
     signal: program.kill,
     ended: program.ended,
     stop: (signal = 'SIGTERM', ms) => {
