@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
 import { type Ending, run } from './run.js'
+import { recordLog } from './suite-logs.js'
 
 const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
@@ -34,6 +35,7 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {
     env: { ESS_RELAY: process.env['ESS_RELAY'] },
+    record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
   const [, url = '', port] = await program.untilStdout(/^listening on (http:\/\/127\.0\.0\.1:(\d+))\n/)

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type LogFormat, logService } from '../../server/log.js'
 import { SOCKET_ID_PATTERN } from '../../shared/index.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { recordLog } from '../helpers/suite-logs.js'
 import { until } from '../helpers/within.js'
 import { connectReceiver, openReceiver, openSender, serve, untilEnded } from './serve.js'
 
@@ -51,6 +52,7 @@ async function logOfARun(format: LogFormat): Promise<string> {
   const late = await openReceiver(port, `/${ID}`)
   await late.until(/^HTTP\/1\.1 4/)
   await setImmediate()
+  recordLog(log)
   return log
 }
 
