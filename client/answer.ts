@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, fromProblem, PROBLEM_MEDIA_TYPE } from '../shared/index.js'
+import { EssError, fromProblem, PROBLEM_MEDIA_TYPE, type ProblemCode } from '../shared/index.js'
 import type { Exchange } from './http.js'
 
 /** A problem is some hundred bytes; whatever is longer is somebody else's page. */
@@ -7,8 +7,15 @@ const MAX_PROBLEM_BYTES = 64 * 1024
 
 /** What a refusal says: the server's own problem, or `not-ess` when the answer isn't one. */
 export async function readRefusal(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+  const refusal = await readProblem(answer, head, url)
+  const seconds = retryAfterOf(head)
+  if (seconds === undefined || refusal.code === 'interrupted') return refusal
+  return new EssError(refusal.code, refusal.message, { cause: refusal.cause, retryAfter: seconds })
+}
+
+async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
   const status = head.statusCode ?? 0
-  if (!(head.headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)) return notEss(head, url)
+  if (!(head.headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)) return noProblem(head, url)
   let text = ''
   try {
     for await (const chunk of answer.body) {
@@ -20,10 +27,27 @@ export async function readRefusal(answer: Exchange, head: IncomingMessage, url: 
     if (answer.failure?.code === 'interrupted') return answer.failure
     if (text === '') return notEss(head, url, error)
   }
-  const problem = fromProblem(parseJson(text), status >= 500 ? 'internal-error' : 'bad-request')
-  if (problem === undefined) return notEss(head, url)
-  const retryAfter = Number(head.headers['retry-after'])
-  return Number.isNaN(retryAfter) ? problem : new EssError(problem.code, problem.message, { retryAfter })
+  return fromProblem(parseJson(text), fallbackOf(status)) ?? notEss(head, url)
+}
+
+/** What a code of a later version means: as much as its status. */
+function fallbackOf(status: number): ProblemCode {
+  if (status === TOO_MANY_REQUESTS) return 'too-many-requests'
+  return status >= 500 ? 'internal-error' : 'bad-request'
+}
+
+/** A proxy in front limits its clients in words of its own; there may be an ESS server behind it. */
+function noProblem(head: IncomingMessage, url: URL): EssError {
+  if (head.statusCode !== TOO_MANY_REQUESTS) return notEss(head, url)
+  return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429)`)
+}
+
+const TOO_MANY_REQUESTS = 429
+
+/** Seconds until another try makes sense; undefined where it says none, or a date, which no server of ours does. */
+function retryAfterOf({ headers }: IncomingMessage): number | undefined {
+  const seconds = headers['retry-after']
+  return seconds !== undefined && /^\d{1,9}$/.test(seconds) ? Number(seconds) : undefined
 }
 
 /** One line that says what was found where an ESS server was expected. */

@@ -1,4 +1,5 @@
 import { EssError, safeFileName } from '../shared/index.js'
+import { type Config, readConfig } from './config.js'
 import { parser } from './parser.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
@@ -23,6 +24,9 @@ interface GetFlags {
 
 interface CommonFlags {
   readonly server: string
+  readonly tokenFile: string | undefined
+  /** What the configuration says, for its own server. */
+  readonly configured: Config
   readonly quiet: boolean
   readonly progress: boolean
 }
@@ -39,12 +43,12 @@ export async function parseArguments(argv: readonly string[], env: Environment):
   })
   if (text !== '') return { command: 'help', text: `${text}\n` }
   const [command, ...operands] = (values['_'] as readonly unknown[]).map(String) // yargs always sets it.
-  if (command === 'send') return sendCommand(operands, values, env)
-  if (command === 'get') return getCommand(operands, values, env)
+  if (command === 'send') return sendCommand(operands, values, await commonFlags(values, env))
+  if (command === 'get') return getCommand(operands, values, await commonFlags(values, env))
   throw new EssError('usage', `Expected a command, send or get, got ${command ?? 'none'}`)
 }
 
-function sendCommand(operands: readonly string[], values: Values, env: Environment): Command {
+function sendCommand(operands: readonly string[], values: Values, common: CommonFlags): Command {
   if (operands.length > 1) throw new EssError('usage', `Expected one file, got ${operands.length}`)
   const name = text(values, 'name')
   if (name !== undefined && safeFileName(name) === undefined)
@@ -56,11 +60,11 @@ function sendCommand(operands: readonly string[], values: Values, env: Environme
     ttl: seconds(values, 'ttl'),
     reserve: values['reserve'] === true,
     json: values['json'] === true,
-    ...commonFlags(values, env),
+    ...common,
   }
 }
 
-function getCommand(operands: readonly string[], values: Values, env: Environment): Command {
+function getCommand(operands: readonly string[], values: Values, common: CommonFlags): Command {
   const [idOrUrl] = operands
   if (idOrUrl === undefined || operands.length > 1)
     throw new EssError('usage', `Expected one id or URL, got ${operands.length}`)
@@ -72,15 +76,24 @@ function getCommand(operands: readonly string[], values: Values, env: Environmen
     output,
     force: values['force'] === true,
     wait: seconds(values, 'wait', 'zero too'),
-    ...commonFlags(values, env),
+    ...common,
   }
 }
 
-function commonFlags(values: Values, env: Environment): CommonFlags {
-  const flag = text(values, 'server')
-  const server = flag ?? (env['ESS_SERVER'] || DEFAULT_SERVER)
+async function commonFlags(values: Values, env: Environment): Promise<CommonFlags> {
+  const configured = await readConfig(env)
+  const named = [
+    { from: '--server', server: text(values, 'server') },
+    { from: 'ESS_SERVER', server: env['ESS_SERVER'] || undefined },
+  ].find(({ server }) => server !== undefined)
+  const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'the server in config.json')
+  const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
+  // A token is for the server that it was written down with, and for no other.
+  const isItsOwn = new URL(server).origin === new URL(ownServer).origin
   return {
-    server: serverUrl(server, flag === undefined ? 'ESS_SERVER' : '--server'),
+    server,
+    tokenFile: text(values, 'token-file'),
+    configured: isItsOwn ? configured : {},
     quiet: values['quiet'] === true,
     progress: values['no-progress'] !== true,
   }

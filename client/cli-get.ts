@@ -6,16 +6,19 @@ import { download } from './download.js'
 import type { Io } from './io.js'
 import type { Destination } from './sink.js'
 import { type Screen, summary } from './terminal.js'
+import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>
 
 /** `ess get`: the file goes where the command line says, words to the screen. Resolves with the last line. */
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force } = command
+  const token = await readToken(command, io)
   let startedAt = performance.now()
   screen.connecting(server)
   const received = await download(command.idOrUrl, {
     server,
+    token,
     wait,
     force,
     to: destination(command.output, io),

@@ -6,6 +6,7 @@ import type { Io } from './io.js'
 import { send } from './send.js'
 import { fromStream, isSameFile, openFile, type Source } from './source.js'
 import { type Screen, summary } from './terminal.js'
+import { readToken } from './token.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
 
@@ -14,10 +15,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   let bytes = 0
   let isOver = false
   try {
+    const token = await readToken(command, io)
     const source = await openOperand(command, io)
     const name = command.name ?? source.name
     screen.connecting(command.server)
-    const sending = send(source, { ...command, signal: io.signal })
+    const sending = send(source, { ...command, token, signal: io.signal })
     let connectedAt = performance.now()
     for await (const event of sending) {
       if (command.json) io.stdout.write(encodeStatus(event, 'ndjson'))

@@ -58,9 +58,13 @@ function report(error: unknown, io: Io, screen: Screen | undefined): number {
   const line = printable(`${error.code}: ${error.message}${again}`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
+  if (error.code === 'unauthorized') io.stderr.write(HOW_TO_PASS_A_TOKEN)
   if (error.code === 'usage') io.stderr.write('try: ess --help\n')
   return error.exitStatus
 }
+
+const HOW_TO_PASS_A_TOKEN =
+  'a token comes from ESS_TOKEN or --token-file FILE, and goes to the server of --server or ESS_SERVER alone\n'
 
 /** One line; a server's words could hold anything, and a terminal obeys some of it. */
 function printable(text: string): string {

@@ -40,9 +40,9 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
   const { to = { folder: '.' }, force = false } = options
   const url = downloadUrl(idOrUrl, options)
   checkDestination(to, force)
-  if ('folder' in to && !force) await checkSendersName(url, to.folder, options.signal)
+  if ('folder' in to && !force) await checkSendersName(url, to.folder, options)
 
-  const answer = requestDownload('GET', url, options.signal, true)
+  const answer = requestDownload('GET', url, options, true)
   let sink: Sink | undefined
   try {
     const offer = await expectOffer(answer, url)
@@ -65,8 +65,8 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
 }
 
 /** A HEAD consumes nothing: where the name is taken, the transfer is still there for another try. */
-async function checkSendersName(url: URL, folder: string, signal: AbortSignal | undefined): Promise<void> {
-  const look = requestDownload('HEAD', url, signal)
+async function checkSendersName(url: URL, folder: string, options: ReceiveOptions): Promise<void> {
+  const look = requestDownload('HEAD', url, options)
   try {
     checkName(folder, await expectName(look, url))
   } catch (error) {

@@ -13,6 +13,7 @@ import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
 import { resourceOf, type UploadResource, uploadTo } from './reserved-upload.js'
 import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
+import { bearer } from './token.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
 /** How long the first byte may be on its way before something in between is taken to hold the body back. */
@@ -39,7 +40,7 @@ export async function uploadEarly(
   const url = uploadUrl(options)
   let resource: UploadResource | undefined
   const upload: Exchange = exchange('POST', url, {
-    headers: uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson),
+    headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
     body: lazyBody(source, {
       begin: gate.opened,
       onFirstByte: () => watch.sent(),

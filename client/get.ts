@@ -27,7 +27,7 @@ export interface Download extends Readable, Offer {}
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
   const url = downloadUrl(idOrUrl, options)
-  const answer = requestDownload('GET', url, options.signal)
+  const answer = requestDownload('GET', url, options)
   try {
     return new DownloadStream(answer, await expectOffer(answer, url), options.signal)
   } catch (error) {

@@ -15,6 +15,7 @@ import {
 import { notEss, readRefusal } from './answer.js'
 import { type Exchange, exchange } from './http.js'
 import { DEFAULT_SERVER } from './send-options.js'
+import { bearer } from './token.js'
 
 /** Whatever the file's type is, it is welcome; the problem only has to be named. */
 const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
@@ -33,6 +34,11 @@ export interface Offer {
 export interface ReceiveOptions {
   /** Where an id is looked up; a whole URL says it itself. Default: `http://127.0.0.1:9000`. */
   readonly server?: string | URL | undefined
+  /**
+   * What the server wants of receivers where it was started with --receive-tokens; printable ASCII without spaces.
+   * It is sent to `server` and to no other origin, also where a whole URL is given. Default: none.
+   */
+  readonly token?: string | undefined
   /** Seconds to wait for a sender that is not there yet. Default: 0, an unknown id fails at once. */
   readonly wait?: number | undefined
   /** Aborting it resets the connection and fails with `interrupted`. */
@@ -50,12 +56,13 @@ export function downloadUrl(idOrUrl: string, options: ReceiveOptions): URL {
 export function requestDownload(
   method: 'GET' | 'HEAD',
   url: URL,
-  signal: AbortSignal | undefined,
+  options: ReceiveOptions,
   isDownload = false,
 ): Exchange {
   // Not named in `Connection`, as RFC 9110, 10.1.4 has it: Caddy 2.6 would take it away, and it is the one that
   // cannot be trusted without. Those who pass no trailers, such as nginx, drop it by its own name.
-  return exchange(method, url, { headers: { accept: ACCEPT, te: 'trailers' }, isDownload, signal })
+  const headers = { accept: ACCEPT, te: 'trailers', ...bearer(url, options) }
+  return exchange(method, url, { headers, isDownload, signal: options.signal })
 }
 
 /** What the answer to such a request offers. Throws the refusal, EssError `not-ess`, or `incomplete`. */

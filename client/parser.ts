@@ -62,6 +62,12 @@ const COMMON_OPTIONS = {
     requiresArg: true,
     describe: `The server's URL [env: ESS_SERVER] [default: ${DEFAULT_SERVER}]`,
   },
+  'token-file': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'File with the token that the server wants; ESS_TOKEN is the token itself [env: ESS_TOKEN_FILE]',
+  },
   quiet: { alias: 'q', type: 'boolean', describe: 'Say nothing but what went wrong' },
   'no-progress': { type: 'boolean', describe: 'No spinner, no bar, no hints' },
 } as const satisfies Record<string, Options>
@@ -106,5 +112,6 @@ function getOptions(command: Argv): Argv {
 }
 
 const EXIT_STATUSES = `Exit status: 0 whole or delivered, 2 usage, 3 refused, 4 not found or expired, 5 broken midway,
-6 server unreachable, full or stopping, 7 not confirmed, 8 trouble with a local file, 130 interrupted, 1 a bug.
+6 server unreachable, stopping, or full (for you or for all; says when to try again), 7 not confirmed, 8 trouble with a local file, 130 interrupted, 1 a bug.
+~/.config/ess/config.json may hold "server", and its "token" or "tokenFile".
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS are honoured, and so is NO_COLOR.`

@@ -20,6 +20,7 @@ import { type Exchange, exchange } from './http.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
 import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
+import { bearer } from './token.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
 /** The sender's own handle on its socket. */
@@ -44,7 +45,11 @@ const CONFIRMATION_MS = 5_000
 export async function reserve(source: Source, options: SendOptions): Promise<UploadResource> {
   const url = reservationUrl(source, options)
   const asking = exchange('POST', url, {
-    headers: { accept: `${JSON_MEDIA_TYPE}, ${PROBLEM_MEDIA_TYPE};q=0.9`, 'content-length': '0' },
+    headers: {
+      accept: `${JSON_MEDIA_TYPE}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
+      'content-length': '0',
+      ...bearer(url, options),
+    },
     body: nothing(),
     signal: options.signal,
   })
@@ -83,7 +88,10 @@ export async function uploadTo(
 ): Promise<DeliveredEvent> {
   const gate = bodyGate()
   const follow = exchange('GET', resource.events, {
-    headers: { accept: `${STATUS_MEDIA_TYPES.ndjson}, ${PROBLEM_MEDIA_TYPE};q=0.9` },
+    headers: {
+      accept: `${STATUS_MEDIA_TYPES.ndjson}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
+      ...bearer(resource.events, options),
+    },
     signal: options.signal,
   })
   let arrival: NodeJS.Timeout | undefined
@@ -91,7 +99,7 @@ export async function uploadTo(
   try {
     await expectStatusStream(follow, resource.events)
     upload = exchange('PUT', resource.upload, {
-      headers: uploadHeaders(source, options, JSON_MEDIA_TYPE),
+      headers: { ...uploadHeaders(source, options, JSON_MEDIA_TYPE), ...bearer(resource.upload, options) },
       body: lazyBody(source, { begin: gate.opened, fail: (reason) => upload?.fail(reason) }),
       signal: options.signal,
     })

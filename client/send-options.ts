@@ -4,6 +4,11 @@ export const DEFAULT_SERVER = 'http://127.0.0.1:9000'
 export interface SendOptions {
   /** The server's URL, with its base path if it has one. Default: `http://127.0.0.1:9000`. */
   readonly server?: string | URL | undefined
+  /**
+   * What the server wants of senders where it was started with --send-tokens; printable ASCII without spaces. It is
+   * sent to `server` and to no other origin. Default: none.
+   */
+  readonly token?: string | undefined
   /** The name for the receiver's file. Default: the file's own; none for a stream. */
   readonly name?: string | undefined
   /** Seconds to wait for a receiver, at most the server's own limit. Default: the server's. */

@@ -2,6 +2,8 @@ import type { Writable } from 'node:stream'
 import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
 import type { Admin } from './admin.js'
 import { type AdminAddress, parseAdminAddress } from './admin-address.js'
+import { openTokenFiles } from './auth.js'
+import { isExposed } from './exposure.js'
 import { type Flags, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
@@ -16,6 +18,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls back at each request to stop: SIGTERM, SIGINT. */
   onStop(listener: () => void): void
+  /** Calls back at each request to read files again: SIGHUP. Where it is not asked for, that is left to Node. */
+  onReload?(listener: () => void): void
 }
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -58,10 +62,27 @@ async function serve(flags: Flags, io: Io): Promise<number> {
       `Expected --max-upload-bytes to be a size such as 1073741824 or 10GiB, got ${got}`,
     )
   }
+  if (!flags.open && flags.sendTokens === undefined) {
+    const isPublic = await isExposed(host).catch((error: unknown) => error)
+    if (isPublic === true)
+      throw new EssError(
+        'usage',
+        `--host ${host} lets anybody who reaches this machine send through it: say who may with --send-tokens FILE, say --open if that is meant, or listen on --host 127.0.0.1`,
+      )
+    if (isPublic !== false) {
+      io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(isPublic)}\n`)
+      return EXIT.failed
+    }
+  }
+  const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
   const service = createService({
     ttl: flags.ttl,
     maxUploadBytes,
     maxSockets: flags.maxSockets,
+    maxSocketsPerClient: flags.maxSocketsPerClient,
+    maxReservationsPerClient: flags.maxReservationsPerClient,
+    maxWaitingPerClient: flags.maxWaitingPerClient,
+    maxMissesPerClient: flags.maxMissesPerClient,
     stallTimeout: flags.stallTimeout,
     heartbeat: flags.heartbeat,
     reservations: flags.reservations,
@@ -70,6 +91,8 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     proxyFullDuplex: flags.proxyFullDuplex,
     proxyHidesCuts: flags.proxyHidesCuts,
     relay: flags.relay,
+    corsOrigins: flags.corsOrigin.split(',').map((origin) => origin.trim()),
+    ...(tokens !== undefined && { authorize: tokens.authorize }),
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
   })
@@ -92,9 +115,15 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   admin?.ready()
   const stopped = untilStopped(server, drain, io, note)
   note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
+  if (tokens !== undefined) {
+    tokens.watch(note)
+    // It never rejects: how it went is told by the log.
+    io.onReload?.(() => void tokens.reload())
+  }
   // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
   const status = await stopped
+  tokens?.close()
   // Until here it said how the drain went.
   await admin?.close()
   return status

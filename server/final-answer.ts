@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   EssError,
   encodeStatus,
   fromProblem,
   PASS_THROUGH_HEADERS,
   type TerminalEvent,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import { sendProblem } from './problem-response.js'
 import type { StatusSink } from './status-body.js'
 
@@ -17,10 +17,12 @@ import type { StatusSink } from './status-body.js'
 export class FinalAnswer implements StatusSink {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #cors: Cors
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, cors: Cors) {
     this.#request = request
     this.#response = response
+    this.#cors = cors
   }
 
   send(): void {
@@ -37,6 +39,7 @@ export class FinalAnswer implements StatusSink {
       sendProblem(
         this.#request,
         this.#response,
+        this.#cors,
         fromProblem(event.problem, 'internal-error') ?? new EssError('internal-error'),
       )
       return
@@ -44,7 +47,7 @@ export class FinalAnswer implements StatusSink {
     const wantsJson = /application\/(?:x-nd|problem\+)?json/i.test(this.#request.headers.accept ?? '')
     const body = encodeStatus(event, wantsJson ? 'ndjson' : 'text')
     this.#response.writeHead(200, {
-      ...CORS_HEADERS,
+      ...this.#cors.headers(this.#request),
       ...PASS_THROUGH_HEADERS,
       'Content-Type': wantsJson ? 'application/json' : 'text/plain; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),

@@ -26,7 +26,7 @@ const FLAGS = {
   host: {
     default: '127.0.0.1',
     describe:
-      'Address to listen on. Opening it to the world (0.0.0.0, ::) lets anybody send through this server',
+      'Address to listen on; one that others reach (0.0.0.0, ::, or of any network) needs --send-tokens or --open',
   },
   port: { number: 'whole', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
   ttl: { number: 'seconds', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
@@ -38,6 +38,27 @@ const FLAGS = {
     number: 'whole',
     default: DEFAULTS.maxSockets,
     describe: 'Transfers, waiting and running, at the same time',
+  },
+  'max-sockets-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxSocketsPerClient,
+    describe:
+      'Of these, of one client: an address, or a /64 of IPv6; 0 for no limit. Behind a proxy that is not in --trust-proxy all are one client',
+  },
+  'max-reservations-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxReservationsPerClient,
+    describe: 'Of these, reservations whose sender has not come; 0 for no limit',
+  },
+  'max-waiting-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxWaitingPerClient,
+    describe: "Receivers of one client that wait, and followers of an upload's events; 0 for no limit",
+  },
+  'max-misses-per-client': {
+    number: 'whole',
+    default: DEFAULTS.maxMissesPerClient,
+    describe: 'Requests of one client, within a minute, for what is not there; 0 for no limit',
   },
   'stall-timeout': {
     number: 'seconds',
@@ -54,7 +75,7 @@ const FLAGS = {
   },
   'trust-proxy': {
     describe:
-      'Proxies whose X-Forwarded-Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
+      'Proxies whose X-Forwarded-For, -Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
   },
   reservations: {
     isSwitch: true,
@@ -64,6 +85,23 @@ const FLAGS = {
   },
   'required-referer': {
     describe: 'URL of the page that may reserve; the Referer must be it or lie under it [default: none]',
+  },
+  'send-tokens': {
+    describe:
+      'File of the tokens that may send, one a line, plain or as sha256:HEX; read again when it changes [default: anybody may]',
+  },
+  'receive-tokens': {
+    describe: 'The same for receiving [default: whoever has the link]',
+  },
+  open: {
+    isSwitch: true,
+    default: false,
+    describe:
+      'Let anybody send who reaches this server: what a --host beyond this machine needs without --send-tokens',
+  },
+  'cors-origin': {
+    default: DEFAULTS.corsOrigins.join(','),
+    describe: 'Origins whose pages may use this server, with commas; * for every page',
   },
   'early-response': {
     isSwitch: true,
@@ -109,12 +147,20 @@ export interface Flags {
   readonly ttl: number
   readonly maxUploadBytes: string
   readonly maxSockets: number
+  readonly maxSocketsPerClient: number
+  readonly maxReservationsPerClient: number
+  readonly maxWaitingPerClient: number
+  readonly maxMissesPerClient: number
   readonly stallTimeout: number
   readonly heartbeat: number
   readonly baseUrl: string | undefined
   readonly trustProxy: string | undefined
   readonly reservations: boolean
   readonly requiredReferer: string | undefined
+  readonly sendTokens: string | undefined
+  readonly receiveTokens: string | undefined
+  readonly open: boolean
+  readonly corsOrigin: string
   readonly earlyResponse: boolean
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean

@@ -43,9 +43,10 @@ export interface Listening {
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
   const answer = service.handler
+  const { cors } = service.options
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
-    else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))
+    else sendProblem(request, response, cors, new EssError('bad-request', 'Expected a Host header, got none'))
   }
   const server = createServer(
     {
@@ -69,7 +70,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   })
   server.on('checkExpectation', (request: IncomingMessage, response) => {
     const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-    sendProblem(request, response, new EssError('expectation-failed', expected))
+    sendProblem(request, response, cors, new EssError('expectation-failed', expected))
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
 

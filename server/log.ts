@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
 import { type DestinationStream, pino } from 'pino'
+import { clientAddress } from './client-address.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { textLine } from './log-text.js'
 import type { Service } from './service.js'
@@ -12,7 +13,7 @@ export type LogFormat = 'text' | 'json' | 'off'
 /** What all lines about one socket have in common: those of its sender's request, or its reservation's. */
 interface Subject {
   readonly request: string
-  readonly from: string | undefined
+  readonly from: string
   readonly socket: string
 }
 
@@ -33,6 +34,7 @@ export function logService(
   const key = randomBytes(32)
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
   const nameRequest = requestNames()
+  const addressOf = (request: IncomingMessage) => clientAddress(request, service.options.trust)
   const subjects = new WeakMap<SocketInfo, Subject>()
 
   const begin = (socket: SocketInfo, request: IncomingMessage): Subject => {
@@ -81,9 +83,4 @@ function requestNames(): (request: IncomingMessage) => string {
     names.set(request, name)
     return name
   }
-}
-
-/** Who asks; undefined for one that has left already. */
-function addressOf(request: IncomingMessage): string | undefined {
-  return request.socket.remoteAddress
 }

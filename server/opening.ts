@@ -71,15 +71,19 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
     )
   }
-  const isProxied = PROXY_HEADERS.some((name) => headers[name] !== undefined)
   const isChunked = headers['transfer-encoding'] !== undefined
-  const mayBeCut = isProxied && isChunked && headers.expect === undefined && !options.proxyFullDuplex
+  const mayBeCut = isProxied(request) && isChunked && headers.expect === undefined && !options.proxyFullDuplex
   if (mayBeCut) {
     throw new EssError(
       'length-required',
       'Expected a Content-Length, or "Expect: 100-continue", from a sender behind a proxy, got neither; with curl: -H "Expect: 100-continue"',
     )
   }
+}
+
+/** True for a request that says it has passed a proxy. */
+export function isProxied({ headers }: IncomingMessage): boolean {
+  return PROXY_HEADERS.some((name) => headers[name] !== undefined)
 }
 
 /** Any of these says that the request has passed a proxy. */

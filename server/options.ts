@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { EssError, isSocketId, SOCKET_ID_LENGTH, type StatusEvent } from '../shared/index.js'
+import { EssError, isSocketId, type StatusEvent } from '../shared/index.js'
+import { type Cors, compileCors } from './cors.js'
 import type { SocketInfo } from './events.js'
 import { compileTrust, type Trust } from './public-url.js'
+import { randomId } from './random-id.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
 
 /** Every option of the broker. All are optional; the defaults suit a server of your own behind nothing. */
@@ -16,6 +17,24 @@ export interface ServiceOptions {
   readonly maxUploadBytes?: number
   /** Sockets at the same time, 10,000 by default; one more is refused with 503 `too-many-sockets`. */
   readonly maxSockets?: number
+  /**
+   * Sockets of one client at the same time, 32 by default, 0 for no limit; one more is refused with 429
+   * `over-share`. A client is an address, or an IPv6 network of 64 bits. Behind a proxy that is not in
+   * `trustProxy` everybody has the proxy's address, and all of them together have this many.
+   */
+  readonly maxSocketsPerClient?: number
+  /** Of these, reservations whose sender has not come: 16 by default, 0 for no limit. They cost a client nothing. */
+  readonly maxReservationsPerClient?: number
+  /**
+   * Receivers of one client that wait for their sender, and followers of an upload's events, at the same time: 32
+   * by default, 0 for no limit.
+   */
+  readonly maxWaitingPerClient?: number
+  /**
+   * Requests of one client within a minute for what is not there, 60 by default, 0 for no limit. After that it is
+   * refused with 429 `too-many-requests`, whether what it asks for is there or not: who guesses learns nothing.
+   */
+  readonly maxMissesPerClient?: number
   /**
    * Seconds a transfer may go without a byte moving, 60 by default, 0 for no limit.
    * With 0, a receiver that stops reading holds its sender for as long as it likes.
@@ -32,8 +51,9 @@ export interface ServiceOptions {
    */
   readonly baseUrl?: string
   /**
-   * The proxies whose `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR ranges, or
-   * `loopback`, `linklocal`, `uniquelocal`. None by default, because anybody can send these headers.
+   * The proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR
+   * ranges, or `loopback`, `linklocal`, `uniquelocal`. None by default, because anybody can send these headers:
+   * list only proxies that set all three, since one that passes on what its client wrote lets that be anybody.
    */
   readonly trustProxy?: readonly string[]
   /** Seconds for which an id that has ended is answered with 410 `gone` rather than 404, 600 by default. */
@@ -78,6 +98,19 @@ export interface ServiceOptions {
    */
   readonly relay?: 'auto' | 'streams' | 'sockets' | 'splice'
   /**
+   * Says whether this request may send (a socket, a reservation) or receive (a link, its page): true lets it, and
+   * whatever else is answered with 401 `unauthorized`, before a byte of a body. Undefined, the default, lets
+   * everybody. It is asked once a request and must not wait: what takes longer belongs before the service, and
+   * leaves its verdict on the request. Upload resources are not asked for: their token came from who may send.
+   */
+  readonly authorize?: (access: 'send' | 'receive', request: IncomingMessage) => boolean
+  /**
+   * The origins whose pages may use the data routes, such as `https://app.example.org`; `['*']`, the default, lets
+   * every page. It keeps other sites' pages away, not people. With a list, forms of other sites that would send or
+   * receive are refused with 403 `cross-site`, too.
+   */
+  readonly corsOrigins?: readonly string[]
+  /**
    * The text of an event in the sender's status stream, for those who speak another language to their users.
    * Undefined leaves that event to the built-in words. The URL stays in line one, and `# ` before all others.
    */
@@ -88,6 +121,9 @@ export interface ServiceOptions {
    */
   readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
 }
+
+/** What a request wants to do: open or reserve a socket, or have what is in one. */
+export type Access = 'send' | 'receive'
 
 /** An embedder's own answer to a refused request. */
 export interface ErrorAnswer {
@@ -102,6 +138,10 @@ export interface ResolvedOptions {
   readonly ttlMs: number
   readonly maxUploadBytes: number
   readonly maxSockets: number
+  readonly maxSocketsPerClient: number
+  readonly maxReservationsPerClient: number
+  readonly maxWaitingPerClient: number
+  readonly maxMissesPerClient: number
   readonly stallTimeoutMs: number
   readonly heartbeatMs: number
   readonly baseUrl: string | undefined
@@ -114,6 +154,8 @@ export interface ResolvedOptions {
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
+  readonly authorize: ((access: Access, request: IncomingMessage) => boolean) | undefined
+  readonly cors: Cors
   readonly renderStatus: ServiceOptions['renderStatus']
   readonly onError: ServiceOptions['onError']
 }
@@ -123,6 +165,10 @@ export const DEFAULTS = {
   ttl: 600,
   maxUploadBytes: 2 ** 30,
   maxSockets: 10_000,
+  maxSocketsPerClient: 32,
+  maxReservationsPerClient: 16,
+  maxWaitingPerClient: 32,
+  maxMissesPerClient: 60,
   stallTimeout: 60,
   heartbeat: 30,
   tombstoneTtl: 600,
@@ -131,6 +177,7 @@ export const DEFAULTS = {
   proxyFullDuplex: false,
   proxyHidesCuts: false,
   relay: 'auto',
+  corsOrigins: ['*'],
 } as const
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
@@ -148,6 +195,7 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
       'bytes',
     ),
     maxSockets: wholeNumber('maxSockets', options.maxSockets ?? DEFAULTS.maxSockets, 1, 'sockets'),
+    ...clientLimits(options),
     stallTimeoutMs: 1000 * seconds('stallTimeout', options.stallTimeout ?? DEFAULTS.stallTimeout, 'zero too'),
     heartbeatMs: 1000 * seconds('heartbeat', options.heartbeat ?? DEFAULTS.heartbeat, 'positive'),
     baseUrl: baseUrl === undefined ? undefined : httpUrl('baseUrl', baseUrl),
@@ -162,8 +210,32 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
     ...howSendersAreAnswered(options),
     proxyFullDuplex: flag('proxyFullDuplex', options),
     relay: relayMode(options.relay ?? DEFAULTS.relay),
+    authorize: ownCode('authorize', options.authorize),
+    cors: compileCors(
+      listOf('corsOrigins', options.corsOrigins ?? DEFAULTS.corsOrigins),
+      options.authorize !== undefined,
+    ),
     renderStatus: ownCode('renderStatus', renderStatus),
     onError: ownCode('onError', onError),
+  }
+}
+
+/** The shares of one client; 0 is no limit. */
+const CLIENT_LIMITS = {
+  maxSocketsPerClient: 'sockets',
+  maxReservationsPerClient: 'reservations',
+  maxWaitingPerClient: 'receivers',
+  maxMissesPerClient: 'requests',
+} as const
+
+function clientLimits(options: ServiceOptions): Pick<ResolvedOptions, keyof typeof CLIENT_LIMITS> {
+  const limit = (name: keyof typeof CLIENT_LIMITS) =>
+    wholeNumber(name, options[name] ?? DEFAULTS[name], 0, CLIENT_LIMITS[name])
+  return {
+    maxSocketsPerClient: limit('maxSocketsPerClient'),
+    maxReservationsPerClient: limit('maxReservationsPerClient'),
+    maxWaitingPerClient: limit('maxWaitingPerClient'),
+    maxMissesPerClient: limit('maxMissesPerClient'),
   }
 }
 
@@ -242,12 +314,4 @@ function httpUrl(name: string, value: string): string {
 function unexpected(name: string, expected: string, got: unknown): EssError {
   const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
   return new EssError('usage', `Expected "${name}" to be ${expected}, got ${shown}`)
-}
-
-/** 72 bits from the CSPRNG. One draw in sixteen begins or ends with `-` or `_` and is drawn again. */
-function randomId(): string {
-  for (;;) {
-    const id = randomBytes((SOCKET_ID_LENGTH * 6) / 8).toString('base64url')
-    if (isSocketId(id)) return id
-  }
 }

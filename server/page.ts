@@ -18,7 +18,8 @@ export const PAGE_HEADERS = {
   'Content-Security-Policy':
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
+  // With no-referrer a browser would hide where the button's form comes from, like one of another site.
+  'Referrer-Policy': 'same-origin',
   'X-Robots-Tag': 'none',
 } as const
 

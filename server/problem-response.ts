@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   type EssError,
   PASS_THROUGH_HEADERS,
   PROBLEM_MEDIA_TYPE,
@@ -8,6 +7,7 @@ import {
   problemLine,
   toProblem,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import { endGently } from './linger.js'
 import type { ErrorAnswer } from './options.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
@@ -15,10 +15,17 @@ import { PAGE_HEADERS, problemPage } from './page.js'
 /** Seconds after which a server that is full, or stops, may be asked again. */
 const RETRY_AFTER = 30
 
+/**
+ * The challenges of a 401 (RFC 9110, 11.6.1): RFC 7617 for browsers and `curl -u`, RFC 6750 for programs. A line
+ * each, because Chromium reads one challenge a line.
+ */
+const CHALLENGES = ['Basic realm="ESS", charset="UTF-8"', 'Bearer realm="ESS"']
+
 /** Answers with a problem: RFC 9457 where the client accepts it, a page for a browser, one line of text otherwise. */
 export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
+  cors: Cors,
   error: EssError,
   headers: Readonly<Record<string, string>> = {},
   own?: ErrorAnswer,
@@ -34,13 +41,14 @@ export function sendProblem(
   if (hasUnreadBody) endGently(request.socket)
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   response.writeHead(own?.status ?? error.status, {
-    ...CORS_HEADERS,
+    ...cors.headers(request),
     ...PASS_THROUGH_HEADERS,
     ...(contentType === PAGE_HEADERS['Content-Type'] && PAGE_HEADERS),
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
     ...(hasUnreadBody && { Connection: 'close' }),
     ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+    ...(error.code === 'unauthorized' && { 'WWW-Authenticate': CHALLENGES }),
     ...headers,
     ...own?.headers,
   })

@@ -23,6 +23,14 @@ export function compileTrust(proxies: readonly string[]): Trust {
   }
 }
 
+/**
+ * The addresses that a request came by, the nearest first: the peer's, then those of `X-Forwarded-For` from the
+ * right, as long as each one is trusted to name the next. The last one is the client's.
+ */
+export function hopsOf(request: IncomingMessage, trust: Trust): string[] {
+  return proxyAddr.all(request, trust)
+}
+
 /** A host as it may stand in a URL: a name or an IPv4 address, or an IPv6 address in brackets; a port. */
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 

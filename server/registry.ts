@@ -13,6 +13,11 @@ const MAX_TOMBSTONES = 100_000
 /** Which sockets exist, and which have lately ended. It mints the ids and owns the TTL. */
 export class Registry {
   readonly #options: ResolvedOptions
+  /*
+   * Looking a guess up tells nothing by the time it takes: a Map hashes the whole text, with a seed that is drawn for
+   * each process, and compares it only with one of the same hash. There is no first half of an id or of a token to be
+   * found before its second half.
+   */
   readonly #sockets = new Map<string, { socket: EphemeralSocket; ttl: NodeJS.Timeout }>()
   readonly #byToken = new Map<string, EphemeralSocket>()
   /** In the order in which they were added, which is the order in which they are forgotten. */

@@ -11,6 +11,8 @@ import {
   uploadEventsPath,
   uploadPath,
 } from '../shared/index.js'
+import { refuseUnauthorized } from './access.js'
+import { ClientLimits } from './client-limits.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
@@ -28,12 +30,19 @@ import {
   requestedTtlMs,
   requestedWaitMs,
 } from './opening.js'
-import { type ErrorAnswer, type ResolvedOptions, resolveOptions, type ServiceOptions } from './options.js'
+import {
+  type Access,
+  type ErrorAnswer,
+  type ResolvedOptions,
+  resolveOptions,
+  type ServiceOptions,
+} from './options.js'
+import { ProgressClock } from './progress-clock.js'
 import { publicBaseUrl } from './public-url.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
 import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.js'
-import { requestedForm, StatusBody } from './status-body.js'
+import { requestedForm, StatusBody, type StatusTimers } from './status-body.js'
 
 /** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
 export interface Call {
@@ -66,7 +75,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** How it moves bytes. */
   readonly relay: Relay
   readonly #registry: Registry
-  readonly #heartbeats: Heartbeats
+  readonly #timers: StatusTimers
+  readonly #limits: ClientLimits
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
   readonly #bySenderConnection = new WeakMap<
@@ -90,7 +100,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.options = resolveOptions(options)
     this.relay = new Relay(this.options.relay)
     this.#registry = new Registry(this.options)
-    this.#heartbeats = new Heartbeats(this.options.heartbeatMs)
+    this.#timers = {
+      heartbeats: new Heartbeats(this.options.heartbeatMs),
+      progress: new ProgressClock(),
+    }
+    this.#limits = new ClientLimits(this.options)
   }
 
   /** True until `stop` is called. */
@@ -98,9 +112,9 @@ export class Service extends EventEmitter<ServiceEvents> {
     return !this.#isStopping
   }
 
-  /** What the service holds in memory, by kind. */
-  counts(): { sockets: number; tombstones: number; awaiting: number } {
-    return this.#registry.counts()
+  /** What the service holds in memory, by kind; `held` is what its clients hold of their shares. */
+  counts(): { sockets: number; tombstones: number; awaiting: number; held: number } {
+    return { ...this.#registry.counts(), held: this.#limits.held }
   }
 
   /**
@@ -129,6 +143,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return true
   }
 
+  /** Throws EssError `unauthorized` where `authorize` does not say true of the request's head. */
+  authorize(access: Access, request: IncomingMessage): void {
+    const { authorize } = this.options
+    // Code of the embedder's that fails has let nobody in.
+    if (authorize !== undefined && this.#guarded('authorize', () => authorize(access, request)) !== true)
+      refuseUnauthorized(access)
+  }
+
   /** Says that this request's 100 (Continue) is for the service to send: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
     this.#heldBack.add(request)
@@ -148,14 +170,21 @@ export class Service extends EventEmitter<ServiceEvents> {
     checkSender(request, this.options)
     const ttlMs = requestedTtlMs(query, this.options.ttlMs)
     this.#registry.checkRoom()
-    const file = await this.#readFile(call, fileName)
-    this.#refuseWhenStopping()
-    if (request.socket.destroyed) return
-    const socket = this.#createSocket(this.#registry.mint(), ttlMs)
-    const status = this.#statusBody(call, socket)
-    this.#registry.add(socket)
-    status.open(201, this.#opened(socket, base, file.payload.fileName))
-    this.#admit(socket, { request, response, status, ...file }, query)
+    // A form is a socket only when its file was found, and until then it holds as much.
+    const giveBack = this.#limits.take('sockets', request)
+    let socket: EphemeralSocket | undefined
+    try {
+      const file = await this.#readFile(call, fileName)
+      this.#refuseWhenStopping()
+      if (request.socket.destroyed) return
+      socket = this.#createSocket(this.#registry.mint(), ttlMs, giveBack)
+      const status = this.#statusBody(call, socket)
+      this.#registry.add(socket)
+      status.open(201, this.#opened(socket, base, file.payload.fileName))
+      this.#admit(socket, { request, response, status, ...file }, query)
+    } finally {
+      if (socket === undefined) giveBack()
+    }
   }
 
   /** A socket whose sender comes later, to its upload resource. Throws the EssError to refuse it with. */
@@ -166,7 +195,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     const base = this.#base(call)
     const ttlMs = requestedTtlMs(query, this.options.ttlMs)
     const fileName = fileNameOf({}, query, undefined)
-    const socket = this.#createSocket(this.#registry.mint(), ttlMs, fileName)
+    const id = this.#registry.mint()
+    const share = this.#limits.takeReservation(request)
+    const socket = this.#createSocket(id, ttlMs, share.giveBackSocket, fileName)
+    // It never rejects: a reservation that ends has no sender to wait for either.
+    void socket.senderCame.then(share.giveBackReservation)
     this.#registry.add(socket)
     this.#tell('socket:reserved', socket, socket.id, query, request)
     const { token = '' } = socket.terms
@@ -193,7 +226,12 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!socket.mayMove()) socket.inspect('sender-arrived')
     const file = await this.#readFile(call, undefined)
     if (request.socket.destroyed) return
-    const sender: SenderLeg = { request, response, status: new FinalAnswer(request, response), ...file }
+    const sender: SenderLeg = {
+      request,
+      response,
+      status: new FinalAnswer(request, response, this.options.cors),
+      ...file,
+    }
     if (!socket.mayMove()) this.#admit(socket, sender, query)
     else {
       socket.move(sender)
@@ -201,12 +239,20 @@ export class Service extends EventEmitter<ServiceEvents> {
     }
   }
 
-  /** The status stream of an upload resource by itself: the state first. Throws EssError `not-found`. */
+  /**
+   * The status stream of an upload resource by itself: the state first. Throws EssError `not-found`, or
+   * `over-share`, because who follows holds a connection for as long as who waits.
+   */
   follow(call: Call, token: string): void {
     const { request, response } = call
     const socket = this.#registry.findUpload(token)
+    const opened = this.#opened(socket, this.#base(call), socket.fileName)
+    // It has left already, and nothing would be told of it any more.
+    if (response.destroyed) return
+    const giveBack = this.#limits.take('waiting', request)
+    response.once('close', giveBack)
     const status = this.#statusBody(call, socket)
-    status.open(200, this.#opened(socket, this.#base(call), socket.fileName))
+    status.open(200, opened)
     status.send(socket.state())
     socket.tell(status)
     response.once('close', () => {
@@ -311,8 +357,17 @@ export class Service extends EventEmitter<ServiceEvents> {
     await this.stop(1000 * drain)
   }
 
+  /**
+   * Asked by the routes before they look an id or a token up, which anybody may be guessing. Rejects with EssError
+   * `too-many-requests`.
+   */
+  async checkMisses(request: IncomingMessage): Promise<void> {
+    await this.#limits.checkMisses(request)
+  }
+
   /** The routes' way to tell of a refusal. */
   refused(error: EssError, request: IncomingMessage): void {
+    if (error.code === 'not-found') this.#limits.missed(request)
     if (error.code === 'not-found' || error.code === 'gone') this.#tell('error:not-found', error, request)
     if (error.code === 'too-large') this.#tell('error:max-upload', error, request)
     if (error.code === 'bad-referer') this.#tell('error:referer', error, request)
@@ -357,11 +412,21 @@ export class Service extends EventEmitter<ServiceEvents> {
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #createSocket(id: string, ttlMs: number, fileName?: string): EphemeralSocket {
-    const { maxUploadBytes, stallTimeoutMs, reservations } = this.options
+  #createSocket(id: string, ttlMs: number, giveBack: () => void, fileName?: string): EphemeralSocket {
+    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
-      { id, token, ttlMs, maxUploadBytes, stallTimeoutMs, relay: this.relay },
+      {
+        id,
+        token,
+        ttlMs,
+        maxUploadBytes,
+        stallTimeoutMs,
+        relay: this.relay,
+        progress: this.#timers.progress,
+        giveBack,
+        cors,
+      },
       this.#observer,
       fileName,
     )
@@ -371,13 +436,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { renderStatus } = this.options
     const render: ConstructorParameters<typeof StatusBody>[2]['render'] =
       renderStatus && ((event) => this.#guarded('renderStatus', () => renderStatus(event, socket)))
-    return new StatusBody(
-      request,
-      response,
-      { form: requestedForm(request), render },
-      this.#heartbeats,
-      socket,
-    )
+    const style = { form: requestedForm(request), render, cors: this.options.cors }
+    return new StatusBody(request, response, style, this.#timers, socket)
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {
@@ -410,7 +470,8 @@ export class Service extends EventEmitter<ServiceEvents> {
       if (waitMs === 0 || !mayAppear) throw error
     }
     this.#refuseWhenStopping()
-    await withLeaving(request, (left) => this.#registry.appears(id, waitMs, left))
+    const giveBack = this.#limits.take('waiting', request)
+    await withLeaving(request, (left) => this.#registry.appears(id, waitMs, left)).finally(giveBack)
     this.#refuseWhenStopping()
     return this.#registry.find(id)
   }
@@ -420,13 +481,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     const waiting = this.#earlyReceivers.get(socket) ?? 0
     if (waiting >= MAX_EARLY_RECEIVERS)
       throw new EssError('busy', `${waiting} receivers are waiting for the sender already`)
+    const giveBack = this.#limits.take('waiting', request)
     this.#earlyReceivers.set(socket, waiting + 1)
     await withLeaving(request, (left) => {
       const gone = new Promise<void>((resolve) =>
         left.addEventListener('abort', () => resolve(), { once: true }),
       )
       return Promise.race([socket.senderCame, gone])
-    })
+    }).finally(giveBack)
     this.#earlyReceivers.set(socket, (this.#earlyReceivers.get(socket) ?? 1) - 1)
   }
 
@@ -436,6 +498,7 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   #socketClosed(socket: EphemeralSocket, stats: SocketStats): void {
     this.#registry.bury(socket, stats.outcome)
+    socket.terms.giveBack()
     if (stats.outcome === 'delivered') this.#tell('socket:end', socket, stats)
     else this.#tell(stats.outcome === 'expired' ? 'socket:timeout' : 'error:socket', socket, stats)
   }

@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   DOWNLOAD_HEADERS,
   EssError,
   formatContentDisposition,
   formatDuration,
+  type ProgressEvent,
   type StatusEvent,
   type TerminalEvent,
   toFailedProblem,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
 import { announceLength } from './length-trailer.js'
@@ -16,6 +17,7 @@ import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
 import { Occurrence } from './occurrence.js'
 import { sendProblem } from './problem-response.js'
+import type { ProgressClock, Ticking } from './progress-clock.js'
 import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
@@ -54,6 +56,10 @@ export interface SocketTerms {
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
   readonly relay: Relay
+  readonly cors: Cors
+  readonly progress: ProgressClock
+  /** Gives its client's share back; for whoever made it to call when it has ended. */
+  readonly giveBack: () => void
 }
 
 /** Whom a socket tells of its life. */
@@ -63,8 +69,8 @@ export interface SocketObserver {
   closed(socket: EphemeralSocket, stats: SocketStats): void
 }
 
-/** How often an embedder is told of progress. */
-const PROGRESS_EVENT_MS = 250
+/** The same in the head of every download. */
+const FIXED_HEADERS = { ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' } as const
 
 /** A file of which nothing is known yet. */
 const UNKNOWN: Payload = {
@@ -74,7 +80,7 @@ const UNKNOWN: Payload = {
 }
 
 /** One pending transfer: its phase, and its legs. The only caller of the table in `lifecycle.ts`. */
-export class EphemeralSocket implements SocketInfo {
+export class EphemeralSocket implements SocketInfo, Ticking {
   readonly terms: SocketTerms
   readonly openedAt = Date.now()
   readonly #observer: SocketObserver
@@ -87,7 +93,8 @@ export class EphemeralSocket implements SocketInfo {
   #sender: SenderLeg | undefined
   #receiver: ReceiverLeg | undefined
   #transfer: Transfer | undefined
-  #progress: NodeJS.Timeout | undefined
+  /** What the observer was told last. */
+  #toldBytes = 0
 
   /** `fileName` is what the reservation says; the sender itself may say better. */
   constructor(terms: SocketTerms, observer: SocketObserver, fileName?: string) {
@@ -128,17 +135,17 @@ export class EphemeralSocket implements SocketInfo {
   }
 
   /** The head of a download, the same for GET and HEAD. */
-  downloadHeaders(): Record<string, string | number> {
+  downloadHeaders(request: IncomingMessage): Record<string, string | number> {
     const { fileName, contentType, contentLength } = this.#payload
-    return {
-      ...CORS_HEADERS,
-      ...DOWNLOAD_HEADERS,
+    const headers: Record<string, string | number> = {
+      ...FIXED_HEADERS,
+      ...this.terms.cors.headers(request),
       'Content-Type': contentType,
-      ...(contentLength !== undefined && { 'Content-Length': contentLength }),
       'Content-Disposition': formatContentDisposition(fileName),
       ETag: `"${this.id}"`,
-      'Accept-Ranges': 'none',
     }
+    if (contentLength !== undefined) headers['Content-Length'] = contentLength
+    return headers
   }
 
   /** The event that says where it is now. */
@@ -189,7 +196,7 @@ export class EphemeralSocket implements SocketInfo {
   tell(sink: StatusSink): void {
     this.#audience.add(sink)
     if (this.#phase === 'streaming' && this.#transfer !== undefined)
-      sink.follow(this.#progressOf(this.#transfer))
+      follow(sink, this.#progressOf(this.#transfer))
   }
 
   /** `sink` is told no more, and ends. */
@@ -276,7 +283,9 @@ export class EphemeralSocket implements SocketInfo {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
-        receiver.response.writeHead(200, { ...this.downloadHeaders(), Connection: 'close' })
+        const headers = this.downloadHeaders(receiver.request)
+        headers['Connection'] = 'close'
+        receiver.response.writeHead(200, headers)
         receiver.response.flushHeaders()
       },
     })
@@ -289,44 +298,49 @@ export class EphemeralSocket implements SocketInfo {
     })
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
     sender.response.off('close', this.#senderClosed)
-    if (isFirst) {
-      this.#observer.connected(this, receiver.request)
-      for (const sink of this.#audience) sink.send({ event: 'connected' })
+    if (isFirst) this.#observer.connected(this, receiver.request)
+    if (sender.request.complete) this.#startAtOnce(transfer)
+    else this.#startWhenProbed(transfer, isFirst)
+  }
+
+  /** All of the body is here, and Node reads on: a sender that left would have been noticed. */
+  #startAtOnce(transfer: Transfer): void {
+    for (const sink of this.#audience) {
+      sink.send({ event: 'connected' }, true)
+      sink.follow(this.#progressOf(transfer))
     }
-    this.#startWhenProbed(transfer)
+    this.terms.progress.start(this)
+    transfer.start()
   }
 
   /**
    * A paused sender that died is noticed only by writing to it: the first write made its kernel answer with a
    * reset, the second one, a turn later, meets it. Both come before the first byte goes to the receiver.
    */
-  #startWhenProbed(transfer: Transfer): void {
+  #startWhenProbed(transfer: Transfer, isFirst: boolean): void {
+    if (isFirst) for (const sink of this.#audience) sink.send({ event: 'connected' })
     setImmediate(() => {
       if (this.#phase !== 'streaming' || transfer !== this.#transfer) return
-      for (const sink of this.#audience) sink.follow(this.#progressOf(transfer))
-      this.#reportProgress(transfer)
+      for (const sink of this.#audience) follow(sink, this.#progressOf(transfer))
+      this.terms.progress.start(this)
       setImmediate(() => transfer.start())
     })
   }
 
-  #progressOf(transfer: Transfer): () => Extract<StatusEvent, { event: 'progress' }> {
+  #progressOf(transfer: Transfer): () => ProgressEvent {
     const total = this.contentLength
     return () => ({ event: 'progress', bytes: transfer.bytes(), ...(total !== undefined && { total }) })
   }
 
-  #reportProgress(transfer: Transfer): void {
-    clearInterval(this.#progress)
-    let last = 0
-    this.#progress = setInterval(() => {
-      const bytes = transfer.bytes()
-      if (bytes !== last) this.#observer.progress(this, bytes)
-      last = bytes
-    }, PROGRESS_EVENT_MS)
+  tick(): void {
+    const bytes = this.#transfer?.bytes() ?? 0
+    if (bytes !== this.#toldBytes) this.#observer.progress(this, bytes)
+    this.#toldBytes = bytes
   }
 
   /** The single place that ends both legs, however it came to that. */
   #close(outcome: Outcome, detail: string | undefined, confirmed: boolean): void {
-    clearInterval(this.#progress)
+    this.terms.progress.stop(this)
     this.#sender?.response.off('close', this.#senderClosed)
     const bytes = this.#transfer?.bytes() ?? 0
     const error = outcome === 'delivered' ? undefined : new EssError(outcome, detail)
@@ -359,12 +373,19 @@ export class EphemeralSocket implements SocketInfo {
     if (this.#receiver === undefined) return
     const { request, response } = this.#receiver
     if (response.headersSent) resetConnection(request.socket)
-    else if (!request.socket.destroyed) sendProblem(request, response, asSeenByReceiver(error))
+    else if (!request.socket.destroyed)
+      sendProblem(request, response, this.terms.cors, asSeenByReceiver(error))
   }
 
   readonly #senderClosed = (): void => {
     this.#apply('sender-lost', 'the sender disconnected')
   }
+}
+
+/** Tells `sink` how far it is, now and whenever that has changed. */
+function follow(sink: StatusSink, progress: () => ProgressEvent): void {
+  sink.send(progress())
+  sink.follow(progress)
 }
 
 /** What was wrong with the sender's request is no fault of the receiver's. */

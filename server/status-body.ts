@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  CORS_HEADERS,
   encodeStatus,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
@@ -9,17 +8,22 @@ import {
   type StatusForm,
   type TerminalEvent,
 } from '../shared/index.js'
+import type { Cors } from './cors.js'
 import type { Beating, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
+import type { ProgressClock, Ticking } from './progress-clock.js'
 
-/** Programs draw a bar from the events; people read lines. */
-const PROGRESS_INTERVAL_MS: Readonly<Record<StatusForm, number>> = { ndjson: 250, sse: 250, text: 5000 }
+/** Programs draw a bar from the events, four times a second; people read a line every 5 s. */
+const TICKS_PER_PROGRESS: Readonly<Record<StatusForm, number>> = { ndjson: 1, sse: 1, text: 20 }
 
 /** Whoever is told how a socket fares. */
 export interface StatusSink {
-  /** News; the verdict comes by `conclude`. */
-  send(event: StatusEvent): void
-  /** Bytes move: `progress` says how far it is, whenever it is asked. */
+  /**
+   * News; the verdict comes by `conclude`. What `canWait` leaves with what comes next, within a quarter of a second:
+   * the verdict on a short transfer is there by then, and the two are one write.
+   */
+  send(event: StatusEvent, canWait?: boolean): void
+  /** Bytes move: from now on `progress` is asked how far it is, and whatever is new is told. */
   follow(progress: () => ProgressEvent): void
   /** The verdict, once; it ends the sink. */
   conclude(event: TerminalEvent): void
@@ -37,6 +41,7 @@ export interface StatusStyle {
   readonly form: StatusForm
   /** The text of an event, where the embedder speaks for itself; undefined leaves it to the built-in words. */
   readonly render: ((event: StatusEvent) => string | undefined) | undefined
+  readonly cors: Cors
 }
 
 /** The form that a request asks for: NDJSON for programs, server-sent events for browsers, text for people. */
@@ -46,30 +51,36 @@ export function requestedForm({ headers }: IncomingMessage): StatusForm {
   return /text\/event-stream/i.test(accept) ? 'sse' : 'text'
 }
 
-/**
- * The status stream as the body of a response: the early response of a sender, or an upload resource's events.
- * It owns that response, and the timer behind the progress; for its heartbeat it is swept with all the others.
- */
-export class StatusBody implements StatusSink, Beating {
+/** What calls on the status streams of a service: one timer each for all of them. */
+export interface StatusTimers {
+  readonly heartbeats: Heartbeats
+  readonly progress: ProgressClock
+}
+
+/** The status stream as the body of a response, which it owns: the early response of a sender, or an upload resource's events. */
+export class StatusBody implements StatusSink, Beating, Ticking {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #style: StatusStyle
-  readonly #heartbeats: Heartbeats
+  readonly #timers: StatusTimers
   readonly #source: StatusSource
-  #progress: NodeJS.Timeout | undefined
+  #progress: (() => ProgressEvent) | undefined
+  #toldBytes = 0
+  #ticks = 0
+  #isHolding = false
 
-  /** While nothing else is to be told, the state of `source` is its sign of life, as often as `heartbeats` says. */
+  /** While nothing else is to be told, the state of `source` is its sign of life, at each heartbeat. */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     style: StatusStyle,
-    heartbeats: Heartbeats,
+    timers: StatusTimers,
     source: StatusSource,
   ) {
     this.#request = request
     this.#response = response
     this.#style = style
-    this.#heartbeats = heartbeats
+    this.#timers = timers
     this.#source = source
   }
 
@@ -77,38 +88,51 @@ export class StatusBody implements StatusSink, Beating {
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
     // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
     this.#response.cork()
-    this.#response.writeHead(status, {
-      ...CORS_HEADERS,
+    const head: Record<string, string> = {
       ...PASS_THROUGH_HEADERS,
-      ...(status === 201 && { Location: opened.url }),
+      ...this.#style.cors.headers(this.#request),
       'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
-    })
+    }
+    if (status === 201) head['Location'] = opened.url
+    this.#response.writeHead(status, head)
     this.#response.flushHeaders()
     this.send(opened)
     this.#response.uncork()
     // Only writing to a stalled sender tells whether it is still there.
-    this.#heartbeats.start(this)
+    this.#timers.heartbeats.start(this)
   }
 
   beat(): void {
     if (!this.#isFull()) this.send(this.#source.state())
   }
 
-  send(event: StatusEvent): void {
-    if (event.event === 'connected') this.#heartbeats.stop(this)
+  send(event: StatusEvent, canWait = false): void {
+    if (event.event === 'connected') this.#timers.heartbeats.stop(this)
+    if (canWait && !this.#isHolding) {
+      this.#isHolding = true
+      this.#response.cork()
+      this.#timers.progress.start(this)
+    }
     this.#response.write(this.#encode(event))
+    if (!canWait) this.#letGo()
   }
 
   follow(progress: () => ProgressEvent): void {
     this.#stopTimers()
-    let last = progress()
-    this.send(last)
-    this.#progress = setInterval(() => {
-      const current = progress()
-      if (current.bytes === last.bytes || this.#isFull()) return
-      last = current
-      this.send(current)
-    }, PROGRESS_INTERVAL_MS[this.#style.form])
+    this.#progress = progress
+    this.#toldBytes = progress().bytes
+    // What is told at the beginning counts as well: the next may come when a whole interval is over.
+    this.#ticks = -1
+    this.#timers.progress.start(this)
+  }
+
+  tick(): void {
+    this.#letGo()
+    if (this.#progress === undefined || ++this.#ticks % TICKS_PER_PROGRESS[this.#style.form] !== 0) return
+    const current = this.#progress()
+    if (this.#ticks === 0 || current.bytes === this.#toldBytes || this.#isFull()) return
+    this.#toldBytes = current.bytes
+    this.send(current)
   }
 
   /**
@@ -118,6 +142,7 @@ export class StatusBody implements StatusSink, Beating {
   conclude(event: TerminalEvent): void {
     this.#stopTimers()
     if (this.#isGone()) return
+    // What is held leaves with the verdict: ending a response lets go of it.
     if (event.event === 'delivered') this.#response.end(this.#encode(event))
     else this.#breakOff(this.#encode(event))
   }
@@ -138,6 +163,7 @@ export class StatusBody implements StatusSink, Beating {
 
   #breakOff(lastWords: string): void {
     const connection = this.#request.socket
+    this.#letGo()
     // Node may keep the line in the response until the next tick: our half is closed when it is out.
     if (lastWords === '') connection.end()
     else this.#response.write(lastWords, () => connection.end())
@@ -151,9 +177,14 @@ export class StatusBody implements StatusSink, Beating {
     return words === undefined ? encodeStatus(event, form) : asStatusText(event, words)
   }
 
+  #letGo(): void {
+    if (this.#isHolding) this.#response.uncork()
+    this.#isHolding = false
+  }
+
   #stopTimers(): void {
-    this.#heartbeats.stop(this)
-    clearInterval(this.#progress)
+    this.#timers.heartbeats.stop(this)
+    this.#timers.progress.stop(this)
   }
 }
 

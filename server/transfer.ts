@@ -126,6 +126,8 @@ export function createTransfer(
       // Node has ended it already where the receiver's own end came first, and our last bytes found it closed.
       isEndWritten = receiverConnection.writable
       receiverConnection.end()
+      // Node ends it once more when the receiver's end has come, and would make an error of that for nobody.
+      receiverConnection.end = () => receiverConnection
     }
     receiverConnection.once('finish', awaitConfirmation)
     addLength(receiverResponse, pump.received())

@@ -12,7 +12,7 @@ export const EXIT_STATUS = {
   absent: 4,
   /** Broken midway: a peer went away or stalled. */
   broken: 5,
-  /** The server is unreachable, full or stopping, or it is not an ESS server. */
+  /** The server is unreachable, full (for everybody, or for this client) or stopping, or it is not an ESS server. */
   unavailable: 6,
   /** Could not be verified or decrypted. */
   unverified: 7,
@@ -45,6 +45,8 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'The form holds no file, or not just one',
   },
+  unauthorized: { status: 401, exit: EXIT_STATUS.refused, title: 'This needs a token' },
+  'cross-site': { status: 403, exit: EXIT_STATUS.refused, title: "Another site's page may not do this" },
   'bad-referer': { status: 403, exit: EXIT_STATUS.refused, title: 'This page may not reserve here' },
   prefetch: { status: 403, exit: EXIT_STATUS.refused, title: 'A link that works once is not fetched ahead' },
   'not-found': { status: 404, exit: EXIT_STATUS.absent, title: 'There is nothing here' },
@@ -89,6 +91,12 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'This expectation cannot be met',
   },
+  'too-many-requests': {
+    status: 429,
+    exit: EXIT_STATUS.unavailable,
+    title: 'This client asks too often for what is not there',
+  },
+  'over-share': { status: 429, exit: EXIT_STATUS.unavailable, title: 'This client has its whole share' },
   'headers-too-large': { status: 431, exit: EXIT_STATUS.refused, title: 'The request head is too large' },
   'internal-error': { status: 500, exit: EXIT_STATUS.bug, title: 'The server met a bug of its own' },
   'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender went away' },

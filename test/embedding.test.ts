@@ -38,7 +38,9 @@ describe('docs/embedding.md', () => {
   test('every number has its unit', async () => {
     const { rows } = tableOf(await readPage('docs/embedding.md'), 'option')
     for (const [name, type, unit] of rows)
-      expect(/^(?:seconds|bytes|sockets)$/.test(unit ?? ''), name).toBe(type === '`number`')
+      expect(/^(?:seconds|bytes|sockets|reservations|receivers|requests)$/.test(unit ?? ''), name).toBe(
+        type === '`number`',
+      )
   })
 
   test('its table has every event, with what a listener is given', async () => {
@@ -132,6 +134,15 @@ const SCENES: Readonly<Record<string, (block: string, file: string) => string>> 
     assert.match(lines, /^# Der Empfänger ist da$/m)
     assert.match(lines, /^# Angekommen: 0 Bytes$/m)
     done('the words are ours')`,
+  'authorize:': (block) => `
+    const apiKey = 'k'
+    const { url } = await listen(createService({ ${block} }), { port: 0 })
+    const refused = await fetch(url + '/', { method: 'POST', body: 'hello' })
+    assert.equal(refused.status, 401)
+    assert.match(refused.headers.get('www-authenticate'), /^Basic .*, Bearer /)
+    assert.equal((await fetch(url + '/?ttl=0', { method: 'POST', headers: { 'X-Api-Key': 'k' } })).status, 400)
+    assert.equal((await fetch(url + '/abcdefghijkl')).status, 404)
+    done('who has no key may receive alone')`,
   'onError:': (block) => `
     const { url } = await listen(createService({ ${block} }), { port: 0 })
     const answer = await fetch(url + '/abcdefghijkl')

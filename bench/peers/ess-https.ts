@@ -14,7 +14,12 @@ const { createService } = library as {
     holdContinue(request: IncomingMessage): void
   }
 }
-const service = createService({ maxUploadBytes: 0, maxSockets: 20_000 })
+const service = createService({
+  maxUploadBytes: 0,
+  maxSockets: 20_000,
+  maxSocketsPerClient: 0,
+  maxMissesPerClient: 0,
+})
 const server = createServer(
   {
     cert: readFileSync(certificate),

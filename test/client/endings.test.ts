@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ess } from '../helpers/client-io.js'
 import { rawServer } from '../helpers/client-raw-server.js'
-import { LAST_CHUNK, openUpload, tell } from '../helpers/client-wire.js'
+import { LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
 
 test('what the receiver has not confirmed is no success for a script', async () => {
   const server = await rawServer()
@@ -52,3 +52,46 @@ test.each(['chunked, gzip', 'x-chunked', 'identity;chunked'])(
     expect(run.stderr()).toMatch(/^ess: incomplete: /)
   },
 )
+
+const LIMITED = problem(429, 'over-share', 'you have your share')
+
+test.each([
+  {
+    of: 'a server',
+    answer: again(LIMITED, '90'),
+    says: 'over-share: you have your share; try again in 1 min 30 s',
+  },
+  { of: 'a server that says no time', answer: LIMITED, says: 'over-share: you have your share' },
+  {
+    of: 'a server of a later version',
+    answer: again(problem(429, 'too-many-moons', 'not tonight'), '5'),
+    says: 'too-many-requests: not tonight; try again in 5 s',
+  },
+  {
+    of: 'a proxy in front',
+    answer: again('HTTP/1.1 429 Slow\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno', '5'),
+    says: 'too-many-requests: URL takes no more requests for now (HTTP 429); try again in 5 s',
+  },
+  // A date (RFC 9110, 10.2.3), and what is nothing.
+  ...['Fri, 31 Dec 2038 23:59:59 GMT', '-5', '1e99', 'soon'].map((time) => ({
+    of: `a server that says ${time}`,
+    answer: again(LIMITED, time),
+    says: 'over-share: you have your share',
+  })),
+])('a 429 of $of says when to try again, and exits with 6', async ({ answer, says }) => {
+  for (const command of ['send', 'get'] as const) {
+    const server = await rawServer()
+    const operands = command === 'send' ? [] : ['AbCdEfGhIjKl', '-o', '-']
+    const run = ess([command, '--server', server.url, ...operands], { stdin: new PassThrough().end('piped') })
+    const connection = await server.accept()
+    await connection.until(/\r\n\r\n/)
+    connection.end(answer)
+    expect(await run.status).toBe(6)
+    expect(run.stderr()).toBe(`ess: ${says.replace('URL', server.url)}\n`)
+  }
+})
+
+/** The same answer with a `Retry-After`. */
+function again(answer: string, time: string): string {
+  return answer.replace('\r\n', `\r\nRetry-After: ${time}\r\n`)
+}

@@ -1,11 +1,15 @@
+import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import express from 'express'
 import { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import { createService, type EmbeddedService, type ServiceOptions } from '../../server/index.js'
 import { startServer } from '../helpers/start-server.js'
+import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 
 /** The options of which `ess-server` has a flag too, in the units of `ServiceOptions`. */
@@ -14,13 +18,20 @@ export type ContractOptions = Pick<
   | 'ttl'
   | 'maxUploadBytes'
   | 'maxSockets'
+  | 'maxSocketsPerClient'
+  | 'maxReservationsPerClient'
+  | 'maxWaitingPerClient'
+  | 'maxMissesPerClient'
   | 'stallTimeout'
   | 'heartbeat'
   | 'earlyResponse'
   | 'proxyFullDuplex'
   | 'proxyHidesCuts'
   | 'requiredReferer'
->
+> & {
+  /** Makes every request that wants this unauthorized. */
+  readonly nobodyMay?: 'send' | 'receive'
+}
 
 /** A host that serves ESS, with reservations. */
 export interface Host {
@@ -90,8 +101,9 @@ function embedded(name: string, mount: Mount, path: string): Host {
     path,
     hasApp: name !== 'node:http',
     readsFraming: name === 'node:http',
-    start: async (options = {}, drainSeconds = 0) => {
-      const service = createService({ ...options, reservations: true })
+    start: async ({ nobodyMay, ...options } = {}, drainSeconds = 0) => {
+      const authorize = (access: 'send' | 'receive') => access !== nobodyMay
+      const service = createService({ ...options, reservations: true, ...(nobodyMay && { authorize }) })
       const server = mount(service, path)
       server.requestTimeout = 0
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -108,17 +120,25 @@ function embedded(name: string, mount: Mount, path: string): Host {
   }
 }
 
+/** A file of one token, which no test knows. */
+async function tokenFile(): Promise<string> {
+  const file = join(await tempDir(), 'tokens')
+  await writeFile(file, `${randomUUID()}\n`, { mode: 0o600 })
+  return file
+}
+
 const process: Host = {
   name: 'ess-server',
   path: '',
   hasApp: false,
   readsFraming: true,
-  start: async (options = {}, drainSeconds = 0) => {
+  start: async ({ nobodyMay, ...options } = {}, drainSeconds = 0) => {
+    const tokens = nobodyMay === undefined ? [] : [`--${nobodyMay}-tokens`, await tokenFile()]
     const flags = Object.entries({ ...options, drain: drainSeconds }).flatMap(([name, value]) => [
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       String(value),
     ])
-    const server = await startServer('--reservations', ...flags)
+    const server = await startServer('--reservations', ...tokens, ...flags)
     return {
       port: server.port,
       service: undefined,

@@ -67,6 +67,13 @@ const REFUSALS: readonly Refusal[] = [
       return await answerOf(peer)
     },
   },
+  ...['POST /', 'PUT /name', 'POST /reserve', 'GET /reserve'].map((target) =>
+    asks('unauthorized', target, SENDS, { nobodyMay: 'send' }),
+  ),
+  ...['GET', 'POST'].map((method) =>
+    asks('unauthorized', `${method} /${UNKNOWN}/name`, {}, { nobodyMay: 'receive' }),
+  ),
+  asks('cross-site', `POST /${UNKNOWN}`, { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }),
   ...['', 'https://elsewhere.example/app', 'https://page.example/apple'].map((Referer) =>
     asks('bad-referer', 'POST /reserve', { Referer }, { requiredReferer: PAGE }),
   ),
@@ -175,6 +182,59 @@ const REFUSALS: readonly Refusal[] = [
   },
   ...['POST /', 'PUT /name', 'POST /reserve'].map(
     (target): Refusal => ({
+      code: 'over-share',
+      when: `${target} comes from a client that has its sockets`,
+      options: { maxSocketsPerClient: 1 },
+      meet: async ({ open, ask, port }) => {
+        await open(port)
+        return await ask(port, target, SENDS)
+      },
+    }),
+  ),
+  {
+    code: 'over-share',
+    when: 'a client reserves more than it uses',
+    options: { maxReservationsPerClient: 1 },
+    meet: async ({ reserve, ask, port }) => {
+      await reserve(port)
+      return await ask(port, 'POST /reserve')
+    },
+  },
+  ...[`GET /${UNKNOWN}?wait=60`, 'GET /ID', 'GET UPLOAD/events'].map(
+    (target): Refusal => ({
+      code: 'over-share',
+      when: `${target} comes from a client that waits already`,
+      options: { maxWaitingPerClient: 1 },
+      meet: async ({ reserve, say, ask, port }) => {
+        const { id, upload } = await reserve(port)
+        const follower = await say(port, `GET ${upload}/events`)
+        await follower.until(/# reserved/)
+        return await ask(port, target.replace('ID', id).replace('UPLOAD', upload))
+      },
+    }),
+  ),
+  ...[
+    `GET /${UNKNOWN}`,
+    'GET /ID',
+    'POST /ID/name',
+    'PUT /uploads/none',
+    'PUT UPLOAD',
+    'DELETE UPLOAD',
+    'GET UPLOAD/events',
+  ].map(
+    (target): Refusal => ({
+      code: 'too-many-requests',
+      when: `${target} comes from a client that has guessed too often`,
+      options: { maxMissesPerClient: 1 },
+      meet: async ({ reserve, ask, port }) => {
+        const { id, upload } = await reserve(port)
+        expect((await ask(port, `GET /${UNKNOWN}`)).status).toBe(404)
+        return await ask(port, target.replace('ID', id).replace('UPLOAD', upload))
+      },
+    }),
+  ),
+  ...['POST /', 'PUT /name', 'POST /reserve'].map(
+    (target): Refusal => ({
       code: 'shutting-down',
       when: `${target} comes while the last transfer ends`,
       meet: async (here) => {
@@ -253,7 +313,7 @@ describe.each(HOSTS)('$name', ({ path, start }) => {
         body: expect.stringMatching(new RegExp(`^${code}: .+\n$`, 's')),
       })
       expect(headers['access-control-allow-origin']).toBe('*')
-      expect(headers['retry-after'] !== undefined).toBe(status === 503)
+      expect(headers['retry-after'] !== undefined).toBe(status === 429 || status === 503)
     },
   )
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { basename, join } from 'node:path'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
@@ -25,12 +25,16 @@ const ARGS = [
 
 beforeEach((context) => needs(context, 'chromium', 'curl'))
 
-async function startBrowser(): Promise<BrowserContext> {
+async function startBrowser(...flags: readonly string[]): Promise<BrowserContext> {
   const folder = await tempDir()
   const browser = await within(
     2 * DEADLINE_MS,
     'the browser starts',
-    chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: ARGS, acceptDownloads: true }),
+    chromium.launchPersistentContext(folder, {
+      executablePath: CHROMIUM,
+      args: [...ARGS, ...flags],
+      acceptDownloads: true,
+    }),
   )
   onTestFinished(() => browser.close())
   browser.setDefaultTimeout(DEADLINE_MS)
@@ -148,6 +152,54 @@ describe('a real browser', () => {
     expect((await sender.ended()).code).toBe(0)
     await page.goto(url)
     expect(await page.locator('main').textContent()).toContain('used')
+  })
+
+  // Chromium says Sec-Fetch-Site to addresses that it trusts: to HTTPS, and to this machine by its own names.
+  test.each([
+    ['by Sec-Fetch-Site', '127.0.0.1'],
+    ['by Origin, over plain HTTP', 'send.test'],
+  ])(
+    "cannot be made to use up a link by another site's form, and its own button can: %s",
+    async (_how, host) => {
+      const server = await startServer()
+      const browser = await startBrowser('--host-resolver-rules=MAP *.test 127.0.0.1')
+      const sender = await runCurl(['-T', '-', `${server.url}/f`], { stdin: 'hello' })
+      const [printed = ''] = await sender.untilStdout(/^http\S+/)
+      const url = printed.replace('127.0.0.1', host)
+      const page = await browser.newPage()
+      await page.goto((await startForm(url)).replace('127.0.0.1', 'evil.test'))
+      await page.getByRole('button', { name: 'Send' }).click()
+      await page.getByText("Another site's page may not do this").waitFor()
+      await page.goto(url)
+      expect(await download(page)).toMatchObject({ hash: sha256(Buffer.from('hello')) })
+      expect((await sender.ended()).code).toBe(0)
+    },
+  )
+
+  test('asks a person for the token of a closed circle, and then receives', async () => {
+    const token = 'a-token-of-a-closed-circle'
+    const tokens = join(await tempDir(), 'tokens')
+    await writeFile(tokens, token, { mode: 0o600 })
+    const server = await startServer('--receive-tokens', tokens)
+    const folder = await tempDir()
+    const browser = await within(
+      2 * DEADLINE_MS,
+      'the browser starts',
+      chromium.launchPersistentContext(folder, {
+        executablePath: CHROMIUM,
+        args: ARGS,
+        acceptDownloads: true,
+        // Only after a 401, as a person would type it.
+        httpCredentials: { username: 'anybody', password: token, send: 'unauthorized' },
+      }),
+    )
+    onTestFinished(() => browser.close())
+    const sender = await runCurl(['-T', '-', `${server.url}/f`], { stdin: 'hello' })
+    const [url = ''] = await sender.untilStdout(/^http\S+/)
+    const page = await browser.newPage()
+    await page.goto(url)
+    expect(await download(page)).toMatchObject({ hash: sha256(Buffer.from('hello')) })
+    expect((await sender.ended()).code).toBe(0)
   })
 
   test.each(['light', 'dark'] as const)('sees all of the page on a phone, in %s', async (colorScheme) => {

@@ -1,9 +1,6 @@
-import { chmod, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
-import { fencedBlocks, readPage } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
 import {
   eventsOf,
@@ -20,98 +17,15 @@ import {
   TOOLS,
   untilReceiving,
 } from '../helpers/peers.js'
-import { type Program, run } from '../helpers/run.js'
+import { type RunningProxy, startBehind } from '../helpers/proxies.js'
+import type { Program } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
-import { startServer } from '../helpers/start-server.js'
-import { tempDir } from '../helpers/temp-dir.js'
-import { until } from '../helpers/within.js'
 
-/*
- * Each proxy runs by the very block of docs/deploying.md, in the foreground, in front of an ess-server that has
- * the flags of the block above it. Three things are replaced: the ports 8080 and 9000, by free ones, and the
- * folder /tmp/ess-proxy, by one of the test's.
- */
 const SIZE = 100_000_000
 const TRANSFER_MS = 40_000
 /** More than all the buffers on the way hold, so that a peer is killed midway wherever its bytes are. */
 const ENDLESS = 900_000_000
-
-const PROXIES = {
-  haproxy: { file: 'haproxy.cfg', args: (path: string) => ['-f', path] },
-  caddy: {
-    file: 'Caddyfile',
-    args: (path: string) => ['run', '--adapter', 'caddyfile', '--config', path],
-  },
-  nginx: {
-    file: 'nginx.conf',
-    args: (path: string, folder: string) => ['-e', 'stderr', '-p', folder, '-c', path, '-g', 'daemon off;'],
-  },
-} as const
-const LANGUAGES = { haproxy: 'haproxy', caddy: 'caddyfile', nginx: 'nginx' } as const
-
-interface Proxy {
-  /** Where senders and receivers come. */
-  readonly url: string
-  readonly folder: string
-}
-
-/** What an operator got wrong: other flags, and lines of the configuration. */
-interface Mistake {
-  readonly flags: readonly string[]
-  readonly lines: Readonly<Record<string, string>>
-}
-
-async function startBehind(name: keyof typeof PROXIES, mistake?: Mistake): Promise<Proxy> {
-  const blocks = fencedBlocks(await readPage('docs/deploying.md'))
-  const at = blocks.findIndex(({ language }) => language === LANGUAGES[name])
-  const [, flags] = /^ess-server --port 9000(.*)\n$/.exec(blocks[at - 1]?.text ?? '') ?? []
-  if (flags === undefined) throw new Error(`The block above that of ${name} does not start ess-server`)
-  const server = await startServer(...(mistake?.flags ?? flags.split(' ').filter((flag) => flag !== '')))
-  const folder = await tempDir()
-  // nginx's workers may be of a user of their own.
-  await chmod(folder, 0o755)
-  const port = await freePort()
-  let config = blocks[at]?.text ?? ''
-  for (const [line, wrong] of Object.entries(mistake?.lines ?? {})) {
-    if (!config.includes(line)) throw new Error(`The block of ${name} has no ${line}`)
-    config = config.replace(line, wrong)
-  }
-  config = config
-    .replaceAll(/\b8080\b/g, String(port))
-    .replaceAll(/\b9000\b/g, String(server.port))
-    .replaceAll('/tmp/ess-proxy', folder)
-  const { file, args } = PROXIES[name]
-  const path = join(folder, file)
-  await writeFile(path, config)
-  const env = { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder }
-  const proxy = await run(name, name, args(path, folder), { env })
-  // Killed at once, nginx would leave its workers behind.
-  onTestFinished(async () => {
-    proxy.kill('SIGTERM')
-    await proxy.ended()
-  })
-  const url = `http://127.0.0.1:${port}`
-  await until(`${name} answers`, async () => {
-    const answer = await fetch(`${url}/health`).catch(() => undefined)
-    await answer?.text()
-    return answer?.ok
-  }).catch((error: unknown) => {
-    throw new Error(`${error instanceof Error ? error.message : error}: ${proxy.stderr()}`)
-  })
-  return { url, folder }
-}
-
-/** Proxies cannot be told "any" and asked which: one that is free now will be in a moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
 
 /** One that takes its time, so that it is midway for as long as a test needs. */
 function slowReceiver(tool: 'curl' | 'ess', url: string): Promise<Receiver> {
@@ -236,7 +150,7 @@ describe('behind caddy, which ends a broken response as if it were whole', () =>
   })
 })
 
-async function expectTwoSteps(proxy: Proxy): Promise<void> {
+async function expectTwoSteps(proxy: RunningProxy): Promise<void> {
   const file = join(proxy.folder, 'file.bin')
   await writeFileOf(file, 1000)
   const refused = await (await runCurl(['--fail-with-body', '-T', file, `${proxy.url}/`])).ended()
@@ -245,7 +159,7 @@ async function expectTwoSteps(proxy: Proxy): Promise<void> {
 }
 
 /** The documented recipe: reserve, then upload. */
-async function reserve(proxy: Proxy, fileName: string): Promise<{ url: string; upload: string }> {
+async function reserve(proxy: RunningProxy, fileName: string): Promise<{ url: string; upload: string }> {
   const reserved = await runCurl(['-fX', 'POST', `${proxy.url}/reserve?filename=${fileName}`])
   const [url = '', upload = ''] = (await reserved.ended()).stdout.toString().split('\n')
   expect(url).toMatch(new RegExp(`^${proxy.url}/[\\w-]{12}/${fileName}$`))
@@ -328,7 +242,7 @@ describe('behind nginx, which was not told of', () => {
   beforeEach((context) => needs(context, 'curl', 'nginx'))
 
   test('an early response whose body is held back midway fails on both sides', async () => {
-    const proxy = await startBehind('nginx', { flags: ['--stall-timeout', '2'], lines: {} })
+    const proxy = await startBehind('nginx', { flags: ['--stall-timeout', '2'] })
     const sender = await startSender('ess', proxy, { file: await sparseFile(ENDLESS) })
     const receiver = await startReceiver('ess', sender.url)
     await expectSenderFailed(sender, 'stalled', TRANSFER_MS)

@@ -3,12 +3,17 @@ const STRICT_NODE = '--trace-warnings --unhandled-rejections=strict'
 
 /**
  * The environment of a spawned process: this one's, without what would change the outcome (proxies, the
- * project's own variables), plus `extra`, where undefined removes a variable.
+ * project's own variables and configuration), plus `extra`, where undefined removes a variable.
  */
 export function childEnv(extra: Readonly<Record<string, string | undefined>> = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(([name]) => !/_proxy$|^ESS_|^VITEST|^CI$/i.test(name))
   const options = [process.env['NODE_OPTIONS'], STRICT_NODE].filter(Boolean).join(' ')
-  const all = { ...Object.fromEntries(inherited), NODE_OPTIONS: options, ...extra }
+  const all = {
+    ...Object.fromEntries(inherited),
+    NODE_OPTIONS: options,
+    XDG_CONFIG_HOME: '/nonexistent',
+    ...extra,
+  }
   return Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   )

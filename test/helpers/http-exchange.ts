@@ -13,8 +13,12 @@ export interface Answer {
  * Writes one request, byte for byte, and reads until the server ends the connection; so it should say
  * `Connection: close` where the server would not close by itself.
  */
-export async function exchange(port: number, request: string): Promise<Answer> {
-  const peer = await connectRaw(port)
+export async function exchange(
+  port: number,
+  request: string,
+  options?: Parameters<typeof connectRaw>[1],
+): Promise<Answer> {
+  const peer = await connectRaw(port, options)
   await peer.write(request)
   const ending = await peer.ending()
   // Closing in good order is what tells the server that a download has arrived.

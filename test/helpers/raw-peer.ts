@@ -23,9 +23,16 @@ export interface RawPeer {
   ending(ms?: number): Promise<'fin' | 'rst'>
 }
 
-/** Connects to a port of this machine. The connection is reset when the test is over. */
-export async function connectRaw(port: number, options: { paused?: boolean } = {}): Promise<RawPeer> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+/**
+ * Connects to a port of this machine, from the address `from` where that is said: any of 127.0.0.0/8, on Linux. The
+ * connection is reset when the test is over.
+ */
+export async function connectRaw(
+  port: number,
+  options: { paused?: boolean; from?: string } = {},
+): Promise<RawPeer> {
+  const from = options.from === undefined ? {} : { localAddress: options.from }
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...from })
   // Before it is connected: a socket that was never paused has read its first bytes by then.
   if (options.paused) socket.pause()
   const chunks: Buffer[] = []

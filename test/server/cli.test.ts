@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../server/cli.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { recordLog } from '../helpers/suite-logs.js'
+import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { connectReceiver, expectSenderFailed, openSender, senderHead } from './serve.js'
 
@@ -79,11 +81,19 @@ describe('--help', () => {
       ['ttl', /Seconds.*600/],
       ['max-upload-bytes', /1GiB/],
       ['max-sockets', /10000/],
+      ['max-sockets-per-client', /0 for no limit.*32/],
+      ['max-reservations-per-client', /0 for no limit.*16/],
+      ['max-waiting-per-client', /0 for no limit.*32/],
+      ['max-misses-per-client', /0 for no limit.*60/],
       ['stall-timeout', /Seconds.*60/],
       ['heartbeat', /Seconds.*30/],
       ['base-url', /default: the host the sender used/],
       ['trust-proxy', /CIDRs.*default: none/],
       ['drain', /Seconds.*30/],
+      ['send-tokens', /one a line.*default: anybody may/],
+      ['receive-tokens', /default: whoever has the link/],
+      ['open', /default: false/],
+      ['cors-origin', /Origins.*\*/],
       ['log', /text.*json.*off.*text/],
     ] as const) {
       // From its name to the next option.
@@ -116,6 +126,8 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--max-upload-bytes', 'huge'], /Expected --max-upload-bytes to be a size such as .*, got "huge"/],
     [['--max-upload-bytes', '-1'], /--max-upload-bytes|max-upload-bytes/],
     [['--max-sockets', '0'], /Expected --max-sockets to be a whole number of sockets, at least 1, got 0/],
+    [['--max-sockets-per-client', 'many'], /Expected --max-sockets-per-client to be a whole number/],
+    [['--max-misses-per-client', '-1'], /max-misses-per-client/],
     [['--stall-timeout', '-1'], /stall-timeout/],
     [['--heartbeat', '0'], /Expected --heartbeat to be a positive number of seconds/],
     [['--base-url', 'example.org'], /Expected --base-url to be an http or https URL .*, got "example\.org"/],
@@ -124,6 +136,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     // Longer than any timer of Node's, which would go off at once.
     [['--drain', '9999999'], /drain/],
     [['--log', 'loud'], /text.*json.*off/],
+    [['--cors-origin', 'example.org'], /\(--cors-origin\) to be origins .*, got "example\.org"/],
   ])('%j', async (argv, message) => {
     const { status, stdout, stderr } = await refuse([
       ...QUIET.slice(argv.includes('--port') ? 2 : 0, argv.includes('--log') ? 2 : 4),
@@ -165,11 +178,68 @@ test('a port that is in use is one line on stderr and exit status 1', async () =
 })
 
 test('an address this machine does not have is one line on stderr and exit status 1', async () => {
-  expect(await refuse([...QUIET, '--host', '192.0.2.1'])).toEqual({
+  expect(await refuse([...QUIET, '--open', '--host', '192.0.2.1'])).toEqual({
     status: 1,
     stdout: '',
     stderr: 'ess-server: cannot listen on 192.0.2.1:0: this machine does not have that address\n',
   })
+})
+
+describe('a host that others reach', () => {
+  // A name is judged by what it stands for, and so is an empty one, which is every address.
+  test.each(['0.0.0.0', '::', '10.0.0.1', '192.0.2.1', '::ffff:192.0.2.1', 'fe80::1'])(
+    '%s needs --send-tokens or --open',
+    async (host) => {
+      const { status, stdout, stderr } = await refuse([...QUIET, '--host', host])
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+      expect(stderr).toMatch(/^ess-server: [^\n]+\n$/)
+      for (const way of [`--host ${host} `, '--send-tokens FILE', '--open', '--host 127.0.0.1'])
+        expect(stderr).toContain(way)
+    },
+  )
+
+  test('a list of who may receive does not say who may send', async () => {
+    const file = join(await tempDir(), 'tokens')
+    await writeFile(file, 'a-token-of-a-receiver', { mode: 0o600 })
+    const flags = [...QUIET, '--host', '192.0.2.1']
+    expect((await refuse([...flags, '--receive-tokens', file])).status).toBe(2)
+    // With one it listens, or would if the machine had that address.
+    const { status, stderr } = await refuse([...flags, '--send-tokens', file])
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringContaining('does not have that address'),
+    })
+  })
+
+  test('is none of these', async () => {
+    for (const host of ['localhost', '127.0.0.2', '127.1', '::1', '::ffff:127.0.0.1']) {
+      const { status, stderr } = await refuse([...QUIET, '--host', host])
+      // A machine may have no IPv6.
+      expect({ host, isRefused: status === 2, stderr }).toMatchObject({ host, isRefused: false })
+    }
+  })
+
+  test('by a name that nobody knows, the name is what is wrong', async () => {
+    expect(await refuse([...QUIET, '--host', 'no-such-host.invalid'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^ess-server: cannot listen on no-such-host\.invalid:0: .+\n$/),
+    })
+  })
+})
+
+test.each([
+  ['', /^ess-server: Expected at least one token in --send-tokens \S+, got none\n$/],
+  [
+    'short',
+    /^ess-server: Expected a random token of at least 16 characters, .* in line 1 of --send-tokens \S+\n$/,
+  ],
+  [undefined, /^ess-server: Expected --send-tokens to be a file of tokens, cannot read \S+: ENOENT\n$/],
+])('a file of tokens that holds %j is a wrong command line', async (text, message) => {
+  const file = join(await tempDir(), 'tokens')
+  if (text !== undefined) await writeFile(file, text)
+  const { status, stdout, stderr } = await refuse([...QUIET, '--send-tokens', file])
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+  expect(stderr).toMatch(message)
 })
 
 describe('it serves', () => {

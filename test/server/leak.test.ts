@@ -89,6 +89,14 @@ async function open(sender: Wire, head: string): Promise<string> {
   return `/${id}`
 }
 
+/** Reserves; gives the paths of the download and of the upload resource. */
+async function reserve(port: number): Promise<{ sender: Wire; id: string; path: string }> {
+  const sender = new Wire(port)
+  sender.write('POST /reserve HTTP/1.1\r\nHost: x\r\n\r\n')
+  const [id = ''] = /\/[\w-]{12}(?=\n)/.exec(await sender.until('/uploads/')) ?? []
+  return { sender, id, path: `/uploads/${await sender.until('\n')}` }
+}
+
 /** A receiver that its sender has been told of. */
 async function receive(port: number, path: string, sender: Wire): Promise<Wire> {
   const receiver = new Wire(port)
@@ -166,12 +174,40 @@ const FAILURES: readonly ((port: number) => Promise<void>)[] = [
     receiver.end()
     await receiver.close()
   },
-  // A follower leaves before the reservation ends.
+  // A form never comes to its file.
   async (port) => {
     const sender = new Wire(port)
-    sender.write('POST /reserve HTTP/1.1\r\nHost: x\r\n\r\n')
+    sender.write(`${SEND}Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\n`)
+    sender.write('Transfer-Encoding: chunked\r\n\r\n')
+    await sender.until('100 Continue')
+    sender.reset()
+  },
+  // The sender goes on by another request, and then leaves.
+  async (port) => {
+    const sender = new Wire(port)
+    sender.write(SEND_KNOWN)
     await sender.until('/uploads/')
-    const path = `/uploads/${await sender.until('\n')}`
+    const path = `/uploads/${await sender.until('"')}`
+    const again = new Wire(port)
+    again.write(`PUT ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${BODY.length}\r\n\r\n`)
+    await sender.close()
+    again.reset()
+  },
+  // The receiver of a reservation leaves before its sender comes, and another one waits to the end.
+  async (port) => {
+    const { sender, id, path } = await reserve(port)
+    const receivers = [new Wire(port), new Wire(port)] as const
+    for (const receiver of receivers) receiver.write(`GET ${id} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    receivers[0].end()
+    await receivers[0].close()
+    sender.write(`DELETE ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    await sender.close()
+    await receivers[1].until('410')
+    receivers[1].reset()
+  },
+  // A follower leaves before the reservation ends.
+  async (port) => {
+    const { sender, path } = await reserve(port)
     const follower = new Wire(port)
     follower.write(`GET ${path}/events HTTP/1.1\r\nHost: x\r\n\r\n`)
     await follower.until('reserved')
@@ -185,7 +221,16 @@ const FAILURES: readonly ((port: number) => Promise<void>)[] = [
 ]
 
 test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is left`, async () => {
-  const service = createService({ tombstoneTtl: 0, maxUploadBytes: 1000, reservations: true })
+  const service = createService({
+    tombstoneTtl: 0,
+    maxUploadBytes: 1000,
+    reservations: true,
+    // One client does it all. Limits that it does not reach, and none where it would: what is limited is counted.
+    maxSocketsPerClient: 10 * AT_A_TIME,
+    maxReservationsPerClient: 10 * AT_A_TIME,
+    maxWaitingPerClient: 10 * AT_A_TIME,
+    maxMissesPerClient: 0,
+  })
   const server = await listen(service, { port: 0 })
   const { port } = server
   let delivered = 0
@@ -226,7 +271,7 @@ test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is 
   expect(delivered).toBe(TRANSFERS)
   await until('all connections are closed', isBackTo(idle))
   await until('the last ends are forgotten', () => service.counts().tombstones === 0)
-  expect(service.counts()).toEqual({ sockets: 0, tombstones: 0, awaiting: 0 })
+  expect(service.counts()).toEqual({ sockets: 0, tombstones: 0, awaiting: 0, held: 0 })
   expect(listeners()).toEqual(before.listeners)
   await until('no timer or handle is left', () => {
     const now = openResources()

@@ -11,6 +11,10 @@ test('the defaults suit a server of your own behind nothing', () => {
     ttlMs: 600_000,
     maxUploadBytes: 1_073_741_824,
     maxSockets: 10_000,
+    maxSocketsPerClient: 32,
+    maxReservationsPerClient: 16,
+    maxWaitingPerClient: 32,
+    maxMissesPerClient: 60,
     stallTimeoutMs: 60_000,
     heartbeatMs: 30_000,
     baseUrl: undefined,
@@ -65,6 +69,10 @@ describe.each([
 describe.each([
   ['maxUploadBytes', 'bytes', 0],
   ['maxSockets', 'sockets', 1],
+  ['maxSocketsPerClient', 'sockets', 0],
+  ['maxReservationsPerClient', 'reservations', 0],
+  ['maxWaitingPerClient', 'receivers', 0],
+  ['maxMissesPerClient', 'requests', 0],
 ] as const)('%s', (name, unit, least) => {
   test.each([least, 1, 2 ** 40, Number.MAX_SAFE_INTEGER])('can be %d', (value) => {
     expect(createService({ [name]: value }).options[name]).toBe(value)

@@ -85,8 +85,12 @@ export function senderHead({ target = 'POST /', length, headers }: SenderRequest
 }
 
 /** Opens a socket; not a byte of the body is sent. */
-export async function openSender(port: number, request: SenderRequest = {}): Promise<RawSender> {
-  const peer = await connectRaw(port)
+export async function openSender(
+  port: number,
+  request: SenderRequest = {},
+  options?: Parameters<typeof connectRaw>[1],
+): Promise<RawSender> {
+  const peer = await connectRaw(port, options)
   await peer.write(senderHead(request))
   const [, id = '', url = ''] = await peer.until(/"event":"opened","v":1,"id":"([^"]+)","url":"([^"]+)"/)
   return { ...peer, id, url }

@@ -74,7 +74,7 @@ test.each(LOOKERS)('%s is shown a page, and consumes nothing', async (_who, head
           /^default-src 'none'; .*form-action 'self'; frame-ancestors 'none'/,
         ),
         'x-content-type-options': 'nosniff',
-        'referrer-policy': 'no-referrer',
+        'referrer-policy': 'same-origin',
         'x-robots-tag': 'none',
         'cache-control': 'no-store',
       },
