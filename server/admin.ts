@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
-import { type AddressInfo, BlockList } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { AdminAddress } from './admin-address.js'
+import { isExposed } from './exposure.js'
 import { measureService } from './metrics.js'
 import type { Service } from './service.js'
 
@@ -60,7 +61,7 @@ export async function listenAdmin(service: Service, address: AdminAddress): Prom
   const { family, address: ip, port } = server.address() as AddressInfo
   return {
     url: `http://${family === 'IPv6' ? `[${ip}]` : ip}:${port}`,
-    isPrivate: LOOPBACK.check(ip, family === 'IPv6' ? 'ipv6' : 'ipv4'),
+    isPrivate: !(await isExposed(ip)),
     ready: () => {
       hasBegun = true
     },
@@ -71,10 +72,6 @@ export async function listenAdmin(service: Service, address: AdminAddress): Prom
       }),
   }
 }
-
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
 
 function answer(
   response: ServerResponse,
