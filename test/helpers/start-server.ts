@@ -5,7 +5,8 @@ import { expectQuietNode } from './child-env.js'
 import { type Ending, run } from './run.js'
 import { recordLog } from './suite-logs.js'
 
-const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+/** The `ess-server` command, for a test that starts it in a way of its own. */
+export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 export interface TestServer {
   /** Without a final slash. */
