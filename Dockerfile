@@ -9,7 +9,7 @@
 FROM node:22-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# No package needs its install script: koffi brings a prebuilt library for each platform.
+# None of them has a script to run; with npm, that is not left to luck.
 RUN npm ci --ignore-scripts
 COPY tsconfig.base.json tsconfig.json ./
 COPY shared shared

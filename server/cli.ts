@@ -1,15 +1,17 @@
 import type { Writable } from 'node:stream'
-import { EssError, formatDuration, parseByteSize } from '../shared/index.js'
+import { EssError, formatDuration } from '../shared/index.js'
 import type { Admin } from './admin.js'
-import { type AdminAddress, parseAdminAddress } from './admin-address.js'
+import type { AdminAddress } from './admin-address.js'
 import { openTokenFiles } from './auth.js'
-import { isExposed } from './exposure.js'
-import { type Flags, parseFlags } from './flags.js'
+import { checksOf, problemLine, runChecks } from './check.js'
+import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
+import { listenTrouble } from './listen-trouble.js'
 import { logService } from './log.js'
-import { MAX_SECONDS } from './options.js'
 import type { Service } from './service.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { type CertificateReport, certificateInWords } from './tls.js'
 
 /** What the command has of the outside world; a test gives its own. */
 export interface Io {
@@ -18,95 +20,64 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls back at each request to stop: SIGTERM, SIGINT. */
   onStop(listener: () => void): void
-  /** Calls back at each request to read files again: SIGHUP. Where it is not asked for, that is left to Node. */
+  /** Calls back at each request to read its files again: SIGHUP. */
   onReload?(listener: () => void): void
 }
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
 /**
- * `ess-server`: reads flags and environment, listens, and serves until it is told to stop.
+ * `ess-server`: reads flags, environment and configuration file, listens, and serves until it is told to stop.
  * Resolves with the exit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.
+ * With `--check` it only looks: 0 all is well, 1 this machine cannot do it now, 2 what was asked for is wrong.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     const flags = await parseFlags(argv, io)
-    return flags === undefined ? EXIT.ok : await serve(flags, io)
+    if (flags === undefined) return EXIT.ok
+    if (flags.check) return await runChecks(checksOf(flags), io.stdout)
+    return await serve(flags, io)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     // Nothing else is thrown before it listens.
-    // The library says "maxSockets" where the command says --max-sockets.
-    const message = error.message.replace(
-      /"([a-z]+(?:[A-Z][a-z]+)*)" to /,
-      (_all, name: string) => `--${kebab(name)} to `,
-    )
-    io.stderr.write(`ess-server: ${message}\n`)
+    const message = inFlagNames(error.message)
+    if (asksForCheck(argv, io.env)) io.stdout.write(problemLine('options', message))
+    else io.stderr.write(`ess-server: ${message}\n`)
     return EXIT.usage
   }
 }
 
 async function serve(flags: Flags, io: Io): Promise<number> {
-  const { host, port, drain, baseUrl, trustProxy } = flags
-  if (port > 65_535) throw new EssError('usage', `Expected --port to be at most 65535, got ${port}`)
-  if (drain > MAX_SECONDS)
-    throw new EssError(
-      'usage',
-      `Expected --drain to be at most ${Math.floor(MAX_SECONDS)} seconds, got ${drain}`,
-    )
-  const adminAddress = flags.admin === undefined ? undefined : parseAdminAddress(flags.admin)
-  const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
-  if (maxUploadBytes === undefined) {
-    const got = JSON.stringify(flags.maxUploadBytes)
-    throw new EssError(
-      'usage',
-      `Expected --max-upload-bytes to be a size such as 1073741824 or 10GiB, got ${got}`,
-    )
-  }
-  if (!flags.open && flags.sendTokens === undefined) {
-    const isPublic = await isExposed(host).catch((error: unknown) => error)
-    if (isPublic === true)
-      throw new EssError(
-        'usage',
-        `--host ${host} lets anybody who reaches this machine send through it: say who may with --send-tokens FILE, say --open if that is meant, or listen on --host 127.0.0.1`,
-      )
-    if (isPublic !== false) {
-      io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(isPublic)}\n`)
-      return EXIT.failed
-    }
-  }
-  const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
-  const service = createService({
-    ttl: flags.ttl,
-    maxUploadBytes,
-    maxSockets: flags.maxSockets,
-    maxSocketsPerClient: flags.maxSocketsPerClient,
-    maxReservationsPerClient: flags.maxReservationsPerClient,
-    maxWaitingPerClient: flags.maxWaitingPerClient,
-    maxMissesPerClient: flags.maxMissesPerClient,
-    stallTimeout: flags.stallTimeout,
-    heartbeat: flags.heartbeat,
-    reservations: flags.reservations,
-    requiredReferer: flags.requiredReferer ?? null,
-    earlyResponse: flags.earlyResponse,
-    proxyFullDuplex: flags.proxyFullDuplex,
-    proxyHidesCuts: flags.proxyHidesCuts,
-    relay: flags.relay,
-    corsOrigins: flags.corsOrigin.split(',').map((origin) => origin.trim()),
-    ...(tokens !== undefined && { authorize: tokens.authorize }),
-    ...(baseUrl !== undefined && { baseUrl }),
-    ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
-  })
-  await service.relay.ready()
-  const { gear, why } = service.relay
-  if (flags.relay !== 'auto' && gear !== flags.relay) {
-    io.stderr.write(`ess-server: cannot relay by ${flags.relay} here: ${why}\n`)
+  const { host, port, drain } = flags
+  const failed = (what: string) => {
+    io.stderr.write(`ess-server: ${what}\n`)
     return EXIT.failed
   }
+  const options = serviceOptions(flags)
+  const operators = adminAddress(flags)
+  const unresolved = await refuseExposed(flags)
+  if (unresolved !== undefined)
+    return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
+  const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
+  const service = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
+  await service.relay.ready()
+  const { gear, why } = service.relay
+  if (flags.relay !== 'auto' && gear !== flags.relay)
+    return failed(`cannot relay by ${flags.relay} here: ${why}`)
   const note = logService(service, flags.log, io.stderr)
-  const admin = adminAddress && (await startAdmin(service, adminAddress, io))
+  const admin = operators && (await startAdmin(service, operators, io))
   if (admin === 'failed') return EXIT.failed
-  const server = await listen(service, { host, port }).catch((error: unknown) => {
-    io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
+  const noteReload = (report: CertificateReport, isTaken: boolean) =>
+    note(
+      `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
+    )
+  const tls = tlsOptions(flags)
+  const server = await listen(service, {
+    host,
+    port,
+    ...(tls !== undefined && { tls: { ...tls, onReload: noteReload } }),
+  }).catch((error: unknown) => {
+    failed(`cannot listen on ${host}:${port}: ${listenTrouble(error)}`)
   })
   if (server === undefined) {
     await admin?.close()
@@ -119,6 +90,11 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     tokens.watch(note)
     // It never rejects: how it went is told by the log.
     io.onReload?.(() => void tokens.reload())
+  }
+  if (server.certificate !== undefined) {
+    note(`certificate: ${certificateInWords(server.certificate)}`)
+    // The same.
+    io.onReload?.(() => void server.reload())
   }
   // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
@@ -164,19 +140,4 @@ function untilStopped(
       }
     })
   })
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-}
-
-function listenTrouble(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
-  }
-  return (code !== undefined && words[code]) || message
 }

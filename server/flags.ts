@@ -1,9 +1,12 @@
 import type { Writable } from 'node:stream'
 import yargs, { type Options } from 'yargs'
+import { Parser } from 'yargs/helpers'
 import { EssError } from '../shared/index.js'
+import type { ConfigKey } from './config-file.js'
 import type { LogFormat } from './log.js'
 import { DEFAULTS } from './options.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
+import { TLS_VERSIONS, type TlsVersion } from './tls.js'
 import { VERSION } from './version.js'
 
 /** What reading the flags needs of the outside world. */
@@ -20,9 +23,26 @@ interface Flag {
   readonly number?: 'seconds' | 'whole'
   /** `--flag` means yes, `--no-flag` and `--flag=false` no; without `default`, no. */
   readonly isSwitch?: true
+  /** A configuration file may give a list for the text with commas. */
+  readonly isList?: true
+  /** A configuration file may give a number for the text with a unit. */
+  readonly isSize?: true
+  /** It has no place in a configuration file. */
+  readonly isNotInFile?: true
 }
 
 const FLAGS = {
+  config: {
+    isNotInFile: true,
+    describe:
+      'File that sets the others, JSON or YAML, by the same names; they and their variables go before it [default: none]',
+  },
+  check: {
+    isSwitch: true,
+    isNotInFile: true,
+    default: false,
+    describe: 'Look at flags, environment, files and ports, say what is wrong with them, and exit',
+  },
   host: {
     default: '127.0.0.1',
     describe:
@@ -31,6 +51,7 @@ const FLAGS = {
   port: { number: 'whole', default: 9000, describe: 'Port to listen on; 0 takes a free one' },
   ttl: { number: 'seconds', default: DEFAULTS.ttl, describe: 'Seconds a sender waits for a receiver' },
   'max-upload-bytes': {
+    isSize: true,
     default: '1GiB',
     describe: 'Size of the largest upload: bytes, or with a unit such as 10GiB; 0 for no limit',
   },
@@ -74,6 +95,7 @@ const FLAGS = {
     describe: 'URL under which receivers reach this server [default: the host the sender used]',
   },
   'trust-proxy': {
+    isList: true,
     describe:
       'Proxies whose X-Forwarded-For, -Host and -Proto are believed: addresses or CIDRs, with commas [default: none]',
   },
@@ -124,6 +146,11 @@ const FLAGS = {
     default: DEFAULTS.relay,
     describe: 'How bytes are moved: at most by this gear; auto takes the least costly that works',
   },
+  'tls-cert': {
+    describe: 'PEM file of the certificate with its chain: serves HTTPS; read again when it changes',
+  },
+  'tls-key': { describe: "PEM file of the certificate's key" },
+  'tls-min': { choices: TLS_VERSIONS, default: '1.2', describe: 'The oldest version of TLS' },
   drain: {
     number: 'seconds',
     default: 30,
@@ -140,8 +167,10 @@ const FLAGS = {
   },
 } as const satisfies Record<string, Flag>
 
-/** What the command line and the environment said, checked one by one. */
+/** What the command line, the environment and the file of `--config` said, checked one by one. */
 export interface Flags {
+  readonly config: string | undefined
+  readonly check: boolean
   readonly host: string
   readonly port: number
   readonly ttl: number
@@ -165,24 +194,30 @@ export interface Flags {
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
+  readonly tlsMin: TlsVersion
   readonly drain: number
   readonly log: LogFormat
   readonly admin: string | undefined
 }
 
 /**
- * Reads flags and environment. Undefined when the question (`--help`, `--version`) has been answered already.
- * Throws EssError `usage`.
+ * Reads flags, then the environment, then the file; the first to say something has said it. Undefined when the
+ * question (`--help`, `--version`) has been answered already. Throws EssError `usage`.
  */
 export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<Flags | undefined> {
   let answer = ''
+  const file = await fileFlags(argv, io.env)
   const parser = yargs()
     .scriptName('ess-server')
     .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
     .options(Object.fromEntries(Object.entries(FLAGS).map(([name, flag]) => [name, yargsOption(name, flag)])))
+    // Of two such objects yargs takes the first that has the key, and neither where a flag has it.
     .config(environmentFlags(io.env))
+    .config(file)
     .epilogue(
-      'Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.\nExit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.',
+      'Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.\nExit status: 0 stopped politely, or checked and well; 1 could not listen, or was stopped by force; 2 usage.',
     )
     .version(VERSION)
     .strict()
@@ -193,7 +228,7 @@ export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<
       throw new EssError('usage', `${line}; try: ess-server --help`)
     })
     .wrap(100)
-  const flags = await parser.parseAsync([...argv], {}, (_error, _flags, output) => {
+  const flags = await parser.parseAsync(argv.map(plainSwitch), {}, (_error, _flags, output) => {
     answer = output
   })
   if (answer !== '') {
@@ -204,12 +239,48 @@ export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<
   return flags as unknown as Flags
 }
 
+/** Whether this is about `--check`; known even where the rest of the command line is wrong. */
+export function asksForCheck(argv: readonly string[], env: FlagsIo['env']): boolean {
+  const { check = /^(?:1|true)$/.test(env['ESS_CHECK'] ?? '') } = looseFlags(argv)
+  return check === true
+}
+
+/** The file has to be read before the rest, because it is one of the places where the rest may stand. */
+async function fileFlags(
+  argv: readonly string[],
+  env: FlagsIo['env'],
+): Promise<Record<string, string | boolean>> {
+  const { config = env['ESS_CONFIG'] ?? '', help, version } = looseFlags(argv)
+  // More than one is complained of later.
+  if (typeof config !== 'string' || config === '' || help === true || version === true) return {}
+  // A parser of YAML takes 30 ms to load, and few have a file.
+  const { readConfigFile } = await import('./config-file.js')
+  const keys = Object.entries<Flag>(FLAGS).filter(([, flag]) => !flag.isNotInFile)
+  return await readConfigFile(config, Object.fromEntries(keys.map(([name, flag]) => [name, configKey(flag)])))
+}
+
+function looseFlags(argv: readonly string[]): Readonly<Record<string, unknown>> {
+  const names = Object.keys(FLAGS)
+  return Parser([...argv], {
+    string: names.filter((name) => !isSwitch(name)),
+    boolean: ['help', 'version', ...names.filter(isSwitch)],
+  })
+}
+
+function configKey({ number, choices, isSwitch, isList, isSize }: Flag): ConfigKey {
+  const kind = isSwitch ? 'switch' : isList ? 'list' : isSize ? 'size' : (number ?? 'text')
+  return { kind, choices }
+}
+
 /** Every value is read as text, so that a message can say what came. */
-function yargsOption(name: string, { number, choices, isSwitch, ...flag }: Flag): Options {
+function yargsOption(
+  name: string,
+  { default: fallback, describe, number, choices, isSwitch }: Flag,
+): Options {
   const coerce = (value: unknown) => {
     if (Array.isArray(value))
       throw new EssError('usage', `Expected --${name} once, got it ${value.length} times`)
-    if (isSwitch && value !== undefined) return switchValue(name, value)
+    if (value === '') throw new EssError('usage', `Expected --${name} to have a value, got an empty one`)
     if (number === undefined || value === undefined) return value
     const isNumber = (number === 'whole' ? /^\d+$/ : /^\d+(?:\.\d+)?$/).test(String(value))
     if (isNumber) return Number(value)
@@ -217,20 +288,42 @@ function yargsOption(name: string, { number, choices, isSwitch, ...flag }: Flag)
     throw new EssError('usage', `Expected --${name} to be ${kind}, got ${JSON.stringify(value)}`)
   }
   const type = isSwitch ? 'boolean' : 'string'
-  return { ...flag, type, requiresArg: !isSwitch, coerce, ...(choices && { choices }) }
+  const always = { describe, type, requiresArg: !isSwitch, coerce } as const
+  return { ...always, ...(fallback !== undefined && { default: fallback }), ...(choices && { choices }) }
 }
 
-/** yargs gives a boolean for a flag, and text for an environment variable. */
-function switchValue(name: string, value: unknown): boolean {
-  if (value === true || value === 'true' || value === '1') return true
-  if (value === false || value === 'false' || value === '0') return false
+/** What `--name=value` says of a switch, in the two words that yargs knows: it takes any other for a no. */
+function plainSwitch(argument: string): string {
+  const [, name = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(argument) ?? []
+  return isSwitch(kebab(name)) ? `--${name}=${switchValue(kebab(name), value)}` : argument
+}
+
+function isSwitch(name: string): boolean {
+  const flags: Readonly<Record<string, Flag>> = FLAGS
+  return flags[name]?.isSwitch === true
+}
+
+function switchValue(name: string, value: string): boolean {
+  if (value === 'true' || value === '1') return true
+  if (value === 'false' || value === '0') return false
   throw new EssError('usage', `Expected --${name} to be true or false, got ${JSON.stringify(value)}`)
 }
 
 /** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`; other variables that begin with ESS_ are not ours. */
-function environmentFlags(env: FlagsIo['env']): Record<string, string> {
-  const entries = Object.keys(FLAGS).map(
-    (name) => [name, env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`]] as const,
-  )
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''))
+function environmentFlags(env: FlagsIo['env']): Record<string, string | boolean> {
+  const entries = Object.keys(FLAGS).flatMap((name) => {
+    const value = env[`ESS_${name.toUpperCase().replaceAll('-', '_')}`] ?? ''
+    return value === '' ? [] : [[name, isSwitch(name) ? switchValue(name, value) : value] as const]
+  })
+  return Object.fromEntries(entries)
+}
+
+/** The name of a flag, from an option's or from what yargs takes for the same. */
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** What a library's message calls "maxSockets" is --max-sockets here. */
+export function inFlagNames(message: string): string {
+  return message.replace(/"([a-z]+(?:[A-Z][a-z]+)*)" to /, (_all, name: string) => `--${kebab(name)} to `)
 }

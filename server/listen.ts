@@ -2,11 +2,19 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
+import { type Answers, http2Side } from './http2/server.js'
+import { drainThenDestroy } from './linger.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
+import { checkHead } from './request-head.js'
 import type { Service } from './service.js'
+import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
+import { secure } from './tls-front.js'
 
-/** How long a client may take to send its request's head. */
-const HEADERS_TIMEOUT_MS = 30_000
+/** How long a client may take to send its request's head; a connection that says nothing is one of those. */
+const HEADERS_TIMEOUT_MS = 25_000
+
+/** How often Node looks for those who took longer. Its default, 30 s, would be added to that time. */
+const CHECKING_INTERVAL_MS = 5_000
 
 /** How much of a body Node reads before anybody wants it. */
 const READ_AHEAD_BYTES = 16 * 1024
@@ -23,6 +31,8 @@ export interface ListenOptions {
   readonly host?: string
   /** 0 takes any free one; 9000 by default. */
   readonly port?: number
+  /** Serves HTTPS with this certificate; plain HTTP without it. */
+  readonly tls?: TlsOptions
 }
 
 /** A server that listens. */
@@ -30,6 +40,10 @@ export interface Listening {
   /** Its own address as a URL, with the real port. */
   readonly url: string
   readonly port: number
+  /** What is said of its certificate; undefined without TLS. */
+  readonly certificate: CertificateReport | undefined
+  /** Reads the certificate's files again at once, where there are any. */
+  reload(): Promise<void>
   /**
    * Stops politely: waiting senders are told, running transfers have `drainMs` to finish, then are failed.
    * Resolves when the last connection is closed.
@@ -39,20 +53,44 @@ export interface Listening {
   stopNow(): Promise<void>
 }
 
-/** Serves a service over plain HTTP/1.1. Rejects with Node's own error where the address cannot be had. */
+/**
+ * Serves a service over HTTP/1.1, or with TLS over HTTP/2 as well. Rejects with Node's own error where the address cannot
+ * be had, and with what is wrong with it where the certificate is of no use.
+ */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
   const answer = service.handler
   const { cors } = service.options
+  const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
-    else sendProblem(request, response, cors, new EssError('bad-request', 'Expected a Host header, got none'))
+    try {
+      checkHead(request)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      service.refused(error, request)
+      sendProblem(request, response, cors, error)
+      return
+    }
+    answer(request, response)
+  }
+  const answers: Answers = {
+    request: handle,
+    // Whether the body may come is decided first: a refused upload costs no bytes.
+    checkContinue: (request, response) => {
+      service.holdContinue(request)
+      handle(request, response)
+    },
+    checkExpectation: (request, response) => {
+      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+      sendProblem(request, response, cors, new EssError('expectation-failed', expected))
+    },
   }
   const server = createServer(
     {
       // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECKING_INTERVAL_MS,
       // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
       requireHostHeader: false,
       // Node reads a waiting sender's body ahead, this far and to the end of the read that passes it. Its default
@@ -63,16 +101,12 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     },
     handle,
   )
-  // Whether the body may come is decided first: a refused upload costs no bytes.
-  server.on('checkContinue', (request, response) => {
-    service.holdContinue(request)
-    handle(request, response)
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response) => {
-    const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-    sendProblem(request, response, cors, new EssError('expectation-failed', expected))
-  })
+  server.on('checkContinue', answers.checkContinue)
+  server.on('checkExpectation', answers.checkExpectation)
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
+  if (certificate !== undefined) service.relay.takeNothingRaw()
+  const http2 = certificate && http2Side(answers)
+  const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
   await service.relay.ready()
   await new Promise<void>((resolve, reject) => {
@@ -81,6 +115,9 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       server.off('error', reject)
       resolve()
     })
+  }).catch((error: unknown) => {
+    certificate?.close()
+    throw error
   })
 
   // A server that listens on TCP has this kind of address.
@@ -90,14 +127,23 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   async function close(): Promise<void> {
     server.close()
     server.closeIdleConnections()
-    const deadline = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
+    front?.close()
+    http2?.close()
+    const deadline = setTimeout(() => {
+      server.closeAllConnections()
+      http2?.closeAll()
+    }, LAST_WORDS_MS)
     await closed
     clearTimeout(deadline)
+    certificate?.close()
   }
 
+  const scheme = certificate === undefined ? 'http' : 'https'
   return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `${scheme}://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     port: address.port,
+    certificate: certificate?.report(),
+    reload: async () => await certificate?.reload(),
     stop: async (drainMs) => {
       await service.stop(drainMs)
       await close()
@@ -110,20 +156,30 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   }
 }
 
+/** Connections that were told why they end, and whose last bytes nobody wants. */
+const answered = new WeakSet<Socket>()
+
 /** Answers what Node could not read as HTTP; also called for every connection that broke. */
 function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
-  if (connection.destroyed) return
+  // Node goes on to read what it could not understand, and says so each time.
+  if (connection.destroyed || answered.has(connection)) return
   if (service.breakOff(connection, error)) return
   // After a response there is nothing to answer; the peer is told by the end of the connection.
-  if (connection.writable && connection.bytesWritten === 0)
+  if (connection.writable && connection.bytesWritten === 0) {
+    answered.add(connection)
     connection.end(problemAsBytes(brokenRequest(error)))
-  else connection.destroy()
+    // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
+    drainThenDestroy(connection)
+  } else connection.destroy()
 }
 
 function brokenRequest(error: NodeJS.ErrnoException): EssError {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new EssError('headers-too-large', 'Expected a request head of at most 16 KiB, got more')
+      return new EssError(
+        'headers-too-large',
+        'Expected a request head of at most 16 KiB and 100 fields, got more',
+      )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new EssError(
         'request-timeout',

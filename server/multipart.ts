@@ -15,8 +15,8 @@ const LIMITS = { fieldSize: 64 * 1024, fields: 64, headerPairs: 64, headerSize: 
 /** How much may stand before the file, in bytes. */
 const MAX_LEAD_BYTES = 64 * 1024
 
-/** The longest boundary (RFC 2046, 5.1.1). */
-const BOUNDARY = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i
+/** What a boundary may be made of, and how long (RFC 2046, 5.1.1). */
+const BOUNDARY = /;\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70})(?=[\s;]|$))/i
 
 /** The one file in a form. */
 export interface FormFile {
@@ -26,7 +26,7 @@ export interface FormFile {
 
 /** True for a request whose body is a form that can hold files. */
 export function isForm({ headers }: IncomingMessage): boolean {
-  return /^multipart\/form-data\b/i.test(headers['content-type'] ?? '')
+  return /^multipart\/form-data\s*(?:;|$)/i.test(headers['content-type'] ?? '')
 }
 
 /** What stands between the parts of a form. Throws EssError `bad-request` where its head does not say. */
@@ -44,10 +44,13 @@ export function boundaryOf({ headers }: IncomingMessage): string {
  * `sender-lost`; what goes wrong later destroys `body.stream` with such an error.
  */
 export async function readForm(request: IncomingMessage): Promise<FormFile> {
-  const contentType = request.headers['content-type'] ?? ''
   const boundary = boundaryOf(request)
   const { promise: found, resolve, reject } = withResolvers<FormFile>()
-  const parser = new Busboy({ headers: { 'content-type': contentType }, limits: LIMITS })
+  // Not the sender's own words: the parser may find another boundary in them than we did, or none, and throws then.
+  const parser = new Busboy({
+    headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
+    limits: LIMITS,
+  })
   const file = new FileBody()
   const lines = new EmptyLines()
   const delimiter = `\r\n--${boundary}`

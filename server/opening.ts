@@ -10,6 +10,7 @@ import {
 } from '../shared/index.js'
 import { boundaryOf, isForm } from './multipart.js'
 import type { ResolvedOptions } from './options.js'
+import { checkHeaderCount } from './request-head.js'
 import type { Payload } from './socket.js'
 import { requestedForm } from './status-body.js'
 
@@ -19,6 +20,7 @@ import { requestedForm } from './status-body.js'
  */
 export function checkSender(request: IncomingMessage, options: ResolvedOptions): void {
   const { headers } = request
+  checkHeaderCount(request)
   const coding = headers['content-encoding']
   // Handing the bytes on without their coding would change what they mean (RFC 9110, 8.4).
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
@@ -47,10 +49,11 @@ export function checkSender(request: IncomingMessage, options: ResolvedOptions):
 /** What a form may hold beside its file, in bytes. */
 const MAX_FORM_OVERHEAD = 64 * 1024
 
-/** Throws EssError `too-large`. */
+/** Throws EssError `too-large`; where there is no limit, for more bytes than a number counts exactly. */
 export function checkSize(bytes: number | undefined, { maxUploadBytes }: ResolvedOptions): void {
-  if (bytes === undefined || maxUploadBytes === 0 || bytes <= maxUploadBytes) return
-  throw new EssError('too-large', `Expected at most ${maxUploadBytes} bytes, got ${bytes}`)
+  const limit = maxUploadBytes === 0 ? Number.MAX_SAFE_INTEGER : maxUploadBytes
+  if (bytes === undefined || bytes <= limit) return
+  throw new EssError('too-large', `Expected at most ${limit} bytes, got ${bytes}`)
 }
 
 /** Refuses whoever cannot be given an early response. Throws the EssError that says what to do instead. */
@@ -71,7 +74,8 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
     )
   }
-  const isChunked = headers['transfer-encoding'] !== undefined
+  // By HTTP/2 they pass on all of it.
+  const isChunked = headers['transfer-encoding'] !== undefined && request.httpVersionMajor < 2
   const mayBeCut = isProxied(request) && isChunked && headers.expect === undefined && !options.proxyFullDuplex
   if (mayBeCut) {
     throw new EssError(

@@ -38,7 +38,10 @@ export function sendProblem(
   // A request without a body may not be complete yet: Node says so a moment after its head.
   const hasUnreadBody =
     !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
-  if (hasUnreadBody) endGently(request.socket)
+  // One that was sent too early has the connection of the transfer ahead of it, whose end is not to be meddled with:
+  // its body is read over, because what the peer says of that transfer comes after it.
+  if (hasUnreadBody && response.socket === null) request.resume()
+  else if (hasUnreadBody) endGently(request.socket)
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   response.writeHead(own?.status ?? error.status, {
     ...cors.headers(request),

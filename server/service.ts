@@ -308,6 +308,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { request, response } = call
     refusePipelined(response)
     refuseRange(request)
+    // A body has no meaning here, but unread it would stand before the receiver's end, which is its confirmation.
+    request.resume()
     const socket = await this.#find(call, id)
     if (socket.phase === 'reserved') await this.#awaitSender(socket, request)
     // Its receiver went away, during a wait or with its request: the socket is left for another.

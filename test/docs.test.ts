@@ -1,5 +1,8 @@
-import { access } from 'node:fs/promises'
+import { access, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { parseFlags } from '../server/flags.js'
 import { type Input, nextStep, type Phase, type Step } from '../server/lifecycle.js'
 import {
   CORS_HEADERS,
@@ -16,7 +19,9 @@ import {
 import { type Answer, parseAnswer, requestHead } from './helpers/http-exchange.js'
 import { code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
 import { connectRaw } from './helpers/raw-peer.js'
-import { startServer } from './helpers/start-server.js'
+import { run } from './helpers/run.js'
+import { ESS_SERVER, startServer } from './helpers/start-server.js'
+import { tempDir } from './helpers/temp-dir.js'
 
 const PAGES = [
   'README.md',
@@ -26,6 +31,7 @@ const PAGES = [
   'docs/lifecycle.md',
   'docs/errors.md',
   'docs/operating.md',
+  'docs/dependencies.md',
 ]
 
 test.each(PAGES)('%s links to pages that are there', async (path) => {
@@ -191,6 +197,53 @@ describe('docs/protocol.md', () => {
     const answer = parseAnswer(receiver.text())
     expect(answer.body).toBe('hello')
     expect(without(answer, ['date'])).toEqual(headOf(ok, id))
+  })
+})
+
+describe('docs/deploying.md', () => {
+  async function section(name: string) {
+    const [, text] = (await readPage('docs/deploying.md')).split(`## ${name}\n`)
+    return fencedBlocks(text?.split('\n## ')[0] ?? '')
+  }
+
+  async function written(file: string, text: string): Promise<string> {
+    const path = join(await tempDir(), file)
+    await writeFile(path, text)
+    return path
+  }
+
+  test('its two forms of a configuration file say the same, and not the defaults', async () => {
+    const forms = (await section('A configuration file')).map(async ({ language, text }) => {
+      const argv = ['--config', await written(`ess-server.${language}`, text)]
+      const flags = await parseFlags(argv, { stdout: new PassThrough(), env: {} })
+      expect(flags?.config).toBe(argv[1])
+      return { language, settings: { ...flags, config: 'read' } }
+    })
+    const [yaml, json, ...more] = await Promise.all(forms)
+    expect([yaml?.language, json?.language, more]).toEqual(['yaml', 'json', []])
+    expect(yaml?.settings).toEqual(json?.settings)
+    expect(yaml?.settings).toMatchObject({
+      ttl: 3600,
+      trustProxy: '127.0.0.1,10.0.0.0/8',
+      reservations: true,
+    })
+  })
+
+  test('--check prints what it shows, and ends with 0 by itself', async () => {
+    const [yaml] = await section('A configuration file')
+    const [command, shown] = await section('Before it starts')
+    const path = await written('ess-server.yaml', yaml?.text ?? '')
+    const [, ...args] = command?.text.trim().replace('/etc/ess-server.yaml', path).split(' ') ?? []
+    const program = await run('ess-server --check', process.execPath, [ESS_SERVER, ...args], {
+      env: { ESS_PORT: '0' },
+    })
+    const { code, stdout, stderr } = await program.ended()
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const general = (text: string) =>
+      text
+        .replace(/(?<=^ok: relay: ).*$/m, 'GEAR')
+        .replace(/(?<=127\.0\.0\.1)(?:, any free port|:9000)$/m, '')
+    expect(general(stdout.toString())).toBe(general(shown?.text.replace('/etc/ess-server.yaml', path) ?? ''))
   })
 })
 

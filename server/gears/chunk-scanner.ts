@@ -19,7 +19,10 @@ const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
 
 /** What the bytes that were read hold of a body. */
 export interface Piece {
-  /** What may be written to the receiver as it is, framing and all; without the last chunk and the trailer. */
+  /**
+   * What may be written to the receiver as it is, framing and all; without the last chunk and the trailer. A chunk's
+   * size comes with the first of its bytes, so the file's first bytes are never behind anything.
+   */
   readonly pass: readonly Buffer[]
   /** How many bytes of the file that are. */
   readonly payload: number
@@ -36,6 +39,8 @@ export class ChunkScanner {
   #line = Buffer.alloc(0)
   /** Bytes of this chunk that are still to come, or of the line end after it. */
   #left = 0
+  /** The size of a chunk of which no byte has come yet. */
+  #heldSize: Buffer | undefined
   #extensions = 0
   #trailer = 0
 
@@ -49,8 +54,9 @@ export class ChunkScanner {
    * Throws EssError `bad-request` where the framing is broken.
    */
   scan(bytes: Buffer): Piece {
-    const pass: Buffer[] = []
-    if (this.isDone) return { pass, payload: 0 }
+    if (this.isDone || bytes.length === 0) return { pass: [], payload: 0 }
+    const pass = this.#heldSize === undefined ? [] : [this.#heldSize]
+    this.#heldSize = undefined
     let payload = 0
     let at = 0
     /** Where what has not been passed on begins. */
@@ -71,7 +77,11 @@ export class ChunkScanner {
             from = bytes.length
             this.#state = 'trailer'
           } else {
-            if (isSplit) {
+            if (line.next === bytes.length) {
+              if (at > from) pass.push(bytes.subarray(from, at))
+              this.#heldSize = Buffer.from(`${line.text}\r\n`, 'latin1')
+              from = bytes.length
+            } else if (isSplit) {
               pass.push(Buffer.from(`${line.text}\r\n`, 'latin1'))
               from = line.next
             }

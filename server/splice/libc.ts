@@ -81,14 +81,33 @@ export interface Libc {
 /** Events that one wait can bring; more are brought by the next. */
 const MAX_EVENTS = 64
 
+/** What of koffi is used here. Its types come with the package that is not installed. */
+interface Koffi {
+  /** The library at a path, or what this process has loaded itself. */
+  load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown }
+  errno(): number
+}
+
+/**
+ * koffi's binary for this platform, which is a package of its own and all that is needed: the package `koffi`
+ * around it has types, deprecated names, and a script that npm runs when it is installed.
+ */
+async function loadKoffi(): Promise<Koffi> {
+  const name = `@koromix/koffi-linux-${process.arch}`
+  try {
+    const binary = (await import(name)) as { default: Koffi }
+    return binary.default
+  } catch (cause) {
+    throw new Error(`${name}, an optional dependency, could not be loaded`, { cause })
+  }
+}
+
 /**
  * The C library of this process, called through koffi, which is loaded here and nowhere else. Rejects, saying
  * why, where koffi is not installed or the library lacks a call.
  */
 export async function loadLibc(): Promise<Libc> {
-  const { load, errno } = await import('koffi').catch((cause: unknown) => {
-    throw new Error('koffi, an optional dependency, could not be loaded', { cause })
-  })
+  const { load, errno } = await loadKoffi()
   // The library that Node itself runs on, whatever its name: libc.so.6 with glibc, another with musl.
   const library = load(null)
   // koffi knows types only at run time; these are those of the manual pages.

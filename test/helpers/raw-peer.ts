@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { recordSecretsIn } from './suite-logs.js'
 import { DEADLINE_MS, within } from './within.js'
@@ -23,6 +24,15 @@ export interface RawPeer {
   ending(ms?: number): Promise<'fin' | 'rst'>
 }
 
+/** Ports of this machine behind which HTTP/1.1 is spoken over TLS. */
+const tlsPorts = new Set<number>()
+
+/** Until the test is over, raw peers that connect to `port` speak TLS. */
+export function speakTls(port: number): void {
+  tlsPorts.add(port)
+  onTestFinished(() => void tlsPorts.delete(port))
+}
+
 /**
  * Connects to a port of this machine, from the address `from` where that is said: any of 127.0.0.0/8, on Linux. The
  * connection is reset when the test is over.
@@ -32,7 +42,10 @@ export async function connectRaw(
   options: { paused?: boolean; from?: string } = {},
 ): Promise<RawPeer> {
   const from = options.from === undefined ? {} : { localAddress: options.from }
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...from })
+  const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...from })
+  const isTls = tlsPorts.has(port)
+  // Whose certificate it is, is the matter of other tests.
+  const socket = isTls ? connectTls({ socket: carrier, rejectUnauthorized: false }) : carrier
   // Before it is connected: a socket that was never paused has read its first bytes by then.
   if (options.paused) socket.pause()
   const chunks: Buffer[] = []
@@ -50,7 +63,7 @@ export async function connectRaw(
     // The heads, and the first events; what comes after is a file.
     recordSecretsIn(`${written}\n${text().slice(0, 64 * 1024)}`)
   })
-  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, 'connect'))
+  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, isTls ? 'secureConnect' : 'connect'))
   const onData = (chunk: Buffer) => void chunks.push(chunk)
   // This does not resume a socket that was paused.
   socket.on('data', onData)
@@ -79,7 +92,7 @@ export async function connectRaw(
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end: () => void socket.end(),
-    reset: () => void socket.resetAndDestroy(),
+    reset: () => void carrier.resetAndDestroy(),
     ending: (ms = DEADLINE_MS) => {
       socket.resume()
       return within(ms, 'the connection of the raw peer ends', ending)

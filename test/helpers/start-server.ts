@@ -5,7 +5,7 @@ import { expectQuietNode } from './child-env.js'
 import { type Ending, run } from './run.js'
 import { recordLog } from './suite-logs.js'
 
-/** The `ess-server` command, for a test that starts it in a way of its own. */
+/** The command as it is built. */
 export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 export interface TestServer {
@@ -39,7 +39,7 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
     record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
-  const [, url = '', port] = await program.untilStdout(/^listening on (http:\/\/127\.0\.0\.1:(\d+))\n/)
+  const [, url = '', port] = await program.untilStdout(/^listening on (https?:\/\/127\.0\.0\.1:(\d+))\n/)
   return {
     url,
     port: Number(port),

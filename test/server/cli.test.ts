@@ -137,6 +137,14 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--drain', '9999999'], /drain/],
     [['--log', 'loud'], /text.*json.*off/],
     [['--cors-origin', 'example.org'], /\(--cors-origin\) to be origins .*, got "example\.org"/],
+    [['--tls-cert', 'cert.pem'], /Expected --tls-key together with --tls-cert/],
+    [['--tls-key', 'key.pem'], /Expected --tls-cert together with --tls-key/],
+    [['--tls-min', '1.1'], /1\.2.*1\.3/],
+    // Without a host, Node listens on every address there is.
+    [['--host', ''], /Expected --host to have a value, got an empty one/],
+    [['--host='], /host/],
+    [['--reservations=yes'], /Expected --reservations to be true or false, got "yes"/],
+    [['--earlyResponse=off'], /Expected --early-response to be true or false, got "off"/],
   ])('%j', async (argv, message) => {
     const { status, stdout, stderr } = await refuse([
       ...QUIET.slice(argv.includes('--port') ? 2 : 0, argv.includes('--log') ? 2 : 4),
@@ -152,6 +160,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [{ ESS_TTL: '-5' }, /ttl/],
     [{ ESS_MAX_UPLOAD_BYTES: 'huge' }, /max-upload-bytes/],
     [{ ESS_LOG: 'loud' }, /text.*json.*off/],
+    [{ ESS_RESERVATIONS: 'yes' }, /Expected --reservations to be true or false, got "yes"/],
   ])('the environment %j', async (env, message) => {
     const { status, stdout, stderr } = await refuse('ESS_PORT' in env ? [] : ['--port', '0'], env)
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
@@ -242,6 +251,17 @@ test.each([
   expect(stderr).toMatch(message)
 })
 
+test('a certificate of no use is one line on stderr and exit status 1', async () => {
+  expect(
+    await refuse([...QUIET, '--tls-cert', '/nowhere/cert.pem', '--tls-key', '/nowhere/key.pem']),
+  ).toEqual({
+    status: 1,
+    stdout: '',
+    stderr:
+      'ess-server: cannot listen on 127.0.0.1:0: cannot read /nowhere/cert.pem: there is no such file; cannot read /nowhere/key.pem: there is no such file\n',
+  })
+})
+
 describe('it serves', () => {
   test('with what its flags say', async () => {
     const flags = [
@@ -288,6 +308,20 @@ describe('it serves', () => {
     await second.until(/too-many-sockets/)
     await connectReceiver(port, sender)
     await expectSenderFailed(sender, 'stalled')
+  })
+
+  test.each([
+    [[], { ESS_RESERVATIONS: '1' }, 201],
+    [[], { ESS_RESERVATIONS: 'true' }, 201],
+    [[], { ESS_RESERVATIONS: '0' }, 404],
+    [['--reservations'], { ESS_RESERVATIONS: '0' }, 201],
+    [['--no-reservations'], { ESS_RESERVATIONS: '1' }, 404],
+    [['--reservations=1'], {}, 201],
+    [['--reservations=0'], { ESS_RESERVATIONS: 'true' }, 404],
+  ])('a switch by %j and %j', async (argv, env, status) => {
+    const port = await start([...QUIET, ...argv], env).listening()
+    const answer = await exchange(port, requestHead('POST /reserve', { 'Content-Length': '0' }))
+    expect(answer.status).toBe(status)
   })
 
   test('whatever else is in the environment under its prefix', async () => {

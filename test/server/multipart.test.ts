@@ -168,6 +168,31 @@ describe('a form', () => {
 
 describe('a form is refused', () => {
   test.each([
+    ['in another parameter', `multipart/form-data; x="; boundary=${BOUNDARY}"`],
+    ['that is too long', `multipart/form-data; boundary=${'b'.repeat(71)}`],
+    ['as long as a head may be', `multipart/form-data; boundary=${'b'.repeat(15_000)}`],
+    ['with what no boundary is made of', 'multipart/form-data; boundary="a\\b"'],
+  ])('whose boundary is one %s', async (_what, contentType) => {
+    const served = await serve()
+    const form = formOf(FILE)
+    const answer = await refusal(served.port, formHead(form.length, contentType), form)
+    expect(answer).toMatchObject({ status: 400, body: expect.stringMatching(/^bad-request: .* no boundary/) })
+  })
+
+  test('only if it is one: a type that begins like a form’s is a file', async () => {
+    const served = await serve()
+    const form = formOf(FILE)
+    const sender = await sendForm(
+      served.port,
+      formHead(form.length, `multipart/form-data-x; boundary=${BOUNDARY}`),
+      form,
+    )
+    const receiver = await openReceiver(served.port, `/${sender.id}`)
+    await receiver.ending()
+    expect(bodyOf(receiver)).toBe(form)
+  })
+
+  test.each([
     ['without a file', formOf({ name: 'a', body: 'b' }), 'no-file-in-form'],
     ['without anything', CLOSING, 'no-file-in-form'],
     ['that is none', 'hello', 'bad-request'],

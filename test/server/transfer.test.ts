@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
-import { parseAnswer } from '../helpers/http-exchange.js'
+import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { until } from '../helpers/within.js'
 import {
@@ -197,6 +197,26 @@ describe('the limit of an upload', () => {
 })
 
 describe('the head of a download', () => {
+  test.each([
+    ['whole', 200, 'hello'],
+    ['lost', 502, expect.stringMatching(/^sender-lost: /)],
+  ])(
+    'comes before the size of a chunk that comes by itself, of a body that is %s',
+    async (how, status, body) => {
+      const { port } = await serve()
+      const sender = await openSender(port)
+      const receiver = await connectReceiver(port, sender)
+      await sender.write('5\r\n')
+      // By two answers to others the server has read it.
+      for (const _ of [1, 2]) await exchange(port, requestHead('GET /health'))
+      if (how === 'whole') await sender.write(`hello\r\n${LAST_CHUNK}`)
+      else sender.reset()
+      expect(await receiver.ending()).toBe('fin')
+      receiver.end()
+      expect(parseAnswer(receiver.text())).toMatchObject({ status, body })
+    },
+  )
+
   test.each(BODIES)(
     'waits for the first byte of a body $kind: a sender that dies gives a 502',
     async (body) => {

@@ -27,6 +27,14 @@ function cutAt(text: string, cuts: readonly number[]): Buffer[] {
   return [0, ...ends].map((from, index) => bytes.subarray(from, ends[index] ?? bytes.length))
 }
 
+test('a chunk has its size with its first byte, and not before', () => {
+  const scanner = new ChunkScanner()
+  const pass = (text: string) => Buffer.concat(scanner.scan(Buffer.from(text)).pass).toString()
+  expect(['5\r\n', '', 'he', 'llo\r\n2', '\r', '\n', '!!\r\n0\r\n', '\r\n'].map(pass)).toEqual([
+    ...['', '', '5\r\nhe', 'llo\r\n', '', '', '2\r\n!!\r\n', ''],
+  ])
+})
+
 describe('a whole body', () => {
   const chunks = fc.array(
     fc.record({
