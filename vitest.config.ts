@@ -20,6 +20,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores: more workers than that only makes the processes under test wait for one another.
     maxWorkers: 2,
+    globalSetup: ['test/no-secret-logged.ts'],
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
     projects: [
       { extends: true, test: { name: 'once', include: ['test/**/*.test.ts'], exclude: skipped } },

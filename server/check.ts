@@ -6,7 +6,7 @@ import { type Flags, inFlagNames } from './flags.js'
 import { listenTrouble } from './listen-trouble.js'
 import { resolveOptions } from './options.js'
 import { Relay, type RelayMode } from './relay.js'
-import { refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { certificateInWords, checkCertificate, type TlsOptions } from './tls.js'
 
 /** One thing that `--check` looks at. */
@@ -24,6 +24,7 @@ export interface Check {
 /** Everything that `--check` looks at, in the order in which a start would meet it. */
 export function checksOf(flags: Flags): Check[] {
   const tls = tlsOptions(flags)
+  const admin = adminAddress(flags)
   return [
     // Has been read by now, or there would be no flags.
     ...(flags.config === undefined ? [] : [{ name: 'config', run: () => flags.config }]),
@@ -43,6 +44,9 @@ export function checksOf(flags: Flags): Check[] {
     ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),
     { name: 'relay', exit: 1, run: () => relayOf(flags.relay, tls !== undefined) },
     { name: 'listen', exit: 1, run: () => canListen(flags.host, flags.port) },
+    ...(admin === undefined
+      ? []
+      : [{ name: 'admin', exit: 1 as const, run: () => canListen(admin.host, admin.port) }]),
   ]
 }
 

@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration } from '../shared/index.js'
+import type { Admin } from './admin.js'
+import type { AdminAddress } from './admin-address.js'
 import { openTokenFiles } from './auth.js'
 import { checksOf, problemLine, runChecks } from './check.js'
 import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
@@ -7,7 +9,8 @@ import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { listenTrouble } from './listen-trouble.js'
 import { logService } from './log.js'
-import { refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import type { Service } from './service.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { type CertificateReport, certificateInWords } from './tls.js'
 
 /** What the command has of the outside world; a test gives its own. */
@@ -51,6 +54,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     return EXIT.failed
   }
   const options = serviceOptions(flags)
+  const operators = adminAddress(flags)
   const unresolved = await refuseExposed(flags)
   if (unresolved !== undefined)
     return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
@@ -62,6 +66,8 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   if (flags.relay !== 'auto' && gear !== flags.relay)
     return failed(`cannot relay by ${flags.relay} here: ${why}`)
   const note = logService(service, flags.log, io.stderr)
+  const admin = operators && (await startAdmin(service, operators, io))
+  if (admin === 'failed') return EXIT.failed
   const noteReload = (report: CertificateReport, isTaken: boolean) =>
     note(
       `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
@@ -74,7 +80,11 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   }).catch((error: unknown) => {
     failed(`cannot listen on ${host}:${port}: ${listenTrouble(error)}`)
   })
-  if (server === undefined) return EXIT.failed
+  if (server === undefined) {
+    await admin?.close()
+    return EXIT.failed
+  }
+  admin?.ready()
   const stopped = untilStopped(server, drain, io, note)
   note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
   if (tokens !== undefined) {
@@ -88,10 +98,28 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     io.onReload?.(() => void server.reload())
   }
   // Whoever reads this line may stop the server at once.
-  io.stdout.write(`listening on ${server.url}\n`)
+  io.stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
   const status = await stopped
   tokens?.close()
+  // Until here it said how the drain went.
+  await admin?.close()
   return status
+}
+
+/** The operator's listener. It and its library are loaded only here, because most servers start without. */
+async function startAdmin(service: Service, address: AdminAddress, io: Io): Promise<Admin | 'failed'> {
+  const { listenAdmin } = await import('./admin.js')
+  try {
+    const admin = await listenAdmin(service, address)
+    if (!admin.isPrivate)
+      io.stderr.write(`ess-server: warning: whoever reaches ${admin.url} can read its metrics\n`)
+    return admin
+  } catch (error) {
+    io.stderr.write(
+      `ess-server: cannot listen on ${address.host}:${address.port} for --admin: ${listenTrouble(error)}\n`,
+    )
+    return 'failed'
+  }
 }
 
 /** The first request to stop is a polite one; the second ends what still runs. */

@@ -30,6 +30,8 @@ export interface SocketStats {
   readonly confirmed: boolean
   /** How the bytes were moved; undefined when no receiver came. */
   readonly gear: Gear | undefined
+  /** Milliseconds from the receiver's coming to the first byte handed on to it; undefined when there was none. */
+  readonly firstByteMs: number | undefined
 }
 
 /**
@@ -38,12 +40,12 @@ export interface SocketStats {
  * A listener that throws, or whose promise is rejected, breaks nothing: see `error:listener`.
  */
 export interface ServiceEvents {
-  /** A sender came (also to a reservation): its id, and the query of its request. */
-  'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams]
+  /** A sender came (also to a reservation): its id, the query of its request, and that request. */
+  'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** An id was given out whose sender comes later. */
-  'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams]
-  /** A receiver came; bytes begin to move. */
-  'socket:connected': [socket: SocketInfo]
+  'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
+  /** A receiver came, by this request; bytes begin to move. */
+  'socket:connected': [socket: SocketInfo, request: IncomingMessage]
   /** Bytes handed to the receiver's connection so far; at most 4 times a second, and only when it has changed. */
   'socket:progress': [socket: SocketInfo, bytes: number]
   /** Terminal: every byte was delivered. */

@@ -161,6 +161,10 @@ const FLAGS = {
     default: 'text',
     describe: 'What is logged on stderr; never a whole id',
   },
+  admin: {
+    describe:
+      'HOST:PORT for the operator alone, such as 127.0.0.1:9001: /metrics, /health and /ready, without a password [default: none]',
+  },
 } as const satisfies Record<string, Flag>
 
 /** What the command line, the environment and the file of `--config` said, checked one by one. */
@@ -195,6 +199,7 @@ export interface Flags {
   readonly tlsMin: TlsVersion
   readonly drain: number
   readonly log: LogFormat
+  readonly admin: string | undefined
 }
 
 /**

@@ -1,12 +1,21 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { Writable } from 'node:stream'
-import { pino } from 'pino'
-import pretty from 'pino-pretty'
+import { type DestinationStream, pino } from 'pino'
+import { clientAddress } from './client-address.js'
 import type { SocketInfo, SocketStats } from './events.js'
+import { textLine } from './log-text.js'
 import type { Service } from './service.js'
 
 /** How a log is written: a line for people, a JSON object a line, or nothing. */
 export type LogFormat = 'text' | 'json' | 'off'
+
+/** What all lines about one socket have in common: those of its sender's request, or its reservation's. */
+interface Subject {
+  readonly request: string
+  readonly from: string
+  readonly socket: string
+}
 
 /**
  * Writes what a service does to `destination`, a line an event. Whoever has an id has the file, so a log shows
@@ -19,38 +28,59 @@ export function logService(
   destination: Writable,
 ): (message: string) => void {
   if (format === 'off') return () => undefined
-  const logger = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    format === 'json'
-      ? destination
-      : pretty({
-          destination,
-          colorize: false,
-          sync: true,
-          singleLine: true,
-          translateTime: 'UTC:yyyy-mm-dd HH:MM:ss.l',
-        }),
-  )
+  const lines: DestinationStream =
+    format === 'json' ? destination : { write: (line) => void destination.write(textLine(line)) }
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
   const key = randomBytes(32)
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
+  const nameRequest = requestNames()
+  const addressOf = (request: IncomingMessage) => clientAddress(request, service.options.trust)
+  const subjects = new WeakMap<SocketInfo, Subject>()
 
-  const logEnd = (socket: SocketInfo, { outcome, bytes, durationMs, confirmed, gear }: SocketStats) => {
-    logger.info({ socket: socketHash(socket), outcome, bytes, durationMs, confirmed, gear }, 'ended')
+  const begin = (socket: SocketInfo, request: IncomingMessage): Subject => {
+    const hash = subjects.get(socket)?.socket ?? socketHash(socket)
+    const subject = { request: nameRequest(request), from: addressOf(request), socket: hash }
+    subjects.set(socket, subject)
+    return subject
   }
-  service.on('socket:reserved', (socket) => {
-    logger.info({ socket: socketHash(socket) }, 'reserved')
+  const logEnd = (socket: SocketInfo, stats: SocketStats) => {
+    const { outcome, bytes, durationMs, confirmed, gear } = stats
+    logger.info({ ...subjects.get(socket), outcome, bytes, durationMs, confirmed, gear }, 'ended')
+  }
+  service.on('socket:reserved', (socket, _id, _query, request) => {
+    logger.info(begin(socket, request), 'reserved')
   })
-  service.on('socket:opened', (socket) => {
-    logger.info({ socket: socketHash(socket), bytes: socket.contentLength }, 'opened')
+  service.on('socket:opened', (socket, _id, _query, request) => {
+    logger.info({ ...begin(socket, request), bytes: socket.contentLength }, 'opened')
   })
-  service.on('socket:connected', (socket) => {
-    logger.info({ socket: socketHash(socket), waitedMs: Date.now() - socket.openedAt }, 'receiver connected')
+  service.on('socket:connected', (socket, request) => {
+    const waitedMs = Date.now() - socket.openedAt
+    const receiver = { request: nameRequest(request), from: addressOf(request) }
+    logger.info({ ...receiver, socket: subjects.get(socket)?.socket, waitedMs }, 'receiver connected')
   })
   for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, logEnd)
   service.on('request:refused', (error, request) => {
-    const from = request.socket.remoteAddress
-    if (error.code === 'internal-error') logger.error({ from, err: error.cause }, 'bug')
-    else logger.info({ from, method: request.method, code: error.code }, 'refused')
+    const who = { request: nameRequest(request), from: addressOf(request) }
+    if (error.code === 'internal-error') logger.error({ ...who, err: error.cause }, 'bug')
+    else logger.info({ ...who, method: request.method, code: error.code }, 'refused')
   })
   return (message) => logger.info(message)
+}
+
+/**
+ * Names each request by a number of its own behind the run's: short, and no other run's. A request that a log has
+ * named keeps its name.
+ */
+function requestNames(): (request: IncomingMessage) => string {
+  const run = randomBytes(3).toString('hex')
+  const names = new WeakMap<IncomingMessage, string>()
+  let count = 0
+  return (request) => {
+    const known = names.get(request)
+    if (known !== undefined) return known
+    count++
+    const name = `${run}-${count}`
+    names.set(request, name)
+    return name
+  }
 }

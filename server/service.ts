@@ -86,9 +86,9 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
   /** The same for all sockets: each says which one it is. */
   readonly #observer: SocketObserver = {
-    connected: (socket) => {
+    connected: (socket, request) => {
       this.#registry.keep(socket)
-      this.#tell('socket:connected', socket)
+      this.#tell('socket:connected', socket, request)
     },
     progress: (socket, bytes) => this.#tell('socket:progress', socket, bytes),
     closed: (socket, stats) => this.#socketClosed(socket, stats),
@@ -201,7 +201,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     // It never rejects: a reservation that ends has no sender to wait for either.
     void socket.senderCame.then(share.giveBackReservation)
     this.#registry.add(socket)
-    this.#tell('socket:reserved', socket, socket.id, query)
+    this.#tell('socket:reserved', socket, socket.id, query, request)
     const { token = '' } = socket.terms
     return {
       id: socket.id,
@@ -391,7 +391,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       response: sender.response,
       isSpoiled: false,
     })
-    this.#tell('socket:opened', socket, socket.id, query)
+    this.#tell('socket:opened', socket, socket.id, query, sender.request)
   }
 
   /** The file in a sender's request: the body itself, or a form's. The sender may send it from now on. */

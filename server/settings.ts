@@ -1,4 +1,5 @@
 import { EssError, parseByteSize } from '../shared/index.js'
+import { type AdminAddress, parseAdminAddress } from './admin-address.js'
 import { isExposed } from './exposure.js'
 import type { Flags } from './flags.js'
 import { MAX_SECONDS, type ServiceOptions } from './options.js'
@@ -45,6 +46,11 @@ export function serviceOptions(flags: Flags): ServiceOptions {
 
 function listOf(text: string): string[] {
   return text.split(',').map((member) => member.trim())
+}
+
+/** Where the operator's own listener is to be; undefined for none. Throws EssError `usage`. */
+export function adminAddress({ admin }: Flags): AdminAddress | undefined {
+  return admin === undefined ? undefined : parseAdminAddress(admin)
 }
 
 /** Undefined for plain HTTP. Throws EssError `usage`. */

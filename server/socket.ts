@@ -64,7 +64,7 @@ export interface SocketTerms {
 
 /** Whom a socket tells of its life. */
 export interface SocketObserver {
-  connected(socket: EphemeralSocket): void
+  connected(socket: EphemeralSocket, receiverRequest: IncomingMessage): void
   progress(socket: EphemeralSocket, bytes: number): void
   closed(socket: EphemeralSocket, stats: SocketStats): void
 }
@@ -298,7 +298,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     })
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
     sender.response.off('close', this.#senderClosed)
-    if (isFirst) this.#observer.connected(this)
+    if (isFirst) this.#observer.connected(this, receiver.request)
     if (sender.request.complete) this.#startAtOnce(transfer)
     else this.#startWhenProbed(transfer, isFirst)
   }
@@ -363,8 +363,9 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     this.#senderCame.happen()
     this.#ended.happen()
     const gear = this.#transfer?.gear
+    const firstByteMs = this.#transfer?.firstByteMs()
     const durationMs = Date.now() - this.openedAt
-    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear })
+    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear, firstByteMs })
   }
 
   /** Once the 200 is out, only a reset tells a receiver that what it has is not the whole (protocol, chapter 4). */

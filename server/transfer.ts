@@ -47,6 +47,8 @@ export interface Transfer {
   readonly ended: Promise<TransferEnd>
   /** Bytes that the kernel has taken for the receiver. */
   bytes(): number
+  /** Milliseconds from the making of it, when its receiver came, to its first byte; undefined where none has moved. */
+  firstByteMs(): number | undefined
   /** True until the sender's first byte was read. */
   isUntouched(): boolean
   /** Begins to read the sender's body. Until then only losses are noticed. */
@@ -68,8 +70,10 @@ export function createTransfer(
   const { total, maxUploadBytes, stallTimeoutMs } = options
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const receiverConnection = receiverResponse.req.socket
+  const madeAt = performance.now()
   let isOver = false
   let isHeadWritten = false
+  let firstByteAt: number | undefined
   let isSenderDone = false
   let isEndWritten = false
   let confirmation: NodeJS.Timeout | undefined
@@ -89,6 +93,7 @@ export function createTransfer(
     gear: pump.gear,
     ended,
     bytes: pump.handedOn,
+    firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
     isUntouched: () => pump.received() === 0 && !isSenderDone,
     start: pump.start,
     stop,
@@ -101,7 +106,10 @@ export function createTransfer(
       fail('bad-request', `Expected a file of ${total} bytes, as the form's length says, got more`)
     } else if (maxUploadBytes > 0 && received > maxUploadBytes) {
       fail('too-large', `Expected at most ${maxUploadBytes} bytes, got more`)
-    } else writeHead()
+    } else if (firstByteAt === undefined) {
+      firstByteAt = performance.now()
+      writeHead()
+    }
     return !isOver
   }
 

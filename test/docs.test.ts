@@ -30,6 +30,7 @@ const PAGES = [
   'docs/protocol.md',
   'docs/lifecycle.md',
   'docs/errors.md',
+  'docs/operating.md',
   'docs/dependencies.md',
 ]
 

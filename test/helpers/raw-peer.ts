@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { connectHttp2 } from './http2-peer.js'
+import { recordSecretsIn } from './suite-logs.js'
 import { DEADLINE_MS, within } from './within.js'
 
 /** A peer that does on the wire exactly what a test says, which no HTTP library would. */
@@ -50,6 +51,8 @@ export async function connectRaw(
   // Before it is connected: a socket that was never paused has read its first bytes by then.
   if (options.paused) socket.pause()
   const chunks: Buffer[] = []
+  /** The beginning of what the test wrote. */
+  let written = ''
   const text = () => Buffer.concat(chunks).toString('latin1')
   const ending = new Promise<'fin' | 'rst'>((resolve) => {
     socket.once('end', () => resolve('fin'))
@@ -57,7 +60,11 @@ export async function connectRaw(
     socket.once('error', () => resolve('rst'))
     socket.once('close', () => resolve('rst'))
   })
-  onTestFinished(() => void socket.destroy())
+  onTestFinished(() => {
+    socket.destroy()
+    // The heads, and the first events; what comes after is a file.
+    recordSecretsIn(`${written}\n${text().slice(0, 64 * 1024)}`)
+  })
   await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, isTls ? 'secureConnect' : 'connect'))
   const onData = (chunk: Buffer) => void chunks.push(chunk)
   // This does not resume a socket that was paused.
@@ -71,6 +78,8 @@ export async function connectRaw(
         'the kernel takes what the raw peer writes',
         new Promise((resolve, reject) => {
           const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : data
+          if (written.length < 16 * 1024)
+            written += Buffer.from(bytes.subarray(0, 16 * 1024)).toString('latin1')
           socket.write(bytes, (error) => (error ? reject(error) : resolve()))
         }),
       ),

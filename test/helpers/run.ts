@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { onTestFinished } from 'vitest'
 import { childEnv } from './child-env.js'
+import { recordSecretsIn } from './suite-logs.js'
 import { DEADLINE_MS, within } from './within.js'
 
 export interface RunOptions {
@@ -16,6 +17,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Its working folder. */
   readonly cwd?: string
+  /** Looks at how it ended, whatever its test did. */
+  readonly record?: (ending: Ending) => void
 }
 
 /** How a program ended. Exactly one of `code` and `signal` is not null. */
@@ -68,7 +71,9 @@ export async function run(
   })
   onTestFinished(async () => {
     child.kill('SIGKILL')
-    await within(DEADLINE_MS, `${name} ends when killed`, ending)
+    const end = await within(DEADLINE_MS, `${name} ends when killed`, ending)
+    recordSecretsIn([...args, head(end.stdout), head(end.stderr)].join('\n'))
+    options.record?.(end)
   })
   await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
   feed(child, options.stdin)
@@ -104,6 +109,11 @@ export async function run(
     kill: (signal) => void child.kill(signal),
     ended: (ms = DEADLINE_MS) => within(ms, `${name} ends`, ending),
   }
+}
+
+/** Where events and links stand; what comes after is a file. */
+function head(output: Buffer | string): string {
+  return output.slice(0, 64 * 1024).toString()
 }
 
 function feed(child: ChildProcess, source: RunOptions['stdin']): void {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
 import { type Ending, run } from './run.js'
+import { recordLog } from './suite-logs.js'
 
 /** The command as it is built. */
 export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
@@ -14,6 +15,9 @@ export interface TestServer {
   readonly pid: number
   /** Its log so far. */
   stderr(): string
+  /** Waits until what it wrote matches. */
+  untilStdout(pattern: RegExp): Promise<RegExpExecArray>
+  untilStderr(pattern: RegExp): Promise<RegExpExecArray>
   /** Sends a signal (SIGTERM when not said) and waits for the end. */
   stop(signal?: NodeJS.Signals, ms?: number): Promise<Ending>
   /** Sends a signal and goes on. */
@@ -32,6 +36,7 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {
     env: { ESS_RELAY: process.env['ESS_RELAY'] },
+    record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
   const [, url = '', port] = await program.untilStdout(/^listening on (https?:\/\/127\.0\.0\.1:(\d+))\n/)
@@ -40,6 +45,8 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
     port: Number(port),
     pid: program.pid,
     stderr: program.stderr,
+    untilStdout: program.untilStdout,
+    untilStderr: program.untilStderr,
     signal: program.kill,
     ended: program.ended,
     stop: (signal = 'SIGTERM', ms) => {

@@ -44,6 +44,21 @@ async function holdPort() {
 }
 
 describe('--check', () => {
+  test('looks at the address of --admin, as it is written and as a port', async () => {
+    const { port } = await holdPort()
+    const free = await check('--port', '0', '--admin', '127.0.0.1:0')
+    expect([free.status, free.lines.at(-1)]).toEqual([0, 'ok: admin: 127.0.0.1, any free port'])
+    const taken = await check('--port', '0', '--admin', `127.0.0.1:${port}`)
+    expect(taken.status).toBe(1)
+    expect(taken.lines.at(-1)).toMatch(
+      /^problem: admin: cannot listen on 127\.0\.0\.1:\d+: the port is in use$/,
+    )
+    expect(await check('--admin', '9001')).toMatchObject({
+      status: 2,
+      lines: [expect.stringMatching(/^problem: options: Expected --admin to be HOST:PORT/)],
+    })
+  })
+
   test('finds all well, with exit status 0, and lets go of the port', async () => {
     const { port, giveBack } = await holdPort()
     await giveBack()

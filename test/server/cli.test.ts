@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../server/cli.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
+import { recordLog } from '../helpers/suite-logs.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { connectReceiver, expectSenderFailed, openSender, senderHead } from './serve.js'
@@ -38,6 +39,7 @@ function start(argv: readonly string[], env: Readonly<Record<string, string>> = 
     await ended().catch(() => {
       // The test has looked at how it ends; here it only has to.
     })
+    recordLog(written.stderr)
   })
   return {
     written,

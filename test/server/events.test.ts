@@ -164,6 +164,7 @@ test.each(STORIES)('a socket ends once, as $outcome, when $when', async (story) 
       confirmed: isDelivered,
       gear: middle.length > 0 ? expect.stringMatching(/^(?:streams|sockets|splice)$/) : undefined,
       durationMs: expect.toSatisfy((ms: number) => ms >= 0 && ms < 60_000),
+      firstByteMs: story.bytes > 0 ? expect.toSatisfy((ms: number) => ms >= 0 && ms < 60_000) : undefined,
     },
   ])
   expect(phases.at(0)).toBe('opened: waiting')

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type LogFormat, logService } from '../../server/log.js'
 import { SOCKET_ID_PATTERN } from '../../shared/index.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { recordLog } from '../helpers/suite-logs.js'
 import { until } from '../helpers/within.js'
 import { connectReceiver, openReceiver, openSender, serve, untilEnded } from './serve.js'
 
@@ -51,6 +52,7 @@ async function logOfARun(format: LogFormat): Promise<string> {
   const late = await openReceiver(port, `/${ID}`)
   await late.until(/^HTTP\/1\.1 4/)
   await setImmediate()
+  recordLog(log)
   return log
 }
 
@@ -60,11 +62,14 @@ describe('a log as JSON', () => {
   test('has an object a line, for every event, with the outcome of each socket', async () => {
     const records = lines(await logOfARun('json')).map((line) => JSON.parse(line) as Record<string, unknown>)
     const socket = expect.stringMatching(/^[0-9a-f]{12}$/)
+    const request = expect.stringMatching(/^[0-9a-f]{6}-\d+$/)
     expect(records.filter(({ msg }) => msg !== 'refused' && msg !== 'bug')).toMatchObject([
-      { msg: 'opened', socket, bytes: 2 },
-      { msg: 'receiver connected', socket, waitedMs: expect.any(Number) },
+      { msg: 'opened', request, from: '127.0.0.1', socket, bytes: 2 },
+      { msg: 'receiver connected', request, from: '127.0.0.1', socket, waitedMs: expect.any(Number) },
       {
         msg: 'ended',
+        request,
+        from: '127.0.0.1',
         socket,
         outcome: 'delivered',
         bytes: 2,
@@ -92,6 +97,23 @@ describe('a log as JSON', () => {
     for (const { time } of records) expect(time).toMatch(/^\d{4}-\d\d-\d\dT/)
   })
 
+  test('names each request, the same on all lines about it, and no two alike', async () => {
+    const records = lines(await logOfARun('json')).map((line) => JSON.parse(line) as Record<string, unknown>)
+    const requests = records.map(
+      ({ msg, request }) => `${msg}: ${String(request).replace(/^[0-9a-f]{6}-/, '')}`,
+    )
+    expect(requests.filter((line) => !/^(?:refused|bug)/.test(line))).toEqual([
+      'opened: 1',
+      expect.stringMatching(/^receiver connected: (?!1$)/),
+      'ended: 1',
+      expect.stringMatching(/^opened: (?!1$)/),
+      expect.stringMatching(/^ended: (?!1$)/),
+    ])
+    const refused = records.filter(({ msg }) => msg === 'refused' || msg === 'bug')
+    expect(new Set(refused.map(({ request }) => request)).size).toBe(refused.length)
+    expect(new Set(records.map(({ request }) => String(request).slice(0, 6))).size).toBe(1)
+  })
+
   test('shows one socket by one hash within a run, and by another in the next', async () => {
     const runs = [await logOfARun('json'), await logOfARun('json')]
     const hashes = runs.map((log) => new Set(log.match(/"socket":"[^"]+"/g)))
@@ -103,9 +125,13 @@ describe('a log as JSON', () => {
 describe('a log as text', () => {
   test('has a line an event, without colours', async () => {
     const log = await logOfARun('text')
-    expect(log).toMatch(/^\[.*\] INFO: opened \{"socket":"[0-9a-f]{12}","bytes":2\}\n/)
-    expect(log).toMatch(/INFO: ended \{"socket":"[0-9a-f]{12}","outcome":"delivered","bytes":2,/)
-    expect(log).toMatch(/ERROR: bug /)
+    expect(log).toMatch(
+      /^\[.*\] INFO: opened \{"request":"[0-9a-f]{6}-1","from":"127.0.0.1","socket":"[0-9a-f]{12}","bytes":2\}\n/,
+    )
+    expect(log).toMatch(/INFO: ended \{.*"socket":"[0-9a-f]{12}","outcome":"delivered","bytes":2,/)
+    expect(log).toMatch(
+      /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] ERROR: bug \{"request":.*\n {4}Error: .*\n {8}at /m,
+    )
     expect(log).not.toContain('\u001b')
   })
 })

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import {
   createService,
@@ -8,9 +9,11 @@ import {
   type SocketInfo,
   type SocketStats,
 } from '../../server/index.js'
+import { logService } from '../../server/log.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 /** A service in this process, on a free port. */
@@ -34,7 +37,19 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
   const relay = (process.env['ESS_RELAY'] ?? 'auto') as NonNullable<ServiceOptions['relay']>
   const service = createService({ relay, ...options })
   const server = await listen(service, { port: 0 })
-  onTestFinished(() => within(DEADLINE_MS, 'the server stops', server.stopNow()))
+  onTestFinished(async () => {
+    await within(DEADLINE_MS, 'the server stops', server.stopNow())
+    recordLog(log)
+    recordSecrets([...opened, ...ends].map(({ id }) => id))
+  })
+  let log = ''
+  const destination = new Writable({
+    write: (line: Buffer, _encoding, done) => {
+      log += line
+      done()
+    },
+  })
+  logService(service, 'json', destination)
   const opened: SocketInfo[] = []
   const ends: (SocketStats & { id: string })[] = []
   const refused: string[] = []

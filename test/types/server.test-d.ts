@@ -52,7 +52,9 @@ test('a service is made with options of which all are optional', () => {
 test('each event has its own values', () => {
   const service = createService()
   service.on('socket:opened', (...values) => {
-    expectTypeOf(values).toEqualTypeOf<[socket: SocketInfo, id: string, query: URLSearchParams]>()
+    expectTypeOf(values).toEqualTypeOf<
+      [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
+    >()
   })
   service.on('socket:progress', (_socket, bytes) => expectTypeOf(bytes).toEqualTypeOf<number>())
   service.on('socket:end', (_socket, stats) => expectTypeOf(stats).toEqualTypeOf<SocketStats>())
