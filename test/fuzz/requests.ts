@@ -16,7 +16,7 @@ export const PLACES = {
 } as const
 
 /** How the client goes on when it has written everything. */
-export type After = 'closes its half' | 'waits' | 'is received' | 'resets'
+export type After = 'closes its half' | 'waits' | 'is received' | 'stays' | 'resets'
 
 /** One connection of a hostile client. */
 export interface Attempt {
