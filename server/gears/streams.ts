@@ -9,6 +9,9 @@ import type { Flow, Pump } from './pump.js'
  */
 const MAX_QUEUED_BYTES = 1024 * 1024
 
+/** And in so many writes: each costs some hundred bytes beside its own, of which it may have a single one. */
+const MAX_QUEUED_WRITES = 1024
+
 /** So many chunks of up to 64 KiB are freed by one call. */
 const FREED_TOGETHER = 16
 
@@ -58,7 +61,8 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     if (!flow.admit()) return
     pending.push(chunk)
     receiverResponse.write(chunk, taken)
-    if (receiverResponse.writableLength >= MAX_QUEUED_BYTES) stream.pause()
+    const isFull = receiverResponse.writableLength >= MAX_QUEUED_BYTES || pending.length >= MAX_QUEUED_WRITES
+    if (isFull) stream.pause()
   }
 
   function uncork(): void {
