@@ -36,7 +36,7 @@ const FLAGS = [
   '--ttl',
   '0.4',
   '--stall-timeout',
-  '5',
+  '15',
   '--max-upload-bytes',
   '0',
   '--log',
