@@ -23,6 +23,9 @@ const MAX_PAUSE_MS = 300
 
 const SERVER_FLAGS = [
   ...['--reservations', '--max-sockets', '20000', '--ttl', '3600'],
+  // All of the load is of one address.
+  ...['--max-sockets-per-client', '0', '--max-reservations-per-client', '0'],
+  ...['--max-waiting-per-client', '0', '--max-misses-per-client', '0'],
   // A cut sender that waits is noticed by these.
   ...['--heartbeat', '4', '--stall-timeout', '8'],
 ]

@@ -1,4 +1,4 @@
-import { EssError, EXIT_STATUS, formatDuration } from '../shared/index.js'
+import { EssError, EXIT_STATUS, formatDuration, printable } from '../shared/index.js'
 import { type Command, parseArguments } from './arguments.js'
 import type { Io } from './io.js'
 import { openScreen, type Screen } from './terminal.js'
@@ -50,12 +50,12 @@ function report(error: unknown, io: Io, screen: Screen | undefined): number {
   if (!(error instanceof EssError)) {
     const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
-    io.stderr.write(`ess: a bug, please report it: ${printable(words)}\n`)
+    io.stderr.write(`ess: a bug, please report it: ${oneLine(words)}\n`)
     if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
     return EXIT_STATUS.bug
   }
   const again = error.retryAfter === undefined ? '' : `; try again in ${formatDuration(error.retryAfter)}`
-  const line = printable(`${error.code}: ${error.message}${again}`)
+  const line = oneLine(`${error.code}: ${error.message}${again}`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
   if (error.code === 'unauthorized') io.stderr.write(HOW_TO_PASS_A_TOKEN)
@@ -67,6 +67,6 @@ const HOW_TO_PASS_A_TOKEN =
   'a token comes from ESS_TOKEN or --token-file FILE, and goes to the server of --server or ESS_SERVER alone\n'
 
 /** One line; a server's words could hold anything, and a terminal obeys some of it. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ')
+function oneLine(text: string): string {
+  return printable(text.replace(/\p{Cc}+/gu, ' '))
 }

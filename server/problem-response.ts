@@ -4,6 +4,7 @@ import {
   PASS_THROUGH_HEADERS,
   PROBLEM_MEDIA_TYPE,
   PROBLEMS,
+  printable,
   problemLine,
   toProblem,
 } from '../shared/index.js'
@@ -76,7 +77,7 @@ export function problemAsBytes(error: EssError): string {
 function renderProblem(error: EssError, accept: string | undefined): { body: string; contentType: string } {
   const wantsJson = accept !== undefined && /application\/(?:problem\+)?json/i.test(accept)
   if (!wantsJson && accept !== undefined && /\btext\/html\b/i.test(accept)) {
-    const body = problemPage(PROBLEMS[error.code].title, error.message)
+    const body = problemPage(PROBLEMS[error.code].title, printable(error.message))
     return { body, contentType: PAGE_HEADERS['Content-Type'] }
   }
   return wantsJson

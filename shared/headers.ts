@@ -67,7 +67,7 @@ const MEDIA_TYPE = new RegExp(
   `^(${TOKEN})/(${TOKEN})((?:\\s*;\\s*${TOKEN}=(?:${TOKEN}|"[^"\\\\]*"))*)\\s*;?$`,
 )
 const ACTIVE_SUBTYPE =
-  /^(?:html|xml|xsl|xslt|javascript|ecmascript|x-javascript|x-ecmascript|jscript|livescript|.*\+xml|xml-.*|x-mixed-replace|related|rfc822)$/
+  /^(?:html|xml|xsl|xslt|javascript(?:1\.\d)?|ecmascript|x-javascript|x-ecmascript|jscript|livescript|.*\+xml|xml-.*|x-mixed-replace|related|rfc822)$/
 
 /**
  * The Content-Type a receiver is given for the one the sender gave. What a browser could run (html, xhtml,
@@ -88,8 +88,22 @@ const MAX_FILE_NAME_BYTES = 240
 /** An ending longer than this is not an extension worth saving. */
 const MAX_EXTENSION_LENGTH = 16
 
-// Control characters, and those that reorder or hide what a person reads (a name can look like another one).
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu
+// Control characters, and those that reorder or hide what a person reads (a name can look like another one). Not the
+// selectors of variants, which belong to emoji and to Japanese names.
+const UNPRINTABLE =
+  /(?!\p{Variation_Selector})[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu
+
+/**
+ * Words that may hold a stranger's, for a terminal or a page: what would not be seen, or be obeyed, is written as
+ * `\u{1b}`. Line feeds stay.
+ */
+export function printable(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(UNPRINTABLE, (character) =>
+      character === '\n' ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,
+    )
+}
 
 /**
  * A name that is safe to write to a disk, a header and a terminal: the last component of a path, without

@@ -1,3 +1,5 @@
+import { printable } from './headers.js'
+
 /** The exit statuses of `ess`, a class of endings each; scripts may rely on them. */
 export const EXIT_STATUS = {
   /** Delivered (send) or whole (get). */
@@ -191,7 +193,12 @@ export function toProblem(error: EssError): Problem {
 
 /** The same failure for a `failed` event: without a status, because the response's own is already out. */
 export function toFailedProblem(error: EssError): Problem {
-  return { type: TYPE_PREFIX + error.code, title: PROBLEMS[error.code].title, detail: error.message }
+  // It may quote one peer's bytes to the other one, whose terminal would obey some of them.
+  return {
+    type: TYPE_PREFIX + error.code,
+    title: PROBLEMS[error.code].title,
+    detail: printable(error.message),
+  }
 }
 
 /**
@@ -209,5 +216,5 @@ export function fromProblem(value: unknown, fallback: ProblemCode): EssError | u
 
 /** The one line a person reads where problem+json was not asked for. */
 export function problemLine(error: EssError): string {
-  return `${error.code}: ${error.message}\n`
+  return `${error.code}: ${printable(error.message)}\n`
 }

@@ -15,6 +15,9 @@ const MAX_QUEUED_BYTES = 1024 * 1024
  */
 const MAX_QUEUED_BYTES_HTTP2 = 128 * 1024
 
+/** And in so many writes: each costs some hundred bytes beside its own, of which it may have a single one. */
+const MAX_QUEUED_WRITES = 1024
+
 /** So many chunks of up to 64 KiB are freed by one call. */
 const FREED_TOGETHER = 16
 
@@ -66,7 +69,8 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     if (!flow.admit()) return
     pending.push(chunk)
     receiverResponse.write(chunk, taken)
-    if (receiverResponse.writableLength >= maxQueuedBytes) stream.pause()
+    const isFull = receiverResponse.writableLength >= maxQueuedBytes || pending.length >= MAX_QUEUED_WRITES
+    if (isFull) stream.pause()
   }
 
   function uncork(): void {

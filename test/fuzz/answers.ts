@@ -35,7 +35,8 @@ export function readAnswers({ text, isEnded, mayBeHead }: Spoken): number[] {
     statuses.push(status)
     rest = rest.slice(end + 4)
     if (status < 200 || status === 204) continue
-    const { body, next } = readBody(rest, headers, { isEnded, mayBeHead })
+    // A download may be cut, by a reset. One that comes with the last bytes is an end in good order to libuv.
+    const { body, next } = readBody(rest, headers, { isEnded: isEnded && status !== 200, mayBeHead })
     rest = next
     if (status >= 400 && body !== undefined) checkProblem(status, headers.get('content-type') ?? '', body)
   }
@@ -79,7 +80,6 @@ function readBody(
   if (!/^\d+$/.test(declared)) throw new BadAnswer(`a length: ${quote(declared)}`)
   const length = Number(declared)
   if (text.length >= length) return { body: text.slice(0, length), next: text.slice(length) }
-  // A download may be cut, and only by a reset.
   if (isEnded) throw new BadAnswer(`a body of ${text.length} bytes that ends well, of ${length}`)
   return { body: undefined, next: '' }
 }

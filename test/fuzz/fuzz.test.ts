@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { bytesOf, sha256 } from '../helpers/bytes.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { NO_CLIENT_LIMITS, startServer, type TestServer } from '../helpers/start-server.js'
 import { until } from '../helpers/within.js'
 import { readAnswers } from './answers.js'
 import { type Attempt, attempts, PLACES } from './requests.js'
@@ -16,7 +16,7 @@ const RUNS = numberOf('ESS_FUZZ_RUNS', 20_000)
 /** The same one gives the same requests. */
 const SEED = numberOf('ESS_FUZZ_SEED', Date.now() % 2 ** 31)
 /** So many connections are open at the same time. */
-const CLIENTS = 48
+const CLIENTS = 96
 
 /** The longest that the server waits for anybody here: 30 s for a receiver that neither closes nor resets. */
 const GONE_MS = 45_000
@@ -36,11 +36,13 @@ const FLAGS = [
   '--ttl',
   '0.4',
   '--stall-timeout',
-  '5',
+  '15',
   '--max-upload-bytes',
   '0',
   '--log',
   'json',
+  // The shares of one client have tests of their own.
+  ...NO_CLIENT_LIMITS,
 ]
 
 test.each(['auto', 'streams'])(
@@ -59,7 +61,7 @@ test.each(['auto', 'streams'])(
     const fuzz = async (attempt: Attempt) => {
       const { settled, release } = await settle(server, attempt)
       const spoken = await speak(server.port, settled).finally(release)
-      for (const status of readAnswers(spoken)) statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      for (const status of spoken.flatMap(readAnswers)) statuses.set(status, (statuses.get(status) ?? 0) + 1)
       if (!isAlive(server)) throw new Error(`The server is gone: ${server.stderr().slice(-3000)}`)
       await beside.moveOn()
     }

@@ -16,7 +16,7 @@ export const PLACES = {
 } as const
 
 /** How the client goes on when it has written everything. */
-export type After = 'closes its half' | 'waits' | 'resets'
+export type After = 'closes its half' | 'waits' | 'is received' | 'stays' | 'resets'
 
 /** One connection of a hostile client. */
 export interface Attempt {
@@ -133,7 +133,7 @@ const paths = fc.oneof(
   { weight: 1, arbitrary: anyBytes.map((text) => `/${text}`) },
 )
 const queries = fc.oneof(
-  { weight: 10, arbitrary: fc.constant('') },
+  { weight: 20, arbitrary: fc.constant('') },
   { weight: 2, arbitrary: numbers.map((value) => `?ttl=${value}`) },
   { weight: 1, arbitrary: fc.constantFrom('?wait=0.05', '?wait=x', '?wait=-1', '?wait=0.1&wait=5') },
   { weight: 1, arbitrary: encodedNames.map((name) => `?filename=${name}`) },
@@ -147,8 +147,34 @@ const methods = fc.oneof(
     arbitrary: fc.constantFrom('TRACE', 'CONNECT', 'PROPFIND', 'QUERY', 'get', 'BREW', 'PRI', ''),
   },
 )
+/** Method and path: half of them as the protocol has them, so that what comes behind is met as well. */
+const targets = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      'POST /',
+      'POST /',
+      'PUT /name.txt',
+      `PUT /uploads/${token}`,
+      `PUT /uploads/${token}`,
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      `GET /${sender}`,
+      `POST /${sender}`,
+      `HEAD /${sender}`,
+      `GET /${reservation}`,
+      'POST /reserve',
+      `GET /uploads/${token}/events`,
+      `DELETE /uploads/${token}`,
+    ),
+  },
+  { weight: 3, arbitrary: fc.tuple(methods, paths).map((both) => both.join(' ')) },
+)
 const versions = fc.oneof(
-  { weight: 20, arbitrary: fc.constant('HTTP/1.1') },
+  { weight: 40, arbitrary: fc.constant('HTTP/1.1') },
   { weight: 2, arbitrary: fc.constant('HTTP/1.0') },
   { weight: 1, arbitrary: fc.constantFrom('HTTP/2.0', 'HTTP/0.9', 'HTTP/1.1 ', 'http/1.1', 'ICE/1.0', '') },
 )
@@ -156,7 +182,7 @@ const versions = fc.oneof(
 const field = (name: string, ...values: readonly string[]) =>
   fc.constantFrom(...values).map((value) => `${name}: ${value}`)
 const hosts = fc.oneof(
-  { weight: 20, arbitrary: fc.constant(['Host: localhost']) },
+  { weight: 60, arbitrary: fc.constant(['Host: localhost']) },
   {
     weight: 3,
     arbitrary: field(
@@ -240,7 +266,7 @@ const oddFields = fc.oneof(
   anyBytes,
   fc.nat(1200).map((count) => 'X-Many: y\r\n'.repeat(count).slice(0, -2)),
 )
-const fields = fc.oneof({ weight: 12, arbitrary: plainFields }, { weight: 1, arbitrary: oddFields })
+const fields = fc.oneof({ weight: 20, arbitrary: plainFields }, { weight: 1, arbitrary: oddFields })
 
 /** A body, and the lines of the head that go with it. */
 interface Body {
@@ -385,26 +411,31 @@ const form: fc.Arbitrary<Body> = fc
       closing,
   }))
 
+/** The beginning of what no client could ever send. */
+const endless: fc.Arbitrary<Body> = fc
+  .tuple(data, fc.constantFrom('4294967296', '9007199254740991', '9007199254740993', '18446744073709551615'))
+  .map(([bytes, length]) => ({ lines: [`Content-Length: ${length}`], bytes }))
+
 const bodies: fc.Arbitrary<Body> = fc.oneof(
   { weight: 5, arbitrary: fc.constant({ lines: [], bytes: '' }) },
   { weight: 3, arbitrary: withLength(raw) },
   { weight: 3, arbitrary: inChunks(raw) },
   { weight: 3, arbitrary: withLength(form) },
   { weight: 2, arbitrary: inChunks(form) },
+  { weight: 1, arbitrary: endless },
 )
 
 const wholeRequests = fc
   .record({
-    method: methods,
-    path: paths,
+    target: targets,
     query: queries,
     version: versions,
     host: hosts,
     lines: fc.array(fields, { maxLength: 4 }),
     body: bodies,
   })
-  .map(({ method, path, query, version, host, lines, body }) => {
-    const head = [`${method} ${path}${query} ${version}`, ...host, ...lines, ...body.lines]
+  .map(({ target, query, version, host, lines, body }) => {
+    const head = [`${target}${query} ${version}`, ...host, ...lines, ...body.lines]
     return `${head.join(CRLF)}${CRLF}${CRLF}${body.bytes}`
   })
 
@@ -466,21 +497,22 @@ const tails = fc.oneof(
   { weight: 1, arbitrary: anyBytes },
 )
 
-/** Any connection of a hostile client; two fifths of them speak flawlessly, as far as their own words go. */
+/** Any connection of a hostile client; half of them speak flawlessly, as far as their own words go. */
 export const attempts: fc.Arbitrary<Attempt> = fc
   .record({
     request: wholeRequests,
     tail: tails,
     changes: fc.oneof(
-      { weight: 2, arbitrary: fc.constant<[Mutation, number][]>([]) },
-      { weight: 3, arbitrary: fc.array(fc.tuple(mutations, where), { minLength: 1, maxLength: 4 }) },
+      { weight: 1, arbitrary: fc.constant<[Mutation, number][]>([]) },
+      { weight: 1, arbitrary: fc.array(fc.tuple(mutations, where), { minLength: 1, maxLength: 4 }) },
     ),
     cuts: fc.oneof(
       { weight: 3, arbitrary: fc.constant([]) },
       { weight: 1, arbitrary: fc.array(fc.nat(400), { maxLength: 4 }) },
     ),
     after: fc.oneof(
-      { weight: 6, arbitrary: fc.constant<After>('waits') },
+      { weight: 4, arbitrary: fc.constant<After>('is received') },
+      { weight: 3, arbitrary: fc.constant<After>('waits') },
       { weight: 3, arbitrary: fc.constant<After>('closes its half') },
       { weight: 1, arbitrary: fc.constant<After>('resets') },
     ),

@@ -8,6 +8,12 @@ import { recordLog } from './suite-logs.js'
 /** The command as it is built. */
 export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
+/** For a server whose clients, all of one address, are to have no less than all of it. */
+export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses'].flatMap((what) => [
+  `--max-${what}-per-client`,
+  '0',
+])
+
 export interface TestServer {
   /** Without a final slash. */
   readonly url: string

@@ -4,6 +4,7 @@ import {
   formatContentDisposition,
   parseContentDisposition,
   percentDecode,
+  printable,
   safeContentType,
   safeFileName,
 } from '../../shared/index.js'
@@ -63,6 +64,9 @@ describe('a safe file name', () => {
     ['x.', 'x.'],
     ['a\r\nb', 'ab'],
     ['invoice\u202egpj.exe', 'invoicegpj.exe'],
+    // What takes no room: a soft hyphen, a joiner, two fillers, a tag, an annotation.
+    ['a\u00ad\u034f\u115f\u3164\u{e0041}\ufff9b.txt', 'ab.txt'],
+    ['❤\ufe0f.txt', '❤\ufe0f.txt'],
     ['\ud800x', '\ufffdx'],
     ['Zürich 東京 🚀.pdf', 'Zürich 東京 🚀.pdf'],
     ['"quoted".txt', '"quoted".txt'],
@@ -89,6 +93,15 @@ describe('a safe file name', () => {
 
 /** A header as Node gives it to whoever reads it: a character a byte. */
 const asReceived = (header: string) => Buffer.from(header, 'utf8').toString('latin1')
+
+test.each([
+  ['plain words, “quoted”\nin two lines', 'plain words, “quoted”\nin two lines'],
+  ['\u001b[31mred\r', '\\u{1b}[31mred\\u{d}'],
+  ['\u009b31m', '\\u{9b}31m'],
+  ['gpj\u202eexe\u200b', 'gpj\\u{202e}exe\\u{200b}'],
+])('words such as %j are %j to a terminal', (text, shown) => {
+  expect(printable(text)).toBe(shown)
+})
 
 describe('the Content-Disposition of a download', () => {
   // Each of them looks like a piece of the header it stands in.
@@ -181,6 +194,9 @@ describe('the Content-Type a receiver is given', () => {
     ['application/javascript', 'text/plain'],
     ['application/x-javascript', 'text/plain'],
     ['text/ecmascript', 'text/plain'],
+    // Still one of JavaScript's own (WHATWG MIME Sniffing, 4.6).
+    ['text/javascript1.5', 'text/plain'],
+    ['text/javascript1.0; charset=utf-8', 'text/plain; charset=utf-8'],
     ['multipart/x-mixed-replace; boundary=x', 'application/octet-stream'],
     ['multipart/related', 'application/octet-stream'],
     ['message/rfc822', 'application/octet-stream'],

@@ -33,6 +33,7 @@ import {
   parseByteSize,
   parseContentDisposition,
   percentDecode,
+  printable,
   problemLine,
   QUERY,
   type ReservedEvent,
@@ -121,6 +122,7 @@ test('headers are constants, and what a stranger says is made safe', () => {
   expectTypeOf<typeof LENGTH_TRAILER>().toEqualTypeOf<'Ess-Length'>()
   expectTypeOf([acceptsTrailers, announcesLength]).toEqualTypeOf<((field: string | undefined) => boolean)[]>()
   expectTypeOf(safeContentType).toEqualTypeOf<(sent: string | undefined) => string>()
+  expectTypeOf(printable).toEqualTypeOf<(text: string) => string>()
   expectTypeOf(safeFileName).toEqualTypeOf<(name: string) => string | undefined>()
   expectTypeOf(formatContentDisposition).toEqualTypeOf<(fileName: string | undefined) => string>()
   expectTypeOf(parseContentDisposition).toEqualTypeOf<(header: string) => string | undefined>()
