@@ -12,6 +12,8 @@ const TUNING_BYTES = 1024 * 1024
 /** ...which is a fast one's when they took no longer than that: 50 MB/s. */
 const FAST_MS = 20
 
+const NOTHING: readonly Buffer[] = []
+
 /** How much one transfer may move before others have their turn: libuv would let it read 32 times in a row. */
 const TURN_BYTES = 4 * 1024 * 1024
 
@@ -27,6 +29,8 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
   let buffer = Buffer.allocUnsafeSlow(SMALL_BUFFER_BYTES)
   let received = 0
   let handedOn = 0
+  /** The head of the first chunk, where it came before a byte of the file: the head of the download goes first. */
+  let firstLine = NOTHING
   /** The receiver's kernel has not taken the last write, and the buffer is in use. */
   let isBlocked = false
   let isStopped = false
@@ -62,7 +66,9 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
     }
     received += piece.payload
     if (piece.payload > 0 && !flow.admit()) return false
-    write(piece)
+    if (received > 0) write(piece)
+    // A copy: the buffer is used again.
+    else firstLine = piece.pass.map((bytes) => Buffer.from(bytes))
     if (framing.isDone) {
       body.connection.off('close', lost)
       body.finish()
@@ -75,7 +81,9 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
     return hasTurn(bytes.length)
   }
 
-  function write({ pass, payload }: Piece): void {
+  function write({ pass: own, payload }: Piece): void {
+    const pass = firstLine.length === 0 ? own : [...firstLine, ...own]
+    firstLine = NOTHING
     const last = pass.at(-1)
     if (last === undefined) return
     const isSplit = pass.length > 1
