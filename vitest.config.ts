@@ -9,6 +9,9 @@ const ENDINGS = [
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
+/** The same for connections that are hurt; with all the gears at once they take longer, and write a page. */
+const FAULTS = 'test/faults/matrix.test.ts'
+
 export default defineConfig({
   test: {
     // Real processes and real files: a hung wait fails by its own name long before this.
@@ -22,7 +25,7 @@ export default defineConfig({
       ...GEARS.map((gear) => ({
         extends: true as const,
         // Whatever the tests start reads it, as an operator's variable.
-        test: { name: `by ${gear}`, include: ENDINGS, env: { ESS_RELAY: gear } },
+        test: { name: `by ${gear}`, include: [...ENDINGS, FAULTS], env: { ESS_RELAY: gear } },
       })),
     ],
   },
