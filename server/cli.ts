@@ -5,6 +5,7 @@ import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { logService } from './log.js'
 import { MAX_SECONDS } from './options.js'
+import type { CertificateReport, TlsOptions } from './tls.js'
 
 /** What the command has of the outside world; a test gives its own. */
 export interface Io {
@@ -13,6 +14,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls back at each request to stop: SIGTERM, SIGINT. */
   onStop(listener: () => void): void
+  /** Calls back at each request to read files again: SIGHUP. Where it is not asked for, that is left to Node. */
+  onReload?(listener: () => void): void
 }
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const
@@ -76,15 +79,46 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     return EXIT.failed
   }
   const note = logService(service, flags.log, io.stderr)
-  const server = await listen(service, { host, port }).catch((error: unknown) => {
+  const tls = tlsOf(flags, note)
+  const server = await listen(service, { host, port, ...(tls && { tls }) }).catch((error: unknown) => {
     io.stderr.write(`ess-server: cannot listen on ${host}:${port}: ${listenTrouble(error)}\n`)
   })
   if (server === undefined) return EXIT.failed
   const stopped = untilStopped(server, drain, io, note)
   note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
+  if (server.certificate !== undefined) {
+    note(`certificate: ${inWords(server.certificate)}`)
+    // It never rejects: how it went is told by the log.
+    io.onReload?.(() => void server.reload())
+  }
   // Whoever reads this line may stop the server at once.
   io.stdout.write(`listening on ${server.url}\n`)
   return await stopped
+}
+
+/** Undefined for plain HTTP. */
+function tlsOf(
+  { tlsCert: certFile, tlsKey: keyFile, tlsMin: minVersion }: Flags,
+  note: (message: string) => void,
+): TlsOptions | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile === undefined || keyFile === undefined) {
+    const [got, missing] = certFile === undefined ? ['key', 'cert'] : ['cert', 'key']
+    throw new EssError('usage', `Expected --tls-${missing} together with --tls-${got}`)
+  }
+  return {
+    certFile,
+    keyFile,
+    minVersion,
+    onReload: (report, isTaken) =>
+      note(`certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${inWords(report)}`),
+  }
+}
+
+function inWords({ subject, names, notAfter, problems }: CertificateReport): string {
+  const whose = [subject, ...names].filter((name) => name !== '').join(', ')
+  const until = notAfter && `until ${notAfter.toISOString()}`
+  return [whose, until, ...problems].filter(Boolean).join('; ')
 }
 
 /** The first request to stop is a polite one; the second ends what still runs. */

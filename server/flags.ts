@@ -4,6 +4,7 @@ import { EssError } from '../shared/index.js'
 import type { LogFormat } from './log.js'
 import { DEFAULTS } from './options.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
+import { TLS_VERSIONS, type TlsVersion } from './tls.js'
 import { VERSION } from './version.js'
 
 /** What reading the flags needs of the outside world. */
@@ -86,6 +87,11 @@ const FLAGS = {
     default: DEFAULTS.relay,
     describe: 'How bytes are moved: at most by this gear; auto takes the least costly that works',
   },
+  'tls-cert': {
+    describe: 'PEM file of the certificate with its chain: serves HTTPS; read again when it changes',
+  },
+  'tls-key': { describe: "PEM file of the certificate's key" },
+  'tls-min': { choices: TLS_VERSIONS, default: '1.2', describe: 'The oldest version of TLS' },
   drain: {
     number: 'seconds',
     default: 30,
@@ -115,6 +121,9 @@ export interface Flags {
   readonly proxyFullDuplex: boolean
   readonly proxyHidesCuts: boolean
   readonly relay: RelayMode
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
+  readonly tlsMin: TlsVersion
   readonly drain: number
   readonly log: LogFormat
 }

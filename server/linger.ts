@@ -26,14 +26,30 @@ export function endGently(connection: Socket): void {
   }
 }
 
+/** The TCP connections below those of TLS. */
+const carriers = new WeakMap<Socket, Socket>()
+
+/** Says what `connection`, which speaks TLS, is carried by: Node keeps it to itself. */
+export function setCarrier(connection: Socket, carrier: Socket): void {
+  carriers.set(connection, carrier)
+}
+
 /**
  * Resets a connection, so that its peer cannot take what it has for the whole. libuv refuses that while our half
  * is being closed, and would then leave the connection open for good: it is reset as soon as that is done.
  */
 export function resetConnection(connection: Socket): void {
   if (connection.writableEnded && !connection.writableFinished && !connection.destroyed) {
-    connection.once('finish', () => connection.resetAndDestroy())
+    connection.once('finish', () => reset(connection))
   } else {
-    connection.resetAndDestroy()
+    reset(connection)
   }
+}
+
+function reset(connection: Socket): void {
+  const carrier = carriers.get(connection) ?? connection
+  // In a server of the embedder's, TLS cannot be reset. Cut off without a word of goodbye (close_notify) it is as
+  // plain: RFC 8446, 6.1.
+  if ('encrypted' in carrier) carrier.destroy()
+  else carrier.resetAndDestroy()
 }

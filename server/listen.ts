@@ -2,8 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../shared/index.js'
 import type { EmbeddedService } from './embed.js'
+import { type Answers, http2Side } from './http2/server.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import type { Service } from './service.js'
+import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
+import { secure } from './tls-front.js'
 
 /** How long a client may take to send its request's head. */
 const HEADERS_TIMEOUT_MS = 30_000
@@ -23,6 +26,8 @@ export interface ListenOptions {
   readonly host?: string
   /** 0 takes any free one; 9000 by default. */
   readonly port?: number
+  /** Serves HTTPS with this certificate; plain HTTP without it. */
+  readonly tls?: TlsOptions
 }
 
 /** A server that listens. */
@@ -30,6 +35,10 @@ export interface Listening {
   /** Its own address as a URL, with the real port. */
   readonly url: string
   readonly port: number
+  /** What is said of its certificate; undefined without TLS. */
+  readonly certificate: CertificateReport | undefined
+  /** Reads the certificate's files again at once, where there are any. */
+  reload(): Promise<void>
   /**
    * Stops politely: waiting senders are told, running transfers have `drainMs` to finish, then are failed.
    * Resolves when the last connection is closed.
@@ -39,13 +48,29 @@ export interface Listening {
   stopNow(): Promise<void>
 }
 
-/** Serves a service over plain HTTP/1.1. Rejects with Node's own error where the address cannot be had. */
+/**
+ * Serves a service over HTTP/1.1, or with TLS over HTTP/2 as well. Rejects with Node's own error where the address cannot
+ * be had, and with what is wrong with it where the certificate is of no use.
+ */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
   const answer = service.handler
+  const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     if (request.headers.host !== undefined || request.httpVersion === '1.0') answer(request, response)
     else sendProblem(request, response, new EssError('bad-request', 'Expected a Host header, got none'))
+  }
+  const answers: Answers = {
+    request: handle,
+    // Whether the body may come is decided first: a refused upload costs no bytes.
+    checkContinue: (request, response) => {
+      service.holdContinue(request)
+      handle(request, response)
+    },
+    checkExpectation: (request, response) => {
+      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+      sendProblem(request, response, new EssError('expectation-failed', expected))
+    },
   }
   const server = createServer(
     {
@@ -62,16 +87,12 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     },
     handle,
   )
-  // Whether the body may come is decided first: a refused upload costs no bytes.
-  server.on('checkContinue', (request, response) => {
-    service.holdContinue(request)
-    handle(request, response)
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response) => {
-    const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-    sendProblem(request, response, new EssError('expectation-failed', expected))
-  })
+  server.on('checkContinue', answers.checkContinue)
+  server.on('checkExpectation', answers.checkExpectation)
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
+  if (certificate !== undefined) service.relay.takeNothingRaw()
+  const http2 = certificate && http2Side(answers)
+  const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
   await service.relay.ready()
   await new Promise<void>((resolve, reject) => {
@@ -80,6 +101,9 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       server.off('error', reject)
       resolve()
     })
+  }).catch((error: unknown) => {
+    certificate?.close()
+    throw error
   })
 
   // A server that listens on TCP has this kind of address.
@@ -89,14 +113,23 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   async function close(): Promise<void> {
     server.close()
     server.closeIdleConnections()
-    const deadline = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
+    front?.close()
+    http2?.close()
+    const deadline = setTimeout(() => {
+      server.closeAllConnections()
+      http2?.closeAll()
+    }, LAST_WORDS_MS)
     await closed
     clearTimeout(deadline)
+    certificate?.close()
   }
 
+  const scheme = certificate === undefined ? 'http' : 'https'
   return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `${scheme}://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     port: address.port,
+    certificate: certificate?.report(),
+    reload: async () => await certificate?.reload(),
     stop: async (drainMs) => {
       await service.stop(drainMs)
       await close()

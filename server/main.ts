@@ -8,4 +8,7 @@ process.exitCode = await run(process.argv.slice(2), {
   onStop: (listener) => {
     process.on('SIGTERM', listener).on('SIGINT', listener)
   },
+  onReload: (listener) => {
+    process.on('SIGHUP', listener)
+  },
 })

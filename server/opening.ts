@@ -72,7 +72,8 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
     )
   }
   const isProxied = PROXY_HEADERS.some((name) => headers[name] !== undefined)
-  const isChunked = headers['transfer-encoding'] !== undefined
+  // By HTTP/2 they pass on all of it.
+  const isChunked = headers['transfer-encoding'] !== undefined && request.httpVersionMajor < 2
   const mayBeCut = isProxied && isChunked && headers.expect === undefined && !options.proxyFullDuplex
   if (mayBeCut) {
     throw new EssError(

@@ -19,6 +19,7 @@ export class Relay {
   readonly mode: RelayMode
   #probing: Promise<void> | undefined
   #takesRaw = false
+  #isRawOff = false
   #splicer: Splicer | undefined
   /** Why a gear that was asked for is not there. */
   readonly #missing = new Map<Gear, string>()
@@ -29,6 +30,7 @@ export class Relay {
 
   /** The least costly gear that works; `streams` until `ready` is done. */
   get gear(): Gear {
+    if (this.#isRawOff) return 'streams'
     if (this.#splicer !== undefined) return 'splice'
     return this.#takesRaw ? 'sockets' : 'streams'
   }
@@ -51,6 +53,7 @@ export class Relay {
   take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
     const length = request.headers['content-length']
     if (length !== undefined && Number(length) < this.#least(MIN_RAW_BYTES)) return undefined
+    if (this.#isRawOff) return undefined
     if (this.#takesRaw) return RawBody.take(request, broken)
     // For those who embed the service; a server of our own has done it before it listens.
     void this.ready()
@@ -69,6 +72,15 @@ export class Relay {
   /** Whoever asks for a gear by name gets it wherever it works. */
   #least(bytes: number): number {
     return this.mode === 'auto' ? bytes : 0
+  }
+
+  /**
+   * From now on everything goes by streams: no other gear can write to a receiver by HTTP/2, and who will receive is
+   * not known when a sender's body is taken.
+   */
+  takeNothingRaw(): void {
+    this.#isRawOff = true
+    this.#missing.set('sockets', 'there is TLS')
   }
 
   /** Ends what runs beside the event loop. */

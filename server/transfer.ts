@@ -5,6 +5,7 @@ import { RawBody } from './gears/raw-body.js'
 import { socketsPump } from './gears/sockets.js'
 import { splicePump } from './gears/splice.js'
 import { type StreamBody, streamsPump } from './gears/streams.js'
+import { UNCONFIRMED } from './http2/connection.js'
 import { addLength } from './length-trailer.js'
 import type { Relay } from './relay.js'
 import { withResolvers } from './with-resolvers.js'
@@ -128,10 +129,13 @@ export function createTransfer(
     // It also comes when Node answers a receiver that left early: that one is about to close.
     if (!isEndWritten) return
     receiverConnection.setTimeout(0)
-    confirmation = setTimeout(() => {
-      end({ input: 'delivered', confirmed: false })
-      receiverConnection.destroy()
-    }, CONFIRM_MS)
+    confirmation = setTimeout(unconfirmed, CONFIRM_MS)
+    receiverConnection.once(UNCONFIRMED, unconfirmed)
+  }
+
+  function unconfirmed(): void {
+    end({ input: 'delivered', confirmed: false })
+    receiverConnection.destroy()
   }
 
   function receiverClosed(hadError: boolean): void {
@@ -187,7 +191,10 @@ export function createTransfer(
       clearTimeout(heldHead)
       clearTimeout(confirmation)
       receiverResponse.off('timeout', stalled)
-      receiverConnection.off('close', receiverClosed).off('finish', awaitConfirmation)
+      receiverConnection
+        .off('close', receiverClosed)
+        .off('finish', awaitConfirmation)
+        .off(UNCONFIRMED, unconfirmed)
       receiverConnection.setTimeout(0)
     }
     return pump.stop()

@@ -241,7 +241,7 @@ async function helpOf(side: 'server' | 'client', ...command: string[]): Promise<
       words: text.replace(/ ?\[[^\]]*\]/g, ''),
       variable: said('env'),
       fallback: said('default'),
-      choices: said('choices').replace(/\w+/g, '`$&`'),
+      choices: said('choices').replace(/[\w.]+/g, '`$&`'),
     }
   })
   return options.filter(({ names }) => !/--(?:help|version)$/.test(names))

@@ -9,6 +9,12 @@ import type { Flow, Pump } from './pump.js'
  */
 const MAX_QUEUED_BYTES = 1024 * 1024
 
+/**
+ * The same over HTTP/2, where a receiver counts as stalled when it has not taken a whole write in time: so much in a
+ * minute is slow enough.
+ */
+const MAX_QUEUED_BYTES_HTTP2 = 128 * 1024
+
 /** So many chunks of up to 64 KiB are freed by one call. */
 const FREED_TOGETHER = 16
 
@@ -27,6 +33,8 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   const { receiverResponse } = flow
   // Kept, because a finished response has let go of it.
   const receiverConnection = receiverResponse.req.socket
+  const isHttp1 = receiverResponse.req.httpVersionMajor === 1
+  const maxQueuedBytes = isHttp1 ? MAX_QUEUED_BYTES : MAX_QUEUED_BYTES_HTTP2
   /** The writes that the kernel has not taken yet, oldest first. */
   const pending: Buffer[] = []
   /** What the kernel has taken, and may be freed: together, because each call costs the same. */
@@ -58,7 +66,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     if (!flow.admit()) return
     pending.push(chunk)
     receiverResponse.write(chunk, taken)
-    if (receiverResponse.writableLength >= MAX_QUEUED_BYTES) stream.pause()
+    if (receiverResponse.writableLength >= maxQueuedBytes) stream.pause()
   }
 
   function uncork(): void {

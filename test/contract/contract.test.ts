@@ -9,8 +9,8 @@ import { listenTo, peersOf, UNKNOWN } from './peers-of.js'
 
 const JSON_WANTED = { Accept: 'application/json' }
 
-describe.each(HOSTS)('$name', ({ path, start }) => {
-  const base = `http://localhost${path}`
+describe.each(HOSTS)('$name', ({ path, scheme, start }) => {
+  const base = `${scheme}://localhost${path}`
 
   const { open, ask, connect } = peersOf(path)
 

@@ -5,6 +5,8 @@ import express from 'express'
 import { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import { createService, type EmbeddedService, type ServiceOptions } from '../../server/index.js'
+import { certificate } from '../helpers/certificate.js'
+import { speakTls } from '../helpers/raw-peer.js'
 import { startServer } from '../helpers/start-server.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 
@@ -27,6 +29,7 @@ export interface Host {
   readonly name: string
   /** Where ESS is mounted: empty, or like `/share`. */
   readonly path: string
+  readonly scheme: 'http' | 'https'
   /** True where an app of somebody's is behind it, and answers what is none of the service's by `HOST_WORDS`. */
   readonly hasApp: boolean
   /** True where the host hands over what Node says of a body that is not HTTP, as `clientError`. */
@@ -88,6 +91,7 @@ function embedded(name: string, mount: Mount, path: string): Host {
   return {
     name: `${name} at ${path || '/'}`,
     path,
+    scheme: 'http',
     hasApp: name !== 'node:http',
     readsFraming: name === 'node:http',
     start: async (options = {}, drainSeconds = 0) => {
@@ -108,9 +112,11 @@ function embedded(name: string, mount: Mount, path: string): Host {
   }
 }
 
-const process: Host = {
-  name: 'ess-server',
+/** `ess-server` itself. */
+const process = (name: string, isTls: boolean): Host => ({
+  name,
   path: '',
+  scheme: isTls ? 'https' : 'http',
   hasApp: false,
   readsFraming: true,
   start: async (options = {}, drainSeconds = 0) => {
@@ -118,18 +124,22 @@ const process: Host = {
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       String(value),
     ])
+    const pair = isTls ? await certificate() : undefined
+    if (pair !== undefined) flags.push('--tls-cert', pair.path, '--tls-key', pair.keyPath)
     const server = await startServer('--reservations', ...flags)
+    if (isTls) speakTls(server.port)
     return {
       port: server.port,
       service: undefined,
       close: async () => void (await server.stop()),
     }
   },
-}
+})
 
 /** Every host, at the root and under a path. */
 export const HOSTS: readonly Host[] = [
-  process,
+  process('ess-server', false),
+  process('ess-server over TLS', true),
   ...Object.entries(MOUNTS).flatMap(([name, mount]) =>
     ['', '/share'].map((path) => embedded(name, mount, path)),
   ),

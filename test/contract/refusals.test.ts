@@ -240,7 +240,7 @@ test('every problem that a server answers with is met here', () => {
   expect([...met, ...OF_THE_LISTENER].sort()).toEqual(answers.sort())
 })
 
-describe.each(HOSTS)('$name', ({ path, start }) => {
+describe.each(HOSTS)('$name', ({ path, scheme, start }) => {
   const peers = peersOf(path)
 
   test.each(REFUSALS.map((refusal) => [refusal.code, refusal.when, refusal] as const))(
@@ -275,8 +275,10 @@ describe.each(HOSTS)('$name', ({ path, start }) => {
   test('a server without early responses says what to do instead, and that works', async () => {
     const { port } = await start({ earlyResponse: false })
     const told = await peers.ask(port, 'POST /', SENDS)
-    expect(told.body).toContain(`curl -X POST http://localhost${path}/reserve`)
-    expect((await peers.ask(port, 'GET /')).body).toContain(`curl -X POST http://localhost${path}/reserve`)
+    expect(told.body).toContain(`curl -X POST ${scheme}://localhost${path}/reserve`)
+    expect((await peers.ask(port, 'GET /')).body).toContain(
+      `curl -X POST ${scheme}://localhost${path}/reserve`,
+    )
     const { id, upload } = await peers.reserve(port)
     const receiver = await peers.say(port, `GET /${id}`)
     const sender = await peers.say(port, `PUT ${upload}`, { 'Content-Length': '5' })

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { DEADLINE_MS, within } from './within.js'
 
@@ -22,9 +23,21 @@ export interface RawPeer {
   ending(ms?: number): Promise<'fin' | 'rst'>
 }
 
+/** Ports of this machine behind which HTTP/1.1 is spoken over TLS. */
+const tlsPorts = new Set<number>()
+
+/** Until the test is over, raw peers that connect to `port` speak TLS. */
+export function speakTls(port: number): void {
+  tlsPorts.add(port)
+  onTestFinished(() => void tlsPorts.delete(port))
+}
+
 /** Connects to a port of this machine. The connection is reset when the test is over. */
 export async function connectRaw(port: number, options: { paused?: boolean } = {}): Promise<RawPeer> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  const isTls = tlsPorts.has(port)
+  // Whose certificate it is, is the matter of other tests.
+  const socket = isTls ? connectTls({ socket: carrier, rejectUnauthorized: false }) : carrier
   // Before it is connected: a socket that was never paused has read its first bytes by then.
   if (options.paused) socket.pause()
   const chunks: Buffer[] = []
@@ -36,7 +49,7 @@ export async function connectRaw(port: number, options: { paused?: boolean } = {
     socket.once('close', () => resolve('rst'))
   })
   onTestFinished(() => void socket.destroy())
-  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, 'connect'))
+  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, isTls ? 'secureConnect' : 'connect'))
   const onData = (chunk: Buffer) => void chunks.push(chunk)
   // This does not resume a socket that was paused.
   socket.on('data', onData)
@@ -63,7 +76,7 @@ export async function connectRaw(port: number, options: { paused?: boolean } = {
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end: () => void socket.end(),
-    reset: () => void socket.resetAndDestroy(),
+    reset: () => void carrier.resetAndDestroy(),
     ending: (ms = DEADLINE_MS) => {
       socket.resume()
       return within(ms, 'the connection of the raw peer ends', ending)

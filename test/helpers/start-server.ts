@@ -33,7 +33,7 @@ export async function startServer(...flags: readonly string[]): Promise<TestServ
     env: { ESS_RELAY: process.env['ESS_RELAY'] },
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
-  const [, url = '', port] = await program.untilStdout(/^listening on (http:\/\/127\.0\.0\.1:(\d+))\n/)
+  const [, url = '', port] = await program.untilStdout(/^listening on (https?:\/\/127\.0\.0\.1:(\d+))\n/)
   return {
     url,
     port: Number(port),

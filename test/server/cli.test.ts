@@ -122,6 +122,9 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     // Longer than any timer of Node's, which would go off at once.
     [['--drain', '9999999'], /drain/],
     [['--log', 'loud'], /text.*json.*off/],
+    [['--tls-cert', 'cert.pem'], /Expected --tls-key together with --tls-cert/],
+    [['--tls-key', 'key.pem'], /Expected --tls-cert together with --tls-key/],
+    [['--tls-min', '1.1'], /1\.2.*1\.3/],
   ])('%j', async (argv, message) => {
     const { status, stdout, stderr } = await refuse([
       ...QUIET.slice(argv.includes('--port') ? 2 : 0, argv.includes('--log') ? 2 : 4),
@@ -167,6 +170,17 @@ test('an address this machine does not have is one line on stderr and exit statu
     status: 1,
     stdout: '',
     stderr: 'ess-server: cannot listen on 192.0.2.1:0: this machine does not have that address\n',
+  })
+})
+
+test('a certificate of no use is one line on stderr and exit status 1', async () => {
+  expect(
+    await refuse([...QUIET, '--tls-cert', '/nowhere/cert.pem', '--tls-key', '/nowhere/key.pem']),
+  ).toEqual({
+    status: 1,
+    stdout: '',
+    stderr:
+      'ess-server: cannot listen on 127.0.0.1:0: cannot read /nowhere/cert.pem: there is no such file; cannot read /nowhere/key.pem: there is no such file\n',
   })
 })
 

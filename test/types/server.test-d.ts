@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import {
   attach,
+  type CertificateReport,
   create,
   createService,
   type EmbeddedService,
@@ -19,6 +20,7 @@ import {
   type ServiceOptions,
   type SocketInfo,
   type SocketStats,
+  type TlsOptions,
 } from 'ephemeral-socket-service'
 import type { EssError, StatusEvent } from 'ephemeral-socket-service/protocol'
 import express from 'express'
@@ -83,6 +85,8 @@ test('it is mounted in Hono, in Connect and in node:http, and served by itself',
   expectTypeOf(attach).toBeCallableWith(new Hono(), { path: '/share', ttl: 60 })
   expectTypeOf(attach).returns.toEqualTypeOf<EmbeddedService>()
   expectTypeOf(listen).returns.resolves.toEqualTypeOf<Listening>()
+  expectTypeOf<ListenOptions['tls']>().toEqualTypeOf<TlsOptions | undefined>()
+  expectTypeOf<Listening['certificate']>().toEqualTypeOf<CertificateReport | undefined>()
 })
 
 test('a service is looked into and ended', () => {

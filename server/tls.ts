@@ -1,0 +1,221 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
+
+/** The oldest TLS that may be asked for. */
+export const TLS_VERSIONS = ['1.2', '1.3'] as const
+export type TlsVersion = (typeof TLS_VERSIONS)[number]
+
+/** What TLS needs. Both files are PEM, and are read again when they change. */
+export interface TlsOptions {
+  /** The certificate, with those of its chain behind it. */
+  readonly certFile: string
+  /** Its private key, without a passphrase. */
+  readonly keyFile: string
+  /** The oldest version that is spoken, 1.2 by default. With 1.3, clients from before 2018 cannot connect. */
+  readonly minVersion?: TlsVersion
+  /** Told of every reading after the first one: where `isTaken` is false, the pair before it stays in use. */
+  readonly onReload?: (report: CertificateReport, isTaken: boolean) => void
+}
+
+/** What there is to say of a certificate and its key. */
+export interface CertificateReport {
+  /** Such as `CN=send.example.org`; empty where the certificate says none, or cannot be read. */
+  readonly subject: string
+  /** The hosts it is for, as it writes them: `DNS:send.example.org`. */
+  readonly names: readonly string[]
+  readonly notAfter: Date | undefined
+  /** True between its two dates. */
+  readonly isInTime: boolean
+  /** For people, one line each; none where all is well. */
+  readonly problems: readonly string[]
+  /** False where the pair is of no use at all. */
+  readonly isUsable: boolean
+}
+
+/** What Node takes for a pair. The key is in it: never to be shown. */
+export type Pair = SecureContextOptions
+
+/** The certificate of a server: read, watched, and read again. */
+export interface Certificate {
+  /** What is said of the pair in use. */
+  report(): CertificateReport
+  /** Hands the pair to `take`, and each later one that replaces it. */
+  use(take: (pair: Pair) => void): void
+  /** Reads both files again, whether they have changed or not, and takes them if they are good. */
+  reload(): Promise<void>
+  /** Watches the files no more. */
+  close(): void
+}
+
+/**
+ * How often the files are looked at. By their dates and not by `fs.watch`, because certbot and Kubernetes replace a
+ * link somewhere on the way to them; a change is taken when nothing has moved for one more look.
+ */
+const LOOK_MS = 1000
+
+/** Reads a pair and judges it. Never rejects: what is wrong is in `problems`. */
+export async function checkCertificate(options: TlsOptions): Promise<CertificateReport> {
+  return (await readPair(options)).report
+}
+
+/** A pair is there when it can be used. */
+async function readPair(
+  options: TlsOptions,
+): Promise<{ readonly report: CertificateReport; readonly pair: Pair | undefined }> {
+  const { certFile, keyFile, minVersion = '1.2' } = options
+  const problems: string[] = []
+  const cert = await readText(certFile, problems)
+  const key = await readText(keyFile, problems)
+  const chain = cert === undefined ? [] : readChain(cert, certFile, problems)
+  const privateKey = key === undefined ? undefined : readKey(key, keyFile, problems)
+  const [leaf] = chain
+  if (leaf === undefined) {
+    const nothing = { subject: '', names: [], notAfter: undefined, isInTime: false, isUsable: false }
+    return { report: { ...nothing, problems }, pair: undefined }
+  }
+  const isPair = privateKey !== undefined && leaf.checkPrivateKey(privateKey)
+  if (privateKey !== undefined && !isPair)
+    problems.push(`the key in ${keyFile} is not the one of the certificate in ${certFile}`)
+  const pair = { cert, key, minVersion: `TLSv${minVersion}` } as const
+  const cannot = `the pair in ${certFile} and ${keyFile} cannot be used`
+  const isUsable = isPair && tried(problems, cannot, () => createSecureContext(pair)) !== undefined
+  const report = {
+    subject: leaf.subject?.replaceAll('\n', ', ') ?? '',
+    names: leaf.subjectAltName?.split(', ') ?? [],
+    notAfter: new Date(leaf.validTo),
+    isInTime: checkDates(leaf, certFile, problems),
+    problems: [...problems, ...disorderOf(chain, certFile)],
+    isUsable,
+  }
+  return { report, pair: isUsable ? pair : undefined }
+}
+
+/**
+ * Reads a pair and keeps it up to date. Rejects, saying why, when it is of no use; one that is out of date is
+ * served all the same, since clients will say so.
+ */
+export async function watchCertificate(options: TlsOptions): Promise<Certificate> {
+  const first = await readPair(options)
+  if (first.pair === undefined) throw new Error(first.report.problems.join('; '))
+  let current = { report: first.report, pair: first.pair }
+  const takers = new Set<(pair: Pair) => void>()
+  let seen = await marksOf(options)
+  let settled = seen
+  let reading: Promise<void> | undefined
+
+  async function read(): Promise<void> {
+    settled = await marksOf(options)
+    const { report, pair } = await readPair(options)
+    // A pair that nobody would accept does not replace one that they do.
+    const isTaken = pair !== undefined && (report.isInTime || !current.report.isInTime)
+    if (isTaken) {
+      current = { report, pair }
+      for (const take of takers) take(pair)
+    }
+    options.onReload?.(report, isTaken)
+  }
+
+  /** One at a time: the later of two readings must not be overtaken. */
+  function reload(): Promise<void> {
+    reading = (reading ?? Promise.resolve()).then(read)
+    return reading
+  }
+
+  async function look(): Promise<void> {
+    const marks = await marksOf(options)
+    const isAtRest = marks === seen
+    seen = marks
+    if (!isAtRest || marks === settled) return
+    await reload()
+  }
+
+  // It never rejects, and a look that takes longer than the interval only sees what the next one sees too.
+  const looking = setInterval(() => void look(), LOOK_MS).unref()
+  return {
+    report: () => current.report,
+    use: (take) => {
+      takers.add(take)
+      take(current.pair)
+    },
+    reload,
+    close: () => clearInterval(looking),
+  }
+}
+
+/** What changes with either file; a file that is not there counts as one of its states. */
+async function marksOf({ certFile, keyFile }: TlsOptions): Promise<string> {
+  const marks = [certFile, keyFile].map(async (path) => {
+    try {
+      const { ino, size, mtimeMs } = await stat(path)
+      return `${ino} ${size} ${mtimeMs}`
+    } catch (error) {
+      return errorCode(error)
+    }
+  })
+  return (await Promise.all(marks)).join()
+}
+
+async function readText(path: string, problems: string[]): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const words: Readonly<Record<string, string>> = {
+      ENOENT: 'there is no such file',
+      EACCES: 'this user may not read it',
+      EISDIR: 'it is a folder',
+    }
+    const code = errorCode(error)
+    problems.push(`cannot read ${path}: ${words[code] ?? code}`)
+    return undefined
+  }
+}
+
+function readChain(pem: string, path: string, problems: string[]): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) problems.push(`there is no certificate in ${path}; it should be PEM`)
+  const parse = () => blocks.map((block) => new X509Certificate(block))
+  return tried(problems, `cannot understand the certificate in ${path}`, parse) ?? []
+}
+
+function readKey(pem: string, path: string, problems: string[]): KeyObject | undefined {
+  if (/ENCRYPTED/.test(pem)) {
+    problems.push(`the key in ${path} has a passphrase; it should have none`)
+    return undefined
+  }
+  return tried(problems, `there is no private key in ${path}; it should be PEM`, () => createPrivateKey(pem))
+}
+
+/** Whether it is in time, and what to say where it is not. */
+function checkDates({ validFrom, validTo }: X509Certificate, path: string, problems: string[]): boolean {
+  const now = Date.now()
+  if (now > Date.parse(validTo)) problems.push(`the certificate in ${path} is over since ${validTo}`)
+  else if (now < Date.parse(validFrom))
+    problems.push(`the certificate in ${path} is not good before ${validFrom}`)
+  else return true
+  return false
+}
+
+/** Each certificate is issued by the next one (RFC 8446, 4.4.2); some clients do not look further. */
+function disorderOf(chain: readonly X509Certificate[], path: string): string[] {
+  const isInOrder = chain.every((one, index) => {
+    const issuer = chain[index + 1]
+    return issuer === undefined || one.checkIssued(issuer)
+  })
+  return isInOrder ? [] : [`the certificates in ${path} are not in order, each before its issuer`]
+}
+
+/** What `work` gives; undefined, and a problem, where it throws. Nothing of a key is ever in OpenSSL's words. */
+function tried<T>(problems: string[], words: string, work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    problems.push(`${words} (${error instanceof Error ? error.message : String(error)})`)
+    return undefined
+  }
+}
+
+function errorCode(error: unknown): string {
+  // Errors of the file system have one.
+  return (error as NodeJS.ErrnoException).code ?? String(error)
+}

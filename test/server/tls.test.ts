@@ -1,0 +1,268 @@
+import { copyFile, rename, symlink, writeFile } from 'node:fs/promises'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type CertificateReport, createService, listen, type TlsOptions } from '../../server/index.js'
+import { checkCertificate } from '../../server/tls.js'
+import { certificate } from '../helpers/certificate.js'
+import { needs } from '../helpers/needs.js'
+import { speakTls } from '../helpers/raw-peer.js'
+import { tempDir } from '../helpers/temp-dir.js'
+import { DEADLINE_MS, until, within } from '../helpers/within.js'
+import { chunk, connectReceiver, openSender } from './serve.js'
+
+beforeEach((context) => needs(context, 'openssl'))
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** The files of a pair, which may be those of two. */
+async function pairOf(certOf = certificate(), keyOf = certOf): Promise<TlsOptions> {
+  return { certFile: (await certOf).path, keyFile: (await keyOf).keyPath }
+}
+
+describe('a certificate is judged', () => {
+  test('good, with its subject, its hosts and its last day', async () => {
+    const report = await checkCertificate(await pairOf(certificate('/O=Us/CN=send.example.org')))
+    expect(report).toMatchObject({
+      subject: 'O=Us, CN=send.example.org',
+      names: ['DNS:localhost', 'IP Address:127.0.0.1'],
+      isInTime: true,
+      problems: [],
+    })
+    const days = ((report.notAfter?.getTime() ?? 0) - Date.now()) / DAY_MS
+    expect(days).toBeGreaterThan(1.9)
+    expect(days).toBeLessThan(2.1)
+  })
+
+  test.each([
+    [3, 'over since'],
+    [-3, 'not good before'],
+  ])('by the clock, at its making and %i days: %s', async (days, words) => {
+    const pair = await pairOf()
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY_MS })
+    onTestFinished(() => void vi.useRealTimers())
+    const { isInTime, problems, isUsable } = await checkCertificate(pair)
+    expect([isInTime, isUsable]).toEqual([false, true])
+    expect(problems).toEqual([expect.stringContaining(words)])
+  })
+
+  const BAD: Record<string, [words: RegExp, make: (pair: TlsOptions) => Promise<TlsOptions>]> = {
+    'that is not there': [
+      /cannot read .*: there is no such file/,
+      async (pair) => ({ ...pair, certFile: '/nowhere' }),
+    ],
+    'whose key is not there': [
+      /cannot read .*: there is no such file/,
+      async (pair) => ({ ...pair, keyFile: '/nowhere' }),
+    ],
+    'that is a folder': [/it is a folder/, async (pair) => ({ ...pair, certFile: await tempDir() })],
+    'that is a key': [/there is no certificate in/, async (pair) => ({ ...pair, certFile: pair.keyFile })],
+    'whose key is a certificate': [
+      /there is no private key in/,
+      async (pair) => ({ ...pair, keyFile: pair.certFile }),
+    ],
+    'with the key of another': [
+      /the key in .* is not the one of the certificate in/,
+      async (pair) => ({ ...pair, keyFile: (await certificate()).keyPath }),
+    ],
+    'cut off in the middle': [
+      /cannot understand the certificate in/,
+      async (pair) => {
+        const certFile = join(await tempDir(), 'cut.pem')
+        await writeFile(certFile, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
+        return { ...pair, certFile }
+      },
+    ],
+    'whose key has a passphrase': [
+      /has a passphrase/,
+      async (pair) => {
+        const keyFile = join(await tempDir(), 'key.pem')
+        await writeFile(keyFile, '-----BEGIN ENCRYPTED PRIVATE KEY-----\n')
+        return { ...pair, keyFile }
+      },
+    ],
+  }
+  test.each(Object.entries(BAD))('of no use when it is one %s', async (_what, [words, make]) => {
+    const { problems, isUsable } = await checkCertificate(await make(await pairOf()))
+    expect(problems).toEqual([expect.stringMatching(words)])
+    expect(isUsable).toBe(false)
+  })
+
+  test('usable, but out of order, when a stranger stands behind it', async () => {
+    const [own, other] = [await certificate(), await certificate('/CN=other')]
+    const certFile = join(await tempDir(), 'chain.pem')
+    await writeFile(certFile, Buffer.concat([own.cert, other.cert]))
+    const { problems, isUsable } = await checkCertificate({ certFile, keyFile: own.keyPath })
+    expect(problems).toEqual([expect.stringContaining('not in order')])
+    expect(isUsable).toBe(true)
+  })
+})
+
+async function serveTls(tls: TlsOptions) {
+  const service = createService()
+  const server = await listen(service, { port: 0, tls })
+  onTestFinished(() => within(DEADLINE_MS, 'the server stops', server.stopNow()))
+  speakTls(server.port)
+  return { service, server, port: server.port }
+}
+
+/** Shakes hands, and gives what the server has shown. */
+async function shakeHands(port: number, maxVersion: SecureVersion = 'TLSv1.3'): Promise<TLSSocket> {
+  const connection = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion })
+  onTestFinished(() => void connection.destroy())
+  const shaken = new Promise<void>((resolve, reject) => {
+    connection.once('secureConnect', resolve).once('error', reject)
+  })
+  await within(DEADLINE_MS, 'the handshake', shaken)
+  return connection
+}
+
+const subjectOf = (connection: TLSSocket) => connection.getPeerCertificate().subject.CN
+
+describe('a server over TLS', () => {
+  test('says https, in its own address and in the links', async () => {
+    const { server, port } = await serveTls(await pairOf())
+    expect(server.url).toBe(`https://127.0.0.1:${port}`)
+    const sender = await openSender(port)
+    expect(sender.url).toBe(`https://localhost/${sender.id}`)
+  })
+
+  test('resets the TCP connection below when the sender is lost', async () => {
+    const { port } = await serveTls(await pairOf())
+    const sender = await openSender(port)
+    const receiver = await connectReceiver(port, sender)
+    await sender.write(chunk('half'))
+    await receiver.until(/half/)
+    sender.reset()
+    expect(await receiver.ending()).toBe('rst')
+  })
+
+  test('speaks TLS 1.2, and not where 1.3 is the least', async () => {
+    const pair = await pairOf()
+    const lenient = await serveTls(pair)
+    expect((await shakeHands(lenient.port, 'TLSv1.2')).getProtocol()).toBe('TLSv1.2')
+    const strict = await serveTls({ ...pair, minVersion: '1.3' })
+    await expect(shakeHands(strict.port, 'TLSv1.2')).rejects.toThrow()
+    expect((await shakeHands(strict.port)).getProtocol()).toBe('TLSv1.3')
+  })
+
+  test('hangs up on whoever speaks no TLS, and serves the next one', async () => {
+    const { port } = await serveTls(await pairOf())
+    const plain = connect(port, '127.0.0.1')
+    const gone = new Promise<void>((resolve) =>
+      plain.once('error', () => undefined).once('close', () => resolve()),
+    )
+    plain.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await within(DEADLINE_MS, 'the server hangs up', gone)
+    expect((await openSender(port)).id).not.toBe('')
+  })
+
+  test('stops at once, also while hands are being shaken', async () => {
+    const service = createService()
+    const server = await listen(service, { port: 0, tls: await pairOf() })
+    const newcomer = connect(server.port, '127.0.0.1')
+    newcomer.on('error', () => undefined)
+    await within(
+      DEADLINE_MS,
+      'it connects',
+      new Promise<void>((resolve) => newcomer.once('connect', resolve)),
+    )
+    // Accepted, and known to the server, when a later one is.
+    await shakeHands(server.port)
+    await within(DEADLINE_MS, 'the server stops', server.stopNow())
+  })
+
+  test('does not begin with a pair that is of no use', async () => {
+    const tls = { ...(await pairOf()), keyFile: (await certificate()).keyPath }
+    await expect(listen(createService(), { port: 0, tls })).rejects.toThrow(
+      /is not the one of the certificate/,
+    )
+  })
+})
+
+describe('a certificate that changes', () => {
+  /** A server whose files can be replaced, and what it has said of them. */
+  async function changing() {
+    const told: [CertificateReport, boolean][] = []
+    const folder = await tempDir()
+    const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') }
+    const replace = async (subject: string) => {
+      const next = await certificate(subject)
+      await copyFile(next.keyPath, files.keyFile)
+      await copyFile(next.path, files.certFile)
+    }
+    await replace('/CN=first')
+    const served = await serveTls({ ...files, onReload: (report, isTaken) => told.push([report, isTaken]) })
+    const shown = async () => subjectOf(await shakeHands(served.port))
+    expect(await shown()).toBe('first')
+    return { ...served, ...files, folder, told, replace, shown }
+  }
+
+  test('is shown to the next connection, and the ones before it go on', async () => {
+    const { port, shown, replace, told } = await changing()
+    const sender = await openSender(port)
+    const receiver = await connectReceiver(port, sender)
+    await replace('/CN=second')
+    await until('the new one is shown', async () => (await shown()) === 'second')
+    expect(told).toMatchObject([[{ subject: 'CN=second' }, true]])
+    await sender.write(`${chunk('hello')}0\r\n\r\n`)
+    await receiver.until(/hello/)
+    receiver.end()
+    await sender.until(/"delivered"/)
+  })
+
+  test('by way of a link, as certbot does it, is seen', async () => {
+    const { certFile, keyFile, folder, shown } = await changing()
+    const next = await certificate('/CN=linked')
+    for (const [file, target] of [
+      [keyFile, next.keyPath],
+      [certFile, next.path],
+    ] as const) {
+      await symlink(target, join(folder, 'new'))
+      await rename(join(folder, 'new'), file)
+    }
+    await until('the new one is shown', async () => (await shown()) === 'linked')
+  })
+
+  test('into one of no use is not taken, and the reason is told', async () => {
+    const { server, certFile, shown, told } = await changing()
+    await writeFile(certFile, 'broken')
+    await until('it is told', () => told.length > 0)
+    expect(told).toMatchObject([[{ problems: [expect.stringContaining('no certificate')] }, false]])
+    expect(await shown()).toBe('first')
+    await server.reload()
+    expect(told.length).toBe(2)
+    expect(await shown()).toBe('first')
+  })
+
+  test('is read at once when that is asked for', async () => {
+    const { server, shown, replace } = await changing()
+    await replace('/CN=second')
+    await server.reload()
+    expect(await shown()).toBe('second')
+  })
+})
+
+test('in an https server of the embedder’s a lost sender cuts its receiver off', async () => {
+  const service = createService()
+  const server = createHttpsServer(await certificate(), service.handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    service.stopNow()
+    server.closeAllConnections()
+    await within(DEADLINE_MS, 'it closes', new Promise((resolve) => server.close(resolve)))
+  })
+  // A server that listens on TCP has this kind of address.
+  const { port } = server.address() as AddressInfo
+  speakTls(port)
+  const sender = await openSender(port)
+  const receiver = await connectReceiver(port, sender)
+  await sender.write(chunk('half'))
+  await receiver.until(/half/)
+  sender.reset()
+  await receiver.ending()
+  expect(receiver.text()).not.toMatch(/0\r\n\r\n$/)
+})
