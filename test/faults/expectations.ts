@@ -47,12 +47,18 @@ export function expectationOf(cell: Cell, gear: string | undefined): Observation
   return cell.leg === 'sender' ? onSendersLeg(cell, gear) : onReceiversLeg(cell)
 }
 
-function onSendersLeg({ fault, phase, way }: Cell, gear: string | undefined): Observation {
+/** HTTP/2 has no half of a connection: it is over for both with the end of one. */
+function isHalfClosed({ fault, version }: Cell): boolean {
+  return fault === 'half-close' && version === 'HTTP/1.1'
+}
+
+function onSendersLeg(cell: Cell, gear: string | undefined): Observation {
+  const { fault, phase, way, version } = cell
   const unseen = fault === 'black hole' ? SILENCE : CUT_OFF
   switch (phase) {
     case 'head': {
       // Half a head is no request: no socket comes of it, and a reservation waits for another sender.
-      const sender = fault === 'half-close' ? '400 bad-request' : unseen
+      const sender = isHalfClosed(cell) ? '400 bad-request' : unseen
       return way === 'early response'
         ? { outcome: 'none', sender, receiver: NOBODY }
         : { ...DELIVERED, sender: thenNext(sender, DELIVERED.sender) }
@@ -66,26 +72,28 @@ function onSendersLeg({ fault, phase, way }: Cell, gear: string | undefined): Ob
       const isOverBefore = phase === 'waiting' && fault !== 'black hole'
       return {
         outcome,
-        sender: fault === 'half-close' ? verdict(way, outcome) : unseen,
+        sender: isHalfClosed(cell) ? verdict(way, outcome) : unseen,
         receiver: isOverBefore ? '410 gone' : download(phase, outcome),
       }
     }
     case 'unconfirmed':
     case 'verdict': {
       // A sender that leaves after its last byte is none of the receiver's loss.
-      const isHeard = fault === 'half-close' && (phase === 'verdict' || gear !== 'streams')
+      const outlivesHalf = gear !== 'streams' && version === 'HTTP/1.1'
+      const isHeard = fault === 'half-close' && (phase === 'verdict' || outlivesHalf)
       return { ...DELIVERED, sender: isHeard ? 'delivered' : unseen }
     }
   }
 }
 
-function onReceiversLeg({ fault, phase, way }: Cell): Observation {
+function onReceiversLeg(cell: Cell): Observation {
+  const { fault, phase, way, version } = cell
   const unseen = fault === 'black hole' ? SILENCE : CUT_OFF
   const lost: ProblemCode = fault === 'black hole' ? 'stalled' : 'receiver-lost'
   switch (phase) {
     case 'head':
       // It has asked for nothing yet: another receiver gets the file.
-      return { ...DELIVERED, receiver: thenNext(fault === 'half-close' ? '400 bad-request' : unseen, WHOLE) }
+      return { ...DELIVERED, receiver: thenNext(isHalfClosed(cell) ? '400 bad-request' : unseen, WHOLE) }
     case 'waiting':
       // Chapter 7: it burns nothing when it leaves. One that is silent cannot be told from one that waits.
       return fault === 'black hole'
@@ -95,8 +103,9 @@ function onReceiversLeg({ fault, phase, way }: Cell): Observation {
     case 'midway':
       return { outcome: lost, sender: verdict(way, lost), receiver: unseen }
     case 'last':
-      // The last byte fits into the kernels on the way: nobody can know where it went.
-      return fault === 'black hole'
+      // The last byte fits into the kernels on the way: nobody can know where it went. In HTTP/2 the server asks
+      // before it sends the last bytes, and this server is told to wait for less long than it would.
+      return fault === 'black hole' && version === 'HTTP/1.1'
         ? { outcome: UNCONFIRMED, sender: UNCONFIRMED, receiver: unseen }
         : { outcome: lost, sender: verdict(way, lost), receiver: unseen }
     case 'unconfirmed':

@@ -76,7 +76,7 @@ What the sender was told:
 | --- | --- |
 | delivered | the verdict, and the clean end of its response; the status 200, of a reservation |
 | delivered, unconfirmed | the same with \`"confirmed":false\`: all bytes were sent, and for 30 s the receiver did not say that it has them. \`ess send\` exits with 7 |
-| failed: \`code\` | that verdict, and a response without an end |
+| failed: \`code\` | that verdict, and a response without an end: its connection half-closed, or its stream of HTTP/2 reset |
 | \`status\` \`code\` | the answer to a request that was refused, or the verdict of an upload to a reservation |
 | cut off | its connection ended without a verdict, which is a failure too |
 | silence | nothing more, on a connection that looks open |
@@ -86,7 +86,7 @@ What the receiver saw:
 | words | |
 | --- | --- |
 | whole | every byte, and the clean end of the response |
-| reset | a part, and then a connection that was reset by the server |
+| reset | a part, and then a connection, or a stream of HTTP/2, that was reset by the server |
 | \`status\` \`code\` | a problem instead of a file |
 | cut off, silence | as above, and no end of a response |
 | nobody | no link was given out |
@@ -97,7 +97,9 @@ Two things cannot be known by any server, and this is how they are decided. A re
 
 Left out: ${LEFT_OUT.map(({ reason }) => lowerFirst(reason)).join('; ')}.
 
-The tables are of the relay as it is by default. By \`streams\` there is one difference: a sender that closes its half after its last byte is cut off before it reads the verdict (see [relay.md](relay.md)).`
+HTTP/2 is over TLS. It has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read; to a silent receiver it never sends them, which is "stalled" here, where the server is told to wait for 3 s (\`--stall-timeout\`) instead of 60.
+
+The tables are of the relay as it is by default. Over HTTP/1.1, by \`streams\`, there is one difference: a sender that closes its half after its last byte is cut off before it reads the verdict (see [relay.md](relay.md)).`
 }
 
 function lowerFirst(sentence: string): string {

@@ -13,10 +13,13 @@ export async function connectHttp1(port: number): Promise<Peer> {
 }
 
 class Http1Peer implements Peer {
+  /** docs/protocol.md, chapter 4: the half-close without a last chunk. */
+  readonly brokenBy = 'fin'
   readonly #socket: Socket
   readonly #chunks: Buffer[] = []
+  /** What is still to be sent. */
+  readonly #marks: Mark[] = ['midway', 'last', 'end']
   #file: OutgoingFile | undefined
-  #sent: Mark | undefined
   #ended: 'fin' | 'rst' | undefined
 
   constructor(socket: Socket) {
@@ -41,10 +44,7 @@ class Http1Peer implements Peer {
   sendTo(mark: Mark): void {
     if (this.#file === undefined || this.#socket.destroyed) return
     const parts = partsOf(this.#file)
-    const marks: Mark[] = ['midway', 'last', 'end']
-    const from = this.#sent === undefined ? 0 : marks.indexOf(this.#sent) + 1
-    this.#sent = mark
-    for (const next of marks.slice(from, marks.indexOf(mark) + 1)) {
+    for (const next of this.#marks.splice(0, this.#marks.indexOf(mark) + 1)) {
       for (const bytes of parts[next]) this.#socket.write(bytes)
     }
   }

@@ -1,12 +1,15 @@
 import { readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { certificate } from '../helpers/certificate.js'
+import { needs } from '../helpers/needs.js'
 import { startServer, type TestServer } from '../helpers/start-server.js'
 import { needsProc } from '../helpers/unread.js'
 import { until } from '../helpers/within.js'
 import { expectationOf, type Observation } from './expectations.js'
 import { faultsPage } from './faults-page.js'
 import { connectHttp1 } from './http1-peer.js'
-import { type Cell, cellsOf, isLong, nameOf, VERSIONS } from './matrix.js'
+import { connectHttp2 } from './http2-peer.js'
+import { type Cell, cellsOf, isLong, nameOf, VERSIONS, type Version } from './matrix.js'
 import { type Arena, play } from './play.js'
 import { ServerLog } from './server-log.js'
 
@@ -15,19 +18,25 @@ const AT_A_TIME = 16
 /** All of them, on a busy machine of two cores. */
 const DEADLINE_MS = 170_000
 
-/** Where the run is about one gear, the cells that take half a minute are left to the other run, and so is the page. */
+/**
+ * Where the run is about one gear, the cells that take half a minute are left to the other run, and so are HTTP/2, which
+ * knows one gear only, and the page.
+ */
 const GEAR = process.env['ESS_RELAY']
+const PLAYED = GEAR === undefined ? VERSIONS : VERSIONS.slice(0, 1)
 
 /** By the names of the cells. */
 const observed = new Map<string, Observation>()
 
-test.for(VERSIONS)(
+test.for(PLAYED)(
   '%s: however a connection is hurt, both sides are told the truth, once, and nothing is left',
   { timeout: DEADLINE_MS },
   async (version, context) => {
     needsProc(context)
-    const server = await startServer(...FLAGS)
-    const arena: Arena = { server, log: new ServerLog(server), connect: connectHttp1 }
+    if (version === 'HTTP/2') needs(context, 'openssl')
+    const server = await startServer(...FLAGS, ...(await flagsOf(version)))
+    const connect = version === 'HTTP/2' ? connectHttp2 : connectHttp1
+    const arena: Arena = { server, log: new ServerLog(server), connect }
     const before = await openFiles(server)
     const failures = await playAll(
       cellsOf(version).filter((cell) => GEAR === undefined || !isLong(cell)),
@@ -60,6 +69,12 @@ test.runIf(GEAR === undefined)(
 
 /** Short enough for silence to end soon; long enough for a busy machine. */
 const FLAGS = ['--reservations', ...['--log', 'json'], ...['--stall-timeout', '3'], ...['--heartbeat', '1']]
+
+async function flagsOf(version: Version): Promise<string[]> {
+  if (version === 'HTTP/1.1') return []
+  const { path, keyPath } = await certificate()
+  return ['--tls-cert', path, '--tls-key', keyPath]
+}
 
 /** Gives what was not as it has to be. Those that take longest begin first. */
 async function playAll(cells: readonly Cell[], arena: Arena): Promise<string[]> {

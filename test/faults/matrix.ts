@@ -47,7 +47,8 @@ export const WAYS = ['early response', 'reservation'] as const
 /** How the sender is answered: by the status stream of its own request, or at the end. */
 export type Way = (typeof WAYS)[number]
 
-export const VERSIONS = ['HTTP/1.1'] as const
+export const VERSIONS = ['HTTP/1.1', 'HTTP/2'] as const
+/** The second is over TLS. */
 export type Version = (typeof VERSIONS)[number]
 
 /** One case: one fault, on one connection of one transfer. */

@@ -28,6 +28,8 @@ export interface Answer {
 
 /** One side of a transfer, on a connection of its own, that does exactly what it is told. */
 export interface Peer {
+  /** How a response without an end is ended, that is not a download. */
+  readonly brokenBy: 'fin' | 'rst'
   request(head: RequestHead): void
   /** Sends the file up to there; what the kernel does not take waits. */
   sendTo(mark: Mark): void

@@ -111,6 +111,7 @@ class Stage {
     sender.sendTo('end')
     await until('the receiver has all', () => receiver.answer()?.isComplete)
     if ((await this.#isStruck('unconfirmed')) && this.#effect === 'cut') await this.#settle()
+    if (phase === 'verdict') await this.#untilAllIsTold()
     if (phase === 'verdict') void this.#proxy?.arm(FAULTS[this.#cell.fault], 'down', INTO_BYTES)
     receiver.close()
   }
@@ -255,12 +256,21 @@ class Stage {
     return found as Extract<StatusEvent, { event: E }>
   }
 
+  /** Nothing but the verdict is still to come in the sender's response. */
+  async #untilAllIsTold(): Promise<void> {
+    if (this.#cell.way === 'reservation') return
+    await until('the sender is told of the last byte', () =>
+      eventsOf(this.#sender?.answer()).some((one) => one.event === 'progress' && one.bytes === this.#size),
+    )
+  }
+
   #viewOfSender(): Promise<string> {
     if (this.#sender === undefined) throw new Error('There was no sender')
     const isHurt = this.#early?.leg === 'sender' ? 'well' : 'sender'
+    const { brokenBy } = this.#sender
     return this.#viewOf(isHurt, this.#sender, (answer, ended) => {
       if (this.#cell.way === 'reservation') return finalVerdict(answer)
-      return streamVerdict(answer, ended)
+      return streamVerdict(answer, ended, brokenBy)
     })
   }
 
@@ -304,7 +314,7 @@ class Stage {
     if (follower === undefined) return
     await until('the follower is told the end', () => follower.ended())
     const answer = follower.answer()
-    const view = answer && streamVerdict(answer, follower.ended())
+    const view = answer && streamVerdict(answer, follower.ended(), follower.brokenBy)
     const told = outcome.startsWith('delivered') ? outcome : `failed: ${outcome}`
     if (view !== told) throw new Error(`Expected the follower to be told "${told}", it was told "${view}"`)
   }
@@ -329,7 +339,11 @@ function eventsOf(answer: Answer | undefined): StatusEvent[] {
 }
 
 /** The verdict of a status stream; a word for what must never be, where there are two, or it ends as the other one does. */
-function streamVerdict(answer: Answer, ended: 'fin' | 'rst' | undefined): string | undefined {
+function streamVerdict(
+  answer: Answer,
+  ended: 'fin' | 'rst' | undefined,
+  brokenBy: Peer['brokenBy'],
+): string | undefined {
   if (answer.status >= 300) return undefined
   const events = eventsOf(answer)
   const verdicts = events.filter(isTerminal)
@@ -341,7 +355,7 @@ function streamVerdict(answer: Answer, ended: 'fin' | 'rst' | undefined): string
     return verdict.confirmed ? 'delivered' : 'delivered, unconfirmed'
   }
   if (answer.isComplete) return 'failed, in a response with an end'
-  if (ended !== 'fin') return 'failed, by a reset'
+  if (ended !== brokenBy) return `failed, and ended by a ${ended}`
   return `failed: ${verdict.problem.type.split(':').at(-1)}`
 }
 
