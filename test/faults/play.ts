@@ -31,6 +31,8 @@ export async function play(cell: Cell, arena: Arena, index: number): Promise<Obs
   const stage = new Stage(cell, arena, index)
   try {
     return await stage.play()
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}; ${stage.soFar()}`)
   } finally {
     await stage.close()
   }
@@ -74,6 +76,16 @@ class Stage {
     }
     await this.#transfer()
     return await this.#end()
+  }
+
+  /** For the message of a failure. */
+  soFar(): string {
+    const end = this.#arena.log.ends().find(({ socket }) => socket === this.#socket)
+    const seen = [this.#sender, this.#receiver].map((peer) => {
+      const { status, body, isComplete } = peer?.answer() ?? {}
+      return { status, bytes: body?.length, isComplete, ended: peer?.ended() }
+    })
+    return `the log says ${end?.outcome ?? 'nothing'}; sender and receiver have ${JSON.stringify(seen)}`
   }
 
   async close(): Promise<void> {
