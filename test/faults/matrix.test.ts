@@ -68,7 +68,7 @@ test.runIf(GEAR === undefined)(
 )
 
 /** Short enough for silence to end soon; long enough for a busy machine. */
-const FLAGS = ['--reservations', ...['--log', 'json'], ...['--stall-timeout', '3'], ...['--heartbeat', '1']]
+const FLAGS = ['--reservations', ...['--log', 'json'], ...['--stall-timeout', '5'], ...['--heartbeat', '1']]
 
 async function flagsOf(version: Version): Promise<string[]> {
   if (version === 'HTTP/1.1') return []

@@ -4,7 +4,7 @@ import type { Fault } from '../helpers/tcp-proxy.js'
 export const FAULTS = {
   delay: { kind: 'delay', ms: 100 },
   throttle: { kind: 'throttle', bytesPerSecond: 200_000 },
-  split: { kind: 'split', bytes: 100 },
+  split: { kind: 'split', bytes: 50 },
   'half-close': { kind: 'half-close' },
   FIN: { kind: 'fin' },
   RST: { kind: 'rst' },
