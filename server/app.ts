@@ -17,6 +17,7 @@ import {
   ROUTES,
 } from '../shared/index.js'
 import { type Address, ALLOWED_METHODS, addressesOf, isOurs, targetOf } from './addresses.js'
+import { refuseForeignHttp2 } from './http2/connection.js'
 import { resetConnection } from './linger.js'
 import { decodeSegment } from './opening.js'
 import { downloadPage, PAGE_HEADERS } from './page.js'
@@ -253,6 +254,7 @@ interface Mounted {
 /** The request as the service's verbs take it. `template` is the route that matched, without any mount. */
 function callOf(context: AppContext, template: string): Call {
   const { incoming, outgoing } = context.env
+  refuseForeignHttp2(incoming)
   const { baseUrl, originalUrl } = incoming as Mounted
   // Express says where it mounted us; Hono's own mount shows in the pattern of the route.
   const mounted = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, incoming.url)

@@ -72,6 +72,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     ...(baseUrl !== undefined && { baseUrl }),
     ...(trustProxy !== undefined && { trustProxy: trustProxy.split(',').map((proxy) => proxy.trim()) }),
   })
+  if (flags.tlsCert !== undefined) service.relay.takeNothingRaw()
   await service.relay.ready()
   const { gear, why } = service.relay
   if (flags.relay !== 'auto' && gear !== flags.relay) {

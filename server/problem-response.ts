@@ -28,9 +28,12 @@ export function sendProblem(
       ? renderProblem(error, request.headers.accept)
       : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
-  // A request without a body may not be complete yet: Node says so a moment after its head.
+  // A request without a body may not be complete yet: Node says so a moment after its head. By HTTP/2 the stream is
+  // closed behind the answer, and a connection is nobody's to end.
   const hasUnreadBody =
-    !request.complete && (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
+    !request.complete &&
+    request.httpVersionMajor === 1 &&
+    (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
   if (hasUnreadBody) endGently(request.socket)
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   response.writeHead(own?.status ?? error.status, {

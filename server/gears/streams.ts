@@ -33,8 +33,8 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   const { receiverResponse } = flow
   // Kept, because a finished response has let go of it.
   const receiverConnection = receiverResponse.req.socket
-  const isHttp1 = receiverResponse.req.httpVersionMajor === 1
-  const maxQueuedBytes = isHttp1 ? MAX_QUEUED_BYTES : MAX_QUEUED_BYTES_HTTP2
+  const isHttp2 = receiverResponse.req.httpVersionMajor === 2
+  const maxQueuedBytes = isHttp2 ? MAX_QUEUED_BYTES_HTTP2 : MAX_QUEUED_BYTES
   /** The writes that the kernel has not taken yet, oldest first. */
   const pending: Buffer[] = []
   /** What the kernel has taken, and may be freed: together, because each call costs the same. */

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
+import { EssError } from '../../shared/index.js'
 import type { Line } from './line.js'
 
 /** How long a peer that has everything may take to close its connection, before it is asked whether it has. */
@@ -7,6 +9,17 @@ const GRACE_MS = 1000
 
 /** Emitted where it cannot be known any more whether the peer has everything: see `docs/protocol.md`, chapter 4. */
 export const UNCONFIRMED = 'unconfirmed'
+
+/**
+ * Throws EssError `http-version-not-supported` for HTTP/2 of a server that is not ours: what Node's own gives for a
+ * request and a response cannot tell a body that was cut off, nor end one as if it were.
+ */
+export function refuseForeignHttp2({ httpVersionMajor, socket }: IncomingMessage): void {
+  // By its type it is a socket, in any case.
+  const connection: unknown = socket
+  if (httpVersionMajor < 2 || connection instanceof StreamConnection) return
+  throw new EssError('http-version-not-supported', 'Expected HTTP/1.1 from this server, got HTTP/2')
+}
 
 /** The response on a connection, as far as that needs to know it. */
 export interface Ending {

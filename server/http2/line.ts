@@ -4,6 +4,9 @@ import type { Socket } from 'node:net'
 /** How long a connection may be without a request: a browser that comes back sooner need not shake hands again. */
 const IDLE_MS = 60_000
 
+/** How long a peer may take to close a connection that we have ended. */
+const FAREWELL_MS = 5000
+
 /** How long a client may take to say that it has read our settings: until then it may send more than they allow. */
 const SETTINGS_MS = 10_000
 
@@ -101,7 +104,11 @@ export class Line {
   }
 
   #rest(): void {
-    this.#idle = setTimeout(() => this.session.close(), IDLE_MS).unref()
+    this.#idle = setTimeout(() => {
+      this.session.close()
+      // A peer that does not answer our end with its own would keep the connection.
+      this.#idle = setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref()
+    }, IDLE_MS).unref()
   }
 
   #setWindow(): void {

@@ -45,7 +45,9 @@ export class Http2Response extends EventEmitter {
     this.socket = new StreamConnection(stream, line, this)
     stream
       .on('drain', () => this.emit('drain'))
-      .on('wantTrailers', () => stream.sendTrailers(this.#trailers))
+      .on('wantTrailers', () => {
+        if (!this.#isGone) stream.sendTrailers(this.#trailers)
+      })
       .once('finish', () => this.#finished())
       .once('close', () => this.emit('close'))
   }

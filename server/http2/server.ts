@@ -7,6 +7,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { HELD_WINDOW, Line } from './line.js'
 import { ConnectionPipe } from './pipe.js'
@@ -25,6 +27,9 @@ const LIMITS = {
   // One for each stream, at its end.
   maxOutstandingPings: 200,
 } as const
+
+/** How long a client that has ended its body may take to say that it has not thought better of it. */
+const SECOND_THOUGHTS_MS = 5000
 
 /** Whoever answers requests, of whichever version. */
 export interface Answers {
@@ -78,7 +83,8 @@ export function http2Side(answers: Answers): Http2Side {
       for (const session of lines.keys()) session.close()
     },
     closeAll: () => {
-      for (const session of lines.keys()) session.destroy()
+      // A session that is being closed would wait for its peer.
+      for (const { socket } of lines.values()) socket.destroy()
     },
   }
 }
@@ -91,7 +97,7 @@ function answer(
   answers: Answers,
 ): void {
   stream.once('close', line.enter())
-  const request = presentAsHttp1(stream, headers, rawHeaders)
+  const request = presentAsHttp1(stream, headers, rawHeaders, line)
   const response = new Http2Response(stream, line, request)
   Object.defineProperties(request, {
     socket: { value: response.socket },
@@ -118,17 +124,45 @@ function presentAsHttp1(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: string[],
+  line: Line,
 ): Http2ServerRequest {
   const authority = headers[':authority']
   if (authority !== undefined) headers.host = authority
-  const isOpen = !stream.endAfterHeaders
-  if (isOpen && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked'
-  let isWhole = !isOpen
   const request = new Http2ServerRequest(stream, headers, {}, rawHeaders)
-  stream.once('end', () => {
-    // The end of a stream that was closed is not that of its body.
-    isWhole ||= !stream.closed && !stream.aborted
-  })
+  let isWhole = stream.endAfterHeaders
   Object.defineProperty(request, 'complete', { get: () => isWhole })
+  const believeEnd = () => {
+    isWhole ||= !stream.closed && !stream.destroyed
+  }
+  if (isWhole) return request
+  if (headers['content-length'] !== undefined) {
+    stream.once('end', believeEnd)
+    return request
+  }
+  headers['transfer-encoding'] = 'chunked'
+  holdEnd(request, async () => {
+    await Promise.race([line.isRead(), delay(SECOND_THOUGHTS_MS, undefined, { ref: false })])
+    believeEnd()
+  })
   return request
+}
+
+/**
+ * A client of Node's that gives up sends END_STREAM, and RST_STREAM in a packet behind it. Where no length tells that
+ * something is missing, the end of a body is therefore believed when nothing has come behind it in one round trip.
+ */
+function holdEnd(request: Http2ServerRequest, wait: () => Promise<void>): void {
+  let isHeld = false
+  request.push = (chunk: unknown) => {
+    // Where the stream is closed, this is not the end of its body, and `complete` says so.
+    if (chunk !== null || isHeld || request.stream.destroyed) return push(request, chunk)
+    isHeld = true
+    // It never rejects.
+    void wait().then(() => push(request, null))
+    return false
+  }
+}
+
+function push(request: Http2ServerRequest, chunk: unknown): boolean {
+  return request.readableEnded ? false : Readable.prototype.push.call(request, chunk)
 }

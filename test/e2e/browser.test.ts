@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256, writeFileOf } from '../helpers/bytes.js'
+import { certificate } from '../helpers/certificate.js'
 import { needs } from '../helpers/needs.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { startServer, type TestServer } from '../helpers/start-server.js'
@@ -25,12 +26,16 @@ const ARGS = [
 
 beforeEach((context) => needs(context, 'chromium', 'curl'))
 
-async function startBrowser(): Promise<BrowserContext> {
+async function startBrowser(...args: readonly string[]): Promise<BrowserContext> {
   const folder = await tempDir()
   const browser = await within(
     2 * DEADLINE_MS,
     'the browser starts',
-    chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: ARGS, acceptDownloads: true }),
+    chromium.launchPersistentContext(folder, {
+      executablePath: CHROMIUM,
+      args: [...ARGS, ...args],
+      acceptDownloads: true,
+    }),
   )
   onTestFinished(() => browser.close())
   browser.setDefaultTimeout(DEADLINE_MS)
@@ -148,6 +153,40 @@ describe('a real browser', () => {
     expect((await sender.ended()).code).toBe(0)
     await page.goto(url)
     expect(await page.locator('main').textContent()).toContain('used')
+  })
+
+  test('uses HTTP/2 where there is TLS, for the page and for a download that arrives whole', async (context) => {
+    needs(context, 'openssl')
+    const pair = await certificate()
+    const server = await startServer('--tls-cert', pair.path, '--tls-key', pair.keyPath)
+    const browser = await startBrowser('--ignore-certificate-errors')
+    const path = join(await tempDir(), 'sent')
+    const hash = await writeFileOf(path, SIZE)
+    const sender = await runCurl(['-k', '-T', path, `${server.url}/report.bin`])
+    const [url = ''] = await sender.untilStdout(/^https\S+/)
+    const page = await browser.newPage()
+    await page.goto(url)
+    // As text, for the same reason as below.
+    expect(await page.evaluate(`performance.getEntriesByType('navigation')[0].nextHopProtocol`)).toBe('h2')
+    expect(await download(page)).toEqual({ name: 'report.bin', hash })
+    const ended = await sender.ended()
+    expect(ended.code).toBe(0)
+    expect(ended.stdout.toString()).toMatch(/# delivered: 3000017 bytes\n$/)
+
+    const second = await runCurl(['-k', '-T', path, `${server.url}/report.bin`])
+    const [fetched = ''] = await second.untilStdout(/^https\S+/)
+    // The page of a link may fetch nothing; and for a GET, a browser without a head is a robot.
+    await page.goto(`${server.url}/health`)
+    const seen: unknown = await page.evaluate(
+      `fetch('${fetched}', { method: 'POST' }).then(async (response) => {
+        const bytes = await response.arrayBuffer()
+        const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+        const [entry] = performance.getEntriesByName('${fetched}')
+        return [entry.nextHopProtocol, [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('')]
+      })`,
+    )
+    expect(seen).toEqual(['h2', hash])
+    expect((await second.ended()).code).toBe(0)
   })
 
   test.each(['light', 'dark'] as const)('sees all of the page on a phone, in %s', async (colorScheme) => {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { onTestFinished } from 'vitest'
+import { connectHttp2 } from './http2-peer.js'
 import { DEADLINE_MS, within } from './within.js'
 
 /** A peer that does on the wire exactly what a test says, which no HTTP library would. */
@@ -23,17 +24,18 @@ export interface RawPeer {
   ending(ms?: number): Promise<'fin' | 'rst'>
 }
 
-/** Ports of this machine behind which HTTP/1.1 is spoken over TLS. */
-const tlsPorts = new Set<number>()
+/** Ports of this machine behind which there is TLS, and what is spoken there. */
+const tlsPorts = new Map<number, 'http/1.1' | 'h2'>()
 
-/** Until the test is over, raw peers that connect to `port` speak TLS. */
-export function speakTls(port: number): void {
-  tlsPorts.add(port)
+/** Until the test is over, raw peers that connect to `port` speak TLS, and in it what is said here. */
+export function speakTls(port: number, protocol: 'http/1.1' | 'h2' = 'http/1.1'): void {
+  tlsPorts.set(port, protocol)
   onTestFinished(() => void tlsPorts.delete(port))
 }
 
 /** Connects to a port of this machine. The connection is reset when the test is over. */
 export async function connectRaw(port: number, options: { paused?: boolean } = {}): Promise<RawPeer> {
+  if (tlsPorts.get(port) === 'h2') return await connectHttp2(port, options)
   const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
   const isTls = tlsPorts.has(port)
   // Whose certificate it is, is the matter of other tests.
