@@ -25,6 +25,7 @@ const PAGES = [
   'docs/protocol.md',
   'docs/lifecycle.md',
   'docs/errors.md',
+  'docs/faults.md',
 ]
 
 test.each(PAGES)('%s links to pages that are there', async (path) => {
