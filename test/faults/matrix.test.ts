@@ -62,7 +62,9 @@ test.for(VERSIONS)('%s: no case may say "delivered" to a sender whose receiver h
 
 test.runIf(GEAR === undefined)(
   'docs/faults.md says what was seen; `npx vitest run test/faults -u` writes it',
-  async () => {
+  async (context) => {
+    needsProc(context)
+    needs(context, 'openssl')
     await expect(faultsPage(observed)).toMatchFileSnapshot('../../docs/faults.md')
   },
 )

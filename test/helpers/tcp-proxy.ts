@@ -65,6 +65,7 @@ class Road {
   readonly #links = new Set<Link>()
   #trigger: { fault: Fault; direction: Direction; bytes: number; struck: () => void } | undefined
   #isHole = false
+  #isClosed = false
   /** Whose bytes are thrown away. */
   readonly #deaf = new WeakSet<Socket>()
   #delayed: Promise<unknown> | undefined
@@ -73,6 +74,7 @@ class Road {
 
   add(link: Link): void {
     this.#links.add(link)
+    if (this.#isClosed) this.close()
     // How each ends is met where it is read; one that is not read any more may be reset all the same.
     link.peer.on('error', () => undefined)
     link.upstream.on('error', () => undefined)
@@ -124,6 +126,7 @@ class Road {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const { peer, upstream } of this.#links) {
       peer.resetAndDestroy()
       upstream.resetAndDestroy()
