@@ -12,6 +12,8 @@ const ENDINGS = [
 /** What takes long and is about other programs or about names, not about Node: once, on the machine's own. */
 const ONE_NODE = ['test/e2e/{proxies,file-names}.test.ts']
 const skipped = process.env['SUITE'] === 'other-node' ? [...ENDINGS, ...ONE_NODE] : ENDINGS
+/** The same for connections that are hurt; with all the gears at once they take longer, and write a page. */
+const FAULTS = 'test/faults/matrix.test.ts'
 
 export default defineConfig({
   test: {
@@ -27,7 +29,7 @@ export default defineConfig({
       ...GEARS.map((gear) => ({
         extends: true as const,
         // Whatever the tests start reads it, as an operator's variable.
-        test: { name: `by ${gear}`, include: ENDINGS, env: { ESS_RELAY: gear } },
+        test: { name: `by ${gear}`, include: [...ENDINGS, FAULTS], env: { ESS_RELAY: gear } },
       })),
     ],
   },

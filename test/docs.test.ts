@@ -32,6 +32,7 @@ const PAGES = [
   'docs/errors.md',
   'docs/operating.md',
   'docs/dependencies.md',
+  'docs/faults.md',
 ]
 
 test.each(PAGES)('%s links to pages that are there', async (path) => {

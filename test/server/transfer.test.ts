@@ -384,6 +384,37 @@ describe.each(BODIES)('a body $kind', ({ request, frame, last }) => {
   })
 })
 
+test.each(['5\r\n', '5;name=value\r\n'])(
+  'the head of the first chunk that comes alone, %j, does not get ahead of the head of the download',
+  async (line) => {
+    const served = await serve()
+    const sender = await openSender(served.port)
+    const receiver = await connectReceiver(served.port, sender)
+    // The transfer begins to read a moment after it is announced.
+    await sender.until(/"event":"progress"/)
+    await sender.write(line)
+    // Two answers later it has been read by itself.
+    for (let round = 0; round < 2; round++) await exchange(served.port, requestHead('GET /health'))
+    await sender.write(`hello\r\n${LAST_CHUNK}`)
+    await receiver.ending()
+    receiver.end()
+    expect(receiver.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(bodyOf(receiver)).toMatch(/^5[^\r]*\r\nhello\r\n0\r\n\r\n$/)
+    expect((await untilEnded(served))[0]).toMatchObject({ outcome: 'delivered', bytes: 5 })
+  },
+)
+
+test('a sender that dies after the head of its first chunk gives the receiver a 502', async () => {
+  const { port } = await serve()
+  const sender = await openSender(port)
+  const receiver = await connectReceiver(port, sender)
+  await sender.until(/"event":"progress"/)
+  await sender.write('5\r\n')
+  for (let round = 0; round < 2; round++) await exchange(port, requestHead('GET /health'))
+  sender.reset()
+  await receiver.until(/^HTTP\/1\.1 502 .*sender-lost/s)
+})
+
 describe('a chunked body whose framing breaks', () => {
   const BROKEN = ['not a chunk\r\n', '-1\r\n', '0\r\nno trailer\r\n\r\n', 'FFFFFFFFFFFFFFFFF\r\n']
 

@@ -1,0 +1,101 @@
+import type { Fault } from '../helpers/tcp-proxy.js'
+
+/** What happens to a connection, by its name in the tables. */
+export const FAULTS = {
+  delay: { kind: 'delay', ms: 100 },
+  throttle: { kind: 'throttle', bytesPerSecond: 200_000 },
+  split: { kind: 'split', bytes: 50 },
+  'half-close': { kind: 'half-close' },
+  FIN: { kind: 'fin' },
+  RST: { kind: 'rst' },
+  'black hole': { kind: 'black-hole' },
+} as const satisfies Record<string, Fault>
+export type FaultName = keyof typeof FAULTS
+
+/** What becomes of a transfer: nothing, an end that the server can see, or silence. */
+export type Effect = 'harmless' | 'cut' | 'swallowed'
+export const EFFECTS: Readonly<Record<FaultName, Effect>> = {
+  delay: 'harmless',
+  throttle: 'harmless',
+  split: 'harmless',
+  'half-close': 'cut',
+  FIN: 'cut',
+  RST: 'cut',
+  'black hole': 'swallowed',
+}
+
+/** When it happens, in words. */
+export const PHASES = {
+  head: 'while the head of its request is sent',
+  waiting: 'while it waits for the other side',
+  connected: 'both there, before the first byte',
+  midway: 'midway',
+  last: 'before the last byte',
+  unconfirmed: 'after the last byte, before the confirmation',
+  verdict: 'while the verdict is written',
+} as const
+export type Phase = keyof typeof PHASES
+
+export const LEGS = ['sender', 'receiver'] as const
+/** Whose connection it happens to. */
+export type Leg = (typeof LEGS)[number]
+
+export const LENGTHS = ['known', 'unknown'] as const
+export type Length = (typeof LENGTHS)[number]
+
+export const WAYS = ['early response', 'reservation'] as const
+/** How the sender is answered: by the status stream of its own request, or at the end. */
+export type Way = (typeof WAYS)[number]
+
+export const VERSIONS = ['HTTP/1.1', 'HTTP/2'] as const
+/** The second is over TLS. */
+export type Version = (typeof VERSIONS)[number]
+
+/** One case: one fault, on one connection of one transfer. */
+export interface Cell {
+  readonly fault: FaultName
+  readonly phase: Phase
+  readonly leg: Leg
+  readonly length: Length
+  readonly way: Way
+  readonly version: Version
+}
+
+/** The cells that make no sense, each by the reason that stands in the table. */
+export const LEFT_OUT: readonly {
+  readonly reason: string
+  readonly is: (cell: Pick<Cell, 'leg' | 'phase' | 'way'>) => boolean
+}[] = [
+  {
+    reason: 'A receiver waits for a sender only where there is a reservation.',
+    is: ({ leg, phase, way }) => leg === 'receiver' && phase === 'waiting' && way === 'early response',
+  },
+  {
+    reason: 'The verdict is written when the receiver has closed its connection.',
+    is: ({ leg, phase }) => leg === 'receiver' && phase === 'verdict',
+  },
+]
+
+/** All the others, in the order of the tables. */
+export function cellsOf(version: Version): Cell[] {
+  // `Object.keys` forgets what the keys are.
+  const phases = Object.keys(PHASES) as Phase[]
+  const faults = Object.keys(FAULTS) as FaultName[]
+  return WAYS.flatMap((way) =>
+    LENGTHS.flatMap((length) =>
+      LEGS.flatMap((leg) =>
+        phases.flatMap((phase) => faults.map((fault) => ({ version, way, length, leg, phase, fault }))),
+      ),
+    ),
+  ).filter((cell) => !LEFT_OUT.some(({ is }) => is(cell)))
+}
+
+/** True for what ends only when the server has waited 30 s for a confirmation. */
+export function isLong({ fault, leg, phase }: Cell): boolean {
+  return fault === 'black hole' && leg === 'receiver' && (phase === 'last' || phase === 'unconfirmed')
+}
+
+/** A cell in words, for messages. */
+export function nameOf({ version, way, length, leg, phase, fault }: Cell): string {
+  return `${version}, ${way}, ${length} length: ${fault} on the ${leg}'s connection, ${PHASES[phase]}`
+}
