@@ -34,6 +34,11 @@ export function setCarrier(connection: Socket, carrier: Socket): void {
   carriers.set(connection, carrier)
 }
 
+/** The TCP connection, or whatever else it is, below `connection`; the same one where there is no TLS of ours. */
+export function carrierOf(connection: Socket): Socket {
+  return carriers.get(connection) ?? connection
+}
+
 /**
  * Resets a connection, so that its peer cannot take what it has for the whole. libuv refuses that while our half
  * is being closed, and would then leave the connection open for good: it is reset as soon as that is done.
@@ -47,7 +52,7 @@ export function resetConnection(connection: Socket): void {
 }
 
 function reset(connection: Socket): void {
-  const carrier = carriers.get(connection) ?? connection
+  const carrier = carrierOf(connection)
   // In a server of the embedder's, TLS cannot be reset. Cut off without a word of goodbye (close_notify) it is as
   // plain: RFC 8446, 6.1.
   if ('encrypted' in carrier) carrier.destroy()

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { type Acknowledgement, Acknowledgements } from './acknowledgement.js'
 import { probeRawBody } from './gears/probe.js'
 import { GEARS, type Gear } from './gears/pump.js'
 import { descriptorOf, RawBody } from './gears/raw-body.js'
+import { loadLibc } from './splice/libc.js'
 import { createSplicer, type Splicer } from './splice/splicer.js'
 
 /** What may be asked for: everything that works here, or no more than one gear and those below it. */
@@ -21,6 +24,7 @@ export class Relay {
   #takesRaw = false
   #isRawOff = false
   #splicer: Splicer | undefined
+  #acknowledgements: Acknowledgements | undefined
   /** Why a gear that was asked for is not there. */
   readonly #missing = new Map<Gear, string>()
 
@@ -83,6 +87,14 @@ export class Relay {
     this.#missing.set('sockets', 'there is TLS')
   }
 
+  /**
+   * What the kernel knows of a receiver that has closed its half; undefined where it cannot be asked. Without it, the
+   * order in which the two ends came is all there is to go by.
+   */
+  acknowledgementOf(receiverConnection: Socket): Acknowledgement | undefined {
+    return this.#acknowledgements?.of(receiverConnection)
+  }
+
   /** Ends what runs beside the event loop. */
   async close(): Promise<void> {
     await this.#probing
@@ -91,6 +103,8 @@ export class Relay {
   }
 
   async #probe(): Promise<void> {
+    const libc = process.platform === 'linux' ? await loadLibc().catch(() => undefined) : undefined
+    if (libc !== undefined) this.#acknowledgements = new Acknowledgements(libc)
     if (this.mode === 'streams') return
     const trouble = await probeRawBody()
     if (trouble !== undefined) {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { formatDuration } from '../shared/index.js'
+import type { Acknowledgement } from './acknowledgement.js'
 import type { Flow, Gear, Pump, TransferFailure } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
 import { socketsPump } from './gears/sockets.js'
@@ -15,6 +16,10 @@ const HELD_HEAD_MS = 10_000
 
 /** How long the receiver has, after its last byte, to close its half: what the kernel still holds must reach it first. */
 const CONFIRM_MS = 30_000
+
+/** How soon it is looked again whether the kernel of a receiver that has closed its half has everything: less and less. */
+const FIRST_LOOK_MS = 5
+const LAST_LOOK_MS = 250
 
 /** What a transfer needs to know. */
 export interface TransferOptions {
@@ -77,6 +82,8 @@ export function createTransfer(
   let isSenderDone = false
   let isEndWritten = false
   let confirmation: NodeJS.Timeout | undefined
+  let acknowledgement: Acknowledgement | undefined
+  let look: NodeJS.Timeout | undefined
 
   const heldHead = setTimeout(writeHead, HELD_HEAD_MS)
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
@@ -84,7 +91,8 @@ export function createTransfer(
   const pump = createPump(senderBody, flow, options.relay)
 
   receiverResponse.on('timeout', stalled)
-  receiverConnection.on('close', receiverClosed)
+  // First of all: whoever listens after it may close the connection.
+  receiverConnection.prependListener('end', receiverClosedItsHalf).on('close', receiverClosed)
   // The idle timer of the receiver's connection is started anew by every byte that moves, either way: the
   // sender's bytes go straight into it, and the part of a write that the kernel took counts as well.
   receiverResponse.setTimeout(stallTimeoutMs)
@@ -148,6 +156,10 @@ export function createTransfer(
     receiverConnection.destroy()
   }
 
+  function receiverClosedItsHalf(): void {
+    acknowledgement ??= options.relay.acknowledgementOf(receiverConnection)
+  }
+
   function receiverClosed(hadError: boolean): void {
     const isInGoodOrder = !hadError && receiverConnection.readableEnded
     // A thread that is still moving bytes has counted them all when it has let go.
@@ -157,12 +169,24 @@ export function createTransfer(
   }
 
   function judge(isInGoodOrder: boolean): void {
+    if (isOver) return
     // A receiver that counts for itself may close its half before our end of the body is out.
     const received = pump.received()
     const isAtEnd = isEndWritten || (total !== undefined && total > 0 && received === total)
     const isAllHandedOn = pump.handedOn() === received
-    if (isAtEnd && isAllHandedOn && isInGoodOrder) end({ input: 'delivered', confirmed: true })
+    if (isAtEnd && isAllHandedOn && isInGoodOrder) awaitAcknowledgement()
     else fail('receiver-lost')
+  }
+
+  /** Our kernel has all of it; but a receiver that left before its own had all closes its half in as good an order. */
+  function awaitAcknowledgement(nextLookMs = FIRST_LOOK_MS): void {
+    const state = acknowledgement?.state(isEndWritten) ?? 'whole'
+    if (state === 'whole') end({ input: 'delivered', confirmed: true })
+    else if (state === 'lost') fail('receiver-lost')
+    else {
+      confirmation ??= setTimeout(unconfirmed, CONFIRM_MS)
+      look = setTimeout(() => awaitAcknowledgement(Math.min(2 * nextLookMs, LAST_LOOK_MS)), nextLookMs)
+    }
   }
 
   function stalled(): void {
@@ -200,12 +224,15 @@ export function createTransfer(
       isOver = true
       clearTimeout(heldHead)
       clearTimeout(confirmation)
+      clearTimeout(look)
       receiverResponse.off('timeout', stalled)
       receiverConnection
+        .off('end', receiverClosedItsHalf)
         .off('close', receiverClosed)
         .off('finish', awaitConfirmation)
         .off(UNCONFIRMED, unconfirmed)
       receiverConnection.setTimeout(0)
+      acknowledgement?.close()
     }
     return pump.stop()
   }

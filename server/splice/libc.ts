@@ -23,6 +23,10 @@ const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
 const SOL_SOCKET = 1
 const SO_ERROR = 4
+const IPPROTO_TCP = 6
+const TCP_INFO = 11
+/** SIOCOUTQ, which is TIOCOUTQ (tcp(7)). */
+const SIOCOUTQ = process.arch === 'ppc64' ? 0x4004_7473 : 0x5411
 const SPLICE_F_MOVE = 1
 const SPLICE_F_NONBLOCK = 2
 
@@ -76,6 +80,10 @@ export interface Libc {
   waitForPoll(poll: number, ms: number, report: (key: number, side: number, events: number) => void): void
   /** The error that waits on a socket, which is thereby cleared; 0 for none. */
   socketError(fd: number): number
+  /** How many of the bytes that were written to a TCP socket its peer's kernel has not acknowledged; a FIN is one. */
+  unacknowledged(fd: number): number
+  /** The state of a TCP connection, by the kernel's number (`net/tcp_states.h`). */
+  tcpState(fd: number): number
 }
 
 /** Events that one wait can bring; more are brought by the next. */
@@ -149,7 +157,10 @@ export async function loadLibc(): Promise<Libc> {
     'void *',
   )
 
+  const ioctl = call<[number, number, Pointer]>('ioctl', 'int', 'int', 'ulong', 'void *')
+
   const pair = new Int32Array(2)
+  const state = new Uint8Array(1)
   const length = new Uint32Array(1)
   const event = new Uint32Array(EVENT_WORDS)
   const events = new Uint32Array(EVENT_WORDS * MAX_EVENTS)
@@ -197,6 +208,16 @@ export async function loadLibc(): Promise<Libc> {
       length[0] = pair.BYTES_PER_ELEMENT
       checked('getsockopt(SO_ERROR)', getsockopt(fd, SOL_SOCKET, SO_ERROR, pair, length))
       return pair[0] ?? 0
+    },
+    unacknowledged: (fd) => {
+      checked('ioctl(SIOCOUTQ)', ioctl(fd, SIOCOUTQ, pair))
+      return pair[0] ?? 0
+    },
+    tcpState: (fd) => {
+      // The first member of `struct tcp_info`; no more of it is asked for.
+      length[0] = state.length
+      checked('getsockopt(TCP_INFO)', getsockopt(fd, IPPROTO_TCP, TCP_INFO, state, length))
+      return state[0] ?? 0
     },
   }
 }

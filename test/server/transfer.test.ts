@@ -474,6 +474,43 @@ test('a receiver that has counted for itself may close before the sender says th
   await sender.until(/\{"event":"delivered","bytes":5,"confirmed":true\}/)
 })
 
+describe.runIf(process.platform === 'linux')(
+  'a receiver that ends its half before its kernel has everything',
+  () => {
+    const LENGTH = 300_000
+
+    /** All of the file is with the server's kernel, and with the receiver's what goes into its window. */
+    async function endEarly() {
+      const served = await serve()
+      const sender = await openSender(served.port, { length: LENGTH })
+      const receiver = await connectRaw(served.port, { paused: true })
+      await receiver.write(requestHead(`GET /${sender.id}`))
+      await sender.until(/"event":"connected"/)
+      await sender.write('x'.repeat(LENGTH))
+      await sender.until(new RegExp(`"progress","bytes":${LENGTH},`))
+      receiver.end()
+      // The server has seen that end by the time it answers somebody who comes after it.
+      expect((await exchange(served.port, requestHead('GET /health'))).status).toBe(200)
+      expect(served.ends).toEqual([])
+      return { served, sender, receiver }
+    }
+
+    test('has been served when it reads on', async () => {
+      const { served, receiver } = await endEarly()
+      expect(await receiver.ending()).toBe('fin')
+      expect(bodyOf(receiver)).toHaveLength(LENGTH)
+      expect((await untilEnded(served))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+    })
+
+    test('has lost it when it leaves', async () => {
+      const { served, sender, receiver } = await endEarly()
+      receiver.reset()
+      expect((await untilEnded(served))[0]).toMatchObject({ outcome: 'receiver-lost', bytes: LENGTH })
+      await expectSenderFailed(sender, 'receiver-lost')
+    })
+  },
+)
+
 test('a waiting sender is given signs of life, with the time left', async () => {
   const { port } = await serve({ heartbeat: 0.02, ttl: 100 })
   const sender = await openSender(port)

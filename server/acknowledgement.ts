@@ -1,0 +1,60 @@
+import type { Socket } from 'node:net'
+import { descriptorOf } from './gears/raw-body.js'
+import { carrierOf } from './linger.js'
+import { CallError, type Libc } from './splice/libc.js'
+
+/** The states of TCP in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */
+const FIN_UNDER_WAY = [4, 9, 11]
+
+/** The longest goodbye of TLS (close_notify, an alert of two bytes in a record of its own), which may be unread. */
+const CLOSE_NOTIFY_BYTES = 31
+
+const CLOSED = 7
+
+/** What the kernel knows of one connection whose peer has closed its half. */
+export interface Acknowledgement {
+  /**
+   * Whether the peer's kernel has taken every byte that was written to it. Of a peer that closed altogether before
+   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1).
+   */
+  state(isEndWritten: boolean): 'whole' | 'under way' | 'lost'
+  /** The connection can be closed from here on. Called once. */
+  close(): void
+}
+
+/** Asks the kernel, where that can be asked. */
+export class Acknowledgements {
+  readonly #libc: Libc
+
+  constructor(libc: Libc) {
+    this.#libc = libc
+  }
+
+  /** Undefined where it cannot be asked: of what is no TCP connection, or is closed, or when descriptors have run out. */
+  of(connection: Socket): Acknowledgement | undefined {
+    const carrier = carrierOf(connection)
+    const fd = descriptorOf(carrier)
+    if (fd === undefined || carrier.remoteFamily === undefined) return undefined
+    try {
+      // Of our own: Node closes the other one when both halves are closed.
+      const own = this.#libc.duplicate(fd)
+      return this.#asked(own, carrier === connection ? 0 : CLOSE_NOTIFY_BYTES)
+    } catch (error) {
+      if (error instanceof CallError) return undefined
+      throw error
+    }
+  }
+
+  #asked(fd: number, goodbyeBytes: number): Acknowledgement {
+    const libc = this.#libc
+    return {
+      state: (isEndWritten) => {
+        const tcpState = libc.tcpState(fd)
+        const own = (FIN_UNDER_WAY.includes(tcpState) ? 1 : 0) + (isEndWritten ? goodbyeBytes : 0)
+        if (libc.unacknowledged(fd) <= own) return 'whole'
+        return tcpState === CLOSED ? 'lost' : 'under way'
+      },
+      close: () => libc.close(fd),
+    }
+  }
+}
