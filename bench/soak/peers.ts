@@ -149,7 +149,8 @@ export function receive(url: string, body: Buffer, { rate, cut }: Manner): Recei
   return { received, inHand: () => inHand(), leave: () => receiverRequest.destroy() }
 
   async function pull(response: IncomingMessage): Promise<Received> {
-    inHand = () => taken + response.readableLength
+    // Node reads ahead of its HTTP parser as well, once that has enough; of a chunked body, with its framing.
+    inHand = () => taken + response.readableLength + response.socket.readableLength
     const step = rate === undefined ? Number.POSITIVE_INFINITY : Math.ceil((rate * STEP_MS) / 1000)
     let wrongAt: number | undefined
     while (cut === undefined || taken < cut.at) {

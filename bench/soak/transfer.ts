@@ -75,7 +75,7 @@ function falsehoodOf(
       : `the sender was cut, and its verdict is ${verdict}`
   }
   // One that was cut with everything in its hands looks like one that is done.
-  if (verdict === 'failed' || (verdict === 'delivered' && inHand === bytes)) return undefined
+  if (verdict === 'failed' || (verdict === 'delivered' && inHand >= bytes)) return undefined
   // It took none of the last bytes and did not close, and that is what its sender was told.
   if (verdict === 'unconfirmed' && cut.kind === 'stall') return undefined
   return `the receiver was cut with ${inHand} of ${bytes} bytes, and the sender's verdict is ${verdict}`
