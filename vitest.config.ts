@@ -9,11 +9,22 @@ const ENDINGS = [
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
-/** What takes long and is about other programs or about names, not about Node: once, on the machine's own. */
-const ONE_NODE = ['test/e2e/{proxies,file-names}.test.ts']
-const skipped = process.env['SUITE'] === 'other-node' ? [...ENDINGS, ...ONE_NODE] : ENDINGS
 /** The same for connections that are hurt; with all the gears at once they take longer, and write a page. */
 const FAULTS = 'test/faults/matrix.test.ts'
+
+/**
+ * What takes long and is about other programs, about names, words and documents, or about strangers' bytes before
+ * they reach anything of Node's that differs: once, on the machine's own Node.
+ */
+const ONE_NODE = [
+  'test/*.test.ts',
+  'test/contract/{contract,refusals,routes}.test.ts',
+  'test/e2e/{browser,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
+  'test/e2e/{malformed,old-clients,proxies,receive,shell}.test.ts',
+  'test/faults/{processes,races,tcp-proxy}.test.ts',
+  'test/fuzz/*.test.ts',
+]
+const isOtherNode = process.env['SUITE'] === 'other-node'
 
 export default defineConfig({
   test: {
@@ -25,11 +36,22 @@ export default defineConfig({
     globalSetup: ['test/no-secret-logged.ts'],
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
     projects: [
-      { extends: true, test: { name: 'once', include: ['test/**/*.test.ts'], exclude: skipped } },
+      {
+        extends: true,
+        test: {
+          name: 'once',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ENDINGS, ...(isOtherNode ? ONE_NODE : [])],
+        },
+      },
       ...GEARS.map((gear) => ({
         extends: true as const,
         // Whatever the tests start reads it, as an operator's variable.
-        test: { name: `by ${gear}`, include: [...ENDINGS, FAULTS], env: { ESS_RELAY: gear } },
+        test: {
+          name: `by ${gear}`,
+          include: [...ENDINGS, ...(isOtherNode ? [] : [FAULTS])],
+          env: { ESS_RELAY: gear },
+        },
       })),
     ],
   },
