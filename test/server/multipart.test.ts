@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
-import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import {
   bodyOf,
@@ -253,6 +253,25 @@ describe('a form that goes wrong behind its file', () => {
     await expectSenderFailed(sender, code)
     expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual([code])
   })
+
+  test.each([
+    ['a second file', formOf(FILE, FILE), 'no-file-in-form'],
+    ['a field', formOf(FILE, { name: 'late', body: 'x' }), 'bad-request'],
+    ['no end at all', `${partHead(FILE)}${'x'.repeat(100)}`, 'bad-request'],
+  ])(
+    'with %s is told of when its receiver comes, also where nobody was there to hear of it',
+    async (_what, form, code) => {
+      const served = await serve()
+      const sender = await sendForm(served.port, formHead(form.length), form)
+      // The next answer, by a connection of its own: the parser has seen the end of the form long before it.
+      await exchange(served.port, requestHead('GET /health'))
+      const receiver = await openReceiver(served.port, `/${sender.id}`)
+      await expectSenderFailed(sender, code)
+      await receiver.ending()
+      expect(receiver.text()).toMatch(/^HTTP\/1\.1 502 .*\bsender-lost\b/s)
+      expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual([code])
+    },
+  )
 
   test('without its last line end, which its length had foretold, never looks whole', async () => {
     const served = await serve()
