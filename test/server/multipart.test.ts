@@ -35,6 +35,8 @@ const partOf = (part: Part) => `${partHead(part)}${part.body}\r\n`
 const CLOSING = `--${BOUNDARY}--\r\n`
 const formOf = (...parts: readonly Part[]) => parts.map(partOf).join('') + CLOSING
 
+/** More than a stream of Node's takes at once, on Node 20. */
+const LONG = 'b'.repeat(40_000)
 const FILE: Part = { fileName: 'a b.csv', type: 'text/csv', body: 'hello' }
 
 /** The head of a form's request. */
@@ -194,6 +196,7 @@ describe('a form is refused', () => {
 
   test.each([
     ['without a file', formOf({ name: 'a', body: 'b' }), 'no-file-in-form'],
+    ['whose one part has no name', `--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'no-file-in-form'],
     ['without anything', CLOSING, 'no-file-in-form'],
     ['that is none', 'hello', 'bad-request'],
     [
@@ -241,6 +244,7 @@ describe('a form that goes wrong behind its file', () => {
     ['a second file', `\r\n${formOf(FILE)}`, 'no-file-in-form'],
     ['a field', `\r\n${formOf({ name: 'late', body: 'x' })}`, 'bad-request'],
     ['less than its length foretold, an epilogue', `\r\n${CLOSING}and more`, 'sender-lost'],
+    ['a long part without a name', `\r\n--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'sender-lost'],
     ['no end at all', 'x'.repeat(100), 'bad-request'],
   ])('with %s never looks whole', async (_what, rest, code) => {
     const served = await serve()
