@@ -15,6 +15,12 @@ const LIMITS = { fieldSize: 64 * 1024, fields: 64, headerPairs: 64, headerSize: 
 /** How much may stand before the file, in bytes. */
 const MAX_LEAD_BYTES = 64 * 1024
 
+/**
+ * How much of a part the parser holds before it pauses: more than comes in one read. A part that nobody reads yet, and
+ * whose end is there when the parser pauses for it, is never gone on from: with no answer to the sender.
+ */
+const PART_BUFFER_BYTES = 128 * 1024
+
 /** What a boundary may be made of, and how long (RFC 2046, 5.1.1). */
 const BOUNDARY = /;\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70})(?=[\s;]|$))/i
 
@@ -50,6 +56,7 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
   const parser = new Busboy({
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
     limits: LIMITS,
+    fileHwm: PART_BUFFER_BYTES,
   })
   const file = new FileBody()
   const lines = new EmptyLines()

@@ -53,10 +53,15 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     received: () => received,
     handedOn: () => handedOn,
     isBlocked: () => pending.length > 0,
-    start: () => {
-      if (!stream.destroyed) stream.on('data', forward)
-    },
+    start,
     stop,
+  }
+
+  function start(): void {
+    if (!stream.destroyed) stream.on('data', forward)
+    // A form that broke while its sender waited: it has told of that already, when nobody here listened.
+    else if (stream.errored) failed(stream.errored)
+    else lost()
   }
 
   function forward(chunk: Buffer): void {

@@ -122,9 +122,10 @@ function checkProblem(status: number, contentType: string, body: string): void {
 
 function codeOf(status: number, contentType: string, body: string): ProblemCode | undefined {
   if (contentType.startsWith('text/html')) {
-    // A page has the title alone.
+    // A page has the title alone, as HTML.
+    const said = /<title>(.*)<\/title>/.exec(body)?.[1]?.replaceAll('&#39;', "'")
     const entries = Object.entries(PROBLEMS).filter(([, kind]) => kind.status === status)
-    const found = entries.find(([, { title }]) => body.includes(`<title>${title}</title>`))?.[0]
+    const found = entries.find(([, { title }]) => title === said)?.[0]
     return found !== undefined && isProblemCode(found) ? found : undefined
   }
   const code = contentType.startsWith('application/problem+json')

@@ -67,8 +67,10 @@ export async function speak(port: number, { bytes, cuts, after }: Attempt): Prom
 /** The first line of a sender's text, or its first event: where its receiver may come. */
 const OPENED = /^HTTP\/1\.1 201 .*?\r\n\r\n.*?\bhttp:\/\/localhost(\/[\w%.~!*'()-]+)/s
 
+/** It asks for no second answer: one that is refused would stay for as long as the server keeps connections alive. */
 function receiverOf(path: string): Attempt {
-  return { bytes: `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, cuts: [], after: 'stays' }
+  const bytes = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
+  return { bytes, cuts: [], after: 'stays' }
 }
 
 /** What a client that waits gives the server to say something. */

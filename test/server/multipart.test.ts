@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
-import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import {
   bodyOf,
@@ -35,6 +35,8 @@ const partOf = (part: Part) => `${partHead(part)}${part.body}\r\n`
 const CLOSING = `--${BOUNDARY}--\r\n`
 const formOf = (...parts: readonly Part[]) => parts.map(partOf).join('') + CLOSING
 
+/** More than a stream of Node's takes at once, on Node 20. */
+const LONG = 'b'.repeat(40_000)
 const FILE: Part = { fileName: 'a b.csv', type: 'text/csv', body: 'hello' }
 
 /** The head of a form's request. */
@@ -194,6 +196,7 @@ describe('a form is refused', () => {
 
   test.each([
     ['without a file', formOf({ name: 'a', body: 'b' }), 'no-file-in-form'],
+    ['whose one part has no name', `--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'no-file-in-form'],
     ['without anything', CLOSING, 'no-file-in-form'],
     ['that is none', 'hello', 'bad-request'],
     [
@@ -241,6 +244,7 @@ describe('a form that goes wrong behind its file', () => {
     ['a second file', `\r\n${formOf(FILE)}`, 'no-file-in-form'],
     ['a field', `\r\n${formOf({ name: 'late', body: 'x' })}`, 'bad-request'],
     ['less than its length foretold, an epilogue', `\r\n${CLOSING}and more`, 'sender-lost'],
+    ['a long part without a name', `\r\n--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'sender-lost'],
     ['no end at all', 'x'.repeat(100), 'bad-request'],
   ])('with %s never looks whole', async (_what, rest, code) => {
     const served = await serve()
@@ -253,6 +257,25 @@ describe('a form that goes wrong behind its file', () => {
     await expectSenderFailed(sender, code)
     expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual([code])
   })
+
+  test.each([
+    ['a second file', formOf(FILE, FILE), 'no-file-in-form'],
+    ['a field', formOf(FILE, { name: 'late', body: 'x' }), 'bad-request'],
+    ['no end at all', `${partHead(FILE)}${'x'.repeat(100)}`, 'bad-request'],
+  ])(
+    'with %s is told of when its receiver comes, also where nobody was there to hear of it',
+    async (_what, form, code) => {
+      const served = await serve()
+      const sender = await sendForm(served.port, formHead(form.length), form)
+      // The next answer, by a connection of its own: the parser has seen the end of the form long before it.
+      await exchange(served.port, requestHead('GET /health'))
+      const receiver = await openReceiver(served.port, `/${sender.id}`)
+      await expectSenderFailed(sender, code)
+      await receiver.ending()
+      expect(receiver.text()).toMatch(/^HTTP\/1\.1 502 .*\bsender-lost\b/s)
+      expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual([code])
+    },
+  )
 
   test('without its last line end, which its length had foretold, never looks whole', async () => {
     const served = await serve()
