@@ -16,6 +16,7 @@ import { ClientLimits } from './client-limits.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
+import { RawBody } from './gears/raw-body.js'
 import { Heartbeats } from './heartbeats.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
@@ -392,6 +393,15 @@ export class Service extends EventEmitter<ServiceEvents> {
       isSpoiled: false,
     })
     this.#tell('socket:opened', socket, socket.id, query, sender.request)
+    const { request, body } = sender
+    // Of a form that is broken behind its file, its sender is told at once, and not when a receiver comes.
+    if (body instanceof RawBody || body.stream === request) return
+    const broken = (error: Error) => {
+      if (error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form'))
+        socket.breakOff(request, error.code, error.message)
+    }
+    if (body.stream.errored) broken(body.stream.errored)
+    else body.stream.once('error', broken)
   }
 
   /** The file in a sender's request: the body itself, or a form's. The sender may send it from now on. */
