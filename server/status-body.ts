@@ -110,7 +110,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     if (event.event === 'connected') this.#timers.heartbeats.stop(this)
     if (canWait && !this.#isHolding) {
       this.#isHolding = true
-      this.#response.cork()
+      // The connection, not the response: Node 22 writes what it has corked itself behind the last chunk.
+      this.#request.socket.cork()
       this.#timers.progress.start(this)
     }
     this.#response.write(this.#encode(event))
@@ -178,7 +179,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   #letGo(): void {
-    if (this.#isHolding) this.#response.uncork()
+    if (this.#isHolding) this.#request.socket.uncork()
     this.#isHolding = false
   }
 
