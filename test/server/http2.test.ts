@@ -281,13 +281,13 @@ describe('by HTTP/2, a sender that waits', () => {
 describe('by HTTP/2, a refused upload', () => {
   test('that is longer or shorter than it says is not whole', async () => {
     const { connect, ends } = await start()
-    const one = await connect()
     for (const [length, body] of [
       ['3', 'hello'],
       ['10', 'hello'],
     ] as const) {
       const before = ends.length
-      const sender = await openSender(one, { 'content-length': length })
+      // A connection each: Node 22 and later have no more to do with one that says more than it has said.
+      const sender = await openSender(await connect(), { 'content-length': length })
       await connectReceiver(await connect(), sender)
       sender.stream.end(body)
       await until('it has ended', () => ends.length > before)
