@@ -18,11 +18,13 @@ const FAULTS = 'test/faults/matrix.test.ts'
  */
 const ONE_NODE = [
   'test/*.test.ts',
-  'test/contract/{contract,refusals,routes}.test.ts',
+  'test/client/{reservation,token}.test.ts',
+  'test/contract/*.test.ts',
   'test/e2e/{browser,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
-  'test/e2e/{malformed,old-clients,proxies,receive,shell}.test.ts',
-  'test/faults/{processes,races,tcp-proxy}.test.ts',
+  'test/e2e/{malformed,old-clients,proxies,receive,shell,shutdown}.test.ts',
+  'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
+  'test/server/{access,auth,check,cli,config-file,slow-heads}.test.ts',
 ]
 const isOtherNode = process.env['SUITE'] === 'other-node'
 
@@ -50,6 +52,8 @@ export default defineConfig({
         test: {
           name: `by ${gear}`,
           include: [...ENDINGS, ...(isOtherNode ? [] : [FAULTS])],
+          // Files of every size between real clients: there by the gear that has most to do with Node's inside.
+          exclude: isOtherNode && gear !== 'splice' ? ['test/e2e/delivered.test.ts'] : [],
           env: { ESS_RELAY: gear },
         },
       })),
