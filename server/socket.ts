@@ -12,6 +12,7 @@ import {
 import type { Cors } from './cors.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
+import { withFixedHeaders } from './head.js'
 import { announceLength } from './length-trailer.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
@@ -71,6 +72,8 @@ export interface SocketObserver {
 
 /** The same in the head of every download. */
 const FIXED_HEADERS = { ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' } as const
+/** A download ends with its connection. */
+const CLOSING_HEADERS = { Connection: 'close' } as const
 
 /** A file of which nothing is known yet. */
 const UNKNOWN: Payload = {
@@ -138,14 +141,12 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   downloadHeaders(request: IncomingMessage): Record<string, string | number> {
     const { fileName, contentType, contentLength } = this.#payload
     const headers: Record<string, string | number> = {
-      ...FIXED_HEADERS,
-      ...this.terms.cors.headers(request),
       'Content-Type': contentType,
       'Content-Disposition': formatContentDisposition(fileName),
       ETag: `"${this.id}"`,
     }
     if (contentLength !== undefined) headers['Content-Length'] = contentLength
-    return headers
+    return withFixedHeaders(headers, FIXED_HEADERS, this.terms.cors.headers(request))
   }
 
   /** The event that says where it is now. */
@@ -284,8 +285,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
         const headers = this.downloadHeaders(receiver.request)
-        headers['Connection'] = 'close'
-        receiver.response.writeHead(200, headers)
+        receiver.response.writeHead(200, withFixedHeaders(headers, CLOSING_HEADERS))
         receiver.response.flushHeaders()
       },
     })

@@ -9,6 +9,7 @@ import {
   type TerminalEvent,
 } from '../shared/index.js'
 import type { Cors } from './cors.js'
+import { withFixedHeaders } from './head.js'
 import type { Beating, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
@@ -88,13 +89,10 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
     // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
     this.#response.cork()
-    const head: Record<string, string> = {
-      ...PASS_THROUGH_HEADERS,
-      ...this.#style.cors.headers(this.#request),
-      'Content-Type': STATUS_MEDIA_TYPES[this.#style.form],
-    }
-    if (status === 201) head['Location'] = opened.url
-    this.#response.writeHead(status, head)
+    const headers: Record<string, string> = { 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
+    if (status === 201) headers['Location'] = opened.url
+    const forCaller = this.#style.cors.headers(this.#request)
+    this.#response.writeHead(status, withFixedHeaders(headers, PASS_THROUGH_HEADERS, forCaller))
     this.#response.flushHeaders()
     this.send(opened)
     this.#response.uncork()
