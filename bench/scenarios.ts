@@ -23,7 +23,7 @@ export const SCENARIOS = {
     reference: REFERENCE,
     runs: 7,
     quickRuns: 3,
-    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 4 * GIB }),
+    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 4 * GIB : 8 * GIB }),
   },
   chunked: {
     title: 'One large body, chunked',

@@ -10,7 +10,7 @@ export const BULK_METRICS = {
 
 /** One large body: the relay's CPU for each GiB, and how fast it went. */
 export async function bulk(bench: Bench, subject: Subject, options: LoadOptions): Promise<Numbers> {
-  const { cpuSeconds, received } = await costOf(bench, subject, { ...options, bytes: 64 * MIB }, options)
+  const { cpuSeconds, received } = await costOf(bench, subject, { ...options, bytes: 512 * MIB }, options)
   const gib = received.bytes / GIB
   return { cpuPerGiB: cpuSeconds / gib, gibPerS: gib / received.seconds }
 }
