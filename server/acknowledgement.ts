@@ -9,6 +9,7 @@ const FIN_UNDER_WAY = [4, 9, 11]
 /** The longest goodbye of TLS (close_notify, an alert of two bytes in a record of its own), which may be unread. */
 const CLOSE_NOTIFY_BYTES = 31
 
+const ESTABLISHED = 1
 const CLOSED = 7
 
 /** What the kernel knows of one connection whose peer has closed its half. */
@@ -41,6 +42,22 @@ export class Acknowledgements {
       return this.#asked(own, carrier === connection ? 0 : CLOSE_NOTIFY_BYTES)
     } catch (error) {
       if (error instanceof CallError) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * True where neither end has closed its half of this connection, as far as the kernel has heard; false as well where
+   * it cannot be asked.
+   */
+  isEstablished(connection: Socket): boolean {
+    const fd = descriptorOf(carrierOf(connection))
+    if (fd === undefined) return false
+    try {
+      return this.#libc.tcpState(fd) === ESTABLISHED
+    } catch (error) {
+      // Such as ENOTSOCK or EOPNOTSUPP: no TCP, where it has no such state.
+      if (error instanceof CallError) return false
       throw error
     }
   }

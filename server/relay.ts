@@ -95,6 +95,11 @@ export class Relay {
     return this.#acknowledgements?.of(receiverConnection)
   }
 
+  /** True where the kernel knows that a sender has neither left nor closed its half; false where it cannot be asked. */
+  isSenderThere(senderConnection: Socket): boolean {
+    return this.#acknowledgements?.isEstablished(senderConnection) === true
+  }
+
   /** Ends what runs beside the event loop. */
   async close(): Promise<void> {
     await this.#probing

@@ -299,23 +299,25 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
     sender.response.off('close', this.#senderClosed)
     if (isFirst) this.#observer.connected(this, receiver.request)
-    if (sender.request.complete) this.#startAtOnce(transfer)
-    else this.#startWhenProbed(transfer, isFirst)
-  }
-
-  /** All of the body is here, and Node reads on: a sender that left would have been noticed. */
-  #startAtOnce(transfer: Transfer): void {
-    for (const sink of this.#audience) {
-      sink.send({ event: 'connected' }, true)
-      sink.follow(this.#progressOf(transfer))
-    }
-    this.terms.progress.start(this)
-    transfer.start()
+    // All of the body is here, and Node reads on: a sender that left would have been noticed.
+    const isAllHere = sender.request.complete
+    if (isAllHere || this.terms.relay.isSenderThere(sender.request.socket)) {
+      for (const sink of this.#audience) {
+        const progress = this.#progressOf(transfer)
+        if (isFirst) sink.send({ event: 'connected' }, true)
+        // What is all here is as good as over.
+        if (!isAllHere) sink.send(progress(), true)
+        sink.follow(progress)
+      }
+      this.terms.progress.start(this)
+      transfer.start()
+    } else this.#startWhenProbed(transfer, isFirst)
   }
 
   /**
-   * A paused sender that died is noticed only by writing to it: the first write made its kernel answer with a
-   * reset, the second one, a turn later, meets it. Both come before the first byte goes to the receiver.
+   * Where the kernel cannot be asked, or has heard the sender's end, a paused one that died is noticed only by writing
+   * to it: the first write made its kernel answer with a reset, the second one, a turn later, meets it. Both come
+   * before the first byte goes to the receiver.
    */
   #startWhenProbed(transfer: Transfer, isFirst: boolean): void {
     if (isFirst) for (const sink of this.#audience) sink.send({ event: 'connected' })

@@ -48,7 +48,11 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
 
   function start(): void {
     const first = body.start({ buffer: () => buffer, take })
-    if (first.length === 0 || take(first)) body.resume()
+    // With the head of the download, in one write.
+    receiverConnection.cork()
+    const goesOn = first.length === 0 || take(first)
+    receiverConnection.uncork()
+    if (goesOn) body.resume()
   }
 
   function take(bytes: Buffer): boolean {
