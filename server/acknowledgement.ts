@@ -9,6 +9,9 @@ const FIN_UNDER_WAY = [4, 9, 11]
 /** The longest goodbye of TLS (close_notify, an alert of two bytes in a record of its own), which may be unread. */
 const CLOSE_NOTIFY_BYTES = 31
 
+/** With fewer bytes unread there is room for more: a first window has 64 KiB. */
+const OPEN_WINDOW_BYTES = 32 * 1024
+
 const ESTABLISHED = 1
 const CLOSED = 7
 
@@ -47,16 +50,15 @@ export class Acknowledgements {
   }
 
   /**
-   * True where neither end has closed its half of this connection, as far as the kernel has heard; false as well where
-   * it cannot be asked.
+   * True where this peer's end would have come through, and has not: while its bytes fill our window, the end waits
+   * behind them. False as well where the kernel cannot be asked.
    */
-  isEstablished(connection: Socket): boolean {
+  isThere(connection: Socket): boolean {
     const fd = descriptorOf(carrierOf(connection))
-    if (fd === undefined) return false
+    if (fd === undefined || connection.remoteFamily === undefined) return false
     try {
-      return this.#libc.tcpState(fd) === ESTABLISHED
+      return this.#libc.tcpState(fd) === ESTABLISHED && this.#libc.unread(fd) < OPEN_WINDOW_BYTES
     } catch (error) {
-      // Such as ENOTSOCK or EOPNOTSUPP: no TCP, where it has no such state.
       if (error instanceof CallError) return false
       throw error
     }

@@ -95,9 +95,9 @@ export class Relay {
     return this.#acknowledgements?.of(receiverConnection)
   }
 
-  /** True where the kernel knows that a sender has neither left nor closed its half; false where it cannot be asked. */
+  /** True where the kernel would know if this sender had gone; false where it cannot be asked, or would not. */
   isSenderThere(senderConnection: Socket): boolean {
-    return this.#acknowledgements?.isEstablished(senderConnection) === true
+    return this.#acknowledgements?.isThere(senderConnection) === true
   }
 
   /** Ends what runs beside the event loop. */

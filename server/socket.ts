@@ -301,23 +301,27 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     if (isFirst) this.#observer.connected(this, receiver.request)
     // All of the body is here, and Node reads on: a sender that left would have been noticed.
     const isAllHere = sender.request.complete
-    if (isAllHere || this.terms.relay.isSenderThere(sender.request.socket)) {
-      for (const sink of this.#audience) {
-        const progress = this.#progressOf(transfer)
-        if (isFirst) sink.send({ event: 'connected' }, true)
-        // What is all here is as good as over.
-        if (!isAllHere) sink.send(progress(), true)
-        sink.follow(progress)
-      }
-      this.terms.progress.start(this)
-      transfer.start()
-    } else this.#startWhenProbed(transfer, isFirst)
+    if (isAllHere || this.terms.relay.isSenderThere(sender.request.socket))
+      this.#startAtOnce(transfer, isFirst, isAllHere)
+    else this.#startWhenProbed(transfer, isFirst)
+  }
+
+  #startAtOnce(transfer: Transfer, isFirst: boolean, isAllHere: boolean): void {
+    const progress = this.#progressOf(transfer)
+    for (const sink of this.#audience) {
+      if (isFirst) sink.send({ event: 'connected' }, true)
+      // What is all here is as good as over.
+      if (!isAllHere) sink.send(progress(), true)
+      sink.follow(progress)
+    }
+    this.terms.progress.start(this)
+    transfer.start()
   }
 
   /**
-   * Where the kernel cannot be asked, or has heard the sender's end, a paused one that died is noticed only by writing
-   * to it: the first write made its kernel answer with a reset, the second one, a turn later, meets it. Both come
-   * before the first byte goes to the receiver.
+   * A paused sender that died, behind bytes that fill our window or where the kernel cannot be asked, is noticed only
+   * by writing to it: the first write made its kernel answer with a reset, the second one, a turn later, meets it.
+   * Both come before the first byte goes to the receiver.
    */
   #startWhenProbed(transfer: Transfer, isFirst: boolean): void {
     if (isFirst) for (const sink of this.#audience) sink.send({ event: 'connected' })

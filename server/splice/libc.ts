@@ -27,6 +27,8 @@ const IPPROTO_TCP = 6
 const TCP_INFO = 11
 /** SIOCOUTQ, which is TIOCOUTQ (tcp(7)). */
 const SIOCOUTQ = process.arch === 'ppc64' ? 0x4004_7473 : 0x5411
+/** FIONREAD, which tcp(7) calls SIOCINQ. */
+const SIOCINQ = process.arch === 'ppc64' ? 0x4004_667f : 0x541b
 const SPLICE_F_MOVE = 1
 const SPLICE_F_NONBLOCK = 2
 
@@ -82,6 +84,8 @@ export interface Libc {
   socketError(fd: number): number
   /** How many of the bytes that were written to a TCP socket its peer's kernel has not acknowledged; a FIN is one. */
   unacknowledged(fd: number): number
+  /** How many bytes have come on a TCP connection that nobody has read. */
+  unread(fd: number): number
   /** The state of a TCP connection, by the kernel's number (`net/tcp_states.h`). */
   tcpState(fd: number): number
 }
@@ -211,6 +215,10 @@ export async function loadLibc(): Promise<Libc> {
     },
     unacknowledged: (fd) => {
       checked('ioctl(SIOCOUTQ)', ioctl(fd, SIOCOUTQ, pair))
+      return pair[0] ?? 0
+    },
+    unread: (fd) => {
+      checked('ioctl(SIOCINQ)', ioctl(fd, SIOCINQ, pair))
       return pair[0] ?? 0
     },
     tcpState: (fd) => {

@@ -54,6 +54,19 @@ test.runIf(process.platform === 'linux')(
   },
 )
 
+test.runIf(process.platform === 'linux')(
+  'while a sender has filled the window, nobody says that it is there',
+  async () => {
+    const relay = await readyRelay()
+    const { ours, theirs } = await connected()
+    expect(relay.isSenderThere(ours)).toBe(true)
+    theirs.write(Buffer.alloc(64 * 1024 * 1024))
+    await until('the window is full', () => !relay.isSenderThere(ours))
+    ours.resume()
+    await until('there is room again', () => relay.isSenderThere(ours))
+  },
+)
+
 test('of what is no TCP connection, or is closed, nobody says that its sender is there', async () => {
   const relay = await readyRelay()
   const local = await connected({ path: join(await tempDir(), 'socket') })
