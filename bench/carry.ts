@@ -31,16 +31,17 @@ export interface Cost {
   readonly received: Received
 }
 
-/** The CPU seconds of one load, after one that warms up. */
+/** The CPU seconds of one load, after those that warm up, of which the first is counted too. */
 export async function costOf(
   bench: Bench,
   subject: Subject,
-  warmUp: LoadOptions,
+  [first, ...others]: readonly [LoadOptions, ...LoadOptions[]],
   options: LoadOptions,
 ): Promise<Cost> {
   if (subject.isProxy) return withProxy(bench, subject, options, measure)
   return withSubject(bench, subject, options.certificate, async (process, carry) => {
-    const cold = await measure(process, () => carry(warmUp))
+    const cold = await measure(process, () => carry(first))
+    for (const warmUp of others) await carry(warmUp)
     const warm = await measure(process, () => carry(options))
     return { ...warm, warmUpCpuSeconds: cold.cpuSeconds }
   })

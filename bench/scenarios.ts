@@ -33,7 +33,7 @@ export const SCENARIOS = {
     runs: 7,
     quickRuns: 2,
     run: (bench, subject) =>
-      bulk(bench, subject, { bytes: bench.isQuick ? GIB : 2 * GIB, framing: 'chunked' }),
+      bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 4 * GIB, framing: 'chunked' }),
   },
   tls: {
     title: 'One large body, Content-Length, TLS on both legs',
@@ -44,7 +44,7 @@ export const SCENARIOS = {
     quickRuns: 2,
     needsTls: true,
     run: (bench, subject) =>
-      bulk(bench, subject, { bytes: bench.isQuick ? GIB / 2 : GIB, certificate: bench.certificate }),
+      bulk(bench, subject, { bytes: bench.isQuick ? GIB : 2 * GIB, certificate: bench.certificate }),
   },
   multipart: {
     title: 'One large file in multipart/form-data',
