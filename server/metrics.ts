@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { SocketInfo, SocketStats } from './events.js'
-import type { Phase } from './lifecycle.js'
+import { GEARS } from './gears/pump.js'
+import type { Outcome, Phase } from './lifecycle.js'
 import type { Service } from './service.js'
 import { VERSION } from './version.js'
 
@@ -17,6 +18,12 @@ const WAITING_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600]
 const DURATION_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400]
 /** In seconds. The server's own share is below a millisecond; from 10 s on, the head has gone before the byte. */
 const FIRST_BYTE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10]
+
+/** rate() and increase() can't see a first value: what is to wake somebody the first time is there before, at 0. */
+const ALARMING = 'internal-error' satisfies Outcome
+
+/** prom-client's first names for three of its gauges. Prometheus keeps that ending for counters. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`)
 
 const OPEN_PHASES = ['reserved', 'waiting', 'streaming'] as const satisfies readonly Phase[]
 
@@ -44,6 +51,8 @@ export function measureService(service: Service): Metrics {
     labelNames: ['code'],
     registers,
   })
+  refusals.inc({ code: ALARMING }, 0)
+  for (const gear of GEARS) transfers.inc({ outcome: ALARMING, gear }, 0)
   const waiting = new Histogram({
     name: 'ess_waiting_seconds',
     help: 'From the opening of a socket, or its reservation, to its receiver',
@@ -159,6 +168,7 @@ function processRegistry(): Registry {
   if (ofThisProcess === undefined) {
     ofThisProcess = new Registry()
     collectDefaultMetrics({ register: ofThisProcess })
+    for (const name of MISNAMED) ofThisProcess.removeSingleMetric(name)
   }
   return ofThisProcess
 }

@@ -61,3 +61,13 @@ describe.each(['docs/ess-server.service', 'Dockerfile'])('%s', (path) => {
     expect(Number(seconds)).toBeGreaterThan(Number(drain))
   })
 })
+
+describe('docs/ess-server.service', () => {
+  test('does not start again and again a server whose options are wrong', async () => {
+    const wrong = await run('ess-server', process.execPath, [ESS_SERVER, '--host', '0.0.0.0'])
+    const { code: status } = await wrong.ended()
+    expect(await readPage('docs/ess-server.service')).toMatch(
+      new RegExp(`^RestartPreventExitStatus=${status}\\b`, 'm'),
+    )
+  })
+})

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Admin, listenAdmin } from '../../server/admin.js'
 import { parseAdminAddress } from '../../server/admin-address.js'
+import { GEARS } from '../../server/gears/pump.js'
 import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
 import { readPage } from '../helpers/markdown.js'
 import { connectRaw } from '../helpers/raw-peer.js'
@@ -165,6 +166,22 @@ describe('the metrics', () => {
     await exchange(port, requestHead('GET /mnopqrstuvwx'))
     expect(await value('ess_refusals_total{code="not-found"}')).toBe(2)
     expect(await value('ess_refusals_total{code="gone"}')).toBeUndefined()
+  })
+
+  test('of what an alert is for are there before the first of it, which rate() would not see', async () => {
+    const { value } = await observe()
+    expect(await value('ess_refusals_total{code="internal-error"}')).toBe(0)
+    for (const gear of GEARS)
+      expect(await value(`ess_transfers_total{outcome="internal-error",gear="${gear}"}`)).toBe(0)
+  })
+
+  test('end in _total where they are counters, and nowhere else', async () => {
+    const { ask } = await observe()
+    const { body } = await ask('GET /metrics')
+    const types = [...body.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
+    expect(types.length).toBeGreaterThan(20)
+    const wrong = types.filter(([, name = '', type]) => name.endsWith('_total') !== (type === 'counter'))
+    expect(wrong.map(([line]) => line)).toEqual([])
   })
 
   test('of two services in one process are their own', async () => {
