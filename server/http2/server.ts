@@ -10,6 +10,7 @@ import {
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { gatherSmallChunks } from '../gears/small-chunks.js'
 import { HELD_WINDOW, Line } from './line.js'
 import { ConnectionPipe } from './pipe.js'
 import { Http2Response } from './response.js'
@@ -104,6 +105,7 @@ function answer(
     connection: { value: response.socket },
   })
   if (!stream.endAfterHeaders) {
+    gatherSmallChunks(stream)
     const upload = line.upload()
     request.once('resume', upload.flow)
     stream.once('close', upload.end)
