@@ -63,6 +63,8 @@ export function http2Side(answers: Answers): Http2Side {
     .on(
       'stream',
       (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+        // What is wrong with a connection comes to each stream that is open, also to one that nobody reads yet.
+        stream.on('error', () => undefined)
         const line =
           stream.session === undefined ? undefined : lines.get(stream.session as ServerHttp2Session)
         if (line === undefined) stream.close(constants.NGHTTP2_REFUSED_STREAM)
@@ -99,6 +101,8 @@ function answer(
 ): void {
   stream.once('close', line.enter())
   const request = presentAsHttp1(stream, headers, rawHeaders, line)
+  // Node tells the request of its stream's errors; that it is lost, its end says.
+  request.on('error', () => undefined)
   const response = new Http2Response(stream, line, request)
   Object.defineProperties(request, {
     socket: { value: response.socket },
