@@ -39,6 +39,8 @@ export interface Answers {
   checkContinue(request: IncomingMessage, response: ServerResponse): void
   /** A request with another `Expect`. */
   checkExpectation(request: IncomingMessage, response: ServerResponse): void
+  /** A request for a tunnel. */
+  connect(request: IncomingMessage, response: ServerResponse): void
 }
 
 /** The HTTP/2 of a server. */
@@ -116,7 +118,7 @@ function answer(
   }
   // They have what this service and Hono use of them.
   const pair = [request as unknown as IncomingMessage, response as unknown as ServerResponse] as const
-  if (headers[':method'] === 'CONNECT') stream.respond({ ':status': 405 }, { endStream: true })
+  if (headers[':method'] === 'CONNECT') answers.connect(...pair)
   else if (headers.expect === undefined) answers.request(...pair)
   else if (/^100-continue$/i.test(headers.expect)) answers.checkContinue(...pair)
   else answers.checkExpectation(...pair)
