@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { EssError } from '../shared/index.js'
+import { EssError, ROUTES } from '../shared/index.js'
+import { ALLOWED_METHODS } from './addresses.js'
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
 import { drainThenDestroy } from './linger.js'
@@ -21,6 +22,9 @@ const READ_AHEAD_BYTES = 16 * 1024
 
 /** How long a connection may be silent before the kernel asks whether its peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 30_000
+
+/** How long the rest of a body may take whose request is answered already. */
+const REST_OF_BODY_MS = 2000
 
 /** How long connections that are being closed gently have left when the server itself is done. */
 const LAST_WORDS_MS = 2500
@@ -63,15 +67,19 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const { cors } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   const handle = (request: IncomingMessage, response: ServerResponse) => {
+    endAfterAnswer(request, response)
     try {
       checkHead(request)
     } catch (error) {
       if (!(error instanceof EssError)) throw error
-      service.refused(error, request)
-      sendProblem(request, response, cors, error)
+      refuse(request, response, error)
       return
     }
     answer(request, response)
+  }
+  const refuse = (request: IncomingMessage, response: ServerResponse, error: EssError) => {
+    service.refused(error, request)
+    sendProblem(request, response, cors, error)
   }
   const answers: Answers = {
     request: handle,
@@ -82,7 +90,11 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     },
     checkExpectation: (request, response) => {
       const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-      sendProblem(request, response, cors, new EssError('expectation-failed', expected))
+      refuse(request, response, new EssError('expectation-failed', expected))
+    },
+    connect: (request, response) => {
+      service.refused(NO_TUNNEL, request)
+      sendProblem(request, response, cors, NO_TUNNEL, { Allow })
     },
   }
   const server = createServer(
@@ -103,6 +115,11 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   )
   server.on('checkContinue', answers.checkContinue)
   server.on('checkExpectation', answers.checkExpectation)
+  // Where nobody listens, Node closes the connection without a word.
+  server.on('connect', (request, connection) => {
+    service.refused(NO_TUNNEL, request)
+    endBare(connection as Socket, NO_TUNNEL, { Allow })
+  })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
   if (certificate !== undefined) service.relay.takeNothingRaw()
   const http2 = certificate && http2Side(answers)
@@ -156,6 +173,10 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   }
 }
 
+/** What takes files, which is where CONNECT asks nothing of. */
+const Allow = ALLOWED_METHODS[ROUTES.root]
+const NO_TUNNEL = new EssError('method-not-allowed', `Expected one of ${Allow}, got CONNECT`)
+
 /** Connections that were told why they end, and whose last bytes nobody wants. */
 const answered = new WeakSet<Socket>()
 
@@ -167,10 +188,40 @@ function answerBroken(service: Service, error: NodeJS.ErrnoException, connection
   // After a response there is nothing to answer; the peer is told by the end of the connection.
   if (connection.writable && connection.bytesWritten === 0) {
     answered.add(connection)
-    connection.end(problemAsBytes(brokenRequest(error)))
-    // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
-    drainThenDestroy(connection)
+    const problem = brokenRequest(error)
+    // There is no request to tell of: an empty one says whose it was.
+    service.refused(problem, new IncomingMessage(connection))
+    endBare(connection, problem)
   } else connection.destroy()
+}
+
+/** Answers on a connection that has no response object, and ends it. */
+function endBare(connection: Socket, problem: EssError, headers?: Readonly<Record<string, string>>): void {
+  // That its peer has left is no reason to crash, and nobody else listens after CONNECT.
+  connection.on('error', () => undefined)
+  connection.end(problemAsBytes(problem, headers))
+  // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
+  drainThenDestroy(connection)
+}
+
+/**
+ * A request may be answered before its body is there, and its sender take for ever over that: the connection, which
+ * is kept for the next request, is ended gently when the rest has not come in time.
+ */
+function endAfterAnswer(request: IncomingMessage, response: ServerResponse): void {
+  const { headers, socket: connection } = request
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  if (!hasBody || request.httpVersionMajor !== 1) return
+  response.once('finish', () => {
+    // Whoever ends it in a way of their own has begun to.
+    if (request.complete || connection.writableEnded || !response.shouldKeepAlive) return
+    const deadline = setTimeout(() => {
+      if (request.complete) return
+      connection.end()
+      drainThenDestroy(connection)
+    }, REST_OF_BODY_MS)
+    request.once('close', () => clearTimeout(deadline))
+  })
 }
 
 function brokenRequest(error: NodeJS.ErrnoException): EssError {

@@ -63,13 +63,14 @@ export function sendProblem(
 }
 
 /** The answer to a request so broken that Node has no request object for it: written on the bare connection. */
-export function problemAsBytes(error: EssError): string {
+export function problemAsBytes(error: EssError, headers: Readonly<Record<string, string>> = {}): string {
   const { body, contentType } = renderProblem(error, undefined)
   const head = [
     `HTTP/1.1 ${error.status} ${error.code}`,
     `Content-Type: ${contentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   return `${head.join('\r\n')}\r\n\r\n${body}`
 }

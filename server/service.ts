@@ -17,6 +17,7 @@ import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
+import { gatherSmallChunks } from './gears/small-chunks.js'
 import { Heartbeats } from './heartbeats.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
@@ -414,12 +415,16 @@ export class Service extends EventEmitter<ServiceEvents> {
       const raw = this.relay.take(request, (detail) => {
         this.#bySenderConnection.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
       })
-      if (raw === undefined) return { payload, body: { stream: request, isWhole: () => request.complete } }
+      if (raw === undefined) {
+        gatherSmallChunks(request)
+        return { payload, body: { stream: request, isWhole: () => request.complete } }
+      }
       // Node's parser will never see the end of this request, nor what may come after it.
       response.shouldKeepAlive = false
       endGently(request.socket)
       return { payload, body: raw }
     }
+    gatherSmallChunks(request)
     const { payload, body } = await readForm(request)
     checkSize(payload.contentLength, this.options)
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }

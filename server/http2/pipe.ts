@@ -1,6 +1,9 @@
 import { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
+/** How long the session may leave what has come where it is, while it has nothing to write either. */
+const UNREAD_MS = 1000
+
 type Done = (error?: Error | null) => void
 
 /**
@@ -10,13 +13,14 @@ type Done = (error?: Error | null) => void
  */
 export class ConnectionPipe extends Duplex {
   readonly #connection: TLSSocket
+  #unread: NodeJS.Timeout | undefined
 
   constructor(connection: TLSSocket) {
     super({ allowHalfOpen: false })
     this.#connection = connection
     connection
       .on('data', (bytes: Buffer) => {
-        if (!this.push(bytes)) connection.pause()
+        if (!this.push(bytes)) this.#hold()
       })
       .on('end', () => this.push(null))
       .on('error', (error) => this.destroy(error))
@@ -24,7 +28,21 @@ export class ConnectionPipe extends Duplex {
   }
 
   override _read(): void {
+    clearTimeout(this.#unread)
     this.#connection.resume()
+  }
+
+  /**
+   * The session stops reading while it has more to write than its peer takes; and for good when it has ended the
+   * connection for a flood. A connection that is not read does not notice that its peer has left, and would stay.
+   */
+  #hold(): void {
+    this.#connection.pause()
+    clearTimeout(this.#unread)
+    this.#unread = setTimeout(() => {
+      if (this.writableLength === 0) this.destroy()
+      else this.#hold()
+    }, UNREAD_MS)
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: Done): void {
@@ -46,6 +64,7 @@ export class ConnectionPipe extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
+    clearTimeout(this.#unread)
     this.#connection.destroy()
     done(error)
   }

@@ -10,6 +10,7 @@ import {
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
+import { gatherSmallChunks } from '../gears/small-chunks.js'
 import { HELD_WINDOW, Line } from './line.js'
 import { ConnectionPipe } from './pipe.js'
 import { Http2Response } from './response.js'
@@ -38,6 +39,8 @@ export interface Answers {
   checkContinue(request: IncomingMessage, response: ServerResponse): void
   /** A request with another `Expect`. */
   checkExpectation(request: IncomingMessage, response: ServerResponse): void
+  /** A request for a tunnel. */
+  connect(request: IncomingMessage, response: ServerResponse): void
 }
 
 /** The HTTP/2 of a server. */
@@ -62,6 +65,8 @@ export function http2Side(answers: Answers): Http2Side {
     .on(
       'stream',
       (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+        // What is wrong with a connection comes to each stream that is open, also to one that nobody reads yet.
+        stream.on('error', () => undefined)
         const line =
           stream.session === undefined ? undefined : lines.get(stream.session as ServerHttp2Session)
         if (line === undefined) stream.close(constants.NGHTTP2_REFUSED_STREAM)
@@ -98,19 +103,22 @@ function answer(
 ): void {
   stream.once('close', line.enter())
   const request = presentAsHttp1(stream, headers, rawHeaders, line)
+  // Node tells the request of its stream's errors; that it is lost, its end says.
+  request.on('error', () => undefined)
   const response = new Http2Response(stream, line, request)
   Object.defineProperties(request, {
     socket: { value: response.socket },
     connection: { value: response.socket },
   })
   if (!stream.endAfterHeaders) {
+    gatherSmallChunks(stream)
     const upload = line.upload()
     request.once('resume', upload.flow)
     stream.once('close', upload.end)
   }
   // They have what this service and Hono use of them.
   const pair = [request as unknown as IncomingMessage, response as unknown as ServerResponse] as const
-  if (headers[':method'] === 'CONNECT') stream.respond({ ':status': 405 }, { endStream: true })
+  if (headers[':method'] === 'CONNECT') answers.connect(...pair)
   else if (headers.expect === undefined) answers.request(...pair)
   else if (/^100-continue$/i.test(headers.expect)) answers.checkContinue(...pair)
   else answers.checkExpectation(...pair)
