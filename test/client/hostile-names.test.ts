@@ -19,8 +19,10 @@ const ON_WINDOWS = {
 
 beforeEach((context) => needs(context, 'script'))
 
+const ESC = '\u001b'
+
 /** How `ess` moves and hides the cursor, and keeps its place. */
-const OWN_SEQUENCES = new RegExp('\u001b(?:\\[[\\d;?]*[A-Za-z]|[78])', 'g')
+const OWN_SEQUENCES = new RegExp(`${ESC}(?:\\[[\\d;?]*[A-Za-z]|[78])`, 'g')
 
 /** What a terminal would obey, but for what `ess` itself says to it, or a person would not see. */
 function obeyedIn(text: string): string[] {
