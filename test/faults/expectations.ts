@@ -19,9 +19,12 @@ export const RESET = 'reset'
 /** There was no link to receive from. */
 export const NOBODY = 'nobody'
 
+/** Between what a peer saw that was hurt too early, and what the one in its place did. */
+export const NEXT = '; the next one: '
+
 /** What a peer saw that came too early to be hurt by more than its own loss, and then the one in its place. */
 export function thenNext(view: string, next: string): string {
-  return `${view}; the next one: ${next}`
+  return `${view}${NEXT}${next}`
 }
 
 /** How the sender reads a verdict: in its status stream, or as the status of its answer. */
@@ -39,7 +42,8 @@ function isBegun(phase: Phase): boolean {
 }
 
 const DELIVERED: Observation = { outcome: 'delivered', sender: 'delivered', receiver: WHOLE }
-const UNCONFIRMED = 'delivered, unconfirmed'
+/** All of it was sent, and the receiver has not said that it has it. */
+export const UNCONFIRMED = 'delivered, unconfirmed'
 
 /** How a cell has to end, by docs/protocol.md (chapters 3 and 4), docs/lifecycle.md and, for the gear, docs/relay.md. */
 export function expectationOf(cell: Cell, gear: string | undefined): Observation {
