@@ -1,5 +1,5 @@
 import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
-import { type Cell, EFFECTS, type Phase, type Way } from './matrix.js'
+import { type Cell, EFFECTS, type Phase, versionOf, type Way } from './matrix.js'
 
 /** How a cell ended, as each side saw it, in the words of the tables. */
 export interface Observation {
@@ -109,7 +109,7 @@ function onReceiversLeg(cell: Cell): Observation {
     case 'last':
       // The last byte fits into the kernels on the way: nobody can know where it went. In HTTP/2 the server asks
       // before it sends the last bytes, and this server is told to wait for less long than it would.
-      return fault === 'black hole' && version === 'HTTP/1.1'
+      return fault === 'black hole' && versionOf(version, 'receiver') === 'HTTP/1.1'
         ? { outcome: UNCONFIRMED, sender: UNCONFIRMED, receiver: unseen }
         : { outcome: lost, sender: verdict(way, lost), receiver: unseen }
     case 'unconfirmed':
