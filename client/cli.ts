@@ -1,7 +1,7 @@
-import { EssError, EXIT_STATUS, formatDuration, printable } from '../shared/index.js'
+import { EssError, EXIT_STATUS, formatDuration } from '../shared/index.js'
 import { type Command, parseArguments } from './arguments.js'
 import type { Io } from './io.js'
-import { openScreen, type Screen } from './terminal.js'
+import { oneLine, openScreen, type Screen } from './terminal.js'
 
 type TransferCommand = Exclude<Command, { command: 'help' }>
 
@@ -65,8 +65,3 @@ function report(error: unknown, io: Io, screen: Screen | undefined): number {
 
 const HOW_TO_PASS_A_TOKEN =
   'a token comes from ESS_TOKEN or --token-file FILE, and goes to the server of --server or ESS_SERVER alone\n'
-
-/** One line; a server's words could hold anything, and a terminal obeys some of it. */
-function oneLine(text: string): string {
-  return printable(text.replace(/\p{Cc}+/gu, ' '))
-}

@@ -1,4 +1,4 @@
-import { downloadPath, type OpenedEvent } from '../shared/index.js'
+import { downloadPath, isSocketId, type OpenedEvent } from '../shared/index.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
 /** What to tell the person at the receiving end. */
@@ -23,7 +23,9 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
 }
 
 function essLine(id: string, url: string, server: string | undefined): string {
-  if (server === undefined) return `ess get ${quoted(url)}`
+  // A person pastes this into a shell, and what is in an id or an address is the server's to say.
+  if (server === undefined || !isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server))
+    return `ess get ${quoted(url)}`
   return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`
 }
 

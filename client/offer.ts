@@ -14,6 +14,7 @@ import {
 } from '../shared/index.js'
 import { notEss, readRefusal } from './answer.js'
 import { type Exchange, exchange } from './http.js'
+import { localFileName } from './local-name.js'
 import { DEFAULT_SERVER } from './send-options.js'
 import { bearer } from './token.js'
 
@@ -115,7 +116,7 @@ function nameOf(head: IncomingMessage, url: URL, id: string): string {
   const last = url.pathname.split('/').at(-1) ?? ''
   const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
   const named = last === id ? undefined : percentDecode(last)
-  return safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`
+  return localFileName(safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`)
 }
 
 /** The declared size. Without one only the chunked form tells a file's end from a cut. */

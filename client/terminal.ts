@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { formatBytes, formatDuration } from '../shared/index.js'
+import { formatBytes, formatDuration, printable } from '../shared/index.js'
 import type { Hints } from './hints.js'
 
 /**
@@ -38,8 +38,13 @@ export async function openScreen({ stderr, env }: Outside, isWatched: boolean): 
 /** `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s)` */
 export function summary(name: string | undefined, bytes: number, ms: number): string {
   const time = ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000)
-  const what = name === undefined ? formatBytes(bytes) : `${name}, ${formatBytes(bytes)}`
+  const what = name === undefined ? formatBytes(bytes) : `${oneLine(name)}, ${formatBytes(bytes)}`
   return `${what} in ${time} (${formatBytes(Math.round(bytes / Math.max(ms / 1000, 0.001)))}/s)`
+}
+
+/** One line; a server's words could hold anything, and so can a file's name, and a terminal obeys some of it. */
+export function oneLine(text: string): string {
+  return printable(text.replace(/\p{Cc}+/gu, ' '))
 }
 
 function silentScreen(stderr: Writable): Screen {

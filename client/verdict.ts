@@ -24,7 +24,7 @@ export async function expectStatusStream(exchange: Exchange, url: URL): Promise<
 /**
  * Reads the status stream up to its verdict. The terminal event is the verdict, and whatever happens to the
  * connection after it is noise; an end without one rejects with `connection-lost`, and a stream that does not
- * begin with `opened` with `not-ess`.
+ * begin with `opened`, or gives a link that is none, with `not-ess`.
  */
 export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => void): Promise<TerminalEvent> {
   const utf8 = new StringDecoder('utf8')
@@ -53,6 +53,8 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
     function take(event: StatusEvent): void {
       if (!isOpened && event.event !== 'opened')
         throw new EssError('not-ess', `Expected a status stream to begin with opened, got ${event.event}`)
+      if (event.event === 'opened' && !isLink(event.url))
+        throw new EssError('not-ess', `Expected an http(s) URL as the link, got ${JSON.stringify(event.url)}`)
       isOpened = true
       onEvent(event)
       if (!isTerminal(event)) return
@@ -65,6 +67,11 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
       upload.body.resume()
     }
   })
+}
+
+/** Made of what RFC 3986 makes URLs of: it is printed, and a terminal obeys some of the rest. */
+function isLink(url: string): boolean {
+  return /^https?:\/\/[\x21-\x7e]+$/i.test(url) && URL.canParse(url)
 }
 
 /** The verdict where it is a good one; throws the other as what it says. */

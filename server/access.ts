@@ -17,6 +17,8 @@ export function refuseUnauthorized(access: Access): never {
  *
  * - whatever sends, and every POST that receives, where `corsOrigins` is a list: forms need no preflight;
  * - a form that receives: a link is used up by its own page's button, or by a program;
+ * - a picture, a script, a video, whichever way that page is made of it: a link that somebody has put there for all to
+ *   look at would be used up by the first one;
  * - what goes by a password or a cookie that the browser has added by itself.
  *
  * For what is used up: to look at a link's page is anybody's right.
@@ -26,8 +28,9 @@ export function refuseCrossSite(request: IncomingMessage, access: Access, option
   const { method, headers } = request
   const isWrite = access === 'send' || method === 'POST'
   const isForm = access === 'receive' && method === 'POST' && isNavigation(request)
+  const isPart = isPartOfPage(request)
   const isRidden = options.authorize !== undefined && hasAmbientCredentials(request)
-  if (!(isWrite && options.cors.isRestricted) && !isForm && !isRidden) return
+  if (!(isWrite && options.cors.isRestricted) && !isForm && !isPart && !isRidden) return
   const instead = access === 'receive' ? '; open the link itself' : ''
   throw new EssError(
     'cross-site',
@@ -58,6 +61,12 @@ function isOwn(origin: string | undefined, request: IncomingMessage, options: Re
 function isNavigation({ headers }: IncomingMessage): boolean {
   const mode = headers['sec-fetch-mode']
   return mode === undefined ? /\btext\/html\b/i.test(headers.accept ?? '') : mode === 'navigate'
+}
+
+/** "empty" is a script, which may by CORS, and whatever a person saves without opening it. */
+function isPartOfPage({ headers }: IncomingMessage): boolean {
+  const { 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers
+  return mode === 'no-cors' && destination !== undefined && destination !== 'empty'
 }
 
 /** What a browser adds without its page's doing; a Bearer token is set by whoever has it. */

@@ -55,12 +55,13 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   }
   const options = serviceOptions(flags)
   const operators = adminAddress(flags)
+  const tls = tlsOptions(flags)
   const unresolved = await refuseExposed(flags)
   if (unresolved !== undefined)
     return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
   const service = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
-  if (flags.tlsCert !== undefined) service.relay.takeNothingRaw()
+  if (tls !== undefined) service.relay.takeNothingRaw()
   await service.relay.ready()
   const { gear, why } = service.relay
   if (flags.relay !== 'auto' && gear !== flags.relay)
@@ -72,7 +73,6 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     note(
       `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
     )
-  const tls = tlsOptions(flags)
   const server = await listen(service, {
     host,
     port,

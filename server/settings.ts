@@ -54,12 +54,17 @@ export function adminAddress({ admin }: Flags): AdminAddress | undefined {
 }
 
 /** Undefined for plain HTTP. Throws EssError `usage`. */
-export function tlsOptions({ tlsCert, tlsKey, tlsMin }: Flags): TlsOptions | undefined {
+export function tlsOptions({ tlsCert, tlsKey, tlsMin, relay }: Flags): TlsOptions | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) {
     const [got, missing] = tlsCert === undefined ? ['key', 'cert'] : ['cert', 'key']
     throw new EssError('usage', `Expected --tls-${missing} together with --tls-${got}`)
   }
+  if (relay !== 'auto' && relay !== 'streams')
+    throw new EssError(
+      'usage',
+      `Expected --relay to be auto or streams together with --tls-cert, got ${relay}: all that goes by TLS goes by streams`,
+    )
   return { certFile: tlsCert, keyFile: tlsKey, minVersion: tlsMin }
 }
 

@@ -42,6 +42,8 @@ export const PASS_THROUGH_HEADERS = {
 export const DOWNLOAD_HEADERS = {
   ...PASS_THROUGH_HEADERS,
   'Content-Security-Policy': "sandbox; default-src 'none'",
+  // A page of another origin may have it by CORS, and make nothing of it without.
+  'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Robots-Tag': 'none',
 } as const

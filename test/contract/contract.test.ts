@@ -42,6 +42,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
       headers: {
         'content-disposition': 'attachment; filename="notes.txt"',
         'content-security-policy': "sandbox; default-src 'none'",
+        'cross-origin-resource-policy': 'same-origin',
         connection: 'close',
       },
     })

@@ -50,6 +50,7 @@ function downloadHeaders(id: string): Record<string, string> {
     'x-accel-buffering': 'no',
     'x-content-type-options': 'nosniff',
     'content-security-policy': "sandbox; default-src 'none'",
+    'cross-origin-resource-policy': 'same-origin',
     'referrer-policy': 'no-referrer',
     'x-robots-tag': 'none',
     'access-control-allow-origin': '*',

@@ -1,5 +1,5 @@
 import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
-import { type Cell, EFFECTS, type Phase, type Way } from './matrix.js'
+import { type Cell, EFFECTS, type Phase, versionOf, type Way } from './matrix.js'
 
 /** How a cell ended, as each side saw it, in the words of the tables. */
 export interface Observation {
@@ -19,9 +19,12 @@ export const RESET = 'reset'
 /** There was no link to receive from. */
 export const NOBODY = 'nobody'
 
+/** Between what a peer saw that was hurt too early, and what the one in its place did. */
+export const NEXT = '; the next one: '
+
 /** What a peer saw that came too early to be hurt by more than its own loss, and then the one in its place. */
 export function thenNext(view: string, next: string): string {
-  return `${view}; the next one: ${next}`
+  return `${view}${NEXT}${next}`
 }
 
 /** How the sender reads a verdict: in its status stream, or as the status of its answer. */
@@ -39,7 +42,8 @@ function isBegun(phase: Phase): boolean {
 }
 
 const DELIVERED: Observation = { outcome: 'delivered', sender: 'delivered', receiver: WHOLE }
-const UNCONFIRMED = 'delivered, unconfirmed'
+/** All of it was sent, and the receiver has not said that it has it. */
+export const UNCONFIRMED = 'delivered, unconfirmed'
 
 /** How a cell has to end, by docs/protocol.md (chapters 3 and 4), docs/lifecycle.md and, for the gear, docs/relay.md. */
 export function expectationOf(cell: Cell, gear: string | undefined): Observation {
@@ -105,7 +109,7 @@ function onReceiversLeg(cell: Cell): Observation {
     case 'last':
       // The last byte fits into the kernels on the way: nobody can know where it went. In HTTP/2 the server asks
       // before it sends the last bytes, and this server is told to wait for less long than it would.
-      return fault === 'black hole' && version === 'HTTP/1.1'
+      return fault === 'black hole' && versionOf(version, 'receiver') === 'HTTP/1.1'
         ? { outcome: UNCONFIRMED, sender: UNCONFIRMED, receiver: unseen }
         : { outcome: lost, sender: verdict(way, lost), receiver: unseen }
     case 'unconfirmed':

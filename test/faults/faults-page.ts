@@ -7,16 +7,15 @@ import {
   LEGS,
   LENGTHS,
   nameOf,
+  PAIRINGS,
   PHASES,
   type Phase,
-  VERSIONS,
-  type Version,
   WAYS,
 } from './matrix.js'
 
 /** docs/faults.md: every cell as it was seen, by its name, and what the words mean. */
 export function faultsPage(observed: ReadonlyMap<string, Observation>): string {
-  const sections = VERSIONS.flatMap((version) =>
+  const sections = PAIRINGS.flatMap((version) =>
     WAYS.flatMap((way) =>
       LENGTHS.flatMap((length) => [
         `## ${version}, ${way}, ${length} length`,
@@ -29,12 +28,12 @@ export function faultsPage(observed: ReadonlyMap<string, Observation>): string {
       ]),
     ),
   )
-  const count = VERSIONS.reduce((sum, version: Version) => sum + cellsOf(version).length, 0)
+  const count = PAIRINGS.reduce((sum, pairing) => sum + cellsOf(pairing).length, 0)
   return `${[introduction(count), ...sections].join('\n\n')}\n`
 }
 
 function tableOf(corner: string, cells: readonly Cell[], observed: ReadonlyMap<string, Observation>): string {
-  const faults = Object.keys(FAULTS)
+  const faults = Object.keys(FAULTS).filter((name) => cells.some(({ fault }) => fault === name))
   // `Object.keys` forgets what the keys are.
   const phases = (Object.keys(PHASES) as Phase[]).filter((phase) =>
     cells.some((cell) => cell.phase === phase),
@@ -97,7 +96,7 @@ Two things cannot be known by any server, and this is how they are decided. A re
 
 Left out: ${LEFT_OUT.map(({ reason }) => lowerFirst(reason)).join('; ')}.
 
-HTTP/2 is over TLS. It has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read, and waits up to 30 s for the answer; here a silent receiver has stalled before that, because the server is told to take 5 s without a byte for a stall (\`--stall-timeout\`), instead of 60.
+HTTP/2 is over TLS, and so are the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides is without. HTTP/2 has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read, and waits up to 30 s for the answer; here a silent receiver has stalled before that, because the server is told to take 5 s without a byte for a stall (\`--stall-timeout\`), instead of 60.
 
 The tables are of the relay as it is by default. Over HTTP/1.1, by \`streams\`, there is one difference: a sender that closes its half after its last byte is cut off before it reads the verdict (see [relay.md](relay.md)).`
 }

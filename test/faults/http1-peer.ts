@@ -1,29 +1,36 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 import type { Answer, Mark, OutgoingFile, Peer, RequestHead } from './peer.js'
 
 const END_OF_HEAD = '\r\n\r\n'
 
-/** A peer that speaks HTTP/1.1 over plain TCP. */
-export async function connectHttp1(port: number): Promise<Peer> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-  await within(DEADLINE_MS, `connecting to port ${port}`, once(socket, 'connect'))
-  return new Http1Peer(socket)
+/** A peer that speaks HTTP/1.1 over plain TCP, or over TLS. */
+export async function connectHttp1(port: number, isTls = false): Promise<Peer> {
+  const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  await within(DEADLINE_MS, `connecting to port ${port}`, once(carrier, 'connect'))
+  if (!isTls) return new Http1Peer(carrier, carrier)
+  const socket = connectTls({ socket: carrier, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  await within(DEADLINE_MS, `TLS to port ${port}`, once(socket, 'secureConnect'))
+  return new Http1Peer(socket, carrier)
 }
 
 class Http1Peer implements Peer {
   /** docs/protocol.md, chapter 4: the half-close without a last chunk. */
   readonly brokenBy = 'fin'
   readonly #socket: Socket
+  readonly #carrier: Socket
   readonly #chunks: Buffer[] = []
   /** What is still to be sent. */
   readonly #marks: Mark[] = ['midway', 'last', 'end']
   #file: OutgoingFile | undefined
   #ended: 'fin' | 'rst' | undefined
 
-  constructor(socket: Socket) {
+  /** `carrier` is the TCP below. */
+  constructor(socket: Socket, carrier: Socket) {
     this.#socket = socket
+    this.#carrier = carrier
     socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
     socket.once('end', () => {
       this.#ended ??= 'fin'
@@ -62,7 +69,8 @@ class Http1Peer implements Peer {
   }
 
   destroy(): void {
-    this.#socket.resetAndDestroy()
+    this.#carrier.resetAndDestroy()
+    this.#socket.destroy()
   }
 }
 

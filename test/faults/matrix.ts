@@ -51,6 +51,36 @@ export const VERSIONS = ['HTTP/1.1', 'HTTP/2'] as const
 /** The second is over TLS. */
 export type Version = (typeof VERSIONS)[number]
 
+/** What the sender speaks, and what the receiver does, of the same server. */
+const MIXTURES = {
+  'HTTP/1.1 to HTTP/2': { sender: 'HTTP/1.1', receiver: 'HTTP/2' },
+  'HTTP/2 to HTTP/1.1': { sender: 'HTTP/2', receiver: 'HTTP/1.1' },
+} as const satisfies Record<string, Record<Leg, Version>>
+type Mixture = keyof typeof MIXTURES
+
+/** What both of them speak, or each of them. */
+export type Pairing = Version | Mixture
+
+/** By the server that they have to do with: the first is without TLS. */
+export const SERVERS = [
+  { title: 'HTTP/1.1', isTls: false, pairings: ['HTTP/1.1'] },
+  {
+    title: 'HTTP/2, and HTTP/1.1 with it over TLS',
+    isTls: true,
+    // `Object.keys` forgets what the keys are.
+    pairings: ['HTTP/2', ...(Object.keys(MIXTURES) as Mixture[])],
+  },
+] as const satisfies readonly { title: string; isTls: boolean; pairings: readonly Pairing[] }[]
+
+/** All of them, in the order of the tables. */
+export const PAIRINGS: readonly Pairing[] = SERVERS.flatMap(({ pairings }): readonly Pairing[] => pairings)
+
+/** What a peer speaks. */
+export function versionOf(pairing: Pairing, leg: Leg): Version {
+  // What `in` says of the key, it does not say of its type.
+  return pairing in MIXTURES ? MIXTURES[pairing as Mixture][leg] : (pairing as Version)
+}
+
 /** One case: one fault, on one connection of one transfer. */
 export interface Cell {
   readonly fault: FaultName
@@ -58,13 +88,13 @@ export interface Cell {
   readonly leg: Leg
   readonly length: Length
   readonly way: Way
-  readonly version: Version
+  readonly version: Pairing
 }
 
 /** The cells that make no sense, each by the reason that stands in the table. */
 export const LEFT_OUT: readonly {
   readonly reason: string
-  readonly is: (cell: Pick<Cell, 'leg' | 'phase' | 'way'>) => boolean
+  readonly is: (cell: Cell) => boolean
 }[] = [
   {
     reason: 'A receiver waits for a sender only where there is a reservation.',
@@ -74,10 +104,16 @@ export const LEFT_OUT: readonly {
     reason: 'The verdict is written when the receiver has closed its connection.',
     is: ({ leg, phase }) => leg === 'receiver' && phase === 'verdict',
   },
+  {
+    reason: 'Where the two speak different versions, what harms nobody, and what happens before they meet.',
+    is: ({ version, fault, phase }) =>
+      version in MIXTURES &&
+      (EFFECTS[fault] === 'harmless' || fault === 'half-close' || phase === 'head' || phase === 'waiting'),
+  },
 ]
 
 /** All the others, in the order of the tables. */
-export function cellsOf(version: Version): Cell[] {
+export function cellsOf(version: Pairing): Cell[] {
   // `Object.keys` forgets what the keys are.
   const phases = Object.keys(PHASES) as Phase[]
   const faults = Object.keys(FAULTS) as FaultName[]

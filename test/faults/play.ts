@@ -3,7 +3,7 @@ import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { CUT_OFF, NOBODY, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
-import { type Cell, EFFECTS, FAULTS, type Leg, type Phase } from './matrix.js'
+import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import type { ServerLog } from './server-log.js'
 
@@ -11,7 +11,7 @@ import type { ServerLog } from './server-log.js'
 export interface Arena {
   readonly server: TestServer
   readonly log: ServerLog
-  connect(port: number): Promise<Peer>
+  connect(port: number, version: Version): Promise<Peer>
 }
 
 /** The half of a file. */
@@ -212,7 +212,7 @@ class Stage {
     const hurt = this.#receiver
     if (hurt === undefined) throw new Error('There was no receiver')
     this.#early = { leg: 'receiver', view: await this.#viewOf('receiver', hurt, () => undefined) }
-    const next = await this.#connect('direct')
+    const next = await this.#connect('direct', 'receiver')
     next.request({ method: 'GET', path: this.#downloadPath })
     this.#receiver = next
     return next
@@ -234,15 +234,16 @@ class Stage {
     await this.#proxy?.strike(FAULTS[this.#cell.fault])
   }
 
-  /** The connection of a peer, through the proxy where the fault is to strike it. */
-  async #connect(whose: Leg | 'direct'): Promise<Peer> {
+  /** The connection of a peer, through the proxy where the fault is to strike it; of others, as of `like`. */
+  async #connect(whose: Leg | 'direct', like: Leg = 'sender'): Promise<Peer> {
     let { port } = this.#arena.server
     if (whose === this.#cell.leg) {
       this.#proxy = await startTcpProxy(port)
       this.#proxies.push(this.#proxy)
       port = this.#proxy.port
     }
-    const peer = await this.#arena.connect(port)
+    const version = versionOf(this.#cell.version, whose === 'direct' ? like : whose)
+    const peer = await this.#arena.connect(port, version)
     this.#peers.push(peer)
     return peer
   }

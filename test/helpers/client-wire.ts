@@ -30,7 +30,8 @@ export async function openUpload(
 
 /** One event of the status stream. */
 export function tell(connection: RawConnection, event: Readonly<Record<string, unknown>>): void {
-  connection.write(chunk(`${JSON.stringify(event)}\n`))
+  // As UTF-8, in which `chunk` has counted.
+  connection.write(Buffer.from(chunk(`${JSON.stringify(event)}\n`)))
 }
 
 /** A piece of a body in the chunked form. */

@@ -172,6 +172,20 @@ describe("another site's page", () => {
       'GET /reserve',
       { 'Sec-Fetch-Site': 'cross-site' },
     ],
+    ...['image', 'script', 'style', 'video', 'font', 'object'].map(
+      (part): [string, ServiceOptions, string, Record<string, string>] => [
+        `a link as its ${part}`,
+        {},
+        `GET /${UNKNOWN}`,
+        { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': part },
+      ],
+    ),
+    [
+      'a picture that reserves',
+      {},
+      'GET /reserve',
+      { 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
+    ],
     ['a form that rides on a password', GUARDED, 'POST /', { ...FORM, Authorization: BASIC }],
     ['a form that rides on a cookie', GUARDED, 'POST /', { ...FORM, Cookie: 'session=1' }],
     [
@@ -189,6 +203,20 @@ describe("another site's page", () => {
   test.each<[string, ServiceOptions, string, Record<string, string>, number]>([
     ['a form that sends', {}, 'POST /', FORM, 201],
     ['a script that receives', {}, `POST /${UNKNOWN}`, { ...FORM, 'Sec-Fetch-Mode': 'cors' }, 404],
+    [
+      'a picture by CORS',
+      {},
+      `GET /${UNKNOWN}`,
+      { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'image' },
+      404,
+    ],
+    [
+      'a link that a person saves without opening it',
+      {},
+      `GET /${UNKNOWN}`,
+      { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'empty' },
+      404,
+    ],
     ['a form that sends, if it is listed', LISTED, 'POST /', { ...FORM, Origin: OURS }, 201],
     [
       'a script that receives, which CORS is for',
@@ -218,6 +246,10 @@ describe("another site's page", () => {
     ['the button of its own page, over plain HTTP', { Origin: 'http://localhost', Accept: 'text/html' }],
     ['its own page behind a proxy that ends TLS', { Origin: 'https://localhost', Accept: 'text/html' }],
     ['a person', { 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Mode': 'navigate' }],
+    [
+      'a picture on a page of its own',
+      { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
+    ],
   ])('is not %s', async (_who, headers) => {
     for (const options of [{}, LISTED])
       expect((await ask(options, `POST /${UNKNOWN}`, headers)).status).toBe(404)

@@ -105,6 +105,16 @@ describe('--check', () => {
     })
   })
 
+  test.each(['auto', 'streams'])('with TLS, the relay is by streams, as with --relay %s', async (relay) => {
+    const { path, keyPath } = await certificate()
+    const { status, lines } = await check(
+      ...['--port', '0', '--relay', relay],
+      ...['--tls-cert', path, '--tls-key', keyPath],
+    )
+    expect(status).toBe(0)
+    expect(lines.find((line) => line.includes('relay'))).toMatch(/^ok: relay: streams/)
+  })
+
   test('a host that others reach is a problem where anybody could send', async () => {
     const { status, lines } = await check('--host', '0.0.0.0', '--port', '0')
     expect(status).toBe(2)
@@ -138,6 +148,10 @@ describe('--check', () => {
 
   test.each([
     [['--prot', '1'], /^problem: options: Unknown argument: prot/],
+    [
+      ['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--relay', 'splice'],
+      /^problem: options: Expected --relay to be auto or streams together with --tls-cert, got splice/,
+    ],
     [['--ttl', 'soon'], /^problem: options: Expected --ttl to be a number of seconds/],
     [['--config', '/nowhere'], /^problem: options: Expected --config to be a file that can be read/],
   ])('flags that cannot be read are one problem, with exit status 2: %j', async (argv, line) => {

@@ -139,6 +139,10 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--cors-origin', 'example.org'], /\(--cors-origin\) to be origins .*, got "example\.org"/],
     [['--tls-cert', 'cert.pem'], /Expected --tls-key together with --tls-cert/],
     [['--tls-key', 'key.pem'], /Expected --tls-cert together with --tls-key/],
+    ...['sockets', 'splice'].map((gear): [string[], RegExp] => [
+      ['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--relay', gear],
+      new RegExp(`Expected --relay to be auto or streams together with --tls-cert, got ${gear}`),
+    ]),
     [['--tls-min', '1.1'], /1\.2.*1\.3/],
     // Without a host, Node listens on every address there is.
     [['--host', ''], /Expected --host to have a value, got an empty one/],

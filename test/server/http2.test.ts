@@ -6,8 +6,9 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { Line } from '../../server/http2/line.js'
 import { createService, listen, type ServiceOptions, type SocketStats } from '../../server/index.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { bytesOf, sha256 } from '../helpers/bytes.js'
@@ -17,6 +18,9 @@ import { needs } from '../helpers/needs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 beforeEach((context) => needs(context, 'openssl'))
+
+/** How long the server waits for a receiver's word. */
+const CONFIRM_MS = 30_000
 
 async function start(options: ServiceOptions = {}) {
   const pair = await certificate()
@@ -99,6 +103,29 @@ async function connectReceiver(
   const receiver = say(connection, 'GET', `/${sender.id}`, headers)
   await sender.untilText(/"connected"/)
   return receiver
+}
+
+/** What stands before a server, and can keep from a peer what the server says to it. */
+async function startGate(port: number) {
+  let upstream: Socket | undefined
+  const gate = createServer({ noDelay: true }, (peer) => {
+    const server = connectTcp({ port, host: '127.0.0.1', noDelay: true })
+    upstream = server
+    server.on('data', (bytes) => peer.write(bytes)).on('error', () => peer.destroy())
+    peer.on('data', (bytes) => server.write(bytes)).on('error', () => server.destroy())
+    onTestFinished(() => {
+      for (const socket of [server, peer]) socket.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => gate.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void gate.close())
+  return {
+    // A server that listens on TCP has this kind of address.
+    connection: await connectSession((gate.address() as AddressInfo).port),
+    hold: () => upstream?.pause(),
+    release: () => upstream?.resume(),
+    cut: () => upstream?.resetAndDestroy(),
+  }
 }
 
 const windowOf = (session: ClientHttp2Session) => session.remoteSettings?.initialWindowSize
@@ -203,6 +230,44 @@ describe('by HTTP/2, a transfer', () => {
     await sender.untilText(/"bytes":[1-9]/)
     other.carrier.resetAndDestroy()
     expect(await outcome()).toMatchObject({ outcome: 'receiver-lost' })
+  })
+
+  test('whose receiver has read all, and does not answer for it, is not confirmed; its connection is left alone', async () => {
+    const { connect, outcome, ends, port } = await start()
+    const gate = await startGate(port)
+    const sender = await openSender(await connect(), { 'content-length': '5' })
+    const receiver = await connectReceiver(gate.connection, sender)
+    sender.stream.end('hello')
+    expect(await receiver.closed()).toEqual({ code: 0, hasEnded: true })
+    // The question (PING) comes a second behind the last byte.
+    gate.hold()
+    await until('the sender is told', () => ends.length > 0, CONFIRM_MS + DEADLINE_MS)
+    expect(await outcome()).toMatchObject({ outcome: 'delivered', confirmed: false, bytes: 5 })
+    expect(await sender.closed()).toEqual({ code: 0, hasEnded: true })
+    expect(sender.events().at(-1)).toEqual({ event: 'delivered', bytes: 5, confirmed: false })
+    gate.release()
+    const next = say(gate.connection, 'GET', '/health')
+    expect(await next.closed()).toEqual({ code: 0, hasEnded: true })
+    expect(next.status()).toBe(200)
+    expect(ends).toHaveLength(1)
+  })
+
+  test('whose receiver was asked whether it has read all, and is cut off, is not confirmed', async () => {
+    const { connect, outcome, ends, port } = await start()
+    const gate = await startGate(port)
+    const sender = await openSender(await connect(), { 'content-length': '5' })
+    const receiver = await connectReceiver(gate.connection, sender)
+    const question = vi.spyOn(Line.prototype, 'isRead')
+    onTestFinished(() => question.mockRestore())
+    sender.stream.end('hello')
+    expect(await receiver.closed()).toEqual({ code: 0, hasEnded: true })
+    gate.hold()
+    await until('it is asked', () => question.mock.calls.length > 0)
+    gate.cut()
+    expect(await outcome()).toMatchObject({ outcome: 'delivered', confirmed: false, bytes: 5 })
+    await sender.untilText(/"delivered"/)
+    expect(sender.events().at(-1)).toEqual({ event: 'delivered', bytes: 5, confirmed: false })
+    expect(ends).toHaveLength(1)
   })
 
   test('that ends badly leaves the others on its connection alone', async () => {

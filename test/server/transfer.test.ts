@@ -282,6 +282,7 @@ describe('the head of a download', () => {
       'content-disposition': `attachment; filename="_\\".html"; filename*=UTF-8''%C3%A9%22.html`,
       'content-length': '2',
       'content-security-policy': "sandbox; default-src 'none'",
+      'cross-origin-resource-policy': 'same-origin',
       'content-type': 'text/plain; charset=utf-8',
       date: expect.any(String),
       etag: `"${sender.id}"`,
