@@ -23,7 +23,7 @@ const { values: flags } = parseArgs({
     'ess-dist': { type: 'string', default: OWN_DIST },
   },
 })
-const isPartial = flags.scenario !== undefined || flags.subject !== undefined || flags.runs !== undefined
+const isPartial = flags.scenario !== undefined || flags.subject !== undefined
 const isOwnBuild = flags['ess-dist'] === OWN_DIST
 
 const { bench, subjects } = setUp({ essDist: resolve(flags['ess-dist']), isQuick: flags.quick })
@@ -135,7 +135,8 @@ function writeResults(): void {
     if (measured === undefined || measured.size === 0) return []
     return [{ scenario: SCENARIOS[scenario], measured: withoutDoubles(measured) }]
   })
-  const caption = `Less is better. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
+  const runs = Math.min(...drawn.flatMap(({ measured }) => [...measured.values()].map(({ length }) => length)))
+  const caption = `Less is better; medians of ${runs} runs or more. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
   if (drawn.length > 0) writeFileSync(join(folder, `${name}.svg`), drawChart(drawn, caption))
   console.log(`\nwritten: bench/results/${name}.json${drawn.length > 0 ? `, ${name}.svg` : ''}`)
 }
