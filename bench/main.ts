@@ -135,7 +135,9 @@ function writeResults(): void {
     if (measured === undefined || measured.size === 0) return []
     return [{ scenario: SCENARIOS[scenario], measured: withoutDoubles(measured) }]
   })
-  const runs = Math.min(...drawn.flatMap(({ measured }) => [...measured.values()].map(({ length }) => length)))
+  const runs = Math.min(
+    ...drawn.flatMap(({ measured }) => [...measured.values()].map(({ length }) => length)),
+  )
   const caption = `Less is better; medians of ${runs} runs or more. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
   if (drawn.length > 0) writeFileSync(join(folder, `${name}.svg`), drawChart(drawn, caption))
   console.log(`\nwritten: bench/results/${name}.json${drawn.length > 0 ? `, ${name}.svg` : ''}`)
