@@ -189,8 +189,9 @@ function answerBroken(service: Service, error: NodeJS.ErrnoException, connection
   if (connection.writable && connection.bytesWritten === 0) {
     answered.add(connection)
     const problem = brokenRequest(error)
-    // There is no request to tell of: an empty one says whose it was.
-    service.refused(problem, new IncomingMessage(connection))
+    // There is no request to tell of: an empty one says whose it was. Who left in the middle was not refused; if that was
+    // a body, its request tells of it.
+    if (error.code !== 'HPE_INVALID_EOF_STATE') service.refused(problem, new IncomingMessage(connection))
     endBare(connection, problem)
   } else connection.destroy()
 }

@@ -307,15 +307,21 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   }
 
   #startAtOnce(transfer: Transfer, isFirst: boolean, isAllHere: boolean): void {
+    // What is all here is as good as over: its verdict will be there as soon as the news.
+    if (isAllHere) this.#announce(transfer, isFirst, isAllHere)
+    transfer.start()
+    // The first bytes come before the news of them.
+    if (!isAllHere && this.#phase === 'streaming') this.#announce(transfer, isFirst, isAllHere)
+  }
+
+  #announce(transfer: Transfer, isFirst: boolean, isAllHere: boolean): void {
     const progress = this.#progressOf(transfer)
     for (const sink of this.#audience) {
       if (isFirst) sink.send({ event: 'connected' }, true)
-      // What is all here is as good as over.
-      if (!isAllHere) sink.send(progress(), true)
-      sink.follow(progress)
+      if (isAllHere) sink.follow(progress)
+      else follow(sink, progress)
     }
     this.terms.progress.start(this)
-    transfer.start()
   }
 
   /**
