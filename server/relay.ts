@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Acknowledgement, Acknowledgements } from './acknowledgement.js'
 import { probeRawBody } from './gears/probe.js'
 import { GEARS, type Gear } from './gears/pump.js'
 import { descriptorOf, RawBody } from './gears/raw-body.js'
+import { type Acknowledgement, PeerStates } from './peer-state.js'
 import { loadLibc } from './splice/libc.js'
 import { createSplicer, type Splicer } from './splice/splicer.js'
 
@@ -24,7 +24,7 @@ export class Relay {
   #takesRaw = false
   #isRawOff = false
   #splicer: Splicer | undefined
-  #acknowledgements: Acknowledgements | undefined
+  #peers: PeerStates | undefined
   /** Why a gear that was asked for is not there. */
   readonly #missing = new Map<Gear, string>()
 
@@ -92,12 +92,12 @@ export class Relay {
    * order in which the two ends came is all there is to go by.
    */
   acknowledgementOf(receiverConnection: Socket): Acknowledgement | undefined {
-    return this.#acknowledgements?.of(receiverConnection)
+    return this.#peers?.of(receiverConnection)
   }
 
   /** True where the kernel would know if this sender had gone; false where it cannot be asked, or would not. */
   isSenderThere(senderConnection: Socket): boolean {
-    return this.#acknowledgements?.isThere(senderConnection) === true
+    return this.#peers?.isThere(senderConnection) === true
   }
 
   /** Ends what runs beside the event loop. */
@@ -109,7 +109,7 @@ export class Relay {
 
   async #probe(): Promise<void> {
     const libc = process.platform === 'linux' ? await loadLibc().catch(() => undefined) : undefined
-    if (libc !== undefined) this.#acknowledgements = new Acknowledgements(libc)
+    if (libc !== undefined) this.#peers = new PeerStates(libc)
     if (this.mode === 'streams') return
     const trouble = await probeRawBody()
     if (trouble !== undefined) {

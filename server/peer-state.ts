@@ -27,7 +27,7 @@ export interface Acknowledgement {
 }
 
 /** Asks the kernel, where that can be asked. */
-export class Acknowledgements {
+export class PeerStates {
   readonly #libc: Libc
 
   constructor(libc: Libc) {
