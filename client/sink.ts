@@ -73,6 +73,15 @@ export async function openSink(to: Destination, name: string, force: boolean): P
   }
 }
 
+/** Resolves when `bytes` and all before them were handed on. Rejects with what the stream fails with. */
+export function written(writable: Writable, bytes: Uint8Array | ''): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // A stream that failed and was not destroyed (one over a descriptor that is not ours to close) calls nobody back.
+    if (writable.errored) reject(writable.errored)
+    else writable.write(bytes, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
 /** What went wrong with writing to `path`, for people. */
 export function unwritable(path: string | undefined, cause: unknown): EssError {
   const { code, message } = cause as NodeJS.ErrnoException // What the file system and streams throw.
@@ -102,11 +111,12 @@ function toStream(writable: Writable): Sink {
     writable,
     ends: false,
     path: undefined,
-    // The callback of a last, empty write comes when everything before it was handed on.
-    commit: () =>
-      new Promise((resolve, reject) => {
-        writable.write('', (error) => (error ? reject(unwritable(undefined, error)) : resolve()))
-      }),
+    async commit() {
+      // A last, empty write is out when everything before it was handed on.
+      await written(writable, '').catch((error: unknown) => {
+        throw unwritable(undefined, error)
+      })
+    },
     async discard() {},
   }
 }

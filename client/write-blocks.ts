@@ -1,6 +1,5 @@
-import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { Sink } from './sink.js'
+import { type Sink, written } from './sink.js'
 import type { TwoBlocks } from './two-blocks.js'
 
 /**
@@ -32,10 +31,4 @@ export async function writeBlocks(blocks: TwoBlocks, { writable, ends }: Sink): 
     if (ends) writable.destroy()
     throw error
   }
-}
-
-function written(writable: Writable, block: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    writable.write(block, (error) => (error ? reject(error) : resolve()))
-  })
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -72,6 +73,30 @@ test('no FIN before the last byte was taken by a slow reader', async () => {
   takeIt()
   expect(await connection.ending()).toBe('fin')
   expect(await received).toMatchObject({ bytes: 5, path: undefined })
+})
+
+test('an output that fails behind its last byte, with the end of the connection still to come, is a failure', async () => {
+  const server = await rawServer()
+  let fail: ((error: Error) => void) | undefined
+  // As a file stream over somebody's descriptor is: it may not close that, and so it is not destroyed.
+  const stream = new Writable({
+    autoDestroy: false,
+    write(_bytes, _encoding, callback) {
+      fail = callback
+    },
+  })
+  const received = download(ID, { server: server.url, to: { stream } })
+  // All in one packet: for a body of which more is to come, its writes are awaited one by one.
+  const connection = await server.accept()
+  await connection.until(/\r\n\r\n/)
+  connection.write(`${downloadHead('Content-Length: 5')}hello`)
+  await expect.poll(() => fail).toBeDefined()
+  const failed = once(stream, 'error')
+  fail?.(Object.assign(new Error('File too large'), { code: 'EFBIG' }))
+  await failed
+  connection.end()
+  expect(await failure(received)).toMatchObject({ code: 'file-unwritable', exitStatus: 8 })
+  expect(await connection.ending()).toBe('rst')
 })
 
 test('a file that appeared meanwhile is not overwritten, and the server sees a reset', async () => {
