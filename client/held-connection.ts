@@ -1,5 +1,12 @@
 import type { Socket } from 'node:net'
 
+/** Those that are open. */
+const open = new Set<HeldConnection>()
+// Whoever calls process.exit(), or awaits what never comes, leaves the ending to the kernel, which would send a FIN.
+process.once('exit', () => {
+  for (const connection of open) connection.reset()
+})
+
 /**
  * One connection whose ending is ours to choose.
  *
@@ -23,6 +30,8 @@ export class HeldConnection {
     this.#tcp = tcp
     // An error is either told to the request too, or comes after the verdict, when it means nothing.
     socket.on('error', () => {})
+    open.add(this)
+    socket.once('close', () => open.delete(this))
     socket._final = (callback) => {
       this.#sayFin = () => socket._final(callback)
     }

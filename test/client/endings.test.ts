@@ -2,7 +2,8 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ess } from '../helpers/client-io.js'
 import { rawServer } from '../helpers/client-raw-server.js'
-import { LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
+import { downloadHead, ID, LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
+import { run } from '../helpers/run.js'
 
 test('what the receiver has not confirmed is no success for a script', async () => {
   const server = await rawServer()
@@ -95,3 +96,27 @@ test.each([
 function again(answer: string, time: string): string {
   return answer.replace('\r\n', `\r\nRetry-After: ${time}\r\n`)
 }
+
+test.each([
+  ['exits', 'process.exit(3)', 3],
+  ['awaits what never comes', '', 13],
+])(
+  'a program that %s before its download is in its place has not said that it is',
+  async (_what, does, status) => {
+    const server = await rawServer()
+    const script = `
+    import { Writable } from 'node:stream'
+    import { download } from ${JSON.stringify(new URL('../../dist/client/index.js', import.meta.url).href)}
+    const stream = new Writable({ write(bytes) { console.log(String(bytes)); ${does} } })
+    await download(process.argv[1], { to: { stream } })`
+    const args = ['--input-type=module', '-e', script, `${server.url}/${ID}`]
+    const program = await run('a download that is left', process.execPath, args)
+    const connection = await server.accept()
+    await connection.until(/\r\n\r\n/)
+    // With the server's FIN behind it, so that there is nothing of which the kernel would see that it was not read.
+    connection.end(`${downloadHead('Content-Length: 5')}hello`)
+    expect(await connection.ending()).toBe('rst')
+    expect(await program.ended()).toMatchObject({ code: status })
+    expect(program.stdout()).toBe('hello\n')
+  },
+)
