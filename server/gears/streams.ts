@@ -5,9 +5,10 @@ import type { Flow, Pump } from './pump.js'
 
 /**
  * How much may wait in this process for a receiver. Node asks for a pause at 16 KiB, and every pause costs a turn
- * of the event loop in which the kernel's buffers run empty; much more is memory that a slow receiver holds.
+ * of the event loop in which the kernel's buffers run empty. Much more is memory that a slow receiver holds, and a
+ * hundred transfers drive one another out of the processor's caches.
  */
-const MAX_QUEUED_BYTES = 1024 * 1024
+const MAX_QUEUED_BYTES = 256 * 1024
 
 /**
  * The same over HTTP/2, where a receiver counts as stalled when it has not taken a whole write in time: so much in a
