@@ -66,7 +66,10 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const answer = service.handler
   const { cors } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
+  /** What is answered last on a connection, as far as it has been asked. */
+  const latest = new WeakMap<Socket, ServerResponse>()
   const handle = (request: IncomingMessage, response: ServerResponse) => {
+    latest.set(request.socket, response)
     endAfterAnswer(request, response)
     try {
       checkHead(request)
@@ -118,7 +121,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   // Where nobody listens, Node closes the connection without a word.
   server.on('connect', (request, connection) => {
     service.refused(NO_TUNNEL, request)
-    endBare(connection as Socket, NO_TUNNEL, { Allow })
+    endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, { Allow })
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
   if (certificate !== undefined) service.relay.takeNothingRaw()
@@ -194,6 +197,24 @@ function answerBroken(service: Service, error: NodeJS.ErrnoException, connection
     if (error.code !== 'HPE_INVALID_EOF_STATE') service.refused(problem, new IncomingMessage(connection))
     endBare(connection, problem)
   } else connection.destroy()
+}
+
+/** As `endBare`, when what was asked before is answered: a transfer, it may be, which none of this is in. */
+function endInTurn(
+  connection: Socket,
+  ahead: ServerResponse | undefined,
+  problem: EssError,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (ahead === undefined || ahead.writableFinished) {
+    endBare(connection, problem, headers)
+    return
+  }
+  // Node reads no more of it, which is how its peer's end is noticed; and an error that nobody hears is a crash.
+  connection.on('error', () => undefined).resume()
+  ahead.once('finish', () => {
+    if (connection.writable) endBare(connection, problem, headers)
+  })
 }
 
 /** Answers on a connection that has no response object, and ends it. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ProblemCode } from '../../shared/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { until } from '../helpers/within.js'
@@ -17,6 +18,9 @@ import {
 
 const UNKNOWN = 'abcdefghijkl'
 const KEEP = { Connection: 'keep-alive' }
+const ONE_AT_A_TIME = /HTTP\/1\.1 400 .*bad-request: Expected one request at a time/s
+const TUNNEL = requestHead('CONNECT example.org:443')
+const NO_TUNNEL = /HTTP\/1\.1 405 .*method-not-allowed: Expected one of .*, got CONNECT/s
 
 describe('a connection', () => {
   test('survives the refusals of GET and HEAD, and everything else without a body', async () => {
@@ -67,22 +71,47 @@ describe('a connection', () => {
     }
   })
 
-  test.each([
-    ['a receiver', requestHead(`GET /${UNKNOWN}`)],
-    ['a sender', senderHead({ length: 0 })],
-  ])('on which %s does not wait for its turn refuses it', async (_who, pipelined) => {
+  test.each<[string, string, ProblemCode, RegExp]>([
+    ['a receiver', requestHead(`GET /${UNKNOWN}`), 'bad-request', ONE_AT_A_TIME],
+    ['a sender', senderHead({ length: 0 }), 'bad-request', ONE_AT_A_TIME],
+    // Of a tunnel Node gives no response object, and no longer reads the connection.
+    ['a tunnel', TUNNEL, 'method-not-allowed', NO_TUNNEL],
+  ])('on which %s does not wait for its turn refuses it', async (_who, pipelined, code, answer) => {
     const served = await serve()
     const peer = await connectRaw(served.port)
     await peer.write(senderHead({ length: 0, headers: KEEP }) + pipelined)
     const [, id] = await peer.until(/"id":"([^"]+)"/)
     await until('it is refused', () => served.refused.length > 0)
-    expect(served.refused).toEqual(['bad-request'])
+    expect(served.refused).toEqual([code])
     expect(served.opened).toHaveLength(1)
     // The transfer ahead of it is none the worse, and the refusal comes when that is over.
     const receiver = await openReceiver(served.port, `/${id}`)
     await receiver.ending()
     receiver.end()
-    await peer.until(/"event":"delivered".*HTTP\/1\.1 400 .*bad-request: Expected one request at a time/s)
+    const [said = ''] = await peer.until(/"event":"delivered".*\r\n0\r\n\r\nHTTP\/1\.1 4.*\n\r\n[^\n]+\n$/s)
+    expect(said).toMatch(answer)
+  })
+
+  test('on which a tunnel does not wait for its turn still tells that its sender has left', async () => {
+    const served = await serve()
+    const peer = await connectRaw(served.port)
+    await peer.write(senderHead({ length: 0, headers: KEEP }) + TUNNEL)
+    await peer.until(/"id":/)
+    await until('it is refused', () => served.refused.length > 0)
+    peer.reset()
+    await until('the socket ends', () => served.ends.length > 0)
+    expect(served.ends).toMatchObject([{ outcome: 'sender-lost' }])
+  })
+
+  test('puts nothing about a tunnel into the download ahead of it', async () => {
+    const served = await serve()
+    const sender = await openSender(served.port, { length: 5 })
+    const peer = await connectRaw(served.port)
+    await peer.write(requestHead(`GET /${sender.id}`, KEEP) + TUNNEL)
+    await until('it is refused', () => served.refused.length > 0)
+    await sender.write('hello')
+    expect(await peer.ending()).toBe('fin')
+    expect(peer.text()).toMatch(/^HTTP\/1\.1 200 .*\r\n\r\nhello$/s)
   })
 })
 
