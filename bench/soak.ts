@@ -26,6 +26,7 @@ const SERVER_FLAGS = [
   // All of the load is of one address.
   ...['--max-sockets-per-client', '0', '--max-reservations-per-client', '0'],
   ...['--max-waiting-per-client', '0', '--max-misses-per-client', '0'],
+  ...['--max-connections-per-client', '0'],
   // A cut sender that waits is noticed by these.
   ...['--heartbeat', '4', '--stall-timeout', '8'],
 ]

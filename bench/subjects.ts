@@ -91,6 +91,7 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
             ...['--port', port, '--log', 'off', '--max-upload-bytes', 0, '--max-sockets', 20_000],
             // All of the load comes from one address.
             ...['--max-sockets-per-client', 0, '--max-waiting-per-client', 0, '--max-misses-per-client', 0],
+            ...['--max-connections-per-client', 0],
             ...gear,
           )
         : node(

@@ -76,6 +76,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   const server = await listen(service, {
     host,
     port,
+    maxConnectionsPerClient: flags.maxConnectionsPerClient,
     ...(tls !== undefined && { tls: { ...tls, onReload: noteReload } }),
   }).catch((error: unknown) => {
     failed(`cannot listen on ${host}:${port}: ${listenTrouble(error)}`)

@@ -21,10 +21,14 @@ export function clientAddress(request: IncomingMessage, trust: Trust): string {
  * one address of a network has all of them (RFC 4291, 2.5.4). All without an address are one client.
  */
 export function clientOf(request: IncomingMessage, trust: Trust): string {
-  const hop = clientHop(request, trust)
+  return networkOf(clientHop(request, trust))
+}
+
+/** What an address counts for: itself, or of an IPv6 address the first 64 bits. `NO_ADDRESS` for itself. */
+export function networkOf(address: string): string {
   // What Node takes for an IPv4 address has but one way to be written.
-  if (isIP(hop) !== 6) return hop
-  const ip = ipaddr.process(hop)
+  if (isIP(address) !== 6) return address
+  const ip = ipaddr.process(address)
   if (ip.kind() === 'ipv4') return ip.toString()
   const network = ip.toByteArray().fill(0, NETWORK_BYTES)
   return `${ipaddr.fromByteArray(network)}/${8 * NETWORK_BYTES}`

@@ -3,6 +3,7 @@ import yargs, { type Options } from 'yargs'
 import { Parser } from 'yargs/helpers'
 import { EssError } from '../shared/index.js'
 import type { ConfigKey } from './config-file.js'
+import { MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { LogFormat } from './log.js'
 import { DEFAULTS } from './options.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
@@ -80,6 +81,12 @@ const FLAGS = {
     number: 'whole',
     default: DEFAULTS.maxMissesPerClient,
     describe: 'Requests of one client, within a minute, for what is not there; 0 for no limit',
+  },
+  'max-connections-per-client': {
+    number: 'whole',
+    default: MAX_CONNECTIONS_PER_CLIENT,
+    describe:
+      'Connections of one client, whatever it does with them; 0 for no limit. Those of a proxy in --trust-proxy are not counted',
   },
   'stall-timeout': {
     number: 'seconds',
@@ -180,6 +187,7 @@ export interface Flags {
   readonly maxReservationsPerClient: number
   readonly maxWaitingPerClient: number
   readonly maxMissesPerClient: number
+  readonly maxConnectionsPerClient: number
   readonly stallTimeout: number
   readonly heartbeat: number
   readonly baseUrl: string | undefined

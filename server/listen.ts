@@ -2,9 +2,11 @@ import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError, ROUTES } from '../shared/index.js'
 import { ALLOWED_METHODS } from './addresses.js'
+import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
 import { drainThenDestroy } from './linger.js'
+import { wholeNumber } from './options.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import { checkHead } from './request-head.js'
 import type { Service } from './service.js'
@@ -37,6 +39,11 @@ export interface ListenOptions {
   readonly port?: number
   /** Serves HTTPS with this certificate; plain HTTP without it. */
   readonly tls?: TlsOptions
+  /**
+   * Connections of one client at the same time, 192 by default, 0 for no limit; one more is refused with 429
+   * `over-share`, or without a word where it has TLS. Those of a proxy in the service's `trustProxy` are not counted.
+   */
+  readonly maxConnectionsPerClient?: number
 }
 
 /** A server that listens. */
@@ -59,12 +66,18 @@ export interface Listening {
 
 /**
  * Serves a service over HTTP/1.1, or with TLS over HTTP/2 as well. Rejects with Node's own error where the address cannot
- * be had, and with what is wrong with it where the certificate is of no use.
+ * be had, with what is wrong with it where the certificate is of no use, and with EssError `usage` where an option is.
  */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   const { host = '127.0.0.1', port = 9000 } = options
+  const most = wholeNumber(
+    'maxConnectionsPerClient',
+    options.maxConnectionsPerClient ?? MAX_CONNECTIONS_PER_CLIENT,
+    0,
+    'connections',
+  )
   const answer = service.handler
-  const { cors } = service.options
+  const { cors, trust } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   /** What is answered last on a connection, as far as it has been asked. */
   const latest = new WeakMap<Socket, ServerResponse>()
@@ -127,6 +140,16 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   if (certificate !== undefined) service.relay.takeNothingRaw()
   const http2 = certificate && http2Side(answers)
   const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
+
+  limitConnections(server, {
+    most,
+    trust,
+    refuse: (connection, problem) => {
+      service.refused(problem, new IncomingMessage(connection))
+      if (certificate === undefined) refuseBare(connection, problem)
+      else connection.destroy()
+    },
+  })
 
   await service.relay.ready()
   await new Promise<void>((resolve, reject) => {
@@ -224,6 +247,13 @@ function endBare(connection: Socket, problem: EssError, headers?: Readonly<Recor
   connection.end(problemAsBytes(problem, headers))
   // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
   drainThenDestroy(connection)
+}
+
+/** Answers on a connection that nobody has read, and closes it as soon as that is out: one more must not be held. */
+function refuseBare(connection: Socket, problem: EssError): void {
+  connection.on('error', () => undefined)
+  connection.write(problemAsBytes(problem, { 'Retry-After': String(problem.retryAfter) }))
+  connection.destroySoon()
 }
 
 /**

@@ -299,7 +299,8 @@ function ownCode<T>(name: string, value: T): T {
   throw unexpected(name, 'a function', value)
 }
 
-function wholeNumber(name: string, value: number, least: number, unit: string): number {
+/** Throws EssError `usage` where `value` is no whole number or below `least`. */
+export function wholeNumber(name: string, value: number, least: number, unit: string): number {
   if (Number.isSafeInteger(value) && value >= least) return value
   throw unexpected(name, `a whole number of ${unit}, at least ${least}`, value)
 }
