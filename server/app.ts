@@ -12,7 +12,6 @@ import {
   joinUrl,
   PASS_THROUGH_HEADERS,
   PROBLEM_MEDIA_TYPE,
-  problemLine,
   ROUTES,
 } from '../shared/index.js'
 import { refuseCrossSite } from './access.js'
@@ -240,7 +239,10 @@ async function sent(answered: Promise<void>): Promise<Response> {
 /** The app as a listener for `node:http`: `(request, response) => …`. */
 export function createRequestListener(
   app: ServiceApp,
+  service: Service,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  /** What Hono has just been handed: it makes its own request of it, and says at once when it cannot. */
+  let latest: readonly [IncomingMessage, ServerResponse]
   const listener = getRequestListener(app.fetch, {
     // An HTTP/1.0 request may come without a Host.
     hostname: 'localhost',
@@ -254,13 +256,15 @@ export function createRequestListener(
         'bad-request',
         `Expected a request target and a Host that make a URL: ${error.message}`,
       )
-      return new Response(problemLine(problem), {
-        status: 400,
-        headers: { ...TEXT_HEADERS, Connection: 'close' },
-      })
+      const [request, response] = latest
+      service.refused(problem, request)
+      sendProblem(request, response, service.options.cors, problem, { Connection: 'close' })
     },
   })
-  return (request, response) => void listener(request, response)
+  return (request, response) => {
+    latest = [request, response]
+    void listener(request, response)
+  }
 }
 
 const UNCACHED = { 'Cache-Control': 'no-store' } as const

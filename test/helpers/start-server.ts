@@ -9,10 +9,9 @@ import { recordLog } from './suite-logs.js'
 export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 /** For a server whose clients, all of one address, are to have no less than all of it. */
-export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses', 'connections'].flatMap((what) => [
-  `--max-${what}-per-client`,
-  '0',
-])
+export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses', 'connections'].flatMap(
+  (what) => [`--max-${what}-per-client`, '0'],
+)
 
 export interface TestServer {
   /** Without a final slash. */

@@ -231,7 +231,7 @@ test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is 
     maxWaitingPerClient: 10 * AT_A_TIME,
     maxMissesPerClient: 0,
   })
-  const server = await listen(service, { port: 0 })
+  const server = await listen(service, { port: 0, maxConnectionsPerClient: 10 * AT_A_TIME })
   const { port } = server
   let delivered = 0
   service.on('socket:end', (_socket, { outcome }) => {

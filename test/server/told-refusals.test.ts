@@ -11,6 +11,8 @@ describe('a refusal is told of, once, with who it was:', () => {
     ['a head that is too large', 'headers-too-large', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
     ['two lengths', 'bad-request', requestHead('POST /', { 'Content-Length': '5', 'content-length': '6' })],
     ['a foreign expectation', 'expectation-failed', requestHead('POST /', { Expect: 'wonders' })],
+    ['a target that makes no URL', 'bad-request', requestHead('GET http://[/')],
+    ['a Host that makes no URL', 'bad-request', requestHead('POST /', { Host: 'a b' })],
     ['CONNECT', 'method-not-allowed', requestHead('CONNECT example.org:443')],
   ])('%s', async (_what, code, bytes) => {
     const served = await serve()
