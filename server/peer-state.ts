@@ -19,9 +19,10 @@ const CLOSED = 7
 export interface Acknowledgement {
   /**
    * Whether the peer's kernel has taken every byte that was written to it. Of a peer that closed altogether before
-   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1).
+   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1). Our goodbye is not
+   * counted; Node writes one, too, when the peer's end comes before ours.
    */
-  state(isEndWritten: boolean): 'whole' | 'under way' | 'lost'
+  state(isGoodbyeWritten: boolean): 'whole' | 'under way' | 'lost'
   /** The connection can be closed from here on. Called once. */
   close(): void
 }
@@ -67,9 +68,9 @@ export class PeerStates {
   #asked(fd: number, goodbyeBytes: number): Acknowledgement {
     const libc = this.#libc
     return {
-      state: (isEndWritten) => {
+      state: (isGoodbyeWritten) => {
         const tcpState = libc.tcpState(fd)
-        const own = (FIN_UNDER_WAY.includes(tcpState) ? 1 : 0) + (isEndWritten ? goodbyeBytes : 0)
+        const own = (FIN_UNDER_WAY.includes(tcpState) ? 1 : 0) + (isGoodbyeWritten ? goodbyeBytes : 0)
         if (libc.unacknowledged(fd) <= own) return 'whole'
         return tcpState === CLOSED ? 'lost' : 'under way'
       },

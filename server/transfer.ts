@@ -180,7 +180,7 @@ export function createTransfer(
 
   /** Our kernel has all of it; but a receiver that left before its own had all closes its half in as good an order. */
   function awaitAcknowledgement(nextLookMs = FIRST_LOOK_MS): void {
-    const state = acknowledgement?.state(isEndWritten) ?? 'whole'
+    const state = acknowledgement?.state(receiverConnection.writableFinished) ?? 'whole'
     if (state === 'whole') end({ input: 'delivered', confirmed: true })
     else if (state === 'lost') fail('receiver-lost')
     else {

@@ -13,6 +13,8 @@ import { until } from '../helpers/within.js'
 beforeEach((context) => needs(context, 'curl', 'openssl'))
 
 const SIZE = 3_000_017
+/** Fewer than one client may have waiting. */
+const AT_ONCE = 30
 const GIB = 2 ** 30
 /** A GiB through TLS and back on a busy machine. */
 const GIB_MS = 120_000
@@ -67,6 +69,23 @@ describe('over TLS', () => {
     expect((await receiver.ended()).code).toBe(0)
     expect((await sender.ended()).code).toBe(0)
     expect(await sha256OfFile(received)).toBe(hash)
+  })
+
+  /**
+   * A curl that has its Content-Length closes the connection, under whatever the server still has to say: its end
+   * and our goodbye cross. Which of them is first is a matter of moments, so many are asked.
+   */
+  test('every receiver that has everything is told of as one, whoever says goodbye first', async () => {
+    const { server } = await start()
+    const path = join(await tempDir(), 'sent')
+    await writeFileOf(path, SIZE)
+    const codes = Array.from({ length: AT_ONCE }, async () => {
+      const sender = await runCurl(['-k', '--http1.1', '-T', path, `${server.url}/`])
+      const [url = ''] = await sender.untilStdout(/^https\S+/)
+      const receiver = await runCurl(['-fk', '--http1.1', '-o', '/dev/null', url])
+      return `${(await receiver.ended()).code} ${(await sender.ended()).code}`
+    })
+    expect(await Promise.all(codes)).toEqual(Array(AT_ONCE).fill('0 0'))
   })
 
   test('a certificate replaced during a transfer of 1 GiB leaves it whole, and the next connection has the new one', {
