@@ -43,7 +43,7 @@ export class PeerStates {
     try {
       // Of our own: Node closes the other one when both halves are closed.
       const own = this.#libc.duplicate(fd)
-      return this.#asked(own, carrier === connection ? 0 : CLOSE_NOTIFY_BYTES)
+      return this.#asked(own, 'encrypted' in connection ? CLOSE_NOTIFY_BYTES : 0)
     } catch (error) {
       if (error instanceof CallError) return undefined
       throw error

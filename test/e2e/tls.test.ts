@@ -1,6 +1,9 @@
 import { copyFile } from 'node:fs/promises'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { createService } from '../../server/index.js'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
 import { certificate } from '../helpers/certificate.js'
 import { needs } from '../helpers/needs.js'
@@ -8,7 +11,7 @@ import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
 import { startServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
-import { until } from '../helpers/within.js'
+import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 beforeEach((context) => needs(context, 'curl', 'openssl'))
 
@@ -23,6 +26,20 @@ async function start(...flags: readonly string[]) {
   const pair = await certificate()
   const server = await startServer('--tls-cert', pair.path, '--tls-key', pair.keyPath, ...flags)
   return { pair, server }
+}
+
+/** The URL of a server of Node's own, in this process, with a service in it. */
+async function startHttps(): Promise<string> {
+  const service = createService()
+  const server = createHttpsServer(await certificate(), service.handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    service.stopNow()
+    server.closeAllConnections()
+    await within(DEADLINE_MS, 'it closes', new Promise((resolve) => server.close(resolve)))
+  })
+  // A server that listens on TCP has this kind of address.
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** The subject of the certificate that curl was shown. */
@@ -75,18 +92,25 @@ describe('over TLS', () => {
    * A curl that has its Content-Length closes the connection, under whatever the server still has to say: its end
    * and our goodbye cross. Which of them is first is a matter of moments, so many are asked.
    */
-  test('every receiver that has everything is told of as one, whoever says goodbye first', async () => {
-    const { server } = await start()
-    const path = join(await tempDir(), 'sent')
-    await writeFileOf(path, SIZE)
-    const codes = Array.from({ length: AT_ONCE }, async () => {
-      const sender = await runCurl(['-k', '--http1.1', '-T', path, `${server.url}/`])
-      const [url = ''] = await sender.untilStdout(/^https\S+/)
-      const receiver = await runCurl(['-fk', '--http1.1', '-o', '/dev/null', url])
-      return `${(await receiver.ended()).code} ${(await sender.ended()).code}`
-    })
-    expect(await Promise.all(codes)).toEqual(Array(AT_ONCE).fill('0 0'))
-  })
+  const SERVERS: Record<string, () => Promise<string>> = {
+    'ess-server': async () => (await start()).server.url,
+    'an https server of the embedder’s': async () => await startHttps(),
+  }
+  test.each(Object.entries(SERVERS))(
+    'every receiver that has everything is told of as one by %s, whoever says goodbye first',
+    async (_whose, serve) => {
+      const url = await serve()
+      const path = join(await tempDir(), 'sent')
+      await writeFileOf(path, SIZE)
+      const codes = Array.from({ length: AT_ONCE }, async () => {
+        const sender = await runCurl(['-k', '--http1.1', '-T', path, `${url}/`])
+        const [link = ''] = await sender.untilStdout(/^https\S+/)
+        const receiver = await runCurl(['-fk', '--http1.1', '-o', '/dev/null', link])
+        return `${(await receiver.ended()).code} ${(await sender.ended()).code}`
+      })
+      expect(await Promise.all(codes)).toEqual(Array(AT_ONCE).fill('0 0'))
+    },
+  )
 
   test('a certificate replaced during a transfer of 1 GiB leaves it whole, and the next connection has the new one', {
     timeout: 2 * GIB_MS,
