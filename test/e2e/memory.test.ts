@@ -13,7 +13,7 @@ import {
   untilReceiving,
 } from '../helpers/peers.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { NO_CLIENT_LIMITS, startServer, type TestServer } from '../helpers/start-server.js'
 import { needsProc } from '../helpers/unread.js'
 
 const KIB = 1024
@@ -101,7 +101,7 @@ describe('1,000 waiting sockets that have pushed into every buffer', () => {
   ])(
     'cost the server less than 64 KiB each, and later ones less than 32 ($framing)',
     async ({ headers, body }) => {
-      const server = await startServer('--max-sockets-per-client', '0')
+      const server = await startServer(...NO_CLIENT_LIMITS)
       const atStart = await server.residentBytes()
       // The first ones pay for the code, compiled, and on Node 24 and 26 for a young generation that grows to its
       // working size: up to 20 MiB, once, however many come after them.
