@@ -23,6 +23,7 @@ const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
 const SOL_SOCKET = 1
 const SO_ERROR = 4
+const SO_RCVLOWAT = process.arch === 'ppc64' ? 16 : 18
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
 /** SIOCOUTQ, which is TIOCOUTQ (tcp(7)). */
@@ -82,6 +83,8 @@ export interface Libc {
   waitForPoll(poll: number, ms: number, report: (key: number, side: number, events: number) => void): void
   /** The error that waits on a socket, which is thereby cleared; 0 for none. */
   socketError(fd: number): number
+  /** From how many unread bytes on a poll tells of them; of the end and of errors it does in any case (tcp(7)). */
+  setLowWater(fd: number, bytes: number): void
   /** How many of the bytes that were written to a TCP socket its peer's kernel has not acknowledged; a FIN is one. */
   unacknowledged(fd: number): number
   /** How many bytes have come on a TCP connection that nobody has read. */
@@ -160,7 +163,15 @@ export async function loadLibc(): Promise<Libc> {
     'void *',
     'void *',
   )
-
+  const setsockopt = call<[number, number, number, Pointer, number]>(
+    'setsockopt',
+    'int',
+    'int',
+    'int',
+    'int',
+    'void *',
+    'uint',
+  )
   const ioctl = call<[number, number, Pointer]>('ioctl', 'int', 'int', 'ulong', 'void *')
 
   const pair = new Int32Array(2)
@@ -212,6 +223,11 @@ export async function loadLibc(): Promise<Libc> {
       length[0] = pair.BYTES_PER_ELEMENT
       checked('getsockopt(SO_ERROR)', getsockopt(fd, SOL_SOCKET, SO_ERROR, pair, length))
       return pair[0] ?? 0
+    },
+    // A kernel that does not take it tells of every byte, as ever.
+    setLowWater: (fd, bytes) => {
+      length[0] = bytes
+      setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, length, length.byteLength)
     },
     unacknowledged: (fd) => {
       checked('ioctl(SIOCOUTQ)', ioctl(fd, SIOCOUTQ, pair))

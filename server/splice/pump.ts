@@ -12,6 +12,8 @@ export interface Job {
   left: number
   /** Bytes that were taken from the sender. */
   taken: number
+  /** Bytes that the last call took that took any. */
+  lastTaken: number
   /** Bytes that the receiver's socket has taken. */
   moved: number
   /** Set while bytes are on their way. */
@@ -82,6 +84,7 @@ function fill(job: Job, pipe: Pipe, libc: Libc): boolean {
   const taken = libc.splice(job.senderFd, pipe.writeEnd, Math.min(job.left, room))
   if (taken > 0) {
     job.taken += taken
+    job.lastTaken = taken
     job.left -= taken
     pipe.held += taken
     return true

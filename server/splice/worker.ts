@@ -10,6 +10,7 @@ import {
   EPOLLRDHUP,
   loadLibc,
 } from './libc.js'
+import { LowWater } from './low-water.js'
 import { JobRecord, type Order, type Report, type WorkerSetup } from './messages.js'
 import { Pipes } from './pipes.js'
 import { type Job, type JobEnd, pump } from './pump.js'
@@ -33,6 +34,7 @@ const attention = new Int32Array(setup.attention)
 
 const libc = await loadLibc()
 const pipes = new Pipes(libc)
+const lowWater = new LowWater(libc)
 const poll = libc.createPoll()
 const jobs = new Map<number, Job>()
 /** Jobs whose next turn need not wait for a socket. */
@@ -56,14 +58,16 @@ port.on('message', (order: Order) => {
 })
 
 function turn(): void {
-  libc.waitForPoll(poll, ready.size > 0 ? 0 : POLL_MS, noticed)
+  libc.waitForPoll(poll, ready.size > 0 ? 0 : (lowWater.pollMs ?? POLL_MS), noticed)
   hear()
+  for (const job of lowWater.sweep()) ready.add(job)
   for (const job of [...ready]) {
     // An order that was heard meanwhile may have ended it.
     if (!ready.delete(job)) continue
     const outcome = pumped(job)
     if (outcome === 'ready') ready.add(job)
-    else if (outcome !== 'waiting') finish(job, outcome)
+    else if (outcome === 'waiting') lowWater.suit(job, jobs.size === 1)
+    else finish(job, outcome)
     hear()
   }
 }
@@ -132,6 +136,7 @@ function start({ id, senderFd, receiverFd, bytes, record }: Extract<Order, { ord
     record: new JobRecord(record),
     left: bytes,
     taken: 0,
+    lastTaken: 0,
     moved: 0,
     pipe: undefined,
     senderEnd: undefined,
@@ -161,6 +166,7 @@ function letGo(job: Job): void {
   if (job.pipe !== undefined) pipes.giveBack(job.pipe)
   job.pipe = undefined
   if (!job.record.claim()) return
+  lowWater.lower(job)
   for (const fd of [job.senderFd, job.receiverFd]) {
     libc.removeFromPoll(poll, fd)
     libc.close(fd)
