@@ -29,7 +29,7 @@ export class LowWater {
 
   /** To be told of each job that now waits for its sockets. Among several, polls bring enough at once. */
   suit(job: Job, isAlone: boolean): void {
-    // It will read when its receiver has taken that.
+    // What is in the pipe waits for the receiver, whatever the sender does.
     if (job.pipe !== undefined) return
     const isLong = job.left >= 2 * LOW_WATER_BYTES
     if (this.#raised.has(job)) {
@@ -42,7 +42,7 @@ export class LowWater {
     }
   }
 
-  /** Lowers the mark of those that were not that fast after all, and gives them: there may be bytes. */
+  /** Lowers the mark of those that were not that fast after all, and gives them: there may be bytes of theirs. */
   sweep(): Job[] {
     if (this.#raised.size === 0) return []
     const nowMs = performance.now()
@@ -51,7 +51,7 @@ export class LowWater {
     const slow: Job[] = []
     for (const [job, taken] of this.#raised) {
       this.#raised.set(job, job.taken)
-      if (job.taken > taken || job.pipe !== undefined) continue
+      if (job.taken > taken) continue
       this.lower(job)
       slow.push(job)
     }

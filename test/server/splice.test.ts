@@ -309,6 +309,74 @@ describe('all the bytes', () => {
   })
 })
 
+describe('a sender that was fast', () => {
+  /** Some of it stays in the kernel when the sender stops, unless every byte is told of. */
+  const BURSTS = [16 * MIB + 1000, 1, 16 * MIB + 100 * KIB, 7, 8 * MIB]
+
+  test('and stops has what it sent handed on', async () => {
+    const size = BURSTS.reduce((sum, burst) => sum + burst)
+    const it = await transfer(size)
+    const content = contentOf(it.receiver.peer)
+    const bytes = bytesOf(size)
+    let sent = 0
+    for (const burst of BURSTS) {
+      it.sender.peer.write(bytes.subarray(sent, sent + burst))
+      sent += burst
+      await until(`${sent} bytes are moved`, () => it.job.moved() === sent)
+    }
+    expect(await endOf(it)).toEqual({ how: 'whole', moved: size, taken: size, errno: undefined })
+    it.receiver.ours.end()
+    expect(await content).toEqual({ bytes: size, hash: sha256(bytes) })
+  })
+
+  test('and stops while its receiver has stopped as well', async () => {
+    const size = 64 * MIB
+    const it = await transfer(size)
+    const bytes = bytesOf(size)
+    const first = size - 1000
+    it.sender.peer.write(bytes.subarray(0, first))
+    let moved = -1
+    await until('the receiver is full', () => {
+      const wasMoved = moved
+      moved = it.job.moved()
+      return moved > 0 && moved === wasMoved
+    })
+    const content = contentOf(it.receiver.peer)
+    await until('what was sent is moved', () => it.job.moved() === first)
+    it.sender.peer.write(bytes.subarray(first))
+    expect(await endOf(it)).toMatchObject({ how: 'whole', moved: size })
+    it.receiver.ours.end()
+    expect((await content).hash).toBe(sha256(bytes))
+  })
+
+  test('and whose transfer is given up is read byte by byte by whoever comes next', async () => {
+    const it = await transfer(ENDLESS)
+    it.receiver.peer.resume()
+    const piece = Buffer.alloc(MIB)
+    let written = 0
+    const push = () => {
+      while (written < 256 * MIB) {
+        written += piece.length
+        if (!it.sender.peer.write(piece)) return
+      }
+    }
+    it.sender.peer.on('drain', push)
+    push()
+    await until('64 MiB are moved', () => it.job.moved() > 64 * MIB)
+    it.job.cancel()
+    const { taken } = await endOf(it)
+    it.sender.peer.off('drain', push)
+    let read = 0
+    it.sender.ours.on('data', (chunk: Buffer) => {
+      read += chunk.length
+    })
+    it.sender.ours.resume()
+    await until('the rest is read', () => taken + read === written)
+    it.sender.peer.write(Uint8Array.of(1))
+    await until('one byte more is read', () => taken + read === written + 1)
+  })
+})
+
 describe('a sender', () => {
   test.for([0, 1, MIB + 1])('that ends after %i bytes of more has them handed on', async (size) => {
     const it = await transfer(size + 1)
