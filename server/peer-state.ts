@@ -52,15 +52,15 @@ export class PeerStates {
 
   /**
    * True where this peer's end would have come through, and has not: while its bytes fill our window, the end waits
-   * behind them. False as well where the kernel cannot be asked.
+   * behind them. Undefined where the kernel cannot be asked.
    */
-  isThere(connection: Socket): boolean {
+  isThere(connection: Socket): boolean | undefined {
     const fd = descriptorOf(carrierOf(connection))
-    if (fd === undefined || connection.remoteFamily === undefined) return false
+    if (fd === undefined || connection.remoteFamily === undefined) return undefined
     try {
       return this.#libc.tcpState(fd) === ESTABLISHED && this.#libc.unread(fd) < OPEN_WINDOW_BYTES
     } catch (error) {
-      if (error instanceof CallError) return false
+      if (error instanceof CallError) return undefined
       throw error
     }
   }

@@ -95,9 +95,10 @@ export class Relay {
     return this.#peers?.of(receiverConnection)
   }
 
-  /** True where the kernel would know if this sender had gone; false where it cannot be asked, or would not. */
-  isSenderThere(senderConnection: Socket): boolean {
-    return this.#peers?.isThere(senderConnection) === true
+  /** False where this sender has gone, or the kernel would not know; undefined where it cannot be asked. */
+  isSenderThere(senderConnection: Socket): boolean | undefined {
+    // What Node knows already, we are told later in this turn.
+    return senderConnection.destroyed ? false : this.#peers?.isThere(senderConnection)
   }
 
   /** Ends what runs beside the event loop. */

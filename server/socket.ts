@@ -299,9 +299,9 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
     sender.response.off('close', this.#senderClosed)
     if (isFirst) this.#observer.connected(this, receiver.request)
-    // All of the body is here, and Node reads on: a sender that left would have been noticed.
     const isAllHere = sender.request.complete
-    if (isAllHere || this.terms.relay.isSenderThere(sender.request.socket))
+    // Where the kernel cannot be asked: with all of the body here Node reads on, and soon notices who left.
+    if (this.terms.relay.isSenderThere(sender.request.socket) ?? isAllHere)
       this.#startAtOnce(transfer, isFirst, isAllHere)
     else this.#startWhenProbed(transfer, isFirst)
   }

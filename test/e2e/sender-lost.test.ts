@@ -100,6 +100,26 @@ describe('a sender that vanishes after its last byte', () => {
     await expectRefused(await startReceiver(receiverTool, sender.url), 'sender-lost', 'gone')
   })
 
+  // The server was busy with something else: it finds the body, its sender's reset and the receiver's request at once.
+  test('before a receiver came, all in one turn of the server, has sent nothing to anybody', async () => {
+    const server = await startServer()
+    for (let round = 0; round < 20; round++) {
+      const sender = await rawSender(server, BODY.length)
+      const receiver = await connectRaw(server.port)
+      process.kill(server.pid, 'SIGSTOP')
+      try {
+        await sender.write(BODY)
+        sender.reset()
+        await receiver.write(requestHead(`GET ${new URL(sender.url).pathname}`))
+        process.kill(server.pid, 'SIGCONT')
+        const [, status] = await receiver.until(/^HTTP\/1\.1 (\d+)/)
+        expect(['410', '502'], `status in round ${round}`).toContain(status)
+      } finally {
+        process.kill(server.pid, 'SIGCONT')
+      }
+    }
+  })
+
   test.for(TOOLS)('while %s still reads, has delivered it all', async (receiverTool, context) => {
     needsProc(context)
     const server = await startServer()
