@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drawChart } from './chart.js'
@@ -14,6 +14,7 @@ import { type Measured, printGoals, printScenario } from './table.js'
 import { isTcpMemoryFree } from './tcp-memory.js'
 
 const OWN_DIST = join(ROOT, 'dist')
+const RESULTS = join(SOURCES, 'results')
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -32,6 +33,7 @@ const refused = new Map<string, string>()
 const failures: { readonly isOurs: boolean; readonly words: string }[] = []
 const results = new Map<ScenarioName, Measured>()
 
+mkdirSync(RESULTS, { recursive: true })
 const machine = describeMachine(ROOT, SOURCES)
 console.log(
   `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.versions['node']}`,
@@ -46,6 +48,8 @@ for (const name of scenarioNames()) {
   results.set(name, measured)
   if (measured.size > 0) printScenario(scenario, measured)
   if (name === 'waiting' && measured.size > 0) console.log(`  ${describeWaiting(bench)}`)
+  // Half an hour is long: a run that is cut short leaves what it has.
+  writeJson('unfinished', measuredSoFar())
 }
 for (const [name, reason] of refused) console.log(`\nskipped ${name}: ${reason}`)
 for (const { words } of failures) console.log(`\nfailed: ${words}`)
@@ -119,17 +123,8 @@ function isWanted(scenario: ScenarioName, subject: string): boolean {
 /** A whole run is what the README shows; any other goes beside it, where git does not look. */
 function writeResults(): void {
   const name = isPartial || !isOwnBuild ? 'partial' : flags.quick ? 'quick' : 'full'
-  const folder = join(SOURCES, 'results')
-  mkdirSync(folder, { recursive: true })
-  const scenarios = Object.fromEntries(
-    [...results].map(([scenario, measured]) => [scenario, Object.fromEntries(measured)]),
-  )
-  // Without the reasons, which may name paths.
-  const skipped = [...refused.keys()]
-  writeFileSync(
-    join(folder, `${name}.json`),
-    `${JSON.stringify({ machine, scenarios, skipped, goals: judgements }, undefined, 2)}\n`,
-  )
+  writeJson(name, { ...measuredSoFar(), goals: judgements })
+  rmSync(join(RESULTS, 'unfinished.json'))
   const drawn = (['length', 'chunked', 'small', 'first-byte'] as const).flatMap((scenario) => {
     const measured = results.get(scenario)
     if (measured === undefined || measured.size === 0) return []
@@ -139,8 +134,20 @@ function writeResults(): void {
     ...drawn.flatMap(({ measured }) => [...measured.values()].map(({ length }) => length)),
   )
   const caption = `Less is better; medians of ${runs} runs or more. ${machine.cpu}, ${machine.cores} cores, Node ${machine.versions['node']}, Linux ${machine.kernel}`
-  if (drawn.length > 0) writeFileSync(join(folder, `${name}.svg`), drawChart(drawn, caption))
+  if (drawn.length > 0) writeFileSync(join(RESULTS, `${name}.svg`), drawChart(drawn, caption))
   console.log(`\nwritten: bench/results/${name}.json${drawn.length > 0 ? `, ${name}.svg` : ''}`)
+}
+
+function measuredSoFar() {
+  const scenarios = Object.fromEntries(
+    [...results].map(([scenario, measured]) => [scenario, Object.fromEntries(measured)]),
+  )
+  // Without the reasons, which may name paths.
+  return { machine, scenarios, skipped: [...refused.keys()] }
+}
+
+function writeJson(name: string, content: object): void {
+  writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(content, undefined, 2)}\n`)
 }
 
 /** `ess` as it comes is one of its gears: where all of them were measured, it is not drawn again. */
