@@ -1,6 +1,13 @@
+import type { Entry } from './entry.js'
+
 /** Whoever is to give a sign of life now and then. */
 export interface Beating {
   beat(): void
+}
+
+/** One who beats, and when that is due: milliseconds, as of `performance.now`. */
+export interface Heartbeat extends Entry<Beating> {
+  dueMs: number
 }
 
 /** At most so many sweeps in one interval: a beat may be late by a part of it, and thousands share one wake-up. */
@@ -12,50 +19,55 @@ const SWEEPS_PER_INTERVAL = 32
  */
 export class Heartbeats {
   readonly #intervalMs: number
-  /** When each is due. All wait equally long, so they stand in the order in which they are due. */
-  readonly #dueMs = new Map<Beating, number>()
+  /** All wait equally long, so they stand in the order in which they are due. */
+  readonly #beating = new Set<Heartbeat>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs
   }
 
-  /** From here `one` beats until `stop`. */
-  start(one: Beating): void {
+  /** From here `one` beats until `stop` of what this returns. */
+  start(one: Beating): Heartbeat {
     const nowMs = performance.now()
-    this.#enqueue(one, nowMs)
+    const heartbeat = { member: one, dueMs: this.#nextDueMs(nowMs) }
+    this.#beating.add(heartbeat)
     if (this.#timer === undefined) this.#setTimer(nowMs)
+    return heartbeat
   }
 
-  /** `one` beats no more; without effect when it does not. */
-  stop(one: Beating): void {
-    this.#dueMs.delete(one)
-    if (this.#dueMs.size === 0) this.#setTimer(0)
+  /** Its member beats no more; without effect when it does not. */
+  stop(heartbeat: Heartbeat | undefined): void {
+    if (heartbeat === undefined) return
+    heartbeat.member = undefined
+    this.#beating.delete(heartbeat)
+    if (this.#beating.size === 0) this.#setTimer(0)
   }
 
-  #enqueue(one: Beating, nowMs: number): void {
-    this.#dueMs.delete(one)
+  #nextDueMs(nowMs: number): number {
     // A whole number takes no memory of its own; rounded up, it is not due at once.
-    this.#dueMs.set(one, Math.ceil(nowMs + this.#intervalMs))
+    return Math.ceil(nowMs + this.#intervalMs)
   }
 
   readonly #sweep = (): void => {
     const nowMs = performance.now()
-    for (const [one, dueMs] of this.#dueMs) {
+    for (const heartbeat of this.#beating) {
       // Those that beat are at the end again, where they stop this loop as well.
-      if (dueMs > nowMs) break
-      this.#enqueue(one, nowMs)
-      one.beat()
+      if (heartbeat.dueMs > nowMs) break
+      this.#beating.delete(heartbeat)
+      heartbeat.dueMs = this.#nextDueMs(nowMs)
+      this.#beating.add(heartbeat)
+      heartbeat.member?.beat()
     }
     this.#setTimer(nowMs)
   }
 
   #setTimer(nowMs: number): void {
     clearTimeout(this.#timer)
-    const [firstMs] = this.#dueMs.values()
+    const [first] = this.#beating
     this.#timer =
-      firstMs === undefined
+      first === undefined
         ? undefined
-        : setTimeout(this.#sweep, Math.max(firstMs - nowMs, this.#intervalMs / SWEEPS_PER_INTERVAL))
+        : setTimeout(this.#sweep, Math.max(first.dueMs - nowMs, this.#intervalMs / SWEEPS_PER_INTERVAL))
   }
 }

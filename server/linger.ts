@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Attachment } from './attachment.js'
 
 /** How long a peer that is still sending may go on until it has read why its request was refused. */
 const DRAIN_MS = 2000
@@ -20,14 +21,21 @@ export function drainThenDestroy(connection: Socket): void {
  * it all at once, under a peer that may still be sending.
  */
 export function endGently(connection: Socket): void {
-  connection.destroySoon = () => {
-    connection.end()
-    drainThenDestroy(connection)
-  }
+  connection.destroySoon = endThenDrain
+}
+
+/*
+ * Never a function literal in an assignment to a property: V8 takes such a one for part of a class, and gives it a
+ * place among the old objects at once. What it can see, here a whole connection, then stays until all of them are
+ * collected.
+ */
+function endThenDrain(this: Socket): void {
+  this.end()
+  drainThenDestroy(this)
 }
 
 /** The TCP connections below those of TLS. */
-const carriers = new WeakMap<Socket, Socket>()
+const carriers = new Attachment<Socket, Socket>('carrier')
 
 /** Says what `connection`, which speaks TLS, is carried by: Node keeps it to itself. */
 export function setCarrier(connection: Socket, carrier: Socket): void {

@@ -2,6 +2,7 @@ import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError, ROUTES } from '../shared/index.js'
 import { ALLOWED_METHODS } from './addresses.js'
+import { Attachment } from './attachment.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
@@ -80,7 +81,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const { cors, trust } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   /** What is answered last on a connection, as far as it has been asked. */
-  const latest = new WeakMap<Socket, ServerResponse>()
+  const latest = new Attachment<Socket, ServerResponse>('latest response')
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     latest.set(request.socket, response)
     endAfterAnswer(request, response)

@@ -1,4 +1,5 @@
 import { EssError } from '../shared/index.js'
+import type { Entry } from './entry.js'
 import type { Outcome } from './lifecycle.js'
 import type { ResolvedOptions } from './options.js'
 import { type EphemeralSocket, goneBecause } from './socket.js'
@@ -10,6 +11,11 @@ const ID_ATTEMPTS = 10
 /** The most ids remembered after their end; the oldest is forgotten first. About 150 bytes each. */
 const MAX_TOMBSTONES = 100_000
 
+/** A socket that has not ended. */
+interface SocketEntry extends Entry<EphemeralSocket> {
+  readonly ttl: NodeJS.Timeout
+}
+
 /** Which sockets exist, and which have lately ended. It mints the ids and owns the TTL. */
 export class Registry {
   readonly #options: ResolvedOptions
@@ -18,8 +24,8 @@ export class Registry {
    * each process, and compares it only with one of the same hash. There is no first half of an id or of a token to be
    * found before its second half.
    */
-  readonly #sockets = new Map<string, { socket: EphemeralSocket; ttl: NodeJS.Timeout }>()
-  readonly #byToken = new Map<string, EphemeralSocket>()
+  readonly #sockets = new Map<string, SocketEntry>()
+  readonly #byToken = new Map<string, SocketEntry>()
   /** In the order in which they were added, which is the order in which they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -31,7 +37,7 @@ export class Registry {
 
   /** The sockets that have not ended. */
   sockets(): EphemeralSocket[] {
-    return [...this.#sockets.values()].map(({ socket }) => socket)
+    return [...this.#sockets.values()].flatMap(({ member }) => member ?? [])
   }
 
   /** What is held in memory, by kind. */
@@ -66,9 +72,9 @@ export class Registry {
   /** From here the socket can be found, and its TTL runs. */
   add(socket: EphemeralSocket): void {
     const { token, ttlMs } = socket.terms
-    const ttl = setTimeout(() => socket.expire(), ttlMs)
-    if (token !== undefined) this.#byToken.set(token, socket)
-    this.#sockets.set(socket.id, { socket, ttl })
+    const entry = { member: socket, ttl: setTimeout(() => socket.expire(), ttlMs) }
+    if (token !== undefined) this.#byToken.set(token, entry)
+    this.#sockets.set(socket.id, entry)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
@@ -80,6 +86,8 @@ export class Registry {
   /** The socket has ended; its id is remembered for a while. */
   bury(socket: EphemeralSocket, outcome: Outcome): void {
     this.keep(socket)
+    const entry = this.#sockets.get(socket.id)
+    if (entry !== undefined) entry.member = undefined
     this.#sockets.delete(socket.id)
     if (socket.terms.token !== undefined) this.#byToken.delete(socket.terms.token)
     this.#forgetOld()
@@ -88,8 +96,8 @@ export class Registry {
 
   /** The socket with this id. Throws EssError `gone` where it has ended, `not-found` where it never was. */
   find(id: string): EphemeralSocket {
-    const entry = this.#sockets.get(id)
-    if (entry !== undefined) return entry.socket
+    const socket = this.#sockets.get(id)?.member
+    if (socket !== undefined) return socket
     this.#forgetOld()
     const tombstone = this.#tombstones.get(id)
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
@@ -101,7 +109,7 @@ export class Registry {
    * never was or is over: a token is the sender's alone, and guessing tells nothing.
    */
   findUpload(token: string): EphemeralSocket {
-    const socket = this.#byToken.get(token)
+    const socket = this.#byToken.get(token)?.member
     if (socket === undefined) throw new EssError('not-found', 'there is no such upload, or it is over')
     return socket
   }

@@ -12,6 +12,7 @@ import {
   uploadPath,
 } from '../shared/index.js'
 import { refuseUnauthorized } from './access.js'
+import { Attachment } from './attachment.js'
 import { ClientLimits } from './client-limits.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import { FinalAnswer } from './final-answer.js'
@@ -81,10 +82,10 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #limits: ClientLimits
   /** Requests that wait for a 100 (Continue) that Node has left to us. */
   readonly #heldBack = new WeakSet<IncomingMessage>()
-  readonly #bySenderConnection = new WeakMap<
+  readonly #sending = new Attachment<
     Connection,
     { socket: EphemeralSocket; request: IncomingMessage; response: ServerResponse; isSpoiled: boolean }
-  >()
+  >('sending')
   readonly #earlyReceivers = new WeakMap<EphemeralSocket, number>()
   /** The same for all sockets: each says which one it is. */
   readonly #observer: SocketObserver = {
@@ -237,7 +238,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!socket.mayMove()) this.#admit(socket, sender, query)
     else {
       socket.move(sender)
-      this.#bySenderConnection.set(request.socket, { socket, request, response, isSpoiled: false })
+      this.#sending.set(request.socket, { socket, request, response, isSpoiled: false })
     }
   }
 
@@ -276,7 +277,7 @@ export class Service extends EventEmitter<ServiceEvents> {
    * and the sender is told. True if that was so, even if it is over. See Node's event `clientError`.
    */
   breakOff(connection: Connection, error: NodeJS.ErrnoException): boolean {
-    const sender = this.#bySenderConnection.get(connection)
+    const sender = this.#sending.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
     // Its own end says that the sender left; what Node calls an error here is the reset, not its bytes.
@@ -387,7 +388,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** Takes the sender into its socket, and answers its `Expect: 100-continue`. */
   #admit(socket: EphemeralSocket, sender: SenderLeg, query: URLSearchParams): void {
     socket.admit(sender)
-    this.#bySenderConnection.set(sender.request.socket, {
+    this.#sending.set(sender.request.socket, {
       socket,
       request: sender.request,
       response: sender.response,
@@ -413,7 +414,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!isForm(request)) {
       const payload = readPayload(request, query, fileName)
       const raw = this.relay.take(request, (detail) => {
-        this.#bySenderConnection.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
+        this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
       })
       if (raw === undefined) {
         gatherSmallChunks(request)

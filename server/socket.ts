@@ -10,6 +10,7 @@ import {
   toFailedProblem,
 } from '../shared/index.js'
 import type { Cors } from './cors.js'
+import type { Entry } from './entry.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
 import { withFixedHeaders } from './head.js'
@@ -98,6 +99,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   #transfer: Transfer | undefined
   /** What the observer was told last. */
   #toldBytes = 0
+  #ticking: Entry<Ticking> | undefined
 
   /** `fileName` is what the reservation says; the sender itself may say better. */
   constructor(terms: SocketTerms, observer: SocketObserver, fileName?: string) {
@@ -321,7 +323,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
       if (isAllHere) sink.follow(progress)
       else follow(sink, progress)
     }
-    this.terms.progress.start(this)
+    this.#ticking ??= this.terms.progress.start(this)
   }
 
   /**
@@ -334,7 +336,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     setImmediate(() => {
       if (this.#phase !== 'streaming' || transfer !== this.#transfer) return
       for (const sink of this.#audience) follow(sink, this.#progressOf(transfer))
-      this.terms.progress.start(this)
+      this.#ticking ??= this.terms.progress.start(this)
       setImmediate(() => transfer.start())
     })
   }
@@ -352,7 +354,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
 
   /** The single place that ends both legs, however it came to that. */
   #close(outcome: Outcome, detail: string | undefined, confirmed: boolean): void {
-    this.terms.progress.stop(this)
+    this.terms.progress.stop(this.#ticking)
     this.#sender?.response.off('close', this.#senderClosed)
     const bytes = this.#transfer?.bytes() ?? 0
     const error = outcome === 'delivered' ? undefined : new EssError(outcome, detail)

@@ -9,8 +9,9 @@ import {
   type TerminalEvent,
 } from '../shared/index.js'
 import type { Cors } from './cors.js'
+import type { Entry } from './entry.js'
 import { withFixedHeaders } from './head.js'
-import type { Beating, Heartbeats } from './heartbeats.js'
+import type { Beating, Heartbeat, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
 
@@ -69,6 +70,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #toldBytes = 0
   #ticks = 0
   #isHolding = false
+  #heartbeat: Heartbeat | undefined
+  #ticking: Entry<Ticking> | undefined
 
   /** While nothing else is to be told, the state of `source` is its sign of life, at each heartbeat. */
   constructor(
@@ -97,7 +100,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.send(opened)
     this.#response.uncork()
     // Only writing to a stalled sender tells whether it is still there.
-    this.#timers.heartbeats.start(this)
+    this.#heartbeat = this.#timers.heartbeats.start(this)
   }
 
   beat(): void {
@@ -105,12 +108,12 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   send(event: StatusEvent, canWait = false): void {
-    if (event.event === 'connected') this.#timers.heartbeats.stop(this)
+    if (event.event === 'connected') this.#timers.heartbeats.stop(this.#heartbeat)
     if (canWait && !this.#isHolding) {
       this.#isHolding = true
       // The connection, not the response: Node 22 writes what it has corked itself behind the last chunk.
       this.#request.socket.cork()
-      this.#timers.progress.start(this)
+      this.#ticking ??= this.#timers.progress.start(this)
     }
     this.#response.write(this.#encode(event))
     if (!canWait) this.#letGo()
@@ -122,7 +125,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#toldBytes = progress().bytes
     // What is told at the beginning counts as well: the next may come when a whole interval is over.
     this.#ticks = -1
-    this.#timers.progress.start(this)
+    this.#ticking = this.#timers.progress.start(this)
   }
 
   tick(): void {
@@ -182,8 +185,9 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   #stopTimers(): void {
-    this.#timers.heartbeats.stop(this)
-    this.#timers.progress.stop(this)
+    this.#timers.heartbeats.stop(this.#heartbeat)
+    this.#timers.progress.stop(this.#ticking)
+    this.#ticking = undefined
   }
 }
 

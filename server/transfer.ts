@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Socket as Connection } from 'node:net'
 import { formatDuration } from '../shared/index.js'
 import type { Flow, Gear, Pump, TransferFailure } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
@@ -131,21 +132,23 @@ export function createTransfer(
     writeHead()
     // Node would close the whole connection after the last byte; closing our half alone lets the receiver
     // answer with its own: a FIN when it has read everything, a reset when it has not.
-    receiverConnection.destroySoon = () => {
-      // Node has ended it already where the receiver's own end came first, and our last bytes found it closed.
-      isEndWritten = receiverConnection.writable
-      receiverConnection.end()
-    }
+    receiverConnection.destroySoon = endReceiverConnection
     receiverConnection.once('finish', awaitConfirmation)
     addLength(receiverResponse, pump.received())
     receiverResponse.end()
+  }
+
+  function endReceiverConnection(): void {
+    // Node has ended it already where the receiver's own end came first, and our last bytes found it closed.
+    isEndWritten = receiverConnection.writable
+    receiverConnection.end()
   }
 
   function awaitConfirmation(): void {
     // It also comes when Node answers a receiver that left early: that one is about to close.
     if (!isEndWritten) return
     // Node ends it once more when the receiver's end has come, and would make an error of that for nobody.
-    receiverConnection.end = () => receiverConnection
+    receiverConnection.end = hasEnded
     receiverConnection.setTimeout(0)
     confirmation = setTimeout(unconfirmed, CONFIRM_MS)
     receiverConnection.once(UNCONFIRMED, unconfirmed)
@@ -236,6 +239,11 @@ export function createTransfer(
     }
     return pump.stop()
   }
+}
+
+/** What is left of `end` for a connection that has ended already. */
+function hasEnded(this: Connection): Connection {
+  return this
 }
 
 /** The least costly way that these two connections allow. */

@@ -37,6 +37,7 @@ const HELD_BYTES = 1024
 const holdBuffer = Buffer.allocUnsafeSlow(HELD_BYTES)
 
 const NOTHING = Buffer.alloc(0)
+const readNothing = () => undefined
 
 /** Whoever reads a raw body. */
 export interface RawReader {
@@ -113,7 +114,7 @@ export class RawBody {
     }
     held.push(this.#held)
     // From here nobody but the reader says when to read: the buffer may be in use.
-    this.#request._read = () => undefined
+    this.#request._read = readNothing
     this.#held = NOTHING
     this.#reader = reader
     this.pause()
@@ -217,8 +218,11 @@ function readInto(
   if (BUFFER === undefined || ON_FILLED === undefined || NEXT_BUFFER === undefined) return
   internals[BUFFER] = buffer
   if (reading !== undefined) {
-    internals[ON_FILLED] = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
-    internals[NEXT_BUFFER] = () => reading.nextBuffer()
+    // Not as literals: see `endGently`.
+    const onFilled = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
+    const nextBuffer = () => reading.nextBuffer()
+    internals[ON_FILLED] = onFilled
+    internals[NEXT_BUFFER] = nextBuffer
   }
   internals._handle?.useUserBuffer?.(buffer)
 }

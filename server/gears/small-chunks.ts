@@ -23,7 +23,11 @@ export function gatherSmallChunks(body: Readable): void {
   /** There while this turn has brought a small chunk already. */
   let turn: NodeJS.Immediate | undefined
 
-  body.push = (chunk: unknown) => {
+  // Not a literal: see `endGently`.
+  body.push = gather
+  body.on('resume', pushBatch)
+
+  function gather(chunk: unknown): boolean {
     if (!(chunk instanceof Uint8Array) || chunk.length >= SMALL_BYTES) {
       pushBatch()
       return push.call(body, chunk)
@@ -37,7 +41,6 @@ export function gatherSmallChunks(body: Readable): void {
     gathered += chunk.length
     return body.readableFlowing === true || body.readableLength + gathered < body.readableHighWaterMark
   }
-  body.on('resume', pushBatch)
 
   function turnEnded(): void {
     turn = undefined

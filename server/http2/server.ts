@@ -161,7 +161,10 @@ function presentAsHttp1(
  */
 function holdEnd(request: Http2ServerRequest, wait: () => Promise<void>): void {
   let isHeld = false
-  request.push = (chunk: unknown) => {
+  // Not a literal: see `endGently`.
+  request.push = pushUnlessEnd
+
+  function pushUnlessEnd(chunk: unknown): boolean {
     // Where the stream is closed, this is not the end of its body, and `complete` says so.
     if (chunk !== null || isHeld || request.stream.destroyed) return push(request, chunk)
     isHeld = true

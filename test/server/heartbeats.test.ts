@@ -51,12 +51,11 @@ test('a thousand that came one after the other take one timer, and share its wak
 test('who has stopped beats no more, and where nobody is left there is no timer', () => {
   const heartbeats = new Heartbeats(INTERVAL_MS)
   const [one, other] = [new Heart(), new Heart()]
-  heartbeats.start(one)
-  heartbeats.start(other)
-  heartbeats.stop(one)
+  const [first, second] = [one, other].map((heart) => heartbeats.start(heart))
+  heartbeats.stop(first)
   vi.advanceTimersByTime(INTERVAL_MS + SLACK_MS)
   expect([one.beats, other.beats]).toEqual([0, 1])
-  heartbeats.stop(other)
+  heartbeats.stop(second)
   expect(vi.getTimerCount()).toBe(0)
   heartbeats.start(one)
   vi.advanceTimersByTime(INTERVAL_MS + SLACK_MS)
@@ -69,11 +68,11 @@ test('a beat may stop others and itself, and start new ones', () => {
   const second = new Heart()
   const first: Beating = {
     beat: () => {
-      for (const one of [first, second, third]) heartbeats.stop(one)
+      for (const one of started) heartbeats.stop(one)
       heartbeats.start(fresh)
     },
   }
-  for (const one of [first, second, third]) heartbeats.start(one)
+  const started = [first, second, third].map((one) => heartbeats.start(one))
   vi.advanceTimersByTime(INTERVAL_MS + SLACK_MS)
   expect([second.beats, third.beats, fresh.beats]).toEqual([0, 0, 0])
   expect(vi.getTimerCount()).toBe(1)

@@ -15,15 +15,14 @@ test('each is called four times a second until it stops, all by one timer, which
   const clock = new ProgressClock()
   const [first, second] = [new Counter(), new Counter()]
   const counts = () => [first.ticks, second.ticks]
-  clock.start(first)
-  clock.start(second)
+  const entries = [first, second].map((one) => clock.start(one))
   expect(vi.getTimerCount()).toBe(1)
   vi.advanceTimersByTime(1000)
   expect(counts()).toEqual([4, 4])
-  clock.stop(first)
+  clock.stop(entries[0])
   vi.advanceTimersByTime(1000)
   expect(counts()).toEqual([4, 8])
-  clock.stop(second)
+  clock.stop(entries[1])
   vi.advanceTimersByTime(250)
   expect(vi.getTimerCount()).toBe(0)
   clock.start(first)
