@@ -49,10 +49,21 @@ export function isOurs(
 }
 
 /**
- * The segments of a request's path as they came, still encoded (one empty segment for the root), and its query.
- * A framework's own path is decoded already, and a `%` that was malformed is not to be seen in it.
+ * The segments of a request's path as they came, still encoded; one empty segment for the root. A framework's own path
+ * is decoded already, and a `%` that was malformed is not to be seen in it.
  */
-export function targetOf({ url = '/' }: IncomingMessage): { segments: string[]; query: URLSearchParams } {
-  const [path = '', ...query] = url.replace(/^https?:\/\/[^/?#]*/i, '').split('?')
-  return { segments: path.replace(/^\//, '').split('/'), query: new URLSearchParams(query.join('?')) }
+export function segmentsOf({ url = '/' }: IncomingMessage): string[] {
+  const [path = ''] = withoutOrigin(url).split('?', 1)
+  return path.replace(/^\//, '').split('/')
+}
+
+/** The query of a request's target. */
+export function queryOf({ url = '/' }: IncomingMessage): URLSearchParams {
+  const at = url.indexOf('?')
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
+}
+
+/** A proxy is asked for a whole URL (RFC 9112, 3.2.2), and so may we be. */
+function withoutOrigin(url: string): string {
+  return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')
 }

@@ -15,7 +15,7 @@ import {
   ROUTES,
 } from '../shared/index.js'
 import { refuseCrossSite } from './access.js'
-import { type Address, ALLOWED_METHODS, addressesOf, isOurs, targetOf } from './addresses.js'
+import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
 import { refuseForeignHttp2 } from './http2/connection.js'
 import { resetConnection } from './linger.js'
 import { decodeSegment } from './opening.js'
@@ -158,7 +158,7 @@ export function createApp(service: Service): ServiceApp {
   /** A method that no route of this address takes. */
   async function otherwise(context: AppContext, next: Next, address: Address): Promise<Response | undefined> {
     const { incoming } = context.env
-    const { segments } = targetOf(incoming)
+    const segments = segmentsOf(incoming)
     // Without those of Hono's own mount, which stay in the path.
     const below = address === ROUTES.root ? [''] : segments.slice(1 - address.split('/').length)
     if (!isOurs(incoming, below, service.options)) return await pass(next)
@@ -173,7 +173,7 @@ export function createApp(service: Service): ServiceApp {
     const { method = 'GET' } = context.env.incoming
     if (method === 'OPTIONS') return preflight(context)
     // It has the shape of a link, and nothing of that shape takes this method.
-    const { length } = targetOf(context.env.incoming).segments
+    const { length } = segmentsOf(context.env.incoming)
     if (length <= 2 && !['GET', 'HEAD', 'POST'].includes(method))
       return notAllowed(context, length === 1 ? ROUTES.download : ROUTES.namedDownload)
     const words = 'there is nothing at this address; a link may have a typing error, or be long over'
@@ -288,7 +288,7 @@ function callOf(context: AppContext, template: string): Call {
   return {
     request: incoming,
     response: outgoing,
-    query: targetOf(incoming).query,
+    query: queryOf(incoming),
     basePath: (mounted + inHono).replace(/\/+$/, ''),
   }
 }
@@ -301,5 +301,5 @@ function strippedPath(originalUrl: unknown, url = '/'): string {
 }
 
 function segment(context: AppContext, at: number): string {
-  return decodeSegment(targetOf(context.env.incoming).segments.at(at) ?? '')
+  return decodeSegment(segmentsOf(context.env.incoming).at(at) ?? '')
 }

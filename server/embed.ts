@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isOurs, targetOf } from './addresses.js'
+import { isOurs, segmentsOf } from './addresses.js'
 import { createApp, createRequestListener, type ServiceApp } from './app.js'
 import type { ServiceOptions } from './options.js'
 import { Service } from './service.js'
@@ -29,7 +29,7 @@ export function createService(options: ServiceOptions = {}): EmbeddedService {
   const listener = createRequestListener(app, service)
   const handler: Handler = (request, response, next) => {
     // What is certainly not for us is left to the rest of the embedder's app.
-    const isForUs = next === undefined || isOurs(request, targetOf(request).segments, service.options)
+    const isForUs = next === undefined || isOurs(request, segmentsOf(request), service.options)
     if (isForUs) listener(request, response)
     else next()
   }

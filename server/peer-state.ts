@@ -56,8 +56,9 @@ export class PeerStates {
    */
   isThere(connection: Socket): boolean | undefined {
     const fd = descriptorOf(carrierOf(connection))
-    if (fd === undefined || connection.remoteFamily === undefined) return undefined
+    if (fd === undefined) return undefined
     try {
+      // What is no TCP connection has no such state, which is an error.
       return this.#libc.tcpState(fd) === ESTABLISHED && this.#libc.unread(fd) < OPEN_WINDOW_BYTES
     } catch (error) {
       if (error instanceof CallError) return undefined

@@ -44,9 +44,11 @@ export function publicBaseUrl(
 ): string {
   if (options.baseUrl !== undefined) return options.baseUrl
   const { socket, headers } = request
-  const isTrusted = options.trust(socket.remoteAddress ?? '')
-  const forwardedScheme = isTrusted ? firstOf(headers['x-forwarded-proto']) : undefined
-  const forwardedHost = isTrusted ? firstOf(headers['x-forwarded-host']) : undefined
+  const reported = [headers['x-forwarded-proto'], headers['x-forwarded-host']] as const
+  const isReported = reported.some((header) => header !== undefined)
+  // Whose connection it is costs a call of the kernel's.
+  const isTrusted = isReported && options.trust(socket.remoteAddress ?? '')
+  const [forwardedScheme, forwardedHost] = isTrusted ? reported.map(firstOf) : []
   const isTls = (socket as Partial<TLSSocket>).encrypted === true
   const scheme = forwardedScheme?.toLowerCase() ?? (isTls ? 'https' : 'http')
   const host = forwardedHost ?? headers.host ?? localHost(request)

@@ -69,7 +69,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #progress: (() => ProgressEvent) | undefined
   #toldBytes = 0
   #ticks = 0
-  #isHolding = false
+  /** What waits for what comes next. */
+  #held = ''
   #heartbeat: Heartbeat | undefined
   #ticking: Entry<Ticking> | undefined
 
@@ -109,14 +110,9 @@ export class StatusBody implements StatusSink, Beating, Ticking {
 
   send(event: StatusEvent, canWait = false): void {
     if (event.event === 'connected') this.#timers.heartbeats.stop(this.#heartbeat)
-    if (canWait && !this.#isHolding) {
-      this.#isHolding = true
-      // The connection, not the response: Node 22 writes what it has corked itself behind the last chunk.
-      this.#request.socket.cork()
-      this.#ticking ??= this.#timers.progress.start(this)
-    }
-    this.#response.write(this.#encode(event))
-    if (!canWait) this.#letGo()
+    this.#held += this.#encode(event)
+    if (canWait) this.#ticking ??= this.#timers.progress.start(this)
+    else this.#letGo()
   }
 
   follow(progress: () => ProgressEvent): void {
@@ -144,14 +140,14 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   conclude(event: TerminalEvent): void {
     this.#stopTimers()
     if (this.#isGone()) return
-    // What is held leaves with the verdict: ending a response lets go of it.
-    if (event.event === 'delivered') this.#response.end(this.#encode(event))
-    else this.#breakOff(this.#encode(event))
+    this.#held += this.#encode(event)
+    if (event.event === 'delivered') this.#response.end(this.#takeHeld())
+    else this.#breakOff()
   }
 
   release(): void {
     this.#stopTimers()
-    if (!this.#isGone()) this.#breakOff('')
+    if (!this.#isGone()) this.#breakOff()
   }
 
   /** A sender that does not read its status gets its verdict, not a growing heap of old news. */
@@ -163,12 +159,12 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     return this.#response.destroyed || this.#request.socket.destroyed
   }
 
-  #breakOff(lastWords: string): void {
+  #breakOff(): void {
     const connection = this.#request.socket
-    this.#letGo()
-    // Node may keep the line in the response until the next tick: our half is closed when it is out.
-    if (lastWords === '') connection.end()
-    else this.#response.write(lastWords, () => connection.end())
+    const words = this.#takeHeld()
+    // Node may keep the words in the response until the next tick: our half is closed when they are out.
+    if (words === '') connection.end()
+    else this.#response.write(words, () => connection.end())
     this.#request.resume()
     drainThenDestroy(connection)
   }
@@ -180,8 +176,14 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   #letGo(): void {
-    if (this.#isHolding) this.#request.socket.uncork()
-    this.#isHolding = false
+    const words = this.#takeHeld()
+    if (words !== '') this.#response.write(words)
+  }
+
+  #takeHeld(): string {
+    const words = this.#held
+    this.#held = ''
+    return words
   }
 
   #stopTimers(): void {

@@ -20,16 +20,20 @@ function isRobot(userAgent: string): boolean {
   return userAgent !== '' && !FETCHERS.test(userAgent) && isbot(userAgent)
 }
 
+/** In any of these a browser says what a request is for. */
+const PURPOSE_HEADERS = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'] as const
+
 /**
  * Refuses what no person has asked for. Throws EssError `prefetch` for a fetch ahead of time (Fetch,
  * `Sec-Purpose`; `Purpose` and `X-Moz` are its elders), and for a service worker's script, which would let a
  * stranger's bytes answer for our whole origin.
  */
 export function refuseUnasked({ headers }: IncomingMessage): void {
-  const purpose = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-    .flat()
-    .join(',')
-  if (/\b(?:prefetch|prerender|preview)\b/i.test(purpose)) {
+  const isAheadOfTime = PURPOSE_HEADERS.some((name) => {
+    const purpose = headers[name]
+    return purpose !== undefined && /\b(?:prefetch|prerender|preview)\b/i.test(String(purpose))
+  })
+  if (isAheadOfTime) {
     throw new EssError('prefetch', 'Expected a download that somebody asked for, got a prefetch')
   }
   if (headers['service-worker'] !== undefined || headers['sec-fetch-dest'] === 'serviceworker') {
