@@ -112,14 +112,16 @@ export class RawBody {
       // A request without an encoding gives buffers.
       held.push(chunk as Buffer)
     }
-    held.push(this.#held)
+    if (this.#held.length > 0) held.push(this.#held)
     // From here nobody but the reader says when to read: the buffer may be in use.
     this.#request._read = readNothing
     this.#held = NOTHING
     this.#reader = reader
     this.pause()
     readInto(this.connection, reader.buffer())
-    return Buffer.concat(held)
+    // What came with the head, mostly: 64 KiB that need not be copied.
+    const [only = NOTHING] = held
+    return held.length > 1 ? Buffer.concat(held) : only
   }
 
   /** Reads on. */
