@@ -119,13 +119,19 @@ test.each([
   ['with half an upload each', `${sends(CHUNKED)}\r\n400\r\n${'x'.repeat(500)}`],
 ])('1,000 connections %s cost less than 64 KiB each', async (_what, bytes) => {
   const server = await startServer('--log', 'off', ...NO_CLIENT_LIMITS)
-  const before = await server.residentBytes()
-  for (let index = 0; index < 1000; index++) {
-    const peer = await connectRaw(server.port)
-    if (bytes !== '') await peer.write(bytes)
+  const connectThousand = async () => {
+    for (let index = 0; index < 1000; index++) {
+      const peer = await connectRaw(server.port)
+      if (bytes !== '') await peer.write(bytes)
+    }
+    // Behind them all in its queue.
+    expect((await exchange(server.port, requestHead('GET /health'))).status).toBe(200)
   }
-  // Behind them all in its queue.
-  expect((await exchange(server.port, requestHead('GET /health'))).status).toBe(200)
+  // The first thousand pay for the code, compiled, and for a young generation of its working size; they stay,
+  // so that the second thousand find no memory that has become free.
+  await connectThousand()
+  const before = await server.residentBytes()
+  await connectThousand()
   expect(((await server.residentBytes()) - before) / 1000 / 1024).toBeLessThan(64)
 })
 
