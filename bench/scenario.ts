@@ -16,6 +16,11 @@ export interface Bench {
   readonly essDist: string
   /** A folder of this run. */
   readonly scratch: string
+  /**
+   * Another one, for the clients' files: in memory where there is room for them. What it takes to write to a disk is
+   * the disk's, and that of everybody else who writes to it.
+   */
+  readonly files: string
 }
 
 /** How one number of a scenario is shown. */

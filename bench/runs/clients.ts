@@ -20,8 +20,8 @@ export async function clients(bench: Bench, subject: Subject): Promise<Numbers> 
   const pairing = PAIRINGS[subject.name]
   if (pairing === undefined) throw new Error(`Expected a pairing, got ${subject.name}`)
   const bytes = bench.isQuick ? GIB / 2 : GIB
-  const large = await makeFile(bench.scratch, bytes)
-  const tiny = await makeFile(bench.scratch, 1)
+  const large = await makeFile(bench.files, bytes)
+  const tiny = await makeFile(bench.files, 1)
   return withSubject(bench, subject, undefined, async ({ port }) => {
     const server = `http://127.0.0.1:${port}`
     const start = await transfer(bench, pairing, server, tiny)
@@ -37,7 +37,7 @@ export async function clients(bench: Bench, subject: Subject): Promise<Numbers> 
 }
 
 async function transfer(bench: Bench, { sender, receiver }: Pairing, server: string, file: string) {
-  const received = join(bench.scratch, 'received')
+  const received = join(bench.files, 'received')
   rmSync(received, { force: true })
   const send = startTimed(sendCommand(bench, sender, server, file))
   try {
