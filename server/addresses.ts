@@ -53,8 +53,9 @@ export function isOurs(
  * is decoded already, and a `%` that was malformed is not to be seen in it.
  */
 export function segmentsOf({ url = '/' }: IncomingMessage): string[] {
-  const [path = ''] = withoutOrigin(url).split('?', 1)
-  return path.replace(/^\//, '').split('/')
+  const path = withoutOrigin(url)
+  const end = path.indexOf('?')
+  return path.slice(path.startsWith('/') ? 1 : 0, end < 0 ? undefined : end).split('/')
 }
 
 /** The query of a request's target. */

@@ -22,7 +22,7 @@ import { decodeSegment } from './opening.js'
 import { downloadPage, PAGE_HEADERS } from './page.js'
 import { sendProblem } from './problem-response.js'
 import { publicBaseUrl } from './public-url.js'
-import type { Call, Service } from './service.js'
+import type { Call, Exchange, Service } from './service.js'
 import { usageText } from './usage.js'
 import { refuseUnasked, wantsPage } from './visitor.js'
 
@@ -37,14 +37,18 @@ type AppContext = Context<{ Bindings: HttpBindings }>
 /**
  * The routes of a service. The data routes answer on Node's own objects, which Hono is told by
  * `RESPONSE_ALREADY_SENT`; middleware that sets headers afterwards has no effect on them.
+ *
+ * With `rest` these are the routes alone that something is there for, and `rest` answers whatever fits none of them:
+ * where one handler alone fits, Hono calls it at once, and a receiver's first byte is the sooner there.
  */
-export function createApp(service: Service): ServiceApp {
+export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
   // For routes that begin with a parameter, as ours do, the quickest of Hono's routers.
   const app: ServiceApp = new Hono({ router: new PatternRouter() })
   const { cors } = service.options
+  const roots: string[] = rest === undefined ? ROOTS : [ROUTES.root]
 
   // Hono hands HEAD to the handler of GET.
-  app.on('GET', ROOTS, (context) =>
+  app.on('GET', roots, (context) =>
     context.body(usage(context), 200, { ...cors.headers(context.env.incoming), ...TEXT_HEADERS }),
   )
   app.get(ROUTES.health, (context) =>
@@ -52,7 +56,7 @@ export function createApp(service: Service): ServiceApp {
       ? context.json({ status: 'ok', relay: service.relay.gear }, 200, UNCACHED)
       : context.json({ status: 'stopping' }, 503, UNCACHED),
   )
-  app.on(['POST', 'PUT'], ROOTS, (context) => {
+  app.on(['POST', 'PUT'], roots, (context) => {
     checkSending(context.env.incoming)
     return sent(service.open(callOf(context, ROUTES.root)))
   })
@@ -84,13 +88,17 @@ export function createApp(service: Service): ServiceApp {
   app.on(['GET', 'POST'], ROUTES.namedDownload, (context, next) =>
     receive(context, next, ROUTES.namedDownload, -2),
   )
+  app.onError(onError)
+  if (rest !== undefined) {
+    app.notFound(({ req, env }) => rest.fetch(req.raw, env))
+    return app
+  }
   // Hono asks the app that mounts another one what to say where no route fits; these routes are our answer.
   for (const address of addressesOf(service.options)) {
     for (const path of address === ROUTES.root ? ROOTS : [address])
       app.all(path, (context, next) => otherwise(context, next, address))
   }
   app.notFound(notFound)
-  app.onError(onError)
   return app
 
   /** First of all, so that who may not send learns nothing and costs nothing. */
@@ -123,16 +131,17 @@ export function createApp(service: Service): ServiceApp {
     const id = segment(context, idAt)
     if (!service.options.ids.matches(id)) return await pass(next)
     service.authorize('receive', incoming)
-    const call = callOf(context, template)
-    await service.checkMisses(incoming)
+    const exchange = exchangeOf(context)
+    const checked = service.checkMisses(incoming)
+    if (checked !== undefined) await checked
     if (incoming.method === 'HEAD') {
       outgoing.writeHead(200, service.inspect(id).downloadHeaders(incoming)).end()
       return alreadySentToHead()
     }
     refuseUnasked(incoming)
-    if (wantsPage(incoming)) return context.body(page(call, id), 200, PAGE_HEADERS)
+    if (wantsPage(incoming)) return context.body(page(callOf(context, template), id), 200, PAGE_HEADERS)
     refuseCrossSite(incoming, 'receive', service.options)
-    return sent(service.receive(call, id))
+    return sent(service.receive(exchange, id))
   }
 
   function page(call: Call, id: string): string {
@@ -276,21 +285,21 @@ interface Mounted {
   readonly originalUrl?: unknown
 }
 
-/** The request as the service's verbs take it. `template` is the route that matched, without any mount. */
-function callOf(context: AppContext, template: string): Call {
-  const { incoming, outgoing } = context.env
+/** The request as the service's verbs take it. */
+function exchangeOf({ env: { incoming, outgoing } }: AppContext): Exchange {
   refuseForeignHttp2(incoming)
+  return { request: incoming, response: outgoing, query: queryOf(incoming) }
+}
+
+/** The same with where it was mounted. `template` is the route that matched, without any mount. */
+function callOf(context: AppContext, template: string): Call {
+  const { incoming } = context.env
   const { baseUrl, originalUrl } = incoming as Mounted
   // Express says where it mounted us; Hono's own mount shows in the pattern of the route.
   const mounted = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, incoming.url)
   const matched = routePath(context).replace(ROOTS[1], ROUTES.root)
   const inHono = matched.endsWith(template) ? matched.slice(0, matched.length - template.length) : matched
-  return {
-    request: incoming,
-    response: outgoing,
-    query: queryOf(incoming),
-    basePath: (mounted + inHono).replace(/\/+$/, ''),
-  }
+  return { ...exchangeOf(context), basePath: (mounted + inHono).replace(/\/+$/, '') }
 }
 
 /** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`: `/` where it is empty. */

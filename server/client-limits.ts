@@ -39,7 +39,7 @@ export class ClientLimits {
    */
   take(what: keyof typeof WORDS, request: IncomingMessage): () => void {
     return this.#shares[what].take(
-      this.#clientOf(request),
+      () => this.#clientOf(request),
       (most) => `this client has its share of ${WORDS[what]}: ${most}${this.#whoElse(request)}`,
     )
   }
@@ -58,10 +58,13 @@ export class ClientLimits {
     }
   }
 
-  /** Rejects with EssError `too-many-requests` where this client may look nothing up for now. */
-  async checkMisses(request: IncomingMessage): Promise<void> {
-    if (!this.#misses.isAnyoneOut) return
-    await this.#misses.check(
+  /**
+   * Rejects with EssError `too-many-requests` where this client may look nothing up for now. Undefined where nobody has
+   * to be checked: a receiver's first byte would wait for what Node does before it looks at a promise.
+   */
+  checkMisses(request: IncomingMessage): Promise<void> | undefined {
+    if (!this.#misses.isAnyoneOut) return undefined
+    return this.#misses.check(
       this.#clientOf(request),
       (most, seconds) =>
         `this client asked ${most} times within ${seconds} s for what is not there, and is told nothing for a while${this.#whoElse(request)}`,

@@ -32,7 +32,10 @@ export function limitConnections(server: Server, { most, trust, refuse }: Connec
     // Without one it has left already.
     if (remoteAddress !== undefined && !trust(remoteAddress)) {
       try {
-        connection.once('close', shares.take(networkOf(remoteAddress), refusal))
+        connection.once(
+          'close',
+          shares.take(() => networkOf(remoteAddress), refusal),
+        )
       } catch (error) {
         refuse(connection, error as EssError)
         return

@@ -26,7 +26,7 @@ export interface EmbeddedService extends Service {
 export function createService(options: ServiceOptions = {}): EmbeddedService {
   const service = new Service(options)
   const app = createApp(service)
-  const listener = createRequestListener(app, service)
+  const listener = createRequestListener(createApp(service, app), service)
   const handler: Handler = (request, response, next) => {
     // What is certainly not for us is left to the rest of the embedder's app.
     const isForUs = next === undefined || isOurs(request, segmentsOf(request), service.options)

@@ -160,10 +160,15 @@ export function requestedWaitMs(request: IncomingMessage, query: URLSearchParams
   if (asked !== null && !/^\d+(?:\.\d+)?$/.test(asked)) {
     throw new EssError('bad-request', `Expected wait to be a number of seconds, got ${JSON.stringify(asked)}`)
   }
-  const prefer = [request.headers[HEADERS.prefer] ?? []].flat().join(',')
-  // A preference that cannot be read is ignored (RFC 7240, 2).
-  const seconds = Number(asked ?? /(?:^|[,;])\s*wait\s*=\s*"?(\d+)/i.exec(prefer)?.[1] ?? 0)
+  const seconds = Number(asked ?? preferredWait(request) ?? 0)
   return Math.min(1000 * seconds, maxWaitMs)
+}
+
+/** A preference that cannot be read is ignored (RFC 7240, 2). */
+function preferredWait({ headers }: IncomingMessage): string | undefined {
+  const prefer = headers[HEADERS.prefer]
+  if (prefer === undefined) return undefined
+  return /(?:^|[,;])\s*wait\s*=\s*"?(\d+)/i.exec([prefer].flat().join(','))?.[1]
 }
 
 /** Throws EssError `bad-referer` unless the request comes from a page at or under `required`. */

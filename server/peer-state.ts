@@ -37,10 +37,11 @@ export class PeerStates {
 
   /** Undefined where it cannot be asked: of what is no TCP connection, or is closed, or when descriptors have run out. */
   of(connection: Socket): Acknowledgement | undefined {
-    const carrier = carrierOf(connection)
-    const fd = descriptorOf(carrier)
-    if (fd === undefined || carrier.remoteFamily === undefined) return undefined
+    const fd = descriptorOf(carrierOf(connection))
+    if (fd === undefined) return undefined
     try {
+      // What is no TCP connection has no such state, which is an error.
+      this.#libc.tcpState(fd)
       // Of our own: Node closes the other one when both halves are closed.
       const own = this.#libc.duplicate(fd)
       return this.#asked(own, 'encrypted' in connection ? CLOSE_NOTIFY_BYTES : 0)
@@ -58,7 +59,7 @@ export class PeerStates {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {
-      // What is no TCP connection has no such state, which is an error.
+      // An error, as above.
       return this.#libc.tcpState(fd) === ESTABLISHED && this.#libc.unread(fd) < OPEN_WINDOW_BYTES
     } catch (error) {
       if (error instanceof CallError) return undefined

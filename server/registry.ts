@@ -94,9 +94,14 @@ export class Registry {
     this.#tombstones.set(socket.id, { outcome, untilMs: Date.now() + this.#options.tombstoneTtlMs })
   }
 
-  /** The socket with this id. Throws EssError `gone` where it has ended, `not-found` where it never was. */
+  /** The socket with this id; undefined where it has ended, or never was. */
+  get(id: string): EphemeralSocket | undefined {
+    return this.#sockets.get(id)?.member
+  }
+
+  /** The same. Throws EssError `gone` where it has ended, `not-found` where it never was. */
   find(id: string): EphemeralSocket {
-    const socket = this.#sockets.get(id)?.member
+    const socket = this.get(id)
     if (socket !== undefined) return socket
     this.#forgetOld()
     const tombstone = this.#tombstones.get(id)

@@ -95,10 +95,9 @@ export class Relay {
     return this.#peers?.of(receiverConnection)
   }
 
-  /** False where this sender has gone, or the kernel would not know; undefined where it cannot be asked. */
-  isSenderThere(senderConnection: Socket): boolean | undefined {
-    // What Node knows already, we are told later in this turn.
-    return senderConnection.destroyed ? false : this.#peers?.isThere(senderConnection)
+  /** True where this sender has not gone, and the kernel would know. */
+  isSenderThere(senderConnection: Socket): boolean {
+    return !senderConnection.destroyed && this.#peers?.isThere(senderConnection) === true
   }
 
   /** Ends what runs beside the event loop. */

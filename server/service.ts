@@ -48,10 +48,14 @@ import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.j
 import { requestedForm, StatusBody, type StatusTimers } from './status-body.js'
 
 /** A request as a verb needs it: Node's own objects, because only they let a transfer end truthfully. */
-export interface Call {
+export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly query: URLSearchParams
+}
+
+/** One that is answered with links of ours. */
+export interface Call extends Exchange {
   /** The path under which the service is mounted: empty, or like `/share`. */
   readonly basePath: string
 }
@@ -307,14 +311,14 @@ export class Service extends EventEmitter<ServiceEvents> {
    * as long as the request says; for the sender of a reservation, as long as that lives. Rejects with the
    * EssError to refuse it with, nothing being written yet.
    */
-  async receive(call: Call, id: string): Promise<void> {
-    const { request, response } = call
+  async receive({ request, response, query }: Exchange, id: string): Promise<void> {
     refusePipelined(response)
     refuseRange(request)
     // A body has no meaning here, but unread it would stand before the receiver's end, which is its confirmation. In
     // HTTP/2 that end is the stream's, and comes from both sides: it would be taken for the other side's too early.
     if (request.httpVersionMajor === 1) request.resume()
-    const socket = await this.#find(call, id)
+    const waitMs = requestedWaitMs(request, query, this.options.ttlMs)
+    const socket = this.#registry.get(id) ?? (await this.#find(request, id, waitMs))
     if (socket.phase === 'reserved') await this.#awaitSender(socket, request)
     // Its receiver went away, during a wait or with its request: the socket is left for another.
     if (!request.socket.writable) return
@@ -365,10 +369,10 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   /**
    * Asked by the routes before they look an id or a token up, which anybody may be guessing. Rejects with EssError
-   * `too-many-requests`.
+   * `too-many-requests`; undefined where there is nothing to wait for.
    */
-  async checkMisses(request: IncomingMessage): Promise<void> {
-    await this.#limits.checkMisses(request)
+  checkMisses(request: IncomingMessage): Promise<void> | undefined {
+    return this.#limits.checkMisses(request)
   }
 
   /** The routes' way to tell of a refusal. */
@@ -479,8 +483,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     return this.options.baseUrl === undefined ? base + basePath : base
   }
 
-  async #find({ request, query }: Call, id: string): Promise<EphemeralSocket> {
-    const waitMs = requestedWaitMs(request, query, this.options.ttlMs)
+  async #find(request: IncomingMessage, id: string, waitMs: number): Promise<EphemeralSocket> {
     try {
       return this.#registry.find(id)
     } catch (error) {

@@ -19,11 +19,13 @@ export class Shares {
   }
 
   /**
-   * Takes one for `client`, and gives the way to give it back: it does so once, however often it is called.
-   * Throws EssError `over-share`, with what `refusal` says, where the client has all it may have.
+   * Takes one for the client that `whose` names, and gives the way to give it back: it does so once, however often it is
+   * called. Throws EssError `over-share`, with what `refusal` says, where the client has all it may have. Without a limit
+   * nobody is asked for a name, which costs a call of the kernel's.
    */
-  take(client: string, refusal: (most: number) => string): () => void {
+  take(whose: () => string, refusal: (most: number) => string): () => void {
     if (this.#most === 0) return nothing
+    const client = whose()
     const count = this.#taken.get(client) ?? 0
     if (count >= this.#most)
       throw new EssError('over-share', refusal(this.#most), { retryAfter: RETRY_AFTER })

@@ -302,9 +302,11 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     sender.response.off('close', this.#senderClosed)
     if (isFirst) this.#observer.connected(this, receiver.request)
     const isAllHere = sender.request.complete
-    // Where the kernel cannot be asked: with all of the body here Node reads on, and soon notices who left.
-    if (this.terms.relay.isSenderThere(sender.request.socket) ?? isAllHere)
-      this.#startAtOnce(transfer, isFirst, isAllHere)
+    const connection = sender.request.socket
+    // With all of the body here Node reads on, and soon notices who left; what it knows already, we are told later in
+    // this turn.
+    const isThere = isAllHere ? !connection.destroyed : this.terms.relay.isSenderThere(connection)
+    if (isThere) this.#startAtOnce(transfer, isFirst, isAllHere)
     else this.#startWhenProbed(transfer, isFirst)
   }
 

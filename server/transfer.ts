@@ -85,8 +85,8 @@ export function createTransfer(
   let confirmation: NodeJS.Timeout | undefined
   let acknowledgement: Acknowledgement | undefined
   let look: NodeJS.Timeout | undefined
+  let heldHead: NodeJS.Timeout | undefined
 
-  const heldHead = setTimeout(writeHead, HELD_HEAD_MS)
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
   const flow: Flow = { receiverResponse, stallTimeoutMs, admit, senderEnded, fail }
   const pump = createPump(senderBody, flow, options.relay)
@@ -94,9 +94,6 @@ export function createTransfer(
   receiverResponse.on('timeout', stalled)
   // First of all: whoever listens after it may close the connection.
   receiverConnection.prependListener('end', receiverClosedItsHalf).on('close', receiverClosed)
-  // The idle timer of the receiver's connection is started anew by every byte that moves, either way: the
-  // sender's bytes go straight into it, and the part of a write that the kernel took counts as well.
-  receiverResponse.setTimeout(stallTimeoutMs)
 
   return {
     gear: pump.gear,
@@ -104,8 +101,18 @@ export function createTransfer(
     bytes: pump.handedOn,
     firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
     isUntouched: () => pump.received() === 0 && !isSenderDone,
-    start: pump.start,
+    start,
     stop,
+  }
+
+  function start(): void {
+    pump.start()
+    if (isOver) return
+    // After the bytes that were there already: the receiver waits for those.
+    if (!isHeadWritten) heldHead = setTimeout(writeHead, HELD_HEAD_MS)
+    // The idle timer of the receiver's connection is started anew by every byte that moves, either way: the
+    // sender's bytes go straight into it, and the part of a write that the kernel took counts as well.
+    receiverResponse.setTimeout(stallTimeoutMs)
   }
 
   function admit(): boolean {

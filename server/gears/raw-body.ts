@@ -108,9 +108,9 @@ export class RawBody {
    */
   start(reader: RawReader): Buffer {
     const held: Buffer[] = []
-    for (let chunk: unknown = this.#request.read(); chunk !== null; chunk = this.#request.read()) {
+    while (this.#request.readableLength > 0) {
       // A request without an encoding gives buffers.
-      held.push(chunk as Buffer)
+      held.push(this.#request.read() as Buffer)
     }
     if (this.#held.length > 0) held.push(this.#held)
     // From here nobody but the reader says when to read: the buffer may be in use.
