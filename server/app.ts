@@ -11,17 +11,16 @@ import {
   formatDuration,
   joinUrl,
   PASS_THROUGH_HEADERS,
-  PROBLEM_MEDIA_TYPE,
   ROUTES,
 } from '../shared/index.js'
-import { refuseCrossSite } from './access.js'
 import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
+import { type RequestListener, receive, refuseStrangers } from './direct.js'
 import { refuseForeignHttp2 } from './http2/connection.js'
-import { resetConnection } from './linger.js'
 import { decodeSegment } from './opening.js'
 import { downloadPage, PAGE_HEADERS } from './page.js'
 import { sendProblem } from './problem-response.js'
 import { publicBaseUrl } from './public-url.js'
+import { answerThrown, refuse } from './refusal.js'
 import type { Call, Exchange, Service } from './service.js'
 import { usageText } from './usage.js'
 import { refuseUnasked, wantsPage } from './visitor.js'
@@ -37,18 +36,14 @@ type AppContext = Context<{ Bindings: HttpBindings }>
 /**
  * The routes of a service. The data routes answer on Node's own objects, which Hono is told by
  * `RESPONSE_ALREADY_SENT`; middleware that sets headers afterwards has no effect on them.
- *
- * With `rest` these are the routes alone that something is there for, and `rest` answers whatever fits none of them:
- * where one handler alone fits, Hono calls it at once, and a receiver's first byte is the sooner there.
  */
-export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
+export function createApp(service: Service): ServiceApp {
   // For routes that begin with a parameter, as ours do, the quickest of Hono's routers.
   const app: ServiceApp = new Hono({ router: new PatternRouter() })
   const { cors } = service.options
-  const roots: string[] = rest === undefined ? ROOTS : [ROUTES.root]
 
   // Hono hands HEAD to the handler of GET.
-  app.on('GET', roots, (context) =>
+  app.on('GET', ROOTS, (context) =>
     context.body(usage(context), 200, { ...cors.headers(context.env.incoming), ...TEXT_HEADERS }),
   )
   app.get(ROUTES.health, (context) =>
@@ -56,8 +51,8 @@ export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
       ? context.json({ status: 'ok', relay: service.relay.gear }, 200, UNCACHED)
       : context.json({ status: 'stopping' }, 503, UNCACHED),
   )
-  app.on(['POST', 'PUT'], roots, (context) => {
-    checkSending(context.env.incoming)
+  app.on(['POST', 'PUT'], ROOTS, (context) => {
+    refuseStrangers(service, context.env.incoming)
     return sent(service.open(callOf(context, ROUTES.root)))
   })
 
@@ -81,35 +76,25 @@ export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
   }
 
   app.put(ROUTES.upload, (context) => {
-    checkSending(context.env.incoming)
+    refuseStrangers(service, context.env.incoming)
     return sent(service.open(callOf(context, ROUTES.upload), segment(context, -1)))
   })
-  app.on(['GET', 'POST'], ROUTES.download, (context, next) => receive(context, next, ROUTES.download, -1))
+  app.on(['GET', 'POST'], ROUTES.download, (context, next) => answerLink(context, next, ROUTES.download, -1))
   app.on(['GET', 'POST'], ROUTES.namedDownload, (context, next) =>
-    receive(context, next, ROUTES.namedDownload, -2),
+    answerLink(context, next, ROUTES.namedDownload, -2),
   )
-  app.onError(onError)
-  if (rest !== undefined) {
-    app.notFound(({ req, env }) => rest.fetch(req.raw, env))
-    return app
-  }
   // Hono asks the app that mounts another one what to say where no route fits; these routes are our answer.
   for (const address of addressesOf(service.options)) {
     for (const path of address === ROUTES.root ? ROOTS : [address])
       app.all(path, (context, next) => otherwise(context, next, address))
   }
   app.notFound(notFound)
+  app.onError(onError)
   return app
-
-  /** First of all, so that who may not send learns nothing and costs nothing. */
-  function checkSending(incoming: IncomingMessage): void {
-    service.authorize('send', incoming)
-    refuseCrossSite(incoming, 'send', service.options)
-  }
 
   function reserve(context: AppContext): Response {
     const { incoming } = context.env
-    checkSending(incoming)
+    refuseStrangers(service, incoming)
     // A prefetch or a preview of the address would reserve for nobody.
     if (incoming.method === 'HEAD') return notAllowed(context, ROUTES.reserve)
     refuseUnasked(incoming)
@@ -121,7 +106,7 @@ export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
   }
 
   /** Undefined where it is no link of ours, but may be a page of the app that mounts us. */
-  async function receive(
+  async function answerLink(
     context: AppContext,
     next: Next,
     template: string,
@@ -130,18 +115,17 @@ export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
     const { incoming, outgoing } = context.env
     const id = segment(context, idAt)
     if (!service.options.ids.matches(id)) return await pass(next)
+    const isHead = incoming.method === 'HEAD'
+    if (!isHead && !wantsPage(incoming)) return sent(receive(service, exchangeOf(context), id))
     service.authorize('receive', incoming)
-    const exchange = exchangeOf(context)
-    const checked = service.checkMisses(incoming)
-    if (checked !== undefined) await checked
-    if (incoming.method === 'HEAD') {
+    const call = callOf(context, template)
+    await service.checkMisses(incoming)
+    if (isHead) {
       outgoing.writeHead(200, service.inspect(id).downloadHeaders(incoming)).end()
       return alreadySentToHead()
     }
     refuseUnasked(incoming)
-    if (wantsPage(incoming)) return context.body(page(callOf(context, template), id), 200, PAGE_HEADERS)
-    refuseCrossSite(incoming, 'receive', service.options)
-    return sent(service.receive(exchange, id))
+    return context.body(page(call, id), 200, PAGE_HEADERS)
   }
 
   function page(call: Call, id: string): string {
@@ -186,41 +170,29 @@ export function createApp(service: Service, rest?: ServiceApp): ServiceApp {
     if (length <= 2 && !['GET', 'HEAD', 'POST'].includes(method))
       return notAllowed(context, length === 1 ? ROUTES.download : ROUTES.namedDownload)
     const words = 'there is nothing at this address; a link may have a typing error, or be long over'
-    return refuse(context, new EssError('not-found', words))
+    return refused(context, new EssError('not-found', words))
   }
 
   function notAllowed(context: AppContext, address: Address): Response {
     const Allow = ALLOWED_METHODS[address]
     const { method } = context.env.incoming
-    return refuse(context, new EssError('method-not-allowed', `Expected one of ${Allow}, got ${method}`), {
+    return refused(context, new EssError('method-not-allowed', `Expected one of ${Allow}, got ${method}`), {
       Allow,
     })
   }
 
   function onError(error: unknown, context: AppContext): Response {
-    if (error instanceof EssError) return refuse(context, error)
     const { incoming, outgoing } = context.env
-    // A bug. Whatever was written already must not end like a success.
-    const bug = new EssError('internal-error', 'the server met a bug of its own; its log says more', {
-      cause: error,
-    })
-    if (!outgoing.headersSent) return refuse(context, bug)
-    service.refused(bug, incoming)
-    resetConnection(incoming.socket)
-    return RESPONSE_ALREADY_SENT
+    answerThrown(service, incoming, outgoing, error)
+    return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 
-  function refuse(
-    context: AppContext,
+  function refused(
+    { env: { incoming, outgoing } }: AppContext,
     error: EssError,
-    headers: Readonly<Record<string, string>> = {},
+    headers?: Readonly<Record<string, string>>,
   ): Response {
-    const { incoming, outgoing } = context.env
-    service.refused(error, incoming)
-    // A program that asks for problems, as `ess` does, would not know the embedder's own words from a stranger's.
-    const asksForProblem = (incoming.headers.accept ?? '').toLowerCase().includes(PROBLEM_MEDIA_TYPE)
-    const own = asksForProblem ? undefined : service.ownAnswer(error, incoming)
-    sendProblem(incoming, outgoing, cors, error, headers, own)
+    refuse(service, incoming, outgoing, error, headers)
     return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 }
@@ -246,10 +218,7 @@ async function sent(answered: Promise<void>): Promise<Response> {
 }
 
 /** The app as a listener for `node:http`: `(request, response) => …`. */
-export function createRequestListener(
-  app: ServiceApp,
-  service: Service,
-): (request: IncomingMessage, response: ServerResponse) => void {
+export function createRequestListener(app: ServiceApp, service: Service): RequestListener {
   /** What Hono has just been handed: it makes its own request of it, and says at once when it cannot. */
   let latest: readonly [IncomingMessage, ServerResponse]
   const listener = getRequestListener(app.fetch, {

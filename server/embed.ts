@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isOurs, segmentsOf } from './addresses.js'
 import { createApp, createRequestListener, type ServiceApp } from './app.js'
+import { takeDirectly } from './direct.js'
 import type { ServiceOptions } from './options.js'
 import { Service } from './service.js'
 
@@ -26,7 +27,7 @@ export interface EmbeddedService extends Service {
 export function createService(options: ServiceOptions = {}): EmbeddedService {
   const service = new Service(options)
   const app = createApp(service)
-  const listener = createRequestListener(createApp(service, app), service)
+  const listener = takeDirectly(service, createRequestListener(app, service))
   const handler: Handler = (request, response, next) => {
     // What is certainly not for us is left to the rest of the embedder's app.
     const isForUs = next === undefined || isOurs(request, segmentsOf(request), service.options)

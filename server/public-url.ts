@@ -34,6 +34,11 @@ export function hopsOf(request: IncomingMessage, trust: Trust): string[] {
 /** A host as it may stand in a URL: a name or an IPv4 address, or an IPv6 address in brackets; a port. */
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
+/** True for a Host, or what a proxy says it was, that can stand in a URL as it is. */
+export function isHost(host: string): boolean {
+  return HOST.test(host)
+}
+
 /**
  * The base of the URLs this request is told: the operator's `baseUrl`, or the host the request came to, as a
  * trusted proxy reports it. No final slash. Throws EssError `bad-request` for a Host that is not one.
@@ -52,7 +57,7 @@ export function publicBaseUrl(
   const isTls = (socket as Partial<TLSSocket>).encrypted === true
   const scheme = forwardedScheme?.toLowerCase() ?? (isTls ? 'https' : 'http')
   const host = forwardedHost ?? headers.host ?? localHost(request)
-  if (!HOST.test(host)) throw new EssError('bad-request', `Expected a host name, got ${JSON.stringify(host)}`)
+  if (!isHost(host)) throw new EssError('bad-request', `Expected a host name, got ${JSON.stringify(host)}`)
   if (scheme !== 'http' && scheme !== 'https') {
     throw new EssError('bad-request', `Expected http or https, got ${JSON.stringify(scheme)}`)
   }
