@@ -27,6 +27,9 @@ export interface Acknowledgement {
   close(): void
 }
 
+/** Of a receiver of which nothing is left to be asked. */
+const ALL_ACKNOWLEDGED: Acknowledgement = { state: () => 'whole', close: () => undefined }
+
 /** Asks the kernel, where that can be asked. */
 export class PeerStates {
   readonly #libc: Libc
@@ -40,6 +43,8 @@ export class PeerStates {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {
+      // Mostly it has everything by then, our own end as well; and there will be no more to have.
+      if (connection.writableFinished && this.#libc.unacknowledged(fd) === 0) return ALL_ACKNOWLEDGED
       // What is no TCP connection has no such state, which is an error.
       this.#libc.tcpState(fd)
       // Of our own: Node closes the other one when both halves are closed.
