@@ -26,6 +26,9 @@ const spareBuffers: Buffer[] = []
 const MAX_LARGE_BUFFERS = 4
 let largeBuffers = 0
 
+/** What leaves with the head where more is there: what takes a receiver no time to be given. */
+const FIRST_BYTES = 2048
+
 /** How much one transfer may move before others have their turn: libuv would let it read 32 times in a row. */
 const TURN_BYTES = 4 * 1024 * 1024
 
@@ -62,10 +65,16 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
 
   function start(): void {
     const first = body.start({ buffer: () => buffer, take })
-    // With the head of the download, in one write.
+    if (first.length === 0) {
+      body.resume()
+      return
+    }
+    // With the head of the download, in one write: a small one, because the receiver waits for all of that.
     receiverConnection.cork()
-    const goesOn = first.length === 0 || take(first)
+    let goesOn = take(first.subarray(0, FIRST_BYTES))
     receiverConnection.uncork()
+    const isMore = first.length > FIRST_BYTES && !isStopped && !framing.isDone
+    if (isMore) goesOn = take(first.subarray(FIRST_BYTES))
     if (goesOn) body.resume()
   }
 
