@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { CORS_HEADERS, EssError, PREFLIGHT_HEADERS } from '../shared/index.js'
+import { fixed } from './head.js'
 
 /** Which pages may use the data routes, as a browser is told. Nothing is refused by it: that is the browser's part. */
 export interface Cors {
@@ -14,7 +15,9 @@ export interface Cors {
 }
 
 /** What a cache on the way must know where the answer depends on who asks (Fetch, 3.2.5). */
-const VARY = { Vary: 'Origin' } as const
+const VARY = fixed({ Vary: 'Origin' })
+
+const OPEN_TO_ALL = fixed(CORS_HEADERS)
 
 /**
  * `['*']`, or a list of origins such as `https://app.example.org`. With `takesTokens` a page may send an
@@ -31,7 +34,7 @@ export function compileCors(origins: readonly string[], takesTokens: boolean): C
     return {
       isRestricted: false,
       isListed: () => false,
-      headers: () => CORS_HEADERS,
+      headers: () => OPEN_TO_ALL,
       preflight: () => preflight,
     }
   }

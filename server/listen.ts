@@ -7,6 +7,7 @@ import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from './connection-limit
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
 import { drainThenDestroy } from './linger.js'
+import { setOptionsOnce } from './node-inside.js'
 import { wholeNumber } from './options.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import { checkHead } from './request-head.js'
@@ -164,6 +165,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     throw error
   })
 
+  setOptionsOnce(server, KEEP_ALIVE_PROBE_MS / 1000)
   // A server that listens on TCP has this kind of address.
   const address = server.address() as AddressInfo
   const closed = new Promise<void>((resolve) => server.once('close', resolve))

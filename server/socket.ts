@@ -13,7 +13,7 @@ import type { Cors } from './cors.js'
 import type { Entry } from './entry.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { RawBody } from './gears/raw-body.js'
-import { withFixedHeaders } from './head.js'
+import { beginResponse, fixed, withFixedHeaders } from './head.js'
 import { announceLength } from './length-trailer.js'
 import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
 import { resetConnection } from './linger.js'
@@ -72,9 +72,7 @@ export interface SocketObserver {
 }
 
 /** The same in the head of every download. */
-const FIXED_HEADERS = { ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' } as const
-/** A download ends with its connection. */
-const CLOSING_HEADERS = { Connection: 'close' } as const
+const FIXED_HEADERS = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
 
 /** A file of which nothing is known yet. */
 const UNKNOWN: Payload = {
@@ -141,14 +139,18 @@ export class EphemeralSocket implements SocketInfo, Ticking {
 
   /** The head of a download, the same for GET and HEAD. */
   downloadHeaders(request: IncomingMessage): Record<string, string | number> {
-    const { fileName, contentType, contentLength } = this.#payload
-    const headers: Record<string, string | number> = {
+    const own = this.#ownFields()
+    if (this.contentLength !== undefined) own['Content-Length'] = this.contentLength
+    return withFixedHeaders(own, FIXED_HEADERS, this.terms.cors.headers(request))
+  }
+
+  #ownFields(): Record<string, string | number> {
+    const { fileName, contentType } = this.#payload
+    return {
       'Content-Type': contentType,
       'Content-Disposition': formatContentDisposition(fileName),
       ETag: `"${this.id}"`,
     }
-    if (contentLength !== undefined) headers['Content-Length'] = contentLength
-    return withFixedHeaders(headers, FIXED_HEADERS, this.terms.cors.headers(request))
   }
 
   /** The event that says where it is now. */
@@ -286,9 +288,10 @@ export class EphemeralSocket implements SocketInfo, Ticking {
         // It may be out already, when the sender has begun again.
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
-        const headers = this.downloadHeaders(receiver.request)
-        receiver.response.writeHead(200, withFixedHeaders(headers, CLOSING_HEADERS))
-        receiver.response.flushHeaders()
+        // A download ends with its connection.
+        const body = { framing: this.contentLength ?? ('chunked' as const), closes: true }
+        const others = [FIXED_HEADERS, this.terms.cors.headers(receiver.request)] as const
+        beginResponse(receiver.response, 200, this.#ownFields(), others, body)
       },
     })
     const isFirst = this.#transfer === undefined

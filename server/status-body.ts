@@ -10,10 +10,18 @@ import {
 } from '../shared/index.js'
 import type { Cors } from './cors.js'
 import type { Entry } from './entry.js'
-import { withFixedHeaders } from './head.js'
+import { beginResponse, fixed } from './head.js'
 import type { Beating, Heartbeat, Heartbeats } from './heartbeats.js'
 import { drainThenDestroy } from './linger.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
+
+/** The same in the head of every status stream. */
+const FIXED_HEADERS = fixed(PASS_THROUGH_HEADERS)
+
+/** Its connection may serve another request afterwards. Its chunks are made here: Node writes each in four pieces. */
+const BODY = { framing: 'own chunks', closes: false } as const
+
+const LAST_CHUNK = '0\r\n\r\n'
 
 /** Programs draw a bar from the events, four times a second; people read a line every 5 s. */
 const TICKS_PER_PROGRESS: Readonly<Record<StatusForm, number>> = { ndjson: 1, sse: 1, text: 20 }
@@ -71,6 +79,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #ticks = 0
   /** What waits for what comes next. */
   #held = ''
+  /** True where Node takes what is written for the body itself, and the chunks are ours to make. */
+  #hasOwnChunks = false
   #heartbeat: Heartbeat | undefined
   #ticking: Entry<Ticking> | undefined
 
@@ -93,11 +103,10 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
     // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
     this.#response.cork()
-    const headers: Record<string, string> = { 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
+    const headers: Record<string, string | number> = { 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
     if (status === 201) headers['Location'] = opened.url
     const forCaller = this.#style.cors.headers(this.#request)
-    this.#response.writeHead(status, withFixedHeaders(headers, PASS_THROUGH_HEADERS, forCaller))
-    this.#response.flushHeaders()
+    this.#hasOwnChunks = beginResponse(this.#response, status, headers, [FIXED_HEADERS, forCaller], BODY)
     this.send(opened)
     this.#response.uncork()
     // Only writing to a stalled sender tells whether it is still there.
@@ -141,7 +150,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#stopTimers()
     if (this.#isGone()) return
     this.#held += this.#encode(event)
-    if (event.event === 'delivered') this.#response.end(this.#takeHeld())
+    if (event.event === 'delivered')
+      this.#response.end(this.#takeHeld() + (this.#hasOwnChunks ? LAST_CHUNK : ''))
     else this.#breakOff()
   }
 
@@ -183,7 +193,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #takeHeld(): string {
     const words = this.#held
     this.#held = ''
-    return words
+    return this.#hasOwnChunks && words !== '' ? asChunk(words) : words
   }
 
   #stopTimers(): void {
@@ -191,6 +201,11 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#timers.progress.stop(this.#ticking)
     this.#ticking = undefined
   }
+}
+
+/** RFC 9112, 7.1. */
+function asChunk(words: string): string {
+  return `${Buffer.byteLength(words).toString(16)}\r\n${words}\r\n`
 }
 
 /** The embedder's words in the form that every reader relies on: the URL alone in line one, `# ` before the rest. */

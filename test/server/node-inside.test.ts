@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { beginResponse, fixed } from '../../server/head.js'
+import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
+import { connectRaw } from '../helpers/raw-peer.js'
+import { startServer } from '../helpers/start-server.js'
+
+test.runIf(process.platform === 'linux')(
+  'a connection has no delay and is probed by the kernel, though nobody has said so of it',
+  async () => {
+    const { port } = await startServer()
+    const peer = await connectRaw(port)
+    await peer.write(requestHead('GET /health', { Connection: 'keep-alive' }))
+    await peer.until(/"ok"/)
+    const lines = (await readFile('/proc/net/tcp', 'utf8'))
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+    const [own] = lines.filter(
+      ([, local, , state]) => local?.endsWith(`:${hex(port)}`) && state === ESTABLISHED,
+    )
+    const [timer, due = '0'] = own?.[5]?.split(':') ?? []
+    expect(timer).toBe(KEEP_ALIVE_TIMER)
+    // In hundredths of a second: 30 s, and not the two hours that the kernel would take.
+    expect(Number.parseInt(due, 16)).toBeLessThanOrEqual(3000)
+  },
+)
+
+/** As /proc/net/tcp has them (`net/tcp_states.h`, and proc_net_tcp.txt of the kernel's documentation). */
+const ESTABLISHED = '01'
+const KEEP_ALIVE_TIMER = '02'
+
+function hex(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0')
+}
+
+describe('a head that is given as text', () => {
+  const FIXED = fixed({ 'Cache-Control': 'no-store', 'X-Fixed': 'yes' })
+  const MORE = { 'X-More': 'also' }
+
+  test.each<[string, Parameters<typeof beginResponse>[4], string, string]>([
+    ['a known length', { framing: 5, closes: true }, 'hello', 'hello'],
+    ['a known length, on a connection that stays', { framing: 5, closes: false }, 'hello', 'hello'],
+    ['chunks of Node', { framing: 'chunked', closes: true }, 'hello', 'hello'],
+    ['chunks of its own', { framing: 'own chunks', closes: false }, 'hello', '5\r\nhello\r\n0\r\n\r\n'],
+  ])('is the one that Node would write, with %s', async (_what, body, plain, framed) => {
+    const stored = await answered((response) => {
+      const isStored = beginResponse(response, 201, { 'X-Own': 'mine' }, [FIXED, MORE], body)
+      // Here it must work: where a Node has another inside, this says so.
+      expect(isStored).toBe(true)
+      response.end(framed)
+    })
+    const usual = await answered((response) => {
+      const length = typeof body.framing === 'number' ? { 'Content-Length': body.framing } : {}
+      const connection = body.closes ? { Connection: 'close' } : {}
+      response.writeHead(201, { 'X-Own': 'mine', ...FIXED, ...MORE, ...length, ...connection })
+      response.write(plain)
+      response.end()
+    })
+    expect(withoutDate(stored)).toEqual(withoutDate(usual))
+  })
+
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['a field', (response) => response.setHeader('X-Host', 'theirs')],
+    [
+      'a writeHead of its own',
+      (response) => {
+        const { writeHead } = response
+        // As on-headers has it, which many a middleware is made with.
+        response.writeHead = ((status: number, fields: Record<string, string>) =>
+          writeHead.call(response, status, { ...fields, 'X-Host': 'theirs' })) as typeof writeHead
+      },
+    ],
+  ])('is left to Node where the host has %s', async (_what, prepare) => {
+    const answer = await answered((response) => {
+      prepare(response)
+      const body = { framing: 'own chunks', closes: false } as const
+      expect(beginResponse(response, 201, { 'X-Own': 'mine' }, [FIXED, MORE], body)).toBe(false)
+      response.end('hello')
+    })
+    expect(answer).toMatchObject({
+      body: 'hello',
+      headers: { 'x-own': 'mine', 'x-fixed': 'yes', 'x-host': 'theirs' },
+    })
+  })
+
+  test('is refused where a value would begin another line', async () => {
+    const thrown: unknown[] = []
+    await answered((response) => {
+      try {
+        beginResponse(response, 200, { 'X-Own': 'a\r\nX-Evil: b' }, [FIXED, MORE], {
+          framing: 0,
+          closes: true,
+        })
+      } catch (error) {
+        thrown.push(error)
+      }
+      response.end()
+    })
+    expect(thrown).toEqual([expect.objectContaining({ message: expect.stringContaining('X-Own') })])
+  })
+})
+
+async function answered(answer: (response: ServerResponse) => void): Promise<Answer> {
+  const server = createServer({ keepAliveTimeout: 1000 }, (_request, response) => {
+    // Nobody asks twice here, and the exchange is over when the connection is.
+    response.once('finish', () => setImmediate(() => server.closeIdleConnections()))
+    answer(response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  // A server that listens on TCP has this kind of address.
+  const { port } = server.address() as AddressInfo
+  return await exchange(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+}
+
+function withoutDate({ status, headers: { date, ...headers }, body }: Answer): unknown {
+  expect(date).toMatch(/ GMT$/)
+  return { status, headers, body }
+}
