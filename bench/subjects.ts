@@ -85,19 +85,15 @@ function essSubject(name: string, parts: Parts, gear: readonly string[]): Subjec
     says100: true,
     isOurs: true,
     command: ({ port, certificate }) =>
-      certificate === undefined
-        ? node(
-            join(parts.essDist, 'server/main.js'),
-            ...['--port', port, '--log', 'off', '--max-upload-bytes', 0, '--max-sockets', 20_000],
-            // All of the load comes from one address.
-            ...['--max-sockets-per-client', 0, '--max-waiting-per-client', 0, '--max-misses-per-client', 0],
-            ...['--max-connections-per-client', 0],
-            ...gear,
-          )
-        : node(
-            join(parts.compiled, 'peers/ess-https.js'),
-            ...[parts.essDist, port, certificate.certificate, certificate.key],
-          ),
+      node(
+        join(parts.essDist, 'server/main.js'),
+        ...['--port', port, '--log', 'off', '--max-upload-bytes', 0, '--max-sockets', 20_000],
+        // All of the load comes from one address.
+        ...['--max-sockets-per-client', 0, '--max-waiting-per-client', 0, '--max-misses-per-client', 0],
+        ...['--max-connections-per-client', 0],
+        ...(certificate ? ['--tls-cert', certificate.certificate, '--tls-key', certificate.key] : []),
+        ...gear,
+      ),
   }
 }
 

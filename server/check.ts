@@ -91,7 +91,7 @@ export async function canListen(host: string, port: number): Promise<string> {
 
 async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {
   const relay = new Relay(mode)
-  if (isTls) relay.takeNothingRaw()
+  if (isTls) relay.goByStreamsOnly()
   try {
     await relay.ready()
     const { gear, why } = relay

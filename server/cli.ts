@@ -61,7 +61,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
   const service = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
-  if (tls !== undefined) service.relay.takeNothingRaw()
+  if (tls !== undefined) service.relay.goByStreamsOnly()
   await service.relay.ready()
   const { gear, why } = service.relay
   if (flags.relay !== 'auto' && gear !== flags.relay)

@@ -139,7 +139,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, { Allow })
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
-  if (certificate !== undefined) service.relay.takeNothingRaw()
+  if (certificate !== undefined) service.relay.goByStreamsOnly()
   const http2 = certificate && http2Side(answers)
   const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 

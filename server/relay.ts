@@ -14,6 +14,12 @@ export type RelayMode = (typeof RELAY_MODES)[number]
 /** A shorter body costs less by way of Node's parser, which reads about as much ahead of it anyway. */
 const MIN_RAW_BYTES = 16 * 1024
 
+/**
+ * The same by TLS, where a connection that serves but one request costs the next one its handshake: a millisecond, which
+ * is what so many bytes save.
+ */
+const MIN_RAW_TLS_BYTES = 4 * 1024 * 1024
+
 /** For a shorter one, a thread would be woken for a read and a write. */
 const MIN_SPLICED_BYTES = 1024 * 1024
 
@@ -22,7 +28,7 @@ export class Relay {
   readonly mode: RelayMode
   #probing: Promise<void> | undefined
   #takesRaw = false
-  #isRawOff = false
+  #isStreamsOnly = false
   #splicer: Splicer | undefined
   #peers: PeerStates | undefined
   /** Why a gear that was asked for is not there. */
@@ -34,7 +40,7 @@ export class Relay {
 
   /** The least costly gear that works; `streams` until `ready` is done. */
   get gear(): Gear {
-    if (this.#isRawOff) return 'streams'
+    if (this.#isStreamsOnly) return 'streams'
     if (this.#splicer !== undefined) return 'splice'
     return this.#takesRaw ? 'sockets' : 'streams'
   }
@@ -53,15 +59,16 @@ export class Relay {
     return this.#probing
   }
 
-  /** The body of a request as `RawBody.take` gives it; undefined where Node's own stream of it is to be read. */
+  /** The body of a request as `RawBody.take` gives it; undefined where Node's parser is to read it. */
   take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
     const length = request.headers['content-length']
-    if (length !== undefined && Number(length) < this.#least(MIN_RAW_BYTES)) return undefined
-    if (this.#isRawOff) return undefined
-    if (this.#takesRaw) return RawBody.take(request, broken)
+    const isTls = 'encrypted' in request.socket
+    const least = this.#least(isTls ? MIN_RAW_TLS_BYTES : MIN_RAW_BYTES)
+    if (length !== undefined && Number(length) < least) return undefined
     // For those who embed the service; a server of our own has done it before it listens.
     void this.ready()
-    return undefined
+    const way = this.#takesRaw && !this.#isStreamsOnly && !isTls ? 'buffer' : 'stream'
+    return RawBody.take(request, broken, way)
   }
 
   /** What moves this body to this receiver in the kernel; undefined where that cannot be, or does not pay. */
@@ -82,8 +89,8 @@ export class Relay {
    * From now on everything goes by streams: no other gear can write to a receiver by HTTP/2, and who will receive is
    * not known when a sender's body is taken.
    */
-  takeNothingRaw(): void {
-    this.#isRawOff = true
+  goByStreamsOnly(): void {
+    this.#isStreamsOnly = true
     this.#missing.set('sockets', 'there is TLS')
   }
 

@@ -3,6 +3,7 @@ import type { Socket as Connection } from 'node:net'
 import { formatDuration } from '../shared/index.js'
 import type { Flow, Gear, Pump, TransferFailure } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
+import { rawStreamsPump } from './gears/raw-streams.js'
 import { socketsPump } from './gears/sockets.js'
 import { splicePump } from './gears/splice.js'
 import { type StreamBody, streamsPump } from './gears/streams.js'
@@ -256,6 +257,7 @@ function hasEnded(this: Connection): Connection {
 /** The least costly way that these two connections allow. */
 function createPump(body: SenderBody, flow: Flow, relay: Relay): Pump {
   if (!(body instanceof RawBody)) return streamsPump(body, flow)
+  if (body.way === 'stream') return rawStreamsPump(body, flow)
   const splicer = relay.splicerFor(body, flow.receiverResponse)
   if (splicer === undefined || body.contentLength === undefined) return socketsPump(body, flow)
   return splicePump(body, body.contentLength, flow, splicer)

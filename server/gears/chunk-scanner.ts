@@ -5,6 +5,7 @@ const MAX_LINE_BYTES = 256
 /** All extensions of one body together, and all of its trailer: as much as Node's own parser takes. */
 const MAX_ASIDE_BYTES = 16 * 1024
 
+const NOTHING = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 
@@ -21,7 +22,8 @@ const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
 export interface Piece {
   /**
    * What may be written to the receiver as it is, framing and all; without the last chunk and the trailer. A chunk's
-   * size comes with the first of its bytes, so the file's first bytes are never behind anything.
+   * size comes with the first of its bytes, so the file's first bytes are never behind anything. From a scanner that
+   * keeps no framing, the bytes of the file alone.
    */
   readonly pass: readonly Buffer[]
   /** How many bytes of the file that are. */
@@ -36,13 +38,19 @@ export interface Piece {
 export class ChunkScanner {
   #state: 'size' | 'data' | 'data-end' | 'trailer' | 'done' = 'size'
   /** A line whose end has not come yet. */
-  #line = Buffer.alloc(0)
+  #line: Buffer = NOTHING
   /** Bytes of this chunk that are still to come, or of the line end after it. */
   #left = 0
   /** The size of a chunk of which no byte has come yet. */
   #heldSize: Buffer | undefined
   #extensions = 0
   #trailer = 0
+  readonly #keepsFraming: boolean
+
+  /** `keepsFraming` is false for a receiver that has a framing of its own. */
+  constructor(keepsFraming = true) {
+    this.#keepsFraming = keepsFraming
+  }
 
   /** True when the last chunk and the trailer are behind it. */
   get isDone(): boolean {
@@ -55,7 +63,9 @@ export class ChunkScanner {
    */
   scan(bytes: Buffer): Piece {
     if (this.isDone || bytes.length === 0) return { pass: [], payload: 0 }
-    const pass = this.#heldSize === undefined ? [] : [this.#heldSize]
+    const pass: Buffer[] = []
+    const keeps = this.#keepsFraming
+    if (this.#heldSize !== undefined && keeps) pass.push(this.#heldSize)
     this.#heldSize = undefined
     let payload = 0
     let at = 0
@@ -67,22 +77,22 @@ export class ChunkScanner {
           const line = this.#takeLine(bytes, at, MAX_LINE_BYTES)
           if (line === undefined) {
             // It may turn out to be the last one, so it stays until its end is there.
-            if (at > from) pass.push(bytes.subarray(from, at))
+            if (keeps && at > from) pass.push(bytes.subarray(from, at))
             return { pass, payload }
           }
           const size = this.#sizeOf(line.text)
           const isSplit = line.length > line.next - at
           if (size === 0) {
-            if (at > from) pass.push(bytes.subarray(from, at))
+            if (keeps && at > from) pass.push(bytes.subarray(from, at))
             from = bytes.length
             this.#state = 'trailer'
           } else {
             if (line.next === bytes.length) {
-              if (at > from) pass.push(bytes.subarray(from, at))
+              if (keeps && at > from) pass.push(bytes.subarray(from, at))
               this.#heldSize = Buffer.from(`${line.text}\r\n`, 'latin1')
               from = bytes.length
             } else if (isSplit) {
-              pass.push(Buffer.from(`${line.text}\r\n`, 'latin1'))
+              if (keeps) pass.push(Buffer.from(`${line.text}\r\n`, 'latin1'))
               from = line.next
             }
             this.#left = size
@@ -93,6 +103,7 @@ export class ChunkScanner {
         }
         case 'data': {
           const length = Math.min(this.#left, bytes.length - at)
+          if (!keeps) pass.push(bytes.subarray(at, at + length))
           payload += length
           at += length
           this.#left -= length
@@ -120,7 +131,7 @@ export class ChunkScanner {
         }
       }
     }
-    if (from < bytes.length) pass.push(bytes.subarray(from))
+    if (keeps && from < bytes.length) pass.push(bytes.subarray(from))
     return { pass, payload }
   }
 
@@ -134,13 +145,16 @@ export class ChunkScanner {
     const next = end === -1 ? bytes.length : end + 1
     const length = this.#line.length + next - at
     if (length > maxBytes) throw broken('a line of the framing that is too long')
-    // A copy: the memory of `bytes` is used again.
-    const line = Buffer.concat([this.#line, bytes.subarray(at, next)])
+    const isInOnePiece = end !== -1 && this.#line.length === 0
+    // Otherwise a copy: the memory of `bytes` is used again.
+    const line = isInOnePiece
+      ? bytes.subarray(at, next)
+      : Buffer.concat([this.#line, bytes.subarray(at, next)])
     if (end === -1) {
       this.#line = line
       return undefined
     }
-    this.#line = Buffer.alloc(0)
+    this.#line = NOTHING
     if (line.at(-2) !== CR) throw broken('a line of the framing that ends without CR')
     const text = line.toString('latin1', 0, line.length - 2)
     if (text.includes('\r')) throw broken('a CR within a line of the framing')

@@ -1,5 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { ChunkScanner, type Piece } from './chunk-scanner.js'
+import { Countdown } from './countdown.js'
 import type { Flow, Pump } from './pump.js'
 import type { RawBody } from './raw-body.js'
 
@@ -169,25 +170,6 @@ function smallBuffer(): Buffer {
 
 function keepSpare(buffer: Buffer): void {
   if (spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer)
-}
-
-/** The framing of a body of known length: none, until all of it is there. */
-class Countdown {
-  #left: number
-
-  constructor(bytes: number) {
-    this.#left = bytes
-  }
-
-  get isDone(): boolean {
-    return this.#left === 0
-  }
-
-  scan(bytes: Buffer): Piece {
-    const own = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes
-    this.#left -= own.length
-    return { pass: [own], payload: own.length }
-  }
 }
 
 /** How fast bytes come, taken anew over every MiB. */

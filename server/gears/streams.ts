@@ -8,16 +8,16 @@ import type { Flow, Pump } from './pump.js'
  * of the event loop in which the kernel's buffers run empty. Much more is memory that a slow receiver holds, and a
  * hundred transfers drive one another out of the processor's caches.
  */
-const MAX_QUEUED_BYTES = 256 * 1024
+export const MAX_QUEUED_BYTES = 256 * 1024
 
 /**
  * The same over HTTP/2, where a receiver counts as stalled when it has not taken a whole write in time: so much in a
  * minute is slow enough.
  */
-const MAX_QUEUED_BYTES_HTTP2 = 128 * 1024
+export const MAX_QUEUED_BYTES_HTTP2 = 128 * 1024
 
 /** And in so many writes: each costs some hundred bytes beside its own, of which it may have a single one. */
-const MAX_QUEUED_WRITES = 1024
+export const MAX_QUEUED_WRITES = 1024
 
 /**
  * What one transfer may move in one turn of the event loop. As long as it has its turn, its bytes are in the processor's
@@ -33,7 +33,7 @@ const MAX_TURN_BYTES = 1024 * 1024
 const LARGE_BYTES = 32 * 1024
 
 /** So many chunks of up to 64 KiB are freed by one call. */
-const FREED_TOGETHER = 16
+export const FREED_TOGETHER = 16
 
 /** The bytes of the sender's file as Node gives them: its request itself, or the file part of the form in it. */
 export interface StreamBody {
@@ -43,7 +43,7 @@ export interface StreamBody {
 }
 
 /**
- * The gear for everything: TLS, forms, a body that Node has begun to parse. What arrives in one turn of the event
+ * The gear for what Node's parser has to read: forms, HTTP/2, small bodies, one that it has begun with. What arrives in one turn of the event
  * loop in small pieces leaves in one write, and a chunked body as one chunk.
  */
 export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {

@@ -45,10 +45,10 @@ const DELIVERED: Observation = { outcome: 'delivered', sender: 'delivered', rece
 /** All of it was sent, and the receiver has not said that it has it. */
 export const UNCONFIRMED = 'delivered, unconfirmed'
 
-/** How a cell has to end, by docs/protocol.md (chapters 3 and 4), docs/lifecycle.md and, for the gear, docs/relay.md. */
-export function expectationOf(cell: Cell, gear: string | undefined): Observation {
+/** How a cell has to end, by docs/protocol.md (chapters 3 and 4) and docs/lifecycle.md. */
+export function expectationOf(cell: Cell): Observation {
   if (EFFECTS[cell.fault] === 'harmless') return DELIVERED
-  return cell.leg === 'sender' ? onSendersLeg(cell, gear) : onReceiversLeg(cell)
+  return cell.leg === 'sender' ? onSendersLeg(cell) : onReceiversLeg(cell)
 }
 
 /** HTTP/2 has no half of a connection: it is over for both with the end of one. */
@@ -56,7 +56,7 @@ function isHalfClosed({ fault, version }: Cell): boolean {
   return fault === 'half-close' && version === 'HTTP/1.1'
 }
 
-function onSendersLeg(cell: Cell, gear: string | undefined): Observation {
+function onSendersLeg(cell: Cell): Observation {
   const { fault, phase, way, version } = cell
   const unseen = fault === 'black hole' ? SILENCE : CUT_OFF
   switch (phase) {
@@ -83,7 +83,7 @@ function onSendersLeg(cell: Cell, gear: string | undefined): Observation {
     case 'unconfirmed':
     case 'verdict': {
       // A sender that leaves after its last byte is none of the receiver's loss.
-      const outlivesHalf = gear !== 'streams' && version === 'HTTP/1.1'
+      const outlivesHalf = version === 'HTTP/1.1'
       const isHeard = fault === 'half-close' && (phase === 'verdict' || outlivesHalf)
       return { ...DELIVERED, sender: isHeard ? 'delivered' : unseen }
     }

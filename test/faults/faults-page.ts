@@ -96,9 +96,7 @@ Two things cannot be known by any server, and this is how they are decided. A re
 
 Left out: ${LEFT_OUT.map(({ reason }) => lowerFirst(reason)).join('; ')}.
 
-HTTP/2 is over TLS, and so are the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides is without. HTTP/2 has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read, and waits up to 30 s for the answer; here a silent receiver has stalled before that, because the server is told to take 5 s without a byte for a stall (\`--stall-timeout\`), instead of 60.
-
-The tables are of the relay as it is by default. Over HTTP/1.1, by \`streams\`, there is one difference: a sender that closes its half after its last byte is cut off before it reads the verdict (see [relay.md](relay.md)).`
+HTTP/2 is over TLS, and so are the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides is without. HTTP/2 has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read, and waits up to 30 s for the answer; here a silent receiver has stalled before that, because the server is told to take 5 s without a byte for a stall (\`--stall-timeout\`), instead of 60.`
 }
 
 function lowerFirst(sentence: string): string {

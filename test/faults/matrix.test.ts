@@ -57,7 +57,7 @@ test.for(PLAYED)(
 
 test.for(PAIRINGS)('%s: no case may say "delivered" to a sender whose receiver has less', (version) => {
   const lies = cellsOf(version).filter((cell) => {
-    const { sender, receiver } = expectationOf(cell, GEAR)
+    const { sender, receiver } = expectationOf(cell)
     return /delivered$/.test(sender) && !/whole$/.test(receiver)
   })
   expect(lies.map(nameOf)).toEqual([])
@@ -87,7 +87,7 @@ async function playAll(cells: readonly Cell[], arena: Arena): Promise<string[]> 
   const failures: string[] = []
   const worker = async () => {
     for (const [index, cell] of queue) {
-      const expected = expectationOf(cell, GEAR)
+      const expected = expectationOf(cell)
       try {
         const seen = await play(cell, arena, index)
         observed.set(nameOf(cell), seen)

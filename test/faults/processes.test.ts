@@ -62,7 +62,7 @@ async function playSendersRow(
   port: number,
 ): Promise<void> {
   const { fault, phase } = row
-  const expected = expectationOf(row, process.env['ESS_RELAY'])
+  const expected = expectationOf(row)
   const proxy = await startTcpProxy(port)
   const strike = () => proxy.strike(FAULTS[fault])
   /** The fault is the end of the story. */
@@ -132,7 +132,7 @@ async function playReceiversRow(
   port: number,
 ): Promise<void> {
   const { fault, phase } = row
-  const expected = expectationOf(row, process.env['ESS_RELAY'])
+  const expected = expectationOf(row)
   const [own = '', next] = expected.receiver.split(NEXT)
   const proxy = await startTcpProxy(port)
   const strike = () => proxy.strike(FAULTS[fault])

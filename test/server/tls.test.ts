@@ -3,7 +3,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls'
+import { connect as connectTls, DEFAULT_CIPHERS, type SecureVersion, type TLSSocket } from 'node:tls'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type CertificateReport, createService, listen, type TlsOptions } from '../../server/index.js'
 import { checkCertificate } from '../../server/tls.js'
@@ -110,8 +110,12 @@ async function serveTls(tls: TlsOptions) {
 }
 
 /** Shakes hands, and gives what the server has shown. */
-async function shakeHands(port: number, maxVersion: SecureVersion = 'TLSv1.3'): Promise<TLSSocket> {
-  const connection = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion })
+async function shakeHands(
+  port: number,
+  maxVersion: SecureVersion = 'TLSv1.3',
+  ciphers = DEFAULT_CIPHERS,
+): Promise<TLSSocket> {
+  const connection = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion, ciphers })
   onTestFinished(() => void connection.destroy())
   const shaken = new Promise<void>((resolve, reject) => {
     connection.once('secureConnect', resolve).once('error', reject)
@@ -147,6 +151,23 @@ describe('a server over TLS', () => {
     const strict = await serveTls({ ...pair, minVersion: '1.3' })
     await expect(shakeHands(strict.port, 'TLSv1.2')).rejects.toThrow()
     expect((await shakeHands(strict.port)).getProtocol()).toBe('TLSv1.3')
+  })
+
+  test.each([
+    ['all of TLS 1.3', 'TLSv1.3', DEFAULT_CIPHERS, 'TLS_AES_128_GCM_SHA256'],
+    [
+      'AES-256 before AES-128',
+      'TLSv1.3',
+      'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
+      'TLS_AES_128_GCM_SHA256',
+    ],
+    ['AES-256 alone', 'TLSv1.3', 'TLS_AES_256_GCM_SHA384', 'TLS_AES_256_GCM_SHA384'],
+    ['ChaCha20 alone', 'TLSv1.3', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'],
+    ['all of TLS 1.2', 'TLSv1.2', DEFAULT_CIPHERS, 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+    ['AES-256 of TLS 1.2', 'TLSv1.2', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-AES256-GCM-SHA384'],
+  ] as const)('offered %s, takes the least costly of them', async (_what, version, offered, taken) => {
+    const { port } = await serveTls(await pairOf())
+    expect((await shakeHands(port, version, offered)).getCipher().name).toBe(taken)
   })
 
   test('hangs up on whoever speaks no TLS, and serves the next one', async () => {

@@ -24,6 +24,7 @@ import {
   serve,
   untilEnded,
 } from '../serve.js'
+import { framed, unframed } from './framing.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -33,30 +34,6 @@ const isLinux = process.platform === 'linux'
 
 /** Not of this run's project: these tests say themselves which gear they are about. */
 const GEARS = ['streams', 'sockets', ...(isLinux ? (['splice'] as const) : [])] as const
-
-/** `bytes` in chunks of any size, the sizes in any form. */
-function framed(bytes: Buffer): Buffer {
-  const parts: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const chunk = bytes.subarray(at, at + randomInt(1, 200 * KIB))
-    const extension = randomInt(4) === 0 ? ';name=value' : ''
-    parts.push(Buffer.from(`${chunk.length.toString(16)}${extension}\r\n`), chunk, Buffer.from('\r\n'))
-    at += chunk.length
-  }
-  return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')])
-}
-
-/** What a chunked answer holds. */
-function unframed(body: string): string {
-  let bytes = ''
-  for (let at = 0; ; ) {
-    const end = body.indexOf('\r\n', at)
-    const size = Number.parseInt(body.slice(at, end), 16)
-    if (!(size > 0)) return size === 0 && body.slice(end) === '\r\n\r\n' ? bytes : `${bytes} and no end`
-    bytes += body.slice(end + 2, end + 2 + size)
-    at = end + 2 + size + 2
-  }
-}
 
 test('the inside of this Node is as the sockets gear needs it', async () => {
   expect(await probeRawBody()).toBeUndefined()
@@ -127,22 +104,18 @@ describe.each(GEARS)('by %s', (relay) => {
     })
   })
 
-  // Node's own server takes the end of a request that is whole for the end of its sender.
-  test.skipIf(relay === 'streams')(
-    'a sender that closes its half when all is sent still reads the verdict',
-    async () => {
-      const served = await serve({ relay })
-      const sender = await openSender(served.port, { length: 2 * MIB })
-      const receiver = await connectReceiver(served.port, sender)
-      receiver.pause()
-      await sender.write(bytesOf(2 * MIB))
-      await receiver.ending()
-      sender.end()
-      receiver.end()
-      await sender.until(/"event":"delivered"/)
-      expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', gear: relay }])
-    },
-  )
+  test('a sender that closes its half when all is sent still reads the verdict', async () => {
+    const served = await serve({ relay })
+    const sender = await openSender(served.port, { length: 2 * MIB })
+    const receiver = await connectReceiver(served.port, sender)
+    receiver.pause()
+    await sender.write(bytesOf(2 * MIB))
+    await receiver.ending()
+    sender.end()
+    receiver.end()
+    await sender.until(/"event":"delivered"/)
+    expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', gear: relay }])
+  })
 
   test('a waiting sender that pushes all it can reads why it failed', async () => {
     const served = await serve({ relay })
