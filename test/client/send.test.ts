@@ -278,7 +278,8 @@ for (const [name, change] of [
     expect(connection.text()).not.toMatch(/hello/)
   })
 
-for (const size of [0, 1, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1, 3 * 1024 * 1024])
+const BLOCK_BYTES = 2 * 1024 * 1024
+for (const size of [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
   test(`a file of ${size} bytes arrives as it is`, async () => {
     const server = await rawServer()
     const content = 'x'.repeat(size)
