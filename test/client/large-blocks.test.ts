@@ -14,8 +14,8 @@ import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 
 const MIB = 1024 * 1024
-/** Around one and two blocks of what is received (1 MiB each), and of what is read from a file (2 MiB each). */
-const SIZES = [1, ...[MIB, 2 * MIB, 4 * MIB].flatMap((size) => [size - 1, size, size + 1]), 5 * MIB + 7]
+/** Around one and two blocks, of 2 MiB each. */
+const SIZES = [1, MIB, ...[2 * MIB, 4 * MIB].flatMap((size) => [size - 1, size, size + 1]), 9 * MIB + 7]
 
 /** So many turns of the event loop. */
 async function turns(count: number): Promise<void> {
