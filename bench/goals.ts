@@ -69,6 +69,11 @@ export interface Judgement {
   readonly verdict: 'ok' | 'missed' | 'missed, beyond twice' | 'not measured'
 }
 
+/** True for what fails the quick form. */
+export function isFarOff({ verdict }: Judgement): boolean {
+  return verdict === 'missed, beyond twice'
+}
+
 /** Holds what was measured against each goal. */
 export function judge(lookup: Lookup): Judgement[] {
   return GOALS.map((goal) => {

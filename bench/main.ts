@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drawChart } from './chart.js'
-import { isJudged, judge } from './goals.js'
+import { isFarOff, isJudged, type Judgement, judge, type Lookup } from './goals.js'
 import { describeMachine } from './machine.js'
 import { describeWaiting } from './runs/waiting.js'
 import type { Scenario } from './scenario.js'
@@ -51,20 +51,15 @@ for (const name of scenarioNames()) {
   // Half an hour is long: a run that is cut short leaves what it has.
   writeJson('unfinished', measuredSoFar())
 }
+const measuredOnce = judge(lookup)
+const judgements = flags.quick ? await withSecondLook(measuredOnce) : measuredOnce
 for (const [name, reason] of refused) console.log(`\nskipped ${name}: ${reason}`)
 for (const { words } of failures) console.log(`\nfailed: ${words}`)
-
-const judgements = judge((scenario, subject, metric) =>
-  results
-    .get(scenario)
-    ?.get(subject)
-    ?.map((numbers) => numbers[metric] ?? Number.NaN),
-)
 printGoals(judgements.filter(({ goal }) => flags.scenario?.includes(goal.scenario) ?? true))
 writeResults()
 
-const isFarOff = judgements.some(({ verdict }) => verdict === 'missed, beyond twice')
-if (failures.some(({ isOurs }) => isOurs) || (bench.isQuick && isFarOff)) process.exitCode = 1
+if (failures.some(({ isOurs }) => isOurs) || (bench.isQuick && judgements.some(isFarOff)))
+  process.exitCode = 1
 
 function scenarioNames(): ScenarioName[] {
   // The keys of a literal.
@@ -78,18 +73,48 @@ function scenarioNames(): ScenarioName[] {
 }
 
 /** Every subject in turn, and all of it again as often as there are runs: A B A B. */
-async function measureScenario(name: ScenarioName, scenario: Scenario): Promise<Measured> {
+async function measureScenario(
+  name: ScenarioName,
+  scenario: Scenario,
+  isMeant: (subject: string) => boolean = () => true,
+): Promise<Measured> {
   const measured: Measured = new Map()
   const runs = Number(flags.runs ?? (flags.quick ? scenario.quickRuns : scenario.runs))
   for (let run = 0; run < runs; run++) {
     for (const subjectName of scenario.subjects) {
-      if (!isWanted(name, subjectName)) continue
+      if (!isWanted(name, subjectName) || !isMeant(subjectName)) continue
       if (process.stderr.isTTY) process.stderr.write(`${name}, run ${run + 1} of ${runs}: ${subjectName}\n`)
       const numbers = await measureOnce(name, scenario, subjectName)
       if (numbers !== undefined) measured.set(subjectName, [...(measured.get(subjectName) ?? []), numbers])
     }
   }
   return measured
+}
+
+/**
+ * Another's busy minute can look like a fault of ours. So what is beyond twice its goal is measured once more,
+ * together with what it is compared with, and judged by that alone. A failed transfer has no second chance.
+ */
+async function withSecondLook(judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
+  const doubtful = judgements.filter(isFarOff).map(({ goal }) => goal)
+  for (const name of new Set(doubtful.map(({ scenario }) => scenario))) {
+    const scenario: Scenario = SCENARIOS[name]
+    const subjects = doubtful.flatMap((goal) =>
+      goal.scenario === name ? [goal.subject, goal.against ?? goal.subject] : [],
+    )
+    console.log(
+      `\n${name}: beyond twice a goal, and so measured once more: ${[...new Set(subjects)].join(', ')}`,
+    )
+    const again = await measureScenario(name, scenario, (subject) => subjects.includes(subject))
+    results.set(name, new Map([...(results.get(name) ?? []), ...again]))
+    if (again.size > 0) printScenario(scenario, again)
+  }
+  const second = judge(lookup)
+  return judgements.map((first, at) => {
+    const again = second[at]
+    // The others keep theirs: what they are compared with may be of another minute by now.
+    return isFarOff(first) && again !== undefined && again.verdict !== 'not measured' ? again : first
+  })
 }
 
 /** Undefined where the subject is left out; no numbers where it failed, so that the runs stay in step. */
@@ -118,6 +143,13 @@ function isWanted(scenario: ScenarioName, subject: string): boolean {
   if (refused.has(subject)) return false
   if (flags.subject !== undefined) return flags.subject.includes(subject)
   return !flags.quick || flags.scenario !== undefined || isJudged(scenario, subject)
+}
+
+function lookup(...[scenario, subject, metric]: Parameters<Lookup>): ReturnType<Lookup> {
+  return results
+    .get(scenario)
+    ?.get(subject)
+    ?.map((numbers) => numbers[metric] ?? Number.NaN)
 }
 
 /** A whole run is what the README shows; any other goes beside it, where git does not look. */

@@ -23,7 +23,7 @@ export const SCENARIOS = {
     reference: REFERENCE,
     runs: 7,
     quickRuns: 3,
-    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 4 * GIB : 8 * GIB }),
+    run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 8 * GIB }),
   },
   chunked: {
     title: 'One large body, chunked',
@@ -33,7 +33,7 @@ export const SCENARIOS = {
     runs: 7,
     quickRuns: 2,
     run: (bench, subject) =>
-      bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 4 * GIB, framing: 'chunked' }),
+      bulk(bench, subject, { bytes: bench.isQuick ? GIB : 4 * GIB, framing: 'chunked' }),
   },
   tls: {
     title: 'One large body, Content-Length, TLS on both legs',

@@ -9,7 +9,7 @@ export class CutError extends Error {}
 /** What is read at once while Node's parser gets it; the same that Node itself takes. */
 const PIECE_BYTES = 64 * 1024
 /** A block goes to the disk in one write, by a thread that has to be woken: with smaller ones that is what costs. */
-const BLOCK_BYTES = 1024 * 1024
+const BLOCK_BYTES = 2 * 1024 * 1024
 
 /**
  * Reads the connection of a download. Its head goes the usual way, through Node's HTTP parser. Where that says

@@ -11,6 +11,8 @@ interface Refusal {
   readonly code: ProblemCode
   readonly when: string
   readonly options?: ContractOptions
+  /** True for one request that leaves nothing behind: others of the kind may come to the same server. */
+  readonly isAlone?: true
   readonly meet: (here: Here) => Promise<Answer>
 }
 
@@ -27,7 +29,7 @@ function asks(
   options: ContractOptions = {},
 ): Refusal {
   const when = `${target} comes with ${JSON.stringify(headers)}`
-  return { code, when, options, meet: ({ ask, port }) => ask(port, target, headers) }
+  return { code, when, options, isAlone: true, meet: ({ ask, port }) => ask(port, target, headers) }
 }
 
 async function answerOf(peer: RawPeer): Promise<Answer> {
@@ -303,23 +305,43 @@ test('every problem that a server answers with is met here', () => {
 /** There is nothing of the kind in HTTP/2. */
 const OF_HTTP1 = /HTTP\/1\.0|"Transfer-Encoding":"gzip|"Via"/
 
+/**
+ * To start a server takes longer than to ask it. So those who only ask, and want the same of it, share one; all the
+ * others have their own.
+ */
+function serversFor(refusals: readonly Refusal[]) {
+  const shared = new Map<string, { title: string; options: ContractOptions; refusals: Refusal[] }>()
+  for (const refusal of refusals) {
+    const { code, when, options = {}, isAlone } = refusal
+    const key = isAlone ? JSON.stringify(options) : `${code} ${when}`
+    const title = isAlone
+      ? `each request is refused for its own reason, with the options ${key}`
+      : `${code} is said when ${when}`
+    const server = shared.get(key) ?? { title, options, refusals: [] }
+    server.refusals.push(refusal)
+    shared.set(key, server)
+  }
+  return [...shared.values()]
+}
+
 describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
   const peers = peersOf(path)
   const refusals = REFUSALS.filter(({ when }) => !isHttp2 || !OF_HTTP1.test(when))
 
-  test.each(refusals.map((refusal) => [refusal.code, refusal.when, refusal] as const))(
-    '%s is said when %s',
-    async (code, _when, { options, meet }) => {
-      const started = await start(options, 60)
-      const { status, headers, body } = await meet({ ...peers, started, port: started.port })
-      expect({ status, body }).toEqual({
-        status: PROBLEMS[code].status,
-        body: expect.stringMatching(new RegExp(`^${code}: .+\n$`, 's')),
-      })
-      expect(headers['access-control-allow-origin']).toBe('*')
-      expect(headers['retry-after'] !== undefined).toBe(status === 429 || status === 503)
-    },
-  )
+  async function expectRefused(started: Started, { code, when, meet }: Refusal): Promise<void> {
+    const { status, headers, body } = await meet({ ...peers, started, port: started.port })
+    expect.soft({ status, body }, `${code} is said when ${when}`).toEqual({
+      status: PROBLEMS[code].status,
+      body: expect.stringMatching(new RegExp(`^${code}: .+\n$`, 's')),
+    })
+    expect.soft(headers['access-control-allow-origin'], when).toBe('*')
+    expect.soft(headers['retry-after'] !== undefined, when).toBe(status === 429 || status === 503)
+  }
+
+  test.each(serversFor(refusals))('$title', async ({ options, refusals }) => {
+    const started = await start(options, 60)
+    for (const refusal of refusals) await expectRefused(started, refusal)
+  })
 
   test('a refusal is an object of RFC 9457 for programs, and a page for browsers', async () => {
     const { port } = await start()
