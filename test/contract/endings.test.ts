@@ -115,7 +115,7 @@ describe.each(HOSTS)('$name', ({ path, readsFraming, start }) => {
 
   test.each(Object.entries(STORIES))('%s is told, in order, to everybody', async (name, story) => {
     const [phase = '', input = ''] = name.split(' ')
-    // Where nobody hands over what was wrong, all that is seen is that the sender's connection is gone.
+    // By HTTP/2, all that is seen of it is that the sender's stream is gone.
     const outcome = input === 'bad-request' && !readsFraming ? 'sender-lost' : input
     const started = await start(story.options)
     const { port, service } = started

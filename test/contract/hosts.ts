@@ -45,7 +45,7 @@ export interface Host {
   readonly isHttp2: boolean
   /** True where an app of somebody's is behind it, and answers what is none of the service's by `HOST_WORDS`. */
   readonly hasApp: boolean
-  /** True where the host hands over what Node says of a body that is not HTTP, as `clientError`. */
+  /** True where a sender frames its body itself, and can break that: a host need not hand over Node's `clientError` then. */
   readonly readsFraming: boolean
   /** Starts it on a free port, until the test is over. */
   start(options?: ContractOptions, drainSeconds?: number): Promise<Started>
@@ -107,7 +107,7 @@ function embedded(name: string, mount: Mount, path: string): Host {
     scheme: 'http',
     isHttp2: false,
     hasApp: name !== 'node:http',
-    readsFraming: name === 'node:http',
+    readsFraming: true,
     start: async ({ nobodyMay, ...options } = {}, drainSeconds = 0) => {
       const authorize = (access: 'send' | 'receive') => access !== nobodyMay
       const service = createService({ ...options, reservations: true, ...(nobodyMay && { authorize }) })
