@@ -1,10 +1,110 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
-import type { Server } from 'node:net'
+import { type Server, Socket } from 'node:net'
 
 /*
- * What is used of the inside of Node's servers and responses, which its documentation does not promise. Each has a test
- * that fails where a Node has it otherwise; without it everything works the documented way, and costs more.
+ * The one file that touches the inside of Node, which its documentation does not promise: the handle below a socket and
+ * its reading into a buffer of ours (what `onread` of `net.connect` sets up, which a server's sockets have no door to),
+ * the parser of its HTTP server, the head of a response, the options of a listening socket. Each has a test that fails
+ * where a Node has it otherwise than Node 20 to 26; without it everything works the documented way, and costs more.
  */
+
+/** What libuv's stream offers (lib/internal/stream_base_commons.js). */
+interface Handle {
+  reading: boolean
+  readonly fd: number
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Uint8Array): void
+}
+
+/** A socket by the names its own class uses. */
+interface Internals {
+  _handle?: Partial<Handle> | null
+  parser?: { getCurrentBuffer?(): Buffer | undefined } | null
+  [symbol: symbol]: unknown
+}
+
+/** Where a socket of Node's keeps its buffer, whom it calls when that was filled, and who gives the next one. */
+const [BUFFER, ON_FILLED, NEXT_BUFFER] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
+)
+
+/** True where node:http's parser is the only one that reads, and reading can be stopped. */
+export function isReadByParserAlone(connection: Socket): boolean {
+  const { _handle: handle } = internalsOf(connection)
+  return (
+    connection.listenerCount('data') === 1 &&
+    connection.listenerCount('readable') === 0 &&
+    [handle?.readStart, handle?.readStop].every((method) => typeof method === 'function')
+  )
+}
+
+/** True where everything that reading into a buffer relies on is there. */
+export function canReadIntoBuffer(connection: Socket): boolean {
+  const { _handle: handle } = internalsOf(connection)
+  return (
+    BUFFER !== undefined &&
+    ON_FILLED !== undefined &&
+    NEXT_BUFFER !== undefined &&
+    !('encrypted' in connection) &&
+    typeof handle?.fd === 'number' &&
+    handle.fd >= 0 &&
+    [handle.readStart, handle.readStop, handle.useUserBuffer].every((method) => typeof method === 'function')
+  )
+}
+
+/**
+ * Whether what Node's parser has read so far ends with the request's head: not a byte of the body is in it. A chunked
+ * body that came whole ends with an empty line too, so the line has to be the only one; and where the head's own came
+ * in two pieces, the second one begins with a line break.
+ */
+export function isAtEndOfHead(connection: Socket): boolean {
+  const current = internalsOf(connection).parser?.getCurrentBuffer?.()
+  if (current === undefined || current[0] === CR || current[0] === LF) return false
+  return current.indexOf(END_OF_HEAD) === current.length - END_OF_HEAD.length
+}
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+const [CR, LF] = END_OF_HEAD
+
+/** What net.Socket does for its option `onread`; without `reading`, only the buffer is another one. */
+export function readInto(
+  connection: Socket,
+  buffer: Buffer,
+  reading?: { filled(bytes: Buffer): boolean; nextBuffer(): Buffer },
+): void {
+  const internals = internalsOf(connection)
+  if (BUFFER === undefined || ON_FILLED === undefined || NEXT_BUFFER === undefined) return
+  internals[BUFFER] = buffer
+  if (reading !== undefined) {
+    // Not as literals: see `endGently`.
+    const onFilled = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
+    const nextBuffer = () => reading.nextBuffer()
+    internals[ON_FILLED] = onFilled
+    internals[NEXT_BUFFER] = nextBuffer
+  }
+  internals._handle?.useUserBuffer?.(buffer)
+}
+
+/** Not by `pause` and `resume` of the socket, which do more than that each time. */
+export function setReading(connection: Socket, isReading: boolean): void {
+  const { _handle: handle } = internalsOf(connection)
+  if (handle === undefined || handle === null || connection.destroyed || handle.reading === isReading) return
+  handle.reading = isReading
+  const error = isReading ? handle.readStart?.() : handle.readStop?.()
+  if (error !== 0) connection.destroy(new Error(`Expected to ${isReading ? 'read' : 'pause'}, got ${error}`))
+}
+
+/** The descriptor of a connection; undefined where it is closed, or Node does not tell it (TLS, Windows). */
+export function descriptorOf(connection: Socket): number | undefined {
+  const fd = internalsOf(connection)._handle?.fd
+  return fd !== undefined && fd >= 0 ? fd : undefined
+}
+
+/** The same object, by what Node's own types leave out. */
+function internalsOf(connection: Socket): Internals {
+  return connection as unknown as Internals
+}
 
 /** What a server of Node's sets on each connection that it takes in, and the listening handle that could do it once. */
 interface ServerInside {

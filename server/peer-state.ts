@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { descriptorOf } from './gears/raw-body.js'
 import { carrierOf } from './linger.js'
+import { descriptorOf } from './node-inside.js'
 import { CallError, type Libc } from './splice/libc.js'
 
 /** The states of TCP in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */

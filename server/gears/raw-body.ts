@@ -1,34 +1,14 @@
 import type { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
+import {
+  canReadIntoBuffer,
+  isAtEndOfHead,
+  isReadByParserAlone,
+  readInto,
+  setReading,
+} from '../node-inside.js'
 import { ChunkScanner } from './chunk-scanner.js'
-
-/*
- * The one file that touches Node's internals: the handle below a socket, its reading into a buffer of ours (what
- * `onread` of `net.connect` sets up, which a server's sockets have no door to), and the parser of its HTTP server.
- * `isSupported` says whether they are as they were in Node 20 to 26.
- */
-
-/** What libuv's stream offers (lib/internal/stream_base_commons.js). */
-interface Handle {
-  reading: boolean
-  readonly fd: number
-  readStart(): number
-  readStop(): number
-  useUserBuffer(buffer: Uint8Array): void
-}
-
-/** A socket by the names its own class uses. */
-interface Internals {
-  _handle?: Partial<Handle> | null
-  parser?: { getCurrentBuffer?(): Buffer | undefined } | null
-  [symbol: symbol]: unknown
-}
-
-/** Where a socket of Node's keeps its buffer, whom it calls when that was filled, and who gives the next one. */
-const [BUFFER, ON_FILLED, NEXT_BUFFER] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
-  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
-)
 
 /** What is read of a body that nobody wants yet. It shows that its sender is there; more would only be memory. */
 const HELD_BYTES = 1024
@@ -92,7 +72,7 @@ export class RawBody {
     const length = Number(headers['content-length'] ?? 0)
     const hasBody = isChunked || length > 0
     if (request.httpVersionMajor !== 1 || request.complete || !hasBody) return undefined
-    if (!(way === 'buffer' ? isKnown(socket) : isReadByParserAlone(socket))) return undefined
+    if (!(way === 'buffer' ? canReadIntoBuffer(socket) : isReadByParserAlone(socket))) return undefined
     if (isChunked && !isAtEndOfHead(socket)) return undefined
     return new RawBody(request, isChunked ? undefined : length, broken, way)
   }
@@ -268,81 +248,4 @@ function byStream(connection: Socket, filled: (bytes: Buffer) => boolean): Readi
   function readUnlessPaused(bytes: number): void {
     if (!isPaused) read.call(connection, bytes)
   }
-}
-
-/** True where node:http's parser is the only one that reads, and reading can be stopped. */
-function isReadByParserAlone(connection: Socket): boolean {
-  const { _handle: handle } = internalsOf(connection)
-  return (
-    connection.listenerCount('data') === 1 &&
-    connection.listenerCount('readable') === 0 &&
-    [handle?.readStart, handle?.readStop].every((method) => typeof method === 'function')
-  )
-}
-
-/** True where everything that reading into a buffer relies on is there. */
-function isKnown(connection: Socket): boolean {
-  const { _handle: handle } = internalsOf(connection)
-  return (
-    BUFFER !== undefined &&
-    ON_FILLED !== undefined &&
-    NEXT_BUFFER !== undefined &&
-    !('encrypted' in connection) &&
-    typeof handle?.fd === 'number' &&
-    handle.fd >= 0 &&
-    [handle.readStart, handle.readStop, handle.useUserBuffer].every((method) => typeof method === 'function')
-  )
-}
-
-/**
- * Whether what Node's parser has read so far ends with the request's head: not a byte of the body is in it. A chunked
- * body that came whole ends with an empty line too, so the line has to be the only one; and where the head's own came
- * in two pieces, the second one begins with a line break.
- */
-function isAtEndOfHead(connection: Socket): boolean {
-  const current = internalsOf(connection).parser?.getCurrentBuffer?.()
-  if (current === undefined || current[0] === CR || current[0] === LF) return false
-  return current.indexOf(END_OF_HEAD) === current.length - END_OF_HEAD.length
-}
-
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
-const [CR, LF] = END_OF_HEAD
-
-/** What net.Socket does for its option `onread`; without `reading`, only the buffer is another one. */
-function readInto(
-  connection: Socket,
-  buffer: Buffer,
-  reading?: { filled(bytes: Buffer): boolean; nextBuffer(): Buffer },
-): void {
-  const internals = internalsOf(connection)
-  if (BUFFER === undefined || ON_FILLED === undefined || NEXT_BUFFER === undefined) return
-  internals[BUFFER] = buffer
-  if (reading !== undefined) {
-    // Not as literals: see `endGently`.
-    const onFilled = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
-    const nextBuffer = () => reading.nextBuffer()
-    internals[ON_FILLED] = onFilled
-    internals[NEXT_BUFFER] = nextBuffer
-  }
-  internals._handle?.useUserBuffer?.(buffer)
-}
-
-/** Not by `pause` and `resume` of the socket, which do more than that each time. */
-function setReading(connection: Socket, isReading: boolean): void {
-  const { _handle: handle } = internalsOf(connection)
-  if (handle === undefined || handle === null || connection.destroyed || handle.reading === isReading) return
-  handle.reading = isReading
-  const error = isReading ? handle.readStart?.() : handle.readStop?.()
-  if (error !== 0) connection.destroy(new Error(`Expected to ${isReading ? 'read' : 'pause'}, got ${error}`))
-}
-
-/** The descriptor of a connection; undefined where it is closed, or Node does not tell it (TLS, Windows). */
-export function descriptorOf(connection: Socket): number | undefined {
-  const fd = internalsOf(connection)._handle?.fd
-  return fd !== undefined && fd >= 0 ? fd : undefined
-}
-
-/** The same object, by what Node's own types leave out. */
-function internalsOf(connection: Socket): Internals {
-  return connection as unknown as Internals
 }

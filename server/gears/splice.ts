@@ -1,6 +1,7 @@
+import { descriptorOf } from '../node-inside.js'
 import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
 import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
-import { descriptorOf, type RawBody } from './raw-body.js'
+import type { RawBody } from './raw-body.js'
 import { socketsPump } from './sockets.js'
 
 /** What is read here before the kernel moves the rest: the first byte decides that the receiver gets a 200. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { descriptorOf } from '../gears/raw-body.js'
+import { descriptorOf } from '../node-inside.js'
 import { withResolvers } from '../with-resolvers.js'
 import type { Splicer } from './splicer.js'
 
