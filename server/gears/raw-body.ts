@@ -212,6 +212,7 @@ function byStream(connection: Socket, filled: (bytes: Buffer) => boolean): Readi
   const [parse] = connection.listeners('data')
   const read = connection._read
   let isPaused = false
+  let isLeft = false
   connection.on('data', take)
   if (parse !== undefined) connection.off('data', parse as (bytes: Buffer) => void)
   // Not a literal: see `endGently`.
@@ -229,6 +230,7 @@ function byStream(connection: Socket, filled: (bytes: Buffer) => boolean): Readi
     },
     pause,
     leave: () => {
+      isLeft = true
       isPaused = false
       connection.pause()
       // So that whoever resumes it finds a stream that knows that it has to read.
@@ -240,7 +242,9 @@ function byStream(connection: Socket, filled: (bytes: Buffer) => boolean): Readi
     if (!filled(bytes)) pause()
   }
 
+  /** Whoever took the last bytes wants no more of them; but then they have left already, and the end is to be seen. */
   function pause(): void {
+    if (isLeft) return
     isPaused = true
     setReading(connection, false)
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
@@ -608,3 +609,20 @@ function captureTimers(ms: number): { pending(): number; fire(): void } {
     },
   }
 }
+
+test.each([5, undefined])('a sender of length %s that has its verdict is seen to close', async (length) => {
+  const { port, service } = await serve()
+  const connections: Socket[] = []
+  service.on('socket:opened', (_socket, _id, _query, request) => void connections.push(request.socket))
+  const sender = await openSender(port, length === undefined ? {} : { length })
+  const receiver = await connectReceiver(port, sender)
+  await sender.write(length === undefined ? chunk('hello') : 'hello')
+  if (length === undefined) await sender.write(LAST_CHUNK)
+  await receiver.ending()
+  receiver.end()
+  expect(await sender.ending()).toBe('fin')
+  sender.end()
+  await until('the connection is closed', () => connections[0]?.destroyed === true)
+  // Not by the server's patience with one that never closes.
+  expect(connections[0]?.readableEnded).toBe(true)
+})
