@@ -43,8 +43,8 @@ export interface StreamBody {
 }
 
 /**
- * The gear for what Node's parser has to read: forms, HTTP/2, small bodies, one that it has begun with. What arrives in one turn of the event
- * loop in small pieces leaves in one write, and a chunked body as one chunk.
+ * The gear for what Node's parser has to read: forms, HTTP/2, small bodies, one that it has begun with. What arrives in
+ * one turn of the event loop in small pieces leaves in one write, and a chunked body as one chunk.
  */
 export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   const { receiverResponse } = flow

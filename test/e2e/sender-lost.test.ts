@@ -17,7 +17,7 @@ import {
 } from '../helpers/peers.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { startServer, type TestServer } from '../helpers/start-server.js'
-import { needsProc, untilAllUnread } from '../helpers/unread.js'
+import { needsProc, untilAllUnread, untilUnreadByServer } from '../helpers/unread.js'
 import { until } from '../helpers/within.js'
 
 const ENDLESS = 8 * 1024 ** 3
@@ -40,14 +40,18 @@ describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
     await expectRefused(await startReceiver('ess', sender.url), 'gone')
   })
 
-  test.each(TOOLS)('gives %s a problem rather than a broken 200', async (receiverTool) => {
+  test.for(TOOLS)('gives %s a problem rather than a broken 200', async (receiverTool, context) => {
+    if (senderTool === 'curl') needsProc(context)
     const server = await startServer(...NO_LIMIT)
     const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
+    // Of a curl that has pushed nothing yet, the server would see the end by itself.
+    if (senderTool === 'curl') await untilUnreadByServer(server.port, 32 * 1024)
     sender.kill('SIGKILL')
     await sender.ended()
     const receiver = await startReceiver(receiverTool, sender.url)
-    // `ess` has pushed nothing, nor may curl have by then: so the server may have seen it go before the receiver came.
-    await expectRefused(receiver, 'sender-lost', 'gone')
+    // `ess` has pushed nothing, so the server may have seen it go before the receiver came.
+    if (senderTool === 'curl') await expectRefused(receiver, 'sender-lost')
+    else await expectRefused(receiver, 'sender-lost', 'gone')
   })
 })
 

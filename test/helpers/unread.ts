@@ -3,7 +3,8 @@ import type { TestContext } from 'vitest'
 import { until } from './within.js'
 
 // /proc/net/tcp: "sl local_address rem_address st tx_queue:rx_queue ...", all in hex.
-const LINE = /^\s*\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:([0-9A-F]{4}) ([0-9A-F]{2}) [0-9A-F]{8}:([0-9A-F]{8})/
+const LINE =
+  /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) ([0-9A-F]{2}) [0-9A-F]{8}:([0-9A-F]{8})/
 /** The state of a connection whose other side has said FIN. */
 const CLOSE_WAIT = '08'
 
@@ -14,12 +15,22 @@ const CLOSE_WAIT = '08'
 export async function untilAllUnread(port: number, bytes: number): Promise<void> {
   await until(`${bytes} unread bytes and a FIN wait in the receiver's kernel`, async () =>
     (await readFile('/proc/net/tcp', 'utf8')).split('\n').some((line) => {
-      const [, remotePort = '', state, unread = ''] = LINE.exec(line) ?? []
+      const [, , remotePort = '', state, unread = ''] = LINE.exec(line) ?? []
       return (
         Number.parseInt(remotePort, 16) === port &&
         state === CLOSE_WAIT &&
         Number.parseInt(unread, 16) >= bytes
       )
+    }),
+  )
+}
+
+/** Waits until a client has sent the server at `port` at least `bytes` that the server has not read. */
+export async function untilUnreadByServer(port: number, bytes: number): Promise<void> {
+  await until(`${bytes} unread bytes wait in the server's kernel`, async () =>
+    (await readFile('/proc/net/tcp', 'utf8')).split('\n').some((line) => {
+      const [, localPort = '', , , unread = ''] = LINE.exec(line) ?? []
+      return Number.parseInt(localPort, 16) === port && Number.parseInt(unread, 16) >= bytes
     }),
   )
 }
