@@ -10,6 +10,8 @@ import { GIB, type Scenario } from './scenario.js'
 
 const ALL_ESS = ['ess', 'ess-streams', 'ess-sockets', 'ess-splice'] as const
 const SIMPLE = ['node-pipe', 'hono'] as const
+/** What is beside them where a transfer's bytes are the least of it. */
+const SIMPLEST = [...SIMPLE, 'node-wire'] as const
 const PROXIES = ['nginx', 'haproxy'] as const
 const FLOOR = ['c-copy', 'c-splice'] as const
 const REFERENCE = 'piping-server'
@@ -61,7 +63,7 @@ export const SCENARIOS = {
       cpuUs: { title: 'CPU us each', digits: 0 },
       firstCpuUs: { title: 'the first 1,000', digits: 0 },
     },
-    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...PROXIES, ...FLOOR],
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLEST, ...PROXIES, ...FLOOR],
     reference: REFERENCE,
     runs: 5,
     quickRuns: 2,
@@ -70,7 +72,7 @@ export const SCENARIOS = {
   'first-byte': {
     title: 'From the GET to its first byte',
     metrics: { p50Us: { title: 'p50 us', digits: 0 }, p99Us: { title: 'p99 us', digits: 0 } },
-    subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
+    subjects: [...ALL_ESS, REFERENCE, ...SIMPLEST, ...FLOOR],
     reference: REFERENCE,
     runs: 5,
     quickRuns: 2,

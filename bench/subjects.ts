@@ -59,6 +59,11 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     named('piping-server', 'Sent successfully', (place) => pipingServer(parts, place)),
     named('node-pipe', 'delivered', ({ port }) => node(join(parts.compiled, 'peers/pipe.js'), port)),
     named('hono', 'delivered', ({ port }) => node(join(parts.compiled, 'peers/hono.js'), port)),
+    {
+      // Its wire is ESS's, and so is its load.
+      ...named('node-wire', '# delivered', ({ port }) => node(join(parts.compiled, 'peers/wire.js'), port)),
+      route: 'opened' as const,
+    },
     named('c-copy', 'delivered', ({ port }) => ({ file: parts.programs.relay, args: ['copy', `${port}`] })),
     named('c-splice', 'delivered', ({ port }) => ({
       file: parts.programs.relay,
