@@ -33,8 +33,8 @@ export default defineConfig({
     // Real processes and real files: a hung wait fails by its own name long before this.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Two cores: more workers than that only makes the processes under test wait for one another.
-    maxWorkers: 2,
+    // One more than the cores of a small machine: a third of what the tests do is to wait for time to pass.
+    maxWorkers: 3,
     globalSetup: ['test/no-secret-logged.ts'],
     setupFiles: ['test/helpers/fail-on-warnings.ts'],
     projects: [
