@@ -1,11 +1,19 @@
+import { readFileSync } from 'node:fs'
 import type { Libc } from './libc.js'
 import type { Job } from './pump.js'
 
 /**
- * Of a fast sender so much has to come before it is taken: a pipe full. Without it the thread wakes up for whatever
- * is there, and all that a piece costs, to us and to both peers, is paid for a small one: a third more CPU.
+ * Of a fast sender so much has to come before it is taken: a pipe full at least. Without it the thread wakes up for
+ * whatever is there, and all that a piece costs, to us and to both peers, is paid for a small one: a third more CPU.
  */
-const LOW_WATER_BYTES = 1024 * 1024
+const LEAST_BYTES = 1024 * 1024
+/** As much as a sender's kernel holds of it, and then all of that moves in one go: a quarter less CPU again. */
+const MOST_BYTES = 4 * 1024 * 1024
+/**
+ * But no more than this part of the largest buffer that a connection may come to here (about a quarter of its window):
+ * a sender that fills its window has to wait, and where the mark is half of it, nothing is gained.
+ */
+const PART_OF_BUFFER = 1 / 8
 /** A sender is fast when it is so far ahead that one call takes this much. */
 const FAST_BYTES = 256 * 1024
 /** How often the fast ones are looked at: what came behind a mark lies there no longer than twice this. */
@@ -14,6 +22,7 @@ const SWEEP_MS = 5
 /** Which senders' sockets tell of bytes only when there are many of them, as long as they are fast. */
 export class LowWater {
   readonly #libc: Libc
+  readonly #markBytes = suitableMark()
   /** With what each had taken when it was last looked at. */
   readonly #raised = new Map<Job, number>()
   #sweptAtMs = 0
@@ -31,12 +40,12 @@ export class LowWater {
   suit(job: Job, isAlone: boolean): void {
     // What is in the pipe waits for the receiver, whatever the sender does.
     if (job.pipe !== undefined) return
-    const isLong = job.left >= 2 * LOW_WATER_BYTES
+    const isLong = job.left >= 2 * this.#markBytes
     if (this.#raised.has(job)) {
       // What is left may be less than the mark.
       if (!isLong) this.lower(job)
     } else if (isLong && isAlone && job.lastTaken >= FAST_BYTES) {
-      this.#libc.setLowWater(job.senderFd, LOW_WATER_BYTES)
+      this.#libc.setLowWater(job.senderFd, this.#markBytes)
       if (this.#raised.size === 0) this.#sweptAtMs = performance.now()
       this.#raised.set(job, job.taken)
     }
@@ -61,5 +70,18 @@ export class LowWater {
   /** Has any byte told of again. To be done before the descriptor is let go: the mark is the socket's. */
   lower(job: Job): void {
     if (this.#raised.delete(job)) this.#libc.setLowWater(job.senderFd, 1)
+  }
+}
+
+function suitableMark(): number {
+  return Math.min(Math.max(LEAST_BYTES, PART_OF_BUFFER * largestBuffer()), MOST_BYTES)
+}
+
+/** The last of the three numbers of `tcp_rmem` (tcp(7)), in bytes; 0 where they cannot be read. */
+function largestBuffer(): number {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/tcp_rmem', 'latin1').trim().split(/\s+/)[2]) || 0
+  } catch {
+    return 0
   }
 }
