@@ -123,6 +123,22 @@ export function eventsOf(sender: RawPeer): StatusEvent[] {
   return new StatusDecoder().push(`${lines.join('\n')}\n`)
 }
 
+/** Longer than the time between two reports of progress. */
+const STILL_MS = 600
+
+/** Waits until bytes have moved and no more do, as a sender of NDJSON is told; gives how many. */
+export async function untilNoneMoves(sender: RawPeer): Promise<number> {
+  let last = 0
+  let since = performance.now()
+  return until('no byte has moved for a while', () => {
+    const events = eventsOf(sender).flatMap((event) => (event.event === 'progress' ? [event.bytes] : []))
+    const now = events.at(-1) ?? 0
+    if (now !== last) since = performance.now()
+    last = now
+    return performance.now() - since > STILL_MS ? now : 0
+  })
+}
+
 /** The body of the answer that a receiver has read so far, as it was on the wire. */
 export function bodyOf(peer: RawPeer): string {
   const text = peer.text()

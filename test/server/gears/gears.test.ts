@@ -23,13 +23,12 @@ import {
   senderHead,
   serve,
   untilEnded,
+  untilNoneMoves,
 } from '../serve.js'
 import { framed, unframed } from './framing.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** Longer than the time between two reports of progress. */
-const STILL_MS = 600
 const isLinux = process.platform === 'linux'
 
 /** Not of this run's project: these tests say themselves which gear they are about. */
@@ -85,16 +84,7 @@ describe.each(GEARS)('by %s', (relay) => {
       const receiver = await connectReceiver(served.port, sender)
       receiver.pause()
       const pushed = sender.write(framing === 'known length' ? bytes : framed(bytes), 4 * DEADLINE_MS)
-      let last = 0
-      let since = performance.now()
-      await until('no byte has moved for a while', () => {
-        const events = eventsOf(sender).flatMap((event) => (event.event === 'progress' ? [event.bytes] : []))
-        const now = events.at(-1) ?? 0
-        if (now !== last) since = performance.now()
-        last = now
-        return now > 0 && performance.now() - since > STILL_MS
-      })
-      expect(last).toBeLessThan(size)
+      expect(await untilNoneMoves(sender)).toBeLessThan(size)
       expect(await receiver.ending(4 * DEADLINE_MS)).toBe('fin')
       receiver.end()
       await pushed

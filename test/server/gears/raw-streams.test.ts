@@ -20,20 +20,18 @@ import {
   bodyOf,
   chunk,
   connectReceiver,
-  eventsOf,
   expectSenderFailed,
   LAST_CHUNK,
   openReceiver,
   openSender,
   type RawSender,
   senderHead,
+  untilNoneMoves,
 } from '../serve.js'
 import { framed, unframed } from './framing.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** Longer than the time between two reports of progress. */
-const STILL_MS = 600
 
 beforeEach((context) => needs(context, 'openssl'))
 
@@ -115,16 +113,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       const receiver = await receive(port, sender)
       receiver.pause()
       const pushed = sender.write(wireOf(bytes), 4 * DEADLINE_MS)
-      let last = 0
-      let since = performance.now()
-      await until('no byte has moved for a while', () => {
-        const events = eventsOf(sender).flatMap((event) => (event.event === 'progress' ? [event.bytes] : []))
-        const now = events.at(-1) ?? 0
-        if (now !== last) since = performance.now()
-        last = now
-        return now > 0 && performance.now() - since > STILL_MS
-      })
-      expect(last).toBeLessThan(size)
+      expect(await untilNoneMoves(sender)).toBeLessThan(size)
       expect(await receiver.ending(4 * DEADLINE_MS)).toBe('fin')
       receiver.end()
       await pushed
