@@ -79,9 +79,10 @@ async function measureScenario(
   name: ScenarioName,
   scenario: Scenario,
   isMeant: (subject: string) => boolean = () => true,
+  timesAsMany = 1,
 ): Promise<Measured> {
   const measured: Measured = new Map()
-  const runs = Number(flags.runs ?? (flags.quick ? scenario.quickRuns : scenario.runs))
+  const runs = timesAsMany * Number(flags.runs ?? (flags.quick ? scenario.quickRuns : scenario.runs))
   for (let run = 0; run < runs; run++) {
     for (const subjectName of scenario.subjects) {
       if (!isWanted(name, subjectName) || !isMeant(subjectName)) continue
@@ -95,8 +96,8 @@ async function measureScenario(
 
 /**
  * Another's busy minute can look like a fault of ours. So what is beyond twice its goal is measured again, at most twice,
- * together with what it is compared with, and judged by that alone: a fault would show each time. A failed transfer has
- * no second chance.
+ * in twice as many runs, together with what it is compared with, and judged by that alone: a fault would show each
+ * time. A failed transfer has no second chance.
  */
 async function withFurtherLooks(judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
   let latest = judgements
@@ -112,7 +113,7 @@ async function lookAgain(judgements: readonly Judgement[]): Promise<readonly Jud
       goal.scenario === name ? [goal.subject, goal.against ?? goal.subject] : [],
     )
     console.log(`\n${name}: beyond twice a goal, and so measured again: ${[...new Set(subjects)].join(', ')}`)
-    const again = await measureScenario(name, scenario, (subject) => subjects.includes(subject))
+    const again = await measureScenario(name, scenario, (subject) => subjects.includes(subject), 2)
     results.set(name, new Map([...(results.get(name) ?? []), ...again]))
     if (again.size > 0) printScenario(scenario, again)
   }
