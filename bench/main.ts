@@ -24,8 +24,8 @@ const { values: flags } = parseArgs({
     'ess-dist': { type: 'string', default: OWN_DIST },
   },
 })
-/** How often it is looked again at what seems to be far off. */
-const FURTHER_LOOKS = 2
+/** How many times as many runs a second look has. */
+const SECOND_LOOK = 3
 const isPartial = flags.scenario !== undefined || flags.subject !== undefined
 const isOwnBuild = flags['ess-dist'] === OWN_DIST
 
@@ -54,7 +54,7 @@ for (const name of scenarioNames()) {
   writeJson('unfinished', measuredSoFar())
 }
 const measuredOnce = judge(lookup)
-const judgements = flags.quick ? await withFurtherLooks(measuredOnce) : measuredOnce
+const judgements = flags.quick ? await withSecondLook(measuredOnce) : measuredOnce
 for (const [name, reason] of refused) console.log(`\nskipped ${name}: ${reason}`)
 for (const { words } of failures) console.log(`\nfailed: ${words}`)
 printGoals(judgements.filter(({ goal }) => flags.scenario?.includes(goal.scenario) ?? true))
@@ -95,25 +95,21 @@ async function measureScenario(
 }
 
 /**
- * Another's busy minute can look like a fault of ours. So what is beyond twice its goal is measured again, at most twice,
- * in twice as many runs, together with what it is compared with, and judged by that alone: a fault would show each
- * time. A failed transfer has no second chance.
+ * Another's busy minute can look like a fault of ours. So what is beyond twice its goal is measured once more, in more
+ * runs than before, together with what it is compared with, and judged by that alone. A failed transfer has no second
+ * chance.
  */
-async function withFurtherLooks(judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
-  let latest = judgements
-  for (let look = 0; look < FURTHER_LOOKS && latest.some(isFarOff); look++) latest = await lookAgain(latest)
-  return latest
-}
-
-async function lookAgain(judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
+async function withSecondLook(judgements: readonly Judgement[]): Promise<readonly Judgement[]> {
   const doubtful = judgements.filter(isFarOff).map(({ goal }) => goal)
   for (const name of new Set(doubtful.map(({ scenario }) => scenario))) {
     const scenario: Scenario = SCENARIOS[name]
     const subjects = doubtful.flatMap((goal) =>
       goal.scenario === name ? [goal.subject, goal.against ?? goal.subject] : [],
     )
-    console.log(`\n${name}: beyond twice a goal, and so measured again: ${[...new Set(subjects)].join(', ')}`)
-    const again = await measureScenario(name, scenario, (subject) => subjects.includes(subject), 2)
+    console.log(
+      `\n${name}: beyond twice a goal, and so measured once more: ${[...new Set(subjects)].join(', ')}`,
+    )
+    const again = await measureScenario(name, scenario, (subject) => subjects.includes(subject), SECOND_LOOK)
     results.set(name, new Map([...(results.get(name) ?? []), ...again]))
     if (again.size > 0) printScenario(scenario, again)
   }
