@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import got, { RequestError } from 'got'
 import { EssError } from '../shared/index.js'
+import { VERSION } from '../shared/version.js'
 import { routeTo } from './connect.js'
 import { HeldConnection } from './held-connection.js'
 import { CutError, Intake } from './intake.js'
 import type { TwoBlocks } from './two-blocks.js'
-import { VERSION } from './version.js'
 import { codeOf, translate, unreachable } from './wire-errors.js'
 
 /** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */

@@ -1,6 +1,6 @@
 import yargs, { type Argv, type Options } from 'yargs'
+import { VERSION } from '../shared/version.js'
 import { DEFAULT_SERVER } from './send-options.js'
-import { VERSION } from './version.js'
 
 const HELP_WIDTH = 96
 

@@ -1,9 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { VERSION } from '../shared/version.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { GEARS } from './gears/pump.js'
 import type { Outcome, Phase } from './lifecycle.js'
 import type { Service } from './service.js'
-import { VERSION } from './version.js'
 
 /** What an admin listener shows to Prometheus. */
 export interface Metrics {

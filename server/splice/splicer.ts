@@ -51,20 +51,29 @@ export interface Splicer {
   close(): Promise<void>
 }
 
-/** The compiled worker, beside this file; a test runner that runs the sources needs it built. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/server/splice/worker.js' : './worker.js',
-  import.meta.url,
-)
+/**
+ * The compiled worker beside this file, as a test runner that runs the sources needs it built. Undefined in a bundle,
+ * where a `worker.js` beside it would be another program's: CommonJS leaves `import.meta` empty, and an ES module has
+ * the bundle's own name there.
+ */
+function workerFile(): URL | undefined {
+  const own: string | undefined = import.meta.url
+  if (own?.endsWith('/splice/splicer.js')) return new URL('./worker.js', own)
+  if (own?.endsWith('/splice/splicer.ts')) return new URL('../../dist/server/splice/worker.js', own)
+  return undefined
+}
 
 /**
  * Starts the thread, and has it move some MiB over real connections. It does not keep the process alive.
- * Rejects, saying why, wherever this does not work: not Linux, no koffi, a kernel or a sandbox that forbids a
- * call, bytes that did not arrive as they were sent.
+ * Rejects, saying why, wherever this does not work: not Linux, a bundle, no koffi, a kernel or a sandbox that forbids
+ * a call, bytes that did not arrive as they were sent.
  */
 export async function createSplicer(): Promise<Splicer> {
   if (process.platform !== 'linux') throw new Error('splice(2) is only on Linux')
-  const splicer = startWorker(await loadLibc())
+  const file = workerFile()
+  if (file === undefined)
+    throw new Error('splice(2) runs in a thread of its own, whose file a bundle leaves out')
+  const splicer = startWorker(await loadLibc(), file)
   try {
     await probe(splicer)
     return splicer
@@ -86,7 +95,7 @@ interface RunningJob {
 /** What an eventfd is written with: the number that is added to it, of 64 bits, as this machine has them. */
 const ONE = new BigUint64Array([1n])
 
-function startWorker(libc: Libc): Splicer {
+function startWorker(libc: Libc, file: URL): Splicer {
   const wakeFd = libc.eventfd()
   const attention = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const jobs = new Map<number, RunningJob>()
@@ -179,7 +188,7 @@ function startWorker(libc: Libc): Splicer {
   function createWorker(workerData: WorkerSetup): Worker {
     try {
       // Not the options of this process, which may be for its main script alone.
-      return new Worker(WORKER, { name: 'ess-splice', workerData, execArgv: [] })
+      return new Worker(file, { name: 'ess-splice', workerData, execArgv: [] })
     } catch (error) {
       libc.close(wakeFd)
       throw error
