@@ -19,7 +19,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const source = await openOperand(command, io)
     const name = command.name ?? source.name
     screen.connecting(command.server)
-    const sending = send(source, { ...command, token, signal: io.signal })
+    const { server, ttl, reserve } = command
+    const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: io.signal })
     let connectedAt = performance.now()
     for await (const event of sending) {
       if (command.json) io.stdout.write(encodeStatus(event, 'ndjson'))

@@ -1,6 +1,8 @@
 import { pipeline } from 'node:stream/promises'
 import { EssError } from '../shared/index.js'
+import { checkOptionNames, kindOf } from '../shared/option-names.js'
 import { type Exchange, isExchangeError } from './http.js'
+import { nearestName } from './nearest-name.js'
 import {
   downloadUrl,
   expectName,
@@ -8,6 +10,7 @@ import {
   incomplete,
   isProven,
   type Offer,
+  RECEIVE_OPTIONS,
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
@@ -25,6 +28,14 @@ export interface DownloadOptions extends ReceiveOptions {
   readonly onProgress?: (bytes: number) => void
 }
 
+const DOWNLOAD_OPTIONS = {
+  ...RECEIVE_OPTIONS,
+  to: true,
+  force: true,
+  onOffer: true,
+  onProgress: true,
+} as const satisfies Record<keyof DownloadOptions, true>
+
 /** A download that is whole and in its place. */
 export interface Received extends Offer {
   readonly bytes: number
@@ -37,7 +48,12 @@ export interface Received extends Offer {
  * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
+  checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
   const { to = { folder: '.' }, force = false } = options
+  if (!isDestination(to)) {
+    const wanted = 'expected "to" to be { file }, { folder } or { stream }'
+    throw new EssError('usage', `download: ${wanted}; got ${kindOf(to)}`)
+  }
   const url = downloadUrl(idOrUrl, options)
   checkDestination(to, force)
   if ('folder' in to && !force) await checkSendersName(url, to.folder, options)
@@ -105,4 +121,13 @@ async function pump(
   }
   if (offer.size !== undefined && bytes !== offer.size) throw incomplete(undefined, bytes, offer.size)
   return bytes
+}
+
+function isDestination(to: unknown): to is Destination {
+  if (typeof to !== 'object' || to === null) return false
+  return (
+    ('file' in to && typeof to.file === 'string') ||
+    ('folder' in to && typeof to.folder === 'string') ||
+    'stream' in to
+  )
 }

@@ -1,12 +1,15 @@
 import { Readable } from 'node:stream'
 import { EssError } from '../shared/index.js'
+import { checkOptionNames } from '../shared/option-names.js'
 import type { Exchange } from './http.js'
+import { nearestName } from './nearest-name.js'
 import {
   downloadUrl,
   expectOffer,
   incomplete,
   isProven,
   type Offer,
+  RECEIVE_OPTIONS,
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
@@ -26,6 +29,7 @@ export interface Download extends Readable, Offer {}
  * with an EssError. Read it or destroy it: as long as neither happens, the sender waits.
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
+  checkOptionNames('get', options, RECEIVE_OPTIONS, nearestName)
   const url = downloadUrl(idOrUrl, options)
   const answer = requestDownload('GET', url, options)
   try {

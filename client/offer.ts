@@ -46,6 +46,14 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** For callers without types: a misspelt option is refused. */
+export const RECEIVE_OPTIONS = {
+  server: true,
+  token: true,
+  wait: true,
+  signal: true,
+} as const satisfies Record<keyof ReceiveOptions, true>
+
 /** The URL to receive from. Throws EssError `usage` for what is neither an id nor a URL. */
 export function downloadUrl(idOrUrl: string, options: ReceiveOptions): URL {
   const url = resolveDownloadUrl(idOrUrl, String(options.server ?? DEFAULT_SERVER))

@@ -21,3 +21,13 @@ export interface SendOptions {
   /** Aborting it resets the connection; the verdict is then `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
+
+/** For callers without types: a misspelt option is refused. */
+export const SEND_OPTIONS = {
+  server: true,
+  token: true,
+  name: true,
+  ttl: true,
+  reserve: true,
+  signal: true,
+} as const satisfies Record<keyof SendOptions, true>

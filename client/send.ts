@@ -1,9 +1,11 @@
 import { Readable } from 'node:stream'
 import { type DeliveredEvent, EssError, type StatusEvent } from '../shared/index.js'
+import { checkOptionNames, kindOf } from '../shared/option-names.js'
 import { uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
+import { nearestName } from './nearest-name.js'
 import { reserve, uploadTo } from './reserved-upload.js'
-import type { SendOptions } from './send-options.js'
+import { SEND_OPTIONS, type SendOptions } from './send-options.js'
 import { fromStream, openFile, type Source } from './source.js'
 
 /**
@@ -35,6 +37,7 @@ async function upload(
   options: SendOptions,
   events: EventQueue,
 ): Promise<DeliveredEvent> {
+  checkOptionNames('send', options, SEND_OPTIONS, nearestName)
   const source = await openSource(from)
   const onEvent = (event: StatusEvent) => events.push(event)
   try {
@@ -70,5 +73,13 @@ function isWithoutReservations(error: unknown): boolean {
 
 async function openSource(from: string | Readable | Source): Promise<Source> {
   if (typeof from === 'string') return await openFile(from)
-  return from instanceof Readable ? fromStream(from) : from
+  if (from instanceof Readable) return fromStream(from)
+  if (isSource(from)) return from
+  const wanted = 'expected the path of a file, a Readable, or what openFile() or fromStream() gives'
+  throw new EssError('usage', `send: ${wanted}; got ${kindOf(from)}`)
+}
+
+/** What a caller without types might give has no `read`. */
+function isSource(from: unknown): from is Source {
+  return typeof from === 'object' && from !== null && 'read' in from && 'close' in from
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { closestMatch } from 'leven'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { EssError } from '../shared/index.js'
+import { nearestName } from './nearest-name.js'
 
 /** What a key of the file may be set to. */
 export interface ConfigKey {
@@ -18,9 +18,6 @@ interface Entry {
   /** From 1; undefined where JSON was read. */
   readonly line?: number | undefined
 }
-
-/** Further from it than this, a key is not a typing error of a flag's name. */
-const MAX_TYPING_ERRORS = 4
 
 /**
  * Reads a configuration file, JSON or YAML, into what the same flags would be given on a command line.
@@ -105,7 +102,7 @@ function unknownKey(key: string, known: readonly string[]): string {
     .replace(/_|\B(?=[A-Z])/g, '-')
     .toLowerCase()
     .replace(/^no-/, '')
-  const nearest = closestMatch(plain, known, { maxDistance: MAX_TYPING_ERRORS })
+  const nearest = nearestName(plain, known)
   return `Expected the name of a flag, got ${JSON.stringify(key)}${nearest ? `; did you mean ${nearest}?` : ''}`
 }
 

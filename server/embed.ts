@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { EssError } from '../shared/index.js'
+import { kindOf } from '../shared/option-names.js'
 import { isOurs, segmentsOf } from './addresses.js'
 import { createApp, createRequestListener, type ServiceApp } from './app.js'
 import { takeDirectly } from './direct.js'
@@ -51,15 +53,41 @@ export interface ExpressHost {
   use(path: string, handler: Handler): unknown
 }
 
-/** Makes a service and mounts it on `host` under `path`, `/` by default. Returns the service. */
+/** A Hono app is called by `fetch`; an Express or Connect app is a function with a `use`. */
+const HOST_WANTED =
+  'expected a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer()'
+
+/**
+ * Makes a service and mounts it on `host` under `path`, `/` by default. Returns the service. Throws EssError `usage`
+ * if `host` is no such app, or an option is not as documented; nothing is mounted then.
+ */
 export function attach(
   host: HonoHost | ExpressHost,
   options: ServiceOptions & { readonly path?: string } = {},
 ): EmbeddedService {
+  if (!isHono(host) && !isExpress(host))
+    throw new EssError('usage', `attach: ${HOST_WANTED}; got ${kindOf(host)}`)
+  // A caller without types may give the path alone. All else is checked as createService does.
+  if (typeof options !== 'object' || options === null)
+    throw new EssError('usage', `attach: expected options such as { path: '/share' }, got ${kindOf(options)}`)
   const { path = '/', ...serviceOptions } = options
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new EssError('usage', `attach: expected "path" to begin with a slash, got ${kindOf(path)}`)
   const service = createService(serviceOptions)
-  // Express has a `route` too, but only Hono is called by `fetch`.
-  if ('fetch' in host) host.route(path, service.app)
+  if (isHono(host)) host.route(path, service.app)
   else host.use(path, service.handler)
   return service
+}
+
+/** Express has a `route` too, but no `fetch`. */
+function isHono(host: unknown): host is HonoHost {
+  return isObject(host) && 'fetch' in host && typeof host.fetch === 'function' && 'route' in host
+}
+
+function isExpress(host: unknown): host is ExpressHost {
+  return isObject(host) && 'use' in host && typeof host.use === 'function'
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

@@ -1,17 +1,19 @@
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError, ROUTES } from '../shared/index.js'
+import { checkOptionNames, kindOf } from '../shared/option-names.js'
 import { ALLOWED_METHODS } from './addresses.js'
 import { Attachment } from './attachment.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { EmbeddedService } from './embed.js'
 import { type Answers, http2Side } from './http2/server.js'
 import { drainThenDestroy } from './linger.js'
+import { nearestName } from './nearest-name.js'
 import { setOptionsOnce } from './node-inside.js'
 import { wholeNumber } from './options.js'
 import { problemAsBytes, sendProblem } from './problem-response.js'
 import { checkHead } from './request-head.js'
-import type { Service } from './service.js'
+import { Service } from './service.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
 
@@ -48,6 +50,20 @@ export interface ListenOptions {
   readonly maxConnectionsPerClient?: number
 }
 
+const LISTEN_OPTIONS = {
+  host: true,
+  port: true,
+  tls: true,
+  maxConnectionsPerClient: true,
+} as const satisfies Record<keyof ListenOptions, true>
+
+const TLS_OPTIONS = {
+  certFile: true,
+  keyFile: true,
+  minVersion: true,
+  onReload: true,
+} as const satisfies Record<keyof TlsOptions, true>
+
 /** A server that listens. */
 export interface Listening {
   /** Its own address as a URL, with the real port. */
@@ -71,6 +87,7 @@ export interface Listening {
  * be had, with what is wrong with it where the certificate is of no use, and with EssError `usage` where an option is.
  */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
+  checkCall(service, options)
   const { host = '127.0.0.1', port = 9000 } = options
   const most = wholeNumber(
     'maxConnectionsPerClient',
@@ -200,6 +217,16 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       await service.relay.close()
     },
   }
+}
+
+/** Throws EssError `usage` for what a caller without types may get wrong. */
+function checkCall(service: unknown, options: ListenOptions): void {
+  if (!(service instanceof Service) || !('handler' in service)) {
+    const wanted = 'expected a service as createService() returns it, and then the options'
+    throw new EssError('usage', `listen: ${wanted}; got ${kindOf(service)}`)
+  }
+  checkOptionNames('listen', options, LISTEN_OPTIONS, nearestName)
+  if (options.tls !== undefined) checkOptionNames('listen, tls', options.tls, TLS_OPTIONS, nearestName)
 }
 
 /** What takes files, which is where CONNECT asks nothing of. */

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError, isSocketId, type StatusEvent } from '../shared/index.js'
+import { checkOptionNames } from '../shared/option-names.js'
 import { type Cors, compileCors } from './cors.js'
 import type { SocketInfo } from './events.js'
+import { nearestName } from './nearest-name.js'
 import { compileTrust, type Trust } from './public-url.js'
 import { randomId } from './random-id.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
@@ -180,11 +182,39 @@ export const DEFAULTS = {
   corsOrigins: ['*'],
 } as const
 
+/** Every option, for callers without types: a misspelt one is refused. */
+const OPTIONS = {
+  ttl: true,
+  maxUploadBytes: true,
+  maxSockets: true,
+  maxSocketsPerClient: true,
+  maxReservationsPerClient: true,
+  maxWaitingPerClient: true,
+  maxMissesPerClient: true,
+  stallTimeout: true,
+  heartbeat: true,
+  baseUrl: true,
+  trustProxy: true,
+  tombstoneTtl: true,
+  ids: true,
+  reservations: true,
+  requiredReferer: true,
+  earlyResponse: true,
+  proxyFullDuplex: true,
+  proxyHidesCuts: true,
+  relay: true,
+  authorize: true,
+  corsOrigins: true,
+  renderStatus: true,
+  onError: true,
+} as const satisfies Record<keyof ServiceOptions, true>
+
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
 export const MAX_SECONDS = (2 ** 31 - 1) / 1000
 
 /** Checks the options and fills in the defaults. Throws EssError `usage` that says what was expected and what came. */
 export function resolveOptions(options: ServiceOptions): ResolvedOptions {
+  checkOptionNames('createService', options, OPTIONS, nearestName)
   const { baseUrl, trustProxy = [], requiredReferer, ids, renderStatus, onError } = options
   return {
     ttlMs: 1000 * seconds('ttl', options.ttl ?? DEFAULTS.ttl, 'positive'),
@@ -269,7 +299,8 @@ function resolveIds(ids: ServiceOptions['ids']): ResolvedOptions['ids'] {
   return { matches: (id) => whole.test(id), generate }
 }
 
-function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {
+/** Throws EssError `usage` where `value` is no number of seconds that a timer can keep. */
+export function seconds(name: string, value: number, range: 'positive' | 'zero too'): number {
   const isNumber = typeof value === 'number' && !Number.isNaN(value)
   if (!isNumber || (range === 'positive' ? value <= 0 : value < 0)) {
     const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'

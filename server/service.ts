@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket as Connection } from 'node:net'
+import type { Duplex } from 'node:stream'
 import {
   downloadPath,
   EssError,
@@ -11,6 +12,7 @@ import {
   uploadEventsPath,
   uploadPath,
 } from '../shared/index.js'
+import { checkOptionNames } from '../shared/option-names.js'
 import { refuseUnauthorized } from './access.js'
 import { Attachment } from './attachment.js'
 import { ClientLimits } from './client-limits.js'
@@ -23,6 +25,7 @@ import { Heartbeats } from './heartbeats.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
+import { nearestName } from './nearest-name.js'
 import {
   checkEarlyResponse,
   checkReferer,
@@ -39,6 +42,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
   type ServiceOptions,
+  seconds,
 } from './options.js'
 import { ProgressClock } from './progress-clock.js'
 import { publicBaseUrl } from './public-url.js'
@@ -128,7 +132,9 @@ export class Service extends EventEmitter<ServiceEvents> {
    * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true: whoever has the
    * id has the file.
    */
-  sockets({ ids = false }: { ids?: boolean } = {}): SocketInfo[] {
+  sockets(options: { ids?: boolean } = {}): SocketInfo[] {
+    checkOptionNames('sockets', options, { ids: true }, nearestName)
+    const { ids = false } = options
     return this.#registry.sockets().map(({ id, phase, fileName, contentLength, openedAt, expiresAt }) => {
       return { id: ids ? id : `${id.slice(0, 4)}…`, phase, fileName, contentLength, openedAt, expiresAt }
     })
@@ -280,7 +286,9 @@ export class Service extends EventEmitter<ServiceEvents> {
    * What comes on this connection is not HTTP any more: if a sender's body was coming on it, its socket fails,
    * and the sender is told. True if that was so, even if it is over. See Node's event `clientError`.
    */
-  breakOff(connection: Connection, error: NodeJS.ErrnoException): boolean {
+  breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
+    // Node types it so for 'clientError'; its servers never give anything but a Socket.
+    const connection = duplex as Connection
     const sender = this.#sending.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
@@ -362,9 +370,10 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.giveUpWaiting()
   }
 
-  /** For embedders that stop: `drain` seconds for what runs, 30 by default. */
-  async close({ drain = 30 }: { drain?: number } = {}): Promise<void> {
-    await this.stop(1000 * drain)
+  /** For embedders that stop: running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */
+  async close(options: { drain?: number } = {}): Promise<void> {
+    checkOptionNames('close', options, { drain: true }, nearestName)
+    await this.stop(1000 * seconds('drain', options.drain ?? 30, 'zero too'))
   }
 
   /**

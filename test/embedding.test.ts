@@ -1,5 +1,5 @@
 import { access, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { DEFAULTS } from '../server/options.js'
@@ -81,6 +81,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MODULE = `
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -176,18 +177,27 @@ const SCENES: Readonly<Record<string, (block: string, file: string) => string>> 
     assert.deepEqual([server.requestTimeout, server.headersTimeout], [0, 30_000])
     await transfer(await listening(server))
     done('it is served')`,
-  'import { get, send }': (block, file) => `
+  'import { send }': (block, file) => `
     const { url } = await listen(createService(), { port: 0 })
     const seen = []
     const log = console.log
     console.log = (event) => {
       seen.push(event.event)
-      if (event.event === 'opened') void get(event.url).then(text).then((got) => assert.equal(got, 'hello'))
+      if (event.event === 'opened') void client.get(event.url).then(text).then((got) => assert.equal(got, 'hello'))
     }
     ${block.replace("'https://send.example.org'", 'url').replace("'report.pdf'", JSON.stringify(file))}
     console.log = log
     assert.deepEqual([bytes, confirmed, seen[0], seen.at(-1)], [5, true, 'opened', 'delivered'])
     done('it is delivered')`,
+  'import { createWriteStream }': (block, file) => `
+    const server = await listen(createService(), { port: 0 })
+    const sending = client.send(${JSON.stringify(file)}, { server: server.url, name: 'copy.pdf' })
+    const { value: { url } } = await sending[Symbol.asyncIterator]().next()
+    process.chdir(${JSON.stringify(dirname(file))})
+    ${block}
+    assert.equal((await sending.verdict).confirmed, true)
+    assert.deepEqual([incoming.size, await text(createReadStream('copy.pdf'))], [5, 'hello'])
+    done('it is received')`,
 }
 
 /** A type as the page has it: without `readonly` members and the types of parameters. */

@@ -1,0 +1,37 @@
+import { EssError } from './problems.js'
+
+/** Finds the known name that a mistyped one was probably meant to be; undefined if none is near. */
+export type Nearest = (name: string, known: readonly string[]) => string | undefined
+
+/**
+ * Refuses an options object that a caller without types got wrong: a misspelt option would be ignored in silence,
+ * and the default would hold. An option that is undefined counts as left out, but still needs a known name.
+ * Throws EssError `usage` that names the function, and the nearest option.
+ */
+export function checkOptionNames(
+  of: string,
+  options: unknown,
+  known: Readonly<Record<string, true>>,
+  nearest: Nearest,
+): void {
+  const names = Object.keys(known)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new EssError('usage', `${of}: expected an object of options, got ${kindOf(options)}`)
+  for (const name of Object.keys(options)) {
+    // Not an inherited name, such as "constructor".
+    if (Object.hasOwn(known, name)) continue
+    const meant = nearest(name, names)
+    const hint = meant === undefined ? `The options are ${names.join(', ')}` : `Did you mean "${meant}"?`
+    throw new EssError('usage', `${of}: there is no option "${name}". ${hint}`)
+  }
+}
+
+/** A value for a message: what it is, in a word or two, and short text as it stands. */
+export function kindOf(value: unknown): string {
+  if (typeof value === 'string') return value.length <= 40 ? JSON.stringify(value) : 'a long string'
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value !== 'object' || value === null) return String(value)
+  const name: unknown = value.constructor?.name
+  return typeof name === 'string' && name !== 'Object' ? `an instance of ${name}` : 'a plain object'
+}

@@ -1,0 +1,140 @@
+import { createServer } from 'node:http'
+import { Readable } from 'node:stream'
+import express from 'express'
+import { Hono } from 'hono'
+import { describe, expect, test } from 'vitest'
+import { download, get, openFile, send } from '../client/index.js'
+import { attach, createService, listen } from '../server/index.js'
+import { EssError } from '../shared/index.js'
+
+/** A cast to what fits everywhere: JavaScript lets through what the types would not. */
+const js = (value: unknown) => value as never
+
+const ID = 'AAAAAAAAAAAA'
+const NOWHERE = { server: 'http://127.0.0.1:9' }
+
+/** Each is called as from JavaScript; the words are what its EssError `usage` says. */
+const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: string])[] = [
+  [
+    'a misspelt option of createService',
+    () => createService(js({ tll: 60 })),
+    'createService: there is no option "tll". Did you mean "ttl"?',
+  ],
+  [
+    'an option in the case of the flags',
+    () => createService(js({ 'max-sockets': 60 })),
+    'createService: there is no option "max-sockets". Did you mean "maxSockets"?',
+  ],
+  [
+    'an option that objects inherit',
+    () => createService(js({ toString: 1 })),
+    'createService: there is no option "toString". The options are ttl, maxUploadBytes, maxSockets, ',
+  ],
+  [
+    'null for options',
+    () => createService(js(null)),
+    'createService: expected an object of options, got null',
+  ],
+  [
+    'text for options',
+    () => createService(js('/x')),
+    'createService: expected an object of options, got "/x"',
+  ],
+  [
+    'an array of options',
+    () => createService(js([])),
+    'createService: expected an object of options, got an array',
+  ],
+  [
+    'attach to a plain object',
+    () => attach(js({})),
+    'attach: expected a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer(); got a plain object',
+  ],
+  ['attach to nothing', () => attach(js(undefined)), '; got undefined'],
+  ['attach to a server of node:http', () => attach(js(createServer())), '; got an instance of Server'],
+  ['attach to a plain function', () => attach(js(() => undefined)), '; got a function'],
+  [
+    'a misspelt option of attach',
+    () => attach(express(), js({ paht: '/share' })),
+    'createService: there is no option "paht". The options are ',
+  ],
+  [
+    'a path in place of the options',
+    () => attach(express(), js('/share')),
+    `attach: expected options such as { path: '/share' }, got "/share"`,
+  ],
+  [
+    'a path without its slash',
+    () => attach(new Hono(), { path: 'share' }),
+    'attach: expected "path" to begin with a slash, got "share"',
+  ],
+  [
+    'options in place of the service',
+    () => listen(js({ port: 0 })),
+    'listen: expected a service as createService() returns it, and then the options; got a plain object',
+  ],
+  [
+    'a misspelt option of listen',
+    () => listen(createService(), js({ prot: 0 })),
+    'listen: there is no option "prot". Did you mean "port"?',
+  ],
+  [
+    'a misspelt option of its tls',
+    () => listen(createService(), js({ tls: { cert: 'c', keyFile: 'k' } })),
+    'listen, tls: there is no option "cert". The options are certFile, keyFile, minVersion, onReload',
+  ],
+  [
+    'a misspelt option of close',
+    () => createService().close(js({ drian: 1 })),
+    'close: there is no option "drian". Did you mean "drain"?',
+  ],
+  ['a drain that is no number', () => createService().close(js({ drain: '1' })), 'Expected "drain" to be '],
+  [
+    'a misspelt option of sockets',
+    () => createService().sockets(js({ id: true })),
+    'sockets: there is no option "id". Did you mean "ids"?',
+  ],
+  [
+    'a misspelt option of send',
+    () => send(Readable.from(['x']), js({ ...NOWHERE, nmae: 'x' })).verdict,
+    'send: there is no option "nmae". Did you mean "name"?',
+  ],
+  [
+    'something to send that is neither file nor stream',
+    () => send(js({ path: 'x' }), NOWHERE).verdict,
+    'send: expected the path of a file, a Readable, or what openFile() or fromStream() gives; got a plain object',
+  ],
+  [
+    'a misspelt option of get',
+    () => get(ID, js({ ...NOWHERE, waite: 1 })),
+    'get: there is no option "waite". Did you mean "wait"?',
+  ],
+  [
+    'a misspelt option of download',
+    () => download(ID, js({ ...NOWHERE, forse: true })),
+    'download: there is no option "forse". Did you mean "force"?',
+  ],
+  [
+    'a destination of another shape',
+    () => download(ID, js({ ...NOWHERE, to: { path: 'x' } })),
+    'download: expected "to" to be { file }, { folder } or { stream }; got a plain object',
+  ],
+]
+
+describe('a caller without types is told of', () => {
+  test.each(MISTAKES)('%s', async (_name, call, words) => {
+    const thrown: unknown = await new Promise((resolve) => resolve(call())).catch((error: unknown) => error)
+    expect(thrown).toBeInstanceOf(EssError)
+    expect(thrown).toMatchObject({ code: 'usage', message: expect.stringContaining(words) })
+  })
+})
+
+test('an option that is undefined counts as left out', () => {
+  expect(createService(js({ ttl: undefined })).options.ttlMs).toBe(600_000)
+})
+
+test('a source of an own making is sent', async () => {
+  const source = await openFile(new URL(import.meta.url).pathname)
+  const { verdict } = send({ ...source, read: () => source.read() }, NOWHERE)
+  await expect(verdict).rejects.toMatchObject({ code: 'server-unreachable' })
+})
