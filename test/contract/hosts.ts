@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest'
 import { createService, type EmbeddedService, type ServiceOptions } from '../../server/index.js'
 import { certificate } from '../helpers/certificate.js'
 import { speakTls } from '../helpers/raw-peer.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 
@@ -54,7 +54,7 @@ export interface Host {
 /** A host that runs. */
 export interface Started {
   readonly port: number
-  /** Undefined in another process. */
+  /** Undefined where the command has made it. */
   readonly service: EmbeddedService | undefined
   /** Stops the service in good order; resolves when no socket is left. */
   close(): Promise<void>
@@ -134,8 +134,8 @@ async function tokenFile(): Promise<string> {
   return file
 }
 
-/** `ess-server` itself, spoken to in plain HTTP/1.1 or over TLS. */
-const process = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
+/** The command `ess-server`, spoken to in plain HTTP/1.1 or over TLS. */
+const command = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
   name,
   path: '',
   scheme: protocol === undefined ? 'http' : 'https',
@@ -151,7 +151,7 @@ const process = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
     ])
     const pair = protocol === undefined ? undefined : await certificate()
     if (pair !== undefined) flags.push('--tls-cert', pair.path, '--tls-key', pair.keyPath)
-    const server = await startServer('--reservations', ...tokens, ...flags)
+    const server = await startServerHere('--reservations', ...tokens, ...flags)
     if (protocol !== undefined) speakTls(server.port, protocol)
     return {
       port: server.port,
@@ -163,9 +163,9 @@ const process = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
 
 /** Every host, at the root and under a path. */
 export const HOSTS: readonly Host[] = [
-  process('ess-server'),
-  process('ess-server over TLS', 'http/1.1'),
-  process('ess-server over HTTP/2', 'h2'),
+  command('ess-server'),
+  command('ess-server over TLS', 'http/1.1'),
+  command('ess-server over HTTP/2', 'h2'),
   ...Object.entries(MOUNTS).flatMap(([name, mount]) =>
     ['', '/share'].map((path) => embedded(name, mount, path)),
   ),
