@@ -1,4 +1,4 @@
-import { EssError, safeFileName } from '../shared/index.js'
+import { EssError, safeFileName, withoutUserinfo } from '../shared/index.js'
 import { type Config, readConfig } from './config.js'
 import { parser } from './parser.js'
 import { DEFAULT_SERVER } from './send-options.js'
@@ -45,7 +45,7 @@ export async function parseArguments(argv: readonly string[], env: Environment):
   const [command, ...operands] = (values['_'] as readonly unknown[]).map(String) // yargs always sets it.
   if (command === 'send') return sendCommand(operands, values, await commonFlags(values, env))
   if (command === 'get') return getCommand(operands, values, await commonFlags(values, env))
-  throw new EssError('usage', `Expected a command, send or get, got ${command ?? 'none'}`)
+  throw new EssError('usage', `Expected a command, send or get, got ${withoutUserinfo(command ?? 'none')}`)
 }
 
 function sendCommand(operands: readonly string[], values: Values, common: CommonFlags): Command {
@@ -103,7 +103,10 @@ async function commonFlags(values: Values, env: Environment): Promise<CommonFlag
 function serverUrl(typed: string, source: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `http://${typed}`
   if (URL.canParse(url) && /^https?:\/\//i.test(url) && !/[?#]/.test(url)) return url
-  throw new EssError('usage', `Expected ${source} to be an http(s) URL, got ${JSON.stringify(typed)}`)
+  throw new EssError(
+    'usage',
+    `Expected ${source} to be an http(s) URL, got ${JSON.stringify(withoutUserinfo(typed))}`,
+  )
 }
 
 function seconds(

@@ -1,6 +1,7 @@
 import { createWriteStream, fstatSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import { withoutUserinfo } from '../shared/index.js'
 import type { Command } from './arguments.js'
 import { download } from './download.js'
 import type { Io } from './io.js'
@@ -15,7 +16,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   const { server, wait, force } = command
   const token = await readToken(command, io)
   let startedAt = performance.now()
-  screen.connecting(server)
+  screen.connecting(withoutUserinfo(server))
   const received = await download(command.idOrUrl, {
     server,
     token,

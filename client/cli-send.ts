@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { EssError, encodeStatus, isTerminal, toFailedProblem } from '../shared/index.js'
+import { EssError, encodeStatus, isTerminal, toFailedProblem, withoutUserinfo } from '../shared/index.js'
 import type { Command } from './arguments.js'
 import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
@@ -18,7 +18,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const token = await readToken(command, io)
     const source = await openOperand(command, io)
     const name = command.name ?? source.name
-    screen.connecting(command.server)
+    screen.connecting(withoutUserinfo(command.server))
     const { server, ttl, reserve } = command
     const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: io.signal })
     let connectedAt = performance.now()

@@ -1,12 +1,12 @@
 import {
   type DeliveredEvent,
   EssError,
-  joinUrl,
   QUERY,
   ROUTES,
   STATUS_MEDIA_TYPES,
   type StatusEvent,
   type TerminalEvent,
+  urlAtServer,
 } from '../shared/index.js'
 import { type Exchange, exchange } from './http.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
@@ -140,7 +140,7 @@ function watchFirstByte() {
 }
 
 function uploadUrl(options: SendOptions): URL {
-  const url = new URL(joinUrl(String(options.server ?? DEFAULT_SERVER), ROUTES.root))
+  const url = urlAtServer(options.server ?? DEFAULT_SERVER, ROUTES.root)
   if (options.ttl !== undefined) url.searchParams.set(QUERY.ttl, String(options.ttl))
   return url
 }

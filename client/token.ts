@@ -38,6 +38,8 @@ export interface TokenSource {
   readonly configured: Config
 }
 
+const NO_FILE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']
+
 /**
  * The token of `--token-file`, or else of `ESS_TOKEN`, or else of the file that `ESS_TOKEN_FILE` names, or else of the
  * configuration; undefined where there is none. Never one from the command line, which every user of the machine can read.
@@ -54,8 +56,14 @@ export async function readToken(
     return checkToken(configured.token, 'the token in config.json')
   const path = named ?? configured.tokenFile
   if (path === undefined) return undefined
-  const text = await readFile(resolve(cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${cause.code}`, { cause })
+  const namedBy =
+    tokenFile !== undefined ? '--token-file' : named !== undefined ? 'ESS_TOKEN_FILE' : 'config.json'
+  const text = await readFile(resolve(cwd, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    const { code = 'unknown' } = error
+    // Where no such file is, its name may be the token itself, put in the wrong place. Node's error quotes it, too.
+    if (NO_FILE.includes(code))
+      throw new EssError('file-unreadable', `Cannot read the file that ${namedBy} names: ${code}`)
+    throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${code}`, { cause: error })
   })
   return checkToken(text.trim(), `the token in ${path}`)
 }

@@ -51,22 +51,35 @@ export function joinUrl(base: string, path: string): string {
   return base.replace(/\/+$/, '') + path
 }
 
+/** The URL of `path` at a server. Throws EssError `usage` where the server is no http(s) URL. */
+export function urlAtServer(server: string | URL, path: string): URL {
+  const url = joinUrl(String(server), path)
+  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url)
+  throw new EssError(
+    'usage',
+    `Expected the server as an http(s) URL, got ${JSON.stringify(withoutUserinfo(String(server)).slice(0, 200))}`,
+  )
+}
+
+/**
+ * A URL as it may be shown: without a user name and password. In text that is no http(s) URL, all that stands before
+ * the last `@` is taken for them.
+ */
+export function withoutUserinfo(text: string): string {
+  if (!text.includes('@')) return text
+  const isUrl = /^https?:\/\//i.test(text) && URL.canParse(text)
+  return text.replace(isUrl ? /^([a-z]+:\/\/)[^/?#\\]*@/i : /^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1')
+}
+
 /**
  * The URL to download from, for what a person hands to `ess get`: an id of `server`'s, or a whole URL.
  * Throws EssError `usage` for anything else.
  */
 export function resolveDownloadUrl(idOrUrl: string, server: string): URL {
-  if (isSocketId(idOrUrl)) {
-    const url = joinUrl(server, downloadPath(idOrUrl))
-    if (URL.canParse(url)) return new URL(url)
-    throw new EssError(
-      'usage',
-      `Expected the server as an http(s) URL, got ${JSON.stringify(server.slice(0, 200))}`,
-    )
-  }
+  if (isSocketId(idOrUrl)) return urlAtServer(server, downloadPath(idOrUrl))
   if (/^https?:\/\//i.test(idOrUrl) && URL.canParse(idOrUrl)) return new URL(idOrUrl)
   throw new EssError(
     'usage',
-    `Expected an id of 12 characters or an http(s) URL, got ${JSON.stringify(idOrUrl.slice(0, 200))}`,
+    `Expected an id of 12 characters or an http(s) URL, got ${JSON.stringify(withoutUserinfo(idOrUrl).slice(0, 200))}`,
   )
 }

@@ -173,12 +173,21 @@ describe('before it connects to anything', () => {
     }
   })
 
-  test('ess says which file of a token it cannot read', async () => {
-    const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', '--token-file', 'nowhere'], {
-      cwd: await folder(),
-    })
+  test.each([
+    ['--token-file', ['--token-file', TOKEN], {}],
+    ['ESS_TOKEN_FILE', [], { ESS_TOKEN_FILE: TOKEN }],
+  ])('a token where %s wants the name of a file is not shown', async (named, argv, env) => {
+    const cwd = await folder()
+    const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', ...argv], { cwd, env })
     expect(await run.status).toBe(8)
-    expect(run.stderr()).toBe('ess: file-unreadable: Cannot read the token in nowhere: ENOENT\n')
+    expect(run.stderr()).toBe(`ess: file-unreadable: Cannot read the file that ${named} names: ENOENT\n`)
+  })
+
+  test('ess says which file of a token is there and cannot be read', async () => {
+    const cwd = await folder()
+    const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', '--token-file', '.'], { cwd })
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toBe('ess: file-unreadable: Cannot read the token in .: EISDIR\n')
   })
 
   test('the library refuses such a token, and one beside a password in the URL', async () => {
