@@ -1,75 +1,109 @@
-import type { ClientRequest, IncomingMessage } from 'node:http'
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { HttpsProxyAgent } from 'https-proxy-agent'
-import { getProxyForUrl } from 'proxy-from-env'
 import { EssError } from '../shared/index.js'
+import { addressesOf, dial } from './dial.js'
+import { type HttpProxy, portOf, proxyFor } from './proxy.js'
+import { openTunnel } from './tunnel.js'
+import { proxyFailed, unreachable, wordsFor } from './wire-errors.js'
 
-/** Called with a new connection, and the TCP socket below it (the same one, unless it speaks TLS). */
-export type OnConnection = (socket: Socket, tcp: Socket) => void
+/** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
+const CONNECT_TIMEOUT_MS = 10_000
 
-/** How an HTTP request gets its connection: made by us, or by an agent that tunnels. */
-export type Route =
-  | { readonly createConnection: () => Socket }
-  | { readonly agent: { readonly http: Tunnel; readonly https: Tunnel } }
-
-// `allowHalfOpen`: after the server's FIN we still owe it ours. Keep-alive finds a peer that vanished.
-const TCP_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }
-
-/**
- * The way to `url`: straight, or through the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY,
- * ALL_PROXY, NO_PROXY). `onread` reads a connection that is plain TCP all the way. Throws EssError `server-unreachable` for a proxy that is not an HTTP one.
- */
-export function routeTo(url: URL, onConnection: OnConnection, onread?: OnReadOpts): Route {
-  const proxy = getProxyForUrl(url)
-  if (proxy === '') return { createConnection: () => connectDirectly(url, onConnection, onread) }
-  if (!URL.canParse(proxy) || !/^https?:$/.test(new URL(proxy).protocol))
-    throw new EssError('server-unreachable', `Expected the proxy to be an http:// URL, got ${proxy}`)
-  const tunnel = new Tunnel(proxy, onConnection)
-  return { agent: { http: tunnel, https: tunnel } }
+/** A connection to a server, ready for a request. */
+export interface Connection {
+  readonly socket: Socket
+  /** The TCP socket at the bottom of it; the same one where there is no TLS. */
+  readonly tcp: Socket
+  /** True where `onread` reads it. */
+  readonly isReadDirectly: boolean
 }
 
-function connectDirectly(url: URL, onConnection: OnConnection, onread?: OnReadOpts): Socket {
+/** A connection in the making. */
+interface Attempt {
+  readonly signal: AbortSignal
+  /** Whatever was opened, in that order. */
+  readonly opened: Socket[]
+  /** What is waited for. */
+  step: string
+  /** Whose fault a failure would be now. */
+  blame: (words: string, cause?: unknown) => EssError
+}
+
+/**
+ * Connects to the server of `url`: straight, or through the proxy that the environment names. `onread` reads a
+ * connection that is plain TCP all the way. Rejects with EssError `server-unreachable` or `proxy-failed`, after ten
+ * seconds at the latest, and at once when `signal` is aborted; then nothing is left open.
+ */
+export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOpts): Promise<Connection> {
+  signal.throwIfAborted()
+  const proxy = proxyFor(url)
+  const stop = new AbortController()
+  const attempt: Attempt = {
+    signal: stop.signal,
+    opened: [],
+    step: '',
+    blame: (words, cause) => unreachable(url, words, cause),
+  }
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    stop.abort()
+  }, CONNECT_TIMEOUT_MS)
+  const onAbort = () => stop.abort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const socket = await (proxy === undefined
+      ? reach(url, attempt, onread)
+      : reachThrough(proxy, url, attempt))
+    const [tcp = socket] = attempt.opened
+    return { socket, tcp, isReadDirectly: socket === tcp && proxy === undefined }
+  } catch (error) {
+    for (const socket of attempt.opened.reverse()) socket.destroy()
+    if (error instanceof EssError) throw error
+    throw attempt.blame(isLate ? `no ${attempt.step} within 10 s` : wordsFor(error), error)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function reachThrough(proxy: HttpProxy, url: URL, attempt: Attempt): Promise<Socket> {
+  const blameServer = attempt.blame
+  attempt.blame = (words, cause) => proxyFailed(proxy, url, words, cause)
+  const carrier = await reach(proxy.url, attempt)
+  attempt.step = 'answer'
+  const tunnel = await openTunnel(carrier, proxy, url, attempt.signal)
+  attempt.blame = (words, cause) => blameServer(`${words} (through the proxy ${proxy.shown})`, cause)
+  return url.protocol === 'https:' ? await secure(tunnel, hostOf(url), attempt) : tunnel
+}
+
+/** TCP to the host and port of `url`, and TLS where it is https. */
+async function reach(url: URL, attempt: Attempt, onread?: OnReadOpts): Promise<Socket> {
   const isSecure = url.protocol === 'https:'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = Number(url.port || (isSecure ? 443 : 80))
-  const tcp = connectTcp({ ...TCP_OPTIONS, host, port, ...(!isSecure && onread !== undefined && { onread }) })
-  const socket = isSecure ? connectTls({ ...tlsName(host), socket: tcp }) : tcp
-  onConnection(socket, tcp)
+  attempt.step = 'address for its name'
+  const addresses = await addressesOf(hostOf(url), attempt.signal)
+  attempt.step = 'connection'
+  const tcp = await dial(addresses, portOf(url), attempt.signal, isSecure ? undefined : onread)
+  attempt.opened.push(tcp)
+  return isSecure ? await secure(tcp, hostOf(url), attempt) : tcp
+}
+
+async function secure(carrier: Socket, host: string, attempt: Attempt): Promise<Socket> {
+  attempt.step = 'TLS handshake'
+  const socket = connectTls({ ...tlsName(host), socket: carrier })
+  attempt.opened.push(socket)
+  // The first one is heard below, and later ones by the request.
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect', { signal: attempt.signal })
   return socket
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
 }
 
 /** RFC 6066, 3: an address is no server name, but the certificate is still checked against it. */
 function tlsName(host: string) {
   return { host, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) }
-}
-
-type ConnectOptions = Parameters<HttpsProxyAgent<string>['connect']>[1]
-
-/** A CONNECT tunnel for http and https alike, so that no proxy gets to meddle with the early response. */
-class Tunnel extends HttpsProxyAgent<string> {
-  readonly #onConnection: OnConnection
-
-  constructor(proxy: string, onConnection: OnConnection) {
-    super(proxy, TCP_OPTIONS)
-    this.#onConnection = onConnection
-  }
-
-  override async connect(request: ClientRequest, options: ConnectOptions): Promise<Socket> {
-    let tcp: Socket | undefined
-    let status = 0
-    request.once('proxy', (proxied: { socket: Socket }) => {
-      tcp = proxied.socket
-    })
-    request.once('proxyConnect', (answer: IncomingMessage) => {
-      status = answer.statusCode ?? 0
-    })
-    const socket = await super.connect(request, options)
-    if (status !== 200) {
-      socket.destroy()
-      throw new Error(`the proxy ${this.proxy.host} refused the tunnel with HTTP ${status}`)
-    }
-    this.#onConnection(socket, tcp ?? socket)
-    return socket
-  }
 }

@@ -1,17 +1,16 @@
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequestArgs, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import got, { RequestError } from 'got'
+import got, { type OptionsInit, RequestError } from 'got'
 import { EssError } from '../shared/index.js'
 import { VERSION } from '../shared/version.js'
-import { routeTo } from './connect.js'
+import { type Connection, connectTo } from './connect.js'
+import { basicCredentials } from './credentials.js'
 import { HeldConnection } from './held-connection.js'
 import { CutError, Intake } from './intake.js'
 import type { TwoBlocks } from './two-blocks.js'
-import { codeOf, translate, unreachable } from './wire-errors.js'
+import { codeOf, translate } from './wire-errors.js'
 
-/** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
-const CONNECT_TIMEOUT_MS = 10_000
 /** How long an answer that was read may keep its connection open before we stop looking at it. */
 const LAST_WORD_MS = 1_000
 
@@ -50,6 +49,8 @@ export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>
+
 /** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
 export function exchange(
   method: 'GET' | 'HEAD' | 'POST' | 'PUT',
@@ -71,20 +72,26 @@ export function exchange(
   // Whoever reads the body hears of the same failure there.
   head.catch(() => {})
 
-  const body = got.stream(url, {
+  const connecting = new AbortController()
+  // Node takes a connection by the callback too, which got's types leave out.
+  const connectLater = ((_options, onCreated) => {
+    connect().then(
+      (socket) => onCreated(null, socket),
+      (error: unknown) => fail(translate(error, url, false)),
+    )
+    return undefined
+  }) as CreateConnection as OptionsInit['createConnection']
+  const { bare, authorization } = splitCredentials(url)
+  const body = got.stream(bare, {
     method,
-    headers: { 'user-agent': `ess/${VERSION}`, ...options.headers },
+    headers: { 'user-agent': `ess/${VERSION}`, ...authorization, ...options.headers },
     ...(options.body !== undefined && { body: options.body }),
     throwHttpErrors: false,
     retry: { limit: 0 },
     followRedirect: false,
     decompress: false,
-    ...routeTo(url, watchConnection, intake?.onread),
+    createConnection: connectLater,
   })
-  const connectTimer = setTimeout(
-    () => fail(unreachable(url, 'no connection within 10 s')),
-    CONNECT_TIMEOUT_MS,
-  )
   const onAbort = () => fail(new EssError('interrupted', 'Stopped before the transfer was complete'))
   if (options.signal?.aborted) onAbort()
   else options.signal?.addEventListener('abort', onAbort, { once: true })
@@ -121,23 +128,23 @@ export function exchange(
     if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, isConnected))
   }
 
-  function watchConnection(socket: Socket, tcp: Socket): void {
+  async function connect(): Promise<Socket> {
+    const { socket, tcp, isReadDirectly }: Connection = await connectTo(
+      bare,
+      connecting.signal,
+      intake?.onread,
+    )
     wire = socket
+    isConnected = true
     connection.hold(socket, tcp)
-    if (socket === tcp) intake?.connect(tcp)
-    const onConnected = () => {
-      isConnected = true
-      clearTimeout(connectTimer)
-    }
-    if ('encrypted' in socket) socket.once('secureConnect', onConnected)
-    else if (socket.connecting) socket.once('connect', onConnected)
-    else onConnected()
+    if (isReadDirectly) intake?.connect(tcp)
     // Node tells the answer's end from its interruption only when the socket closes, and that is held back.
     socket.once('end', () => {
       process.nextTick(() => {
         if (!isAnswered()) connection.reset()
       })
     })
+    return socket
   }
 
   function fail(reason: EssError): void {
@@ -149,12 +156,12 @@ export function exchange(
 
   function reset(): void {
     release()
+    connecting.abort()
     connection.reset()
     body.destroy(failure)
   }
 
   function release(): void {
-    clearTimeout(connectTimer)
     options.signal?.removeEventListener('abort', onAbort)
   }
 
@@ -185,6 +192,16 @@ export function exchange(
       connection.close()
     },
   }
+}
+
+/** A password in a URL goes into its header here: got would choke on a lone `%`, and keep it in its errors. */
+function splitCredentials(url: URL): { bare: URL; authorization: { authorization?: string } } {
+  const credentials = basicCredentials(url)
+  if (credentials === undefined) return { bare: url, authorization: {} }
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  return { bare, authorization: { authorization: credentials } }
 }
 
 /** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */

@@ -119,6 +119,11 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.unavailable,
     title: 'The server cannot be reached',
   },
+  'proxy-failed': {
+    status: null,
+    exit: EXIT_STATUS.unavailable,
+    title: 'The proxy cannot be used',
+  },
   'not-ess': { status: null, exit: EXIT_STATUS.unavailable, title: 'The answer is not from an ESS server' },
   'connection-lost': {
     status: null,

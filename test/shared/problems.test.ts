@@ -51,6 +51,7 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'over-share': 6,
   'shutting-down': 6,
   'server-unreachable': 6,
+  'proxy-failed': 6,
   'not-ess': 6,
   unconfirmed: 7,
   'file-exists': 8,
@@ -97,6 +98,7 @@ test('a status is an error of HTTP, and none belongs to what only a client meets
   expect(withoutStatus).toEqual([
     'usage',
     'server-unreachable',
+    'proxy-failed',
     'not-ess',
     'connection-lost',
     'unconfirmed',
