@@ -1,9 +1,17 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, fromProblem, PROBLEM_MEDIA_TYPE, type ProblemCode } from '../shared/index.js'
+import {
+  EssError,
+  fromProblem,
+  PROBLEM_MEDIA_TYPE,
+  type ProblemCode,
+  withoutUserinfo,
+} from '../shared/index.js'
 import type { Exchange } from './http.js'
 
 /** A problem is some hundred bytes; whatever is longer is somebody else's page. */
 const MAX_PROBLEM_BYTES = 64 * 1024
+/** How long it may take to come, once its head is here. */
+const PROBLEM_MS = 5_000
 
 /** What a refusal says: the server's own problem, or `not-ess` when the answer isn't one. */
 export async function readRefusal(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
@@ -17,6 +25,7 @@ async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): P
   const status = head.statusCode ?? 0
   if (!(head.headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)) return noProblem(head, url)
   let text = ''
+  const late = setTimeout(() => answer.reset(), PROBLEM_MS)
   try {
     for await (const chunk of answer.body) {
       text += String(chunk)
@@ -26,6 +35,8 @@ async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): P
     // A refusal may be followed by a reset; what was read before it may be whole nevertheless.
     if (answer.failure?.code === 'interrupted') return answer.failure
     if (text === '') return notEss(head, url, error)
+  } finally {
+    clearTimeout(late)
   }
   return fromProblem(parseJson(text), fallbackOf(status)) ?? notEss(head, url)
 }
@@ -54,7 +65,10 @@ function retryAfterOf({ headers }: IncomingMessage): number | undefined {
 export function notEss(head: IncomingMessage, url: URL, cause?: unknown): EssError {
   const { location } = head.headers
   const type = head.headers['content-type']?.split(';')[0] ?? 'no content type'
-  const found = location === undefined ? `HTTP ${head.statusCode} (${type})` : `a redirect to ${location}`
+  const found =
+    location === undefined
+      ? `HTTP ${head.statusCode} (${type})`
+      : `a redirect to ${withoutUserinfo(location)}`
   return new EssError('not-ess', `Expected an ESS server at ${url.origin}, got ${found}`, { cause })
 }
 

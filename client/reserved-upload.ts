@@ -14,6 +14,7 @@ import {
   type TerminalEvent,
   uploadEventsPath,
   uploadPath,
+  urlAtServer,
 } from '../shared/index.js'
 import { notEss, readRefusal } from './answer.js'
 import { type Exchange, exchange } from './http.js'
@@ -22,6 +23,7 @@ import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import { bearer } from './token.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
+import { unreachable } from './wire-errors.js'
 
 /** The sender's own handle on its socket. */
 export interface UploadResource {
@@ -34,6 +36,8 @@ export interface UploadResource {
 const JSON_MEDIA_TYPE = 'application/json'
 /** A reservation and a final answer are some hundred bytes each. */
 const MAX_ANSWER_BYTES = 64 * 1024
+/** How long a reservation, or the head of its status stream, may take, connecting included: both are ready at once. */
+const UNANSWERED_MS = 15_000
 /** How long the server may be without news of an upload that was begun: a proxy may want its body first. */
 const ARRIVAL_MS = 5_000
 /** How long the answer to an upload may come after its verdict. */
@@ -54,17 +58,22 @@ export async function reserve(source: Source, options: SendOptions): Promise<Upl
     signal: options.signal,
   })
   try {
-    const head = await asking.head
-    if (head.statusCode === 404 || head.statusCode === 405) throw await withoutReservations(asking, head, url)
-    if ((head.statusCode ?? 0) >= 400) throw await readRefusal(asking, head, url)
-    const { upload, events } = parseObject(await readText(asking, head, url))
-    if (head.statusCode !== 201 || !isUrl(upload, url) || !isUrl(events, url)) throw notEss(head, url)
+    const resource = await soon(asking, url, readReservation(asking, url))
     asking.close()
-    return { upload: new URL(upload, url), events: new URL(events, url) }
+    return resource
   } catch (error) {
     asking.reset()
     throw error
   }
+}
+
+async function readReservation(asking: Exchange, url: URL): Promise<UploadResource> {
+  const head = await asking.head
+  if (head.statusCode === 404 || head.statusCode === 405) throw await withoutReservations(asking, head, url)
+  if ((head.statusCode ?? 0) >= 400) throw await readRefusal(asking, head, url)
+  const { upload, events } = parseObject(await readText(asking, head, url))
+  if (head.statusCode !== 201 || !isUrl(upload, url) || !isUrl(events, url)) throw notEss(head, url)
+  return { upload: new URL(upload, url), events: new URL(events, url) }
 }
 
 /** The upload resource that an `opened` event names; undefined where reservations are off. */
@@ -97,7 +106,7 @@ export async function uploadTo(
   let arrival: NodeJS.Timeout | undefined
   let upload: Exchange | undefined
   try {
-    await expectStatusStream(follow, resource.events)
+    await soon(follow, resource.events, expectStatusStream(follow, resource.events))
     upload = exchange('PUT', resource.upload, {
       headers: { ...uploadHeaders(source, options, JSON_MEDIA_TYPE), ...bearer(resource.upload, options) },
       body: lazyBody(source, { begin: gate.opened, fail: (reason) => upload?.fail(reason) }),
@@ -122,6 +131,19 @@ export async function uploadTo(
   } finally {
     clearTimeout(arrival)
     gate.giveUp()
+  }
+}
+
+/** Waits for what a server has at once; fails the exchange where it does not come. */
+async function soon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
+  const timer = setTimeout(
+    () => answer.fail(unreachable(url, 'it took the connection, and did not answer within 15 s')),
+    UNANSWERED_MS,
+  )
+  try {
+    return await coming
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -197,7 +219,7 @@ async function withoutReservations(asking: Exchange, head: IncomingMessage, url:
 }
 
 function reservationUrl(source: Source, options: SendOptions): URL {
-  const url = new URL(joinUrl(String(options.server ?? DEFAULT_SERVER), ROUTES.reserve))
+  const url = urlAtServer(options.server ?? DEFAULT_SERVER, ROUTES.reserve)
   const name = safeFileName(options.name ?? source.name ?? '')
   if (name !== undefined) url.searchParams.set(QUERY.filename, name)
   if (options.ttl !== undefined) url.searchParams.set(QUERY.ttl, String(options.ttl))
