@@ -25,7 +25,7 @@ const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:
 export function proxyFor(url: URL, env: Environment = process.env): HttpProxy | undefined {
   const named = proxyVariable(url.protocol, env)
   if (named === undefined || isPastProxy(url, env['no_proxy'] || env['NO_PROXY'] || '')) return undefined
-  return parseProxy(named.variable, named.value)
+  return parseProxy(named.variable, named.value, url)
 }
 
 /** The port of an http(s) URL, which leaves out the usual one. */
@@ -45,7 +45,7 @@ function proxyVariable(protocol: string, env: Environment): { variable: string; 
   return undefined
 }
 
-function parseProxy(variable: string, value: string): HttpProxy {
+function parseProxy(variable: string, value: string, target: URL): HttpProxy {
   // As curl has it, a proxy without a scheme is an HTTP one, also for https URLs.
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
   if (!URL.canParse(text) || new URL(text).hostname === '')
@@ -55,7 +55,7 @@ function parseProxy(variable: string, value: string): HttpProxy {
   if (!(url.protocol in DEFAULT_PORTS))
     throw new EssError(
       'proxy-failed',
-      `Expected ${variable} to name an HTTP proxy, got ${shown}; ess speaks to http:// and https:// proxies only`,
+      `Expected ${variable} to name an HTTP proxy, got ${shown}; ess speaks to http:// and https:// ones only: name one of those, or go past it with NO_PROXY=${target.hostname}`,
     )
   if (hasLonePercent(url)) throw new EssError('proxy-failed', unreadable(variable))
   return { url, shown, variable }

@@ -2,8 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { dial } from '../../client/dial.js'
+import { get, send } from '../../client/index.js'
+import { rawServer } from '../helpers/client-raw-server.js'
 import { listening, recordingProxy } from '../helpers/recording-proxy.js'
 import type { Program } from '../helpers/run.js'
 import { runEss } from '../helpers/run-ess.js'
@@ -103,6 +106,24 @@ test('an abort ends it, before and while it tries', async (context) => {
   const dialling = dial(['127.0.0.1'], port, stop.signal)
   stop.abort(new Error('stop'))
   await expect(within(DEADLINE_MS, 'it ends', dialling)).rejects.toThrow('stop')
+})
+
+test('who aborts at once, or in the same moment as the request is made, makes no connection', async () => {
+  const server = await rawServer()
+  const options = { server: server.url, signal: AbortSignal.abort() }
+  const stop = new AbortController()
+  const getting = [get('AbCdEfGhIjKl', options), get('AbCdEfGhIjKl', { ...options, signal: stop.signal })]
+  stop.abort()
+  const sending = send(Readable.from(['x']), options).verdict
+  for (const ending of await Promise.allSettled([...getting, sending]))
+    expect(ending).toMatchObject({ status: 'rejected', reason: { code: 'interrupted' } })
+  // The next one to come is the first.
+  const after = get('AbCdEfGhIjKl', { server: server.url })
+  const connection = await server.accept()
+  await connection.until(/\r\n\r\n/)
+  connection.reset()
+  await expect(after).rejects.toMatchObject({ code: 'connection-lost' })
+  expect(server.connections()).toBe(1)
 })
 
 /** A server that takes connections and says nothing; `connected` resolves with the first one. */
