@@ -86,7 +86,8 @@ export function dial(
   })
 }
 
-function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
+/** The families in turns, each in its own order. */
+export function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
   const first = addresses.filter(({ family }) => family === addresses[0]?.family)
   const second = addresses.filter(({ family }) => family !== addresses[0]?.family)
   const turns = Array.from({ length: Math.max(first.length, second.length) }, (_, turn) => [

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
-import { dial } from '../../client/dial.js'
+import { addressesOf, dial, inTurns } from '../../client/dial.js'
 import { get, send } from '../../client/index.js'
 import { rawServer } from '../helpers/client-raw-server.js'
 import { listening, recordingProxy } from '../helpers/recording-proxy.js'
@@ -59,6 +59,38 @@ async function dialled(addresses: readonly string[], port: number): Promise<stri
   onTestFinished(() => void socket.destroy())
   return socket.remoteAddress
 }
+
+test.each([
+  ['', ''],
+  ['4', '4'],
+  ['464', '464'],
+  ['44466', '46464'],
+  ['6644', '6464'],
+  ['6466', '6466'],
+])('addresses of the families %s are tried in the order %s', (families, order) => {
+  const addresses = Array.from(families, (family, index) => ({
+    address: `${family}${index}`,
+    family: Number(family),
+  }))
+  const tried = inTurns(addresses)
+  expect(tried.map((address) => address[0]).join('')).toBe(order)
+  // Within a family the system's own order stays.
+  for (const family of ['4', '6']) {
+    const own = tried.filter((address) => address.startsWith(family))
+    expect(own).toEqual(
+      addresses.map(({ address }) => address).filter((address) => address.startsWith(family)),
+    )
+  }
+})
+
+test('an address needs no look-up, a name has one, and an abort ends the wait for it', async () => {
+  expect(await addressesOf('::1', never)).toEqual(['::1'])
+  expect(await addressesOf('127.0.0.1', never)).toEqual(['127.0.0.1'])
+  expect(await addressesOf('localhost', never)).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^127\.|^::1$/)]),
+  )
+  await expect(addressesOf('localhost', AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop')
+})
 
 test('an address that is slow to answer is still waited for when all the others have refused', async (context) => {
   if (process.platform !== 'linux') context.skip('needs 127.0.0.0/8, and a queue that drops')
