@@ -2,6 +2,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AdminAddress } from './admin-address.js'
 import { isExposed } from './exposure.js'
+import type { Log } from './log.js'
 import { measureService } from './metrics.js'
 import type { Service } from './service.js'
 
@@ -24,8 +25,12 @@ const REQUEST_TIMEOUT_MS = 10_000
  * Serves `/metrics`, `/health` (200 while the process lives) and `/ready` (200 while `service` takes senders, 503
  * before and after that), on an address of its own. Rejects with Node's own error where that cannot be had.
  */
-export async function listenAdmin(service: Service, address: AdminAddress): Promise<Admin> {
-  const metrics = measureService(service)
+export async function listenAdmin(
+  service: Service,
+  address: AdminAddress,
+  log?: Pick<Log, 'lost'>,
+): Promise<Admin> {
+  const metrics = measureService(service, log)
   let hasBegun = false
   const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void> | void>> = {
     '/metrics': async (response) => {

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net'
-import type { Writable } from 'node:stream'
 import { EssError } from '../shared/index.js'
 import { openTokenFiles } from './auth.js'
 import { type Flags, inFlagNames } from './flags.js'
 import { listenTrouble } from './listen-trouble.js'
 import { resolveOptions } from './options.js'
+import type { LineWriter } from './outlet.js'
 import { Relay, type RelayMode } from './relay.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { certificateInWords, checkCertificate, type TlsOptions } from './tls.js'
@@ -54,7 +54,7 @@ export function checksOf(flags: Flags): Check[] {
  * Writes a line for each check. Resolves with the exit status: 0 where all is well, 2 where anything that was
  * asked for is wrong, otherwise 1.
  */
-export async function runChecks(checks: readonly Check[], stdout: Writable): Promise<number> {
+export async function runChecks(checks: readonly Check[], stdout: LineWriter): Promise<number> {
   const exits: number[] = [0]
   for (const { name, exit = 2, run } of checks) {
     try {

@@ -8,7 +8,8 @@ import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
 import { createService } from './index.js'
 import { type Listening, listen } from './listen.js'
 import { listenTrouble } from './listen-trouble.js'
-import { logService } from './log.js'
+import { type Log, logService } from './log.js'
+import { Outlet } from './outlet.js'
 import type { Service } from './service.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { type CertificateReport, certificateInWords } from './tls.js'
@@ -32,25 +33,39 @@ const EXIT = { ok: 0, failed: 1, usage: 2 } as const
  * With `--check` it only looks: 0 all is well, 1 this machine cannot do it now, 2 what was asked for is wrong.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // Also what makes an error on either of them harmless, whoever has written.
+  const stderr = new Outlet(io.stderr)
+  const stdout = new Outlet(io.stdout)
   try {
-    const flags = await parseFlags(argv, io)
-    if (flags === undefined) return EXIT.ok
-    if (flags.check) return await runChecks(checksOf(flags), io.stdout)
-    return await serve(flags, io)
+    const flags = await parseFlags(argv, { stdout, env: io.env })
+    if (flags === undefined) return await printed(EXIT.ok, stdout, stderr)
+    if (flags.check) return await printed(await runChecks(checksOf(flags), stdout), stdout, stderr)
+    return await serve(flags, io, stdout, stderr)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     // Nothing else is thrown before it listens.
     const message = inFlagNames(error.message)
-    if (asksForCheck(argv, io.env)) io.stdout.write(problemLine('options', message))
-    else io.stderr.write(`ess-server: ${message}\n`)
+    if (!asksForCheck(argv, io.env)) stderr.write(`ess-server: ${message}\n`)
+    else {
+      stdout.write(problemLine('options', message))
+      await printed(EXIT.usage, stdout, stderr)
+    }
     return EXIT.usage
   }
 }
 
-async function serve(flags: Flags, io: Io): Promise<number> {
+/** `status`, unless what was to be printed could not be. A reader that has left has read what it wanted. */
+async function printed(status: number, stdout: Outlet, stderr: Outlet): Promise<number> {
+  const error = await stdout.settled()
+  if (error === undefined || error.code === 'EPIPE') return status
+  stderr.write(`ess-server: cannot write to stdout: ${error.code}\n`)
+  return status === EXIT.ok ? EXIT.failed : status
+}
+
+async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Promise<number> {
   const { host, port, drain } = flags
   const failed = (what: string) => {
-    io.stderr.write(`ess-server: ${what}\n`)
+    stderr.write(`ess-server: ${what}\n`)
     return EXIT.failed
   }
   const options = serviceOptions(flags)
@@ -66,8 +81,12 @@ async function serve(flags: Flags, io: Io): Promise<number> {
   const { gear, why } = service.relay
   if (flags.relay !== 'auto' && gear !== flags.relay)
     return failed(`cannot relay by ${flags.relay} here: ${why}`)
-  const note = logService(service, flags.log, io.stderr)
-  const admin = operators && (await startAdmin(service, operators, io))
+  const log = logService(service, flags.log, stderr)
+  const { note } = log
+  stdout.onBroken((error) =>
+    note(`nothing more can be written to stdout (${error.code}); the server goes on`),
+  )
+  const admin = operators && (await startAdmin(service, operators, log, stderr))
   if (admin === 'failed') return EXIT.failed
   const noteReload = (report: CertificateReport, isTaken: boolean) =>
     note(
@@ -99,7 +118,7 @@ async function serve(flags: Flags, io: Io): Promise<number> {
     io.onReload?.(() => void server.reload())
   }
   // Whoever reads this line may stop the server at once.
-  io.stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
+  stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
   const status = await stopped
   tokens?.close()
   // Until here it said how the drain went.
@@ -108,15 +127,20 @@ async function serve(flags: Flags, io: Io): Promise<number> {
 }
 
 /** The operator's listener. It and its library are loaded only here, because most servers start without. */
-async function startAdmin(service: Service, address: AdminAddress, io: Io): Promise<Admin | 'failed'> {
+async function startAdmin(
+  service: Service,
+  address: AdminAddress,
+  log: Log,
+  stderr: Outlet,
+): Promise<Admin | 'failed'> {
   const { listenAdmin } = await import('./admin.js')
   try {
-    const admin = await listenAdmin(service, address)
+    const admin = await listenAdmin(service, address, log)
     if (!admin.isPrivate)
-      io.stderr.write(`ess-server: warning: whoever reaches ${admin.url} can read its metrics\n`)
+      stderr.write(`ess-server: warning: whoever reaches ${admin.url} can read its metrics\n`)
     return admin
   } catch (error) {
-    io.stderr.write(
+    stderr.write(
       `ess-server: cannot listen on ${address.host}:${address.port} for --admin: ${listenTrouble(error)}\n`,
     )
     return 'failed'

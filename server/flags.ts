@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream'
 import yargs, { type Options } from 'yargs'
 import { Parser } from 'yargs/helpers'
 import { EssError } from '../shared/index.js'
@@ -7,12 +6,13 @@ import type { ConfigKey } from './config-file.js'
 import { MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { LogFormat } from './log.js'
 import { DEFAULTS } from './options.js'
+import type { LineWriter } from './outlet.js'
 import { RELAY_MODES, type RelayMode } from './relay.js'
 import { TLS_VERSIONS, type TlsVersion } from './tls.js'
 
 /** What reading the flags needs of the outside world. */
 export interface FlagsIo {
-  readonly stdout: Writable
+  readonly stdout: LineWriter
   readonly env: Readonly<Record<string, string | undefined>>
 }
 

@@ -1,5 +1,5 @@
 /** The levels that are used, by pino's numbers. */
-const LEVELS: Readonly<Record<number, string>> = { 30: 'INFO', 50: 'ERROR' }
+const LEVELS: Readonly<Record<number, string>> = { 30: 'INFO', 40: 'WARN', 50: 'ERROR' }
 
 /** What pino writes a line. */
 interface LogRecord {

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { Writable } from 'node:stream'
 import { type DestinationStream, pino } from 'pino'
 import { clientAddress } from './client-address.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { textLine } from './log-text.js'
+import type { Outlet } from './outlet.js'
 import type { Service } from './service.js'
 
 /** How a log is written: a line for people, a JSON object a line, or nothing. */
@@ -17,20 +17,25 @@ interface Subject {
   readonly socket: string
 }
 
+/** The log of a service. */
+export interface Log {
+  /** Writes a line about the server itself. */
+  note(message: string): void
+  /** How many lines could not be written so far. */
+  lost(): number
+}
+
 /**
- * Writes what a service does to `destination`, a line an event. Whoever has an id has the file, so a log shows
- * only a keyed hash of it: the same within one run of the server, useless outside. Returns what writes a line
- * about the server itself.
+ * Writes what a service does to `outlet`, a line an event. Whoever has an id has the file, so a log shows
+ * only a keyed hash of it: the same within one run of the server, useless outside.
  */
-export function logService(
-  service: Service,
-  format: LogFormat,
-  destination: Writable,
-): (message: string) => void {
-  if (format === 'off') return () => undefined
-  const lines: DestinationStream =
-    format === 'json' ? destination : { write: (line) => void destination.write(textLine(line)) }
+export function logService(service: Service, format: LogFormat, outlet: Outlet): Log {
+  if (format === 'off') return { note: () => undefined, lost: () => 0 }
+  const lines: DestinationStream = {
+    write: (line) => outlet.write(format === 'json' ? line : textLine(line)),
+  }
   const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
+  outlet.onMended((lost) => logger.warn({ lost }, 'lines of this log could not be written'))
   const key = randomBytes(32)
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
   const nameRequest = requestNames()
@@ -64,7 +69,7 @@ export function logService(
     if (error.code === 'internal-error') logger.error({ ...who, err: error.cause }, 'bug')
     else logger.info({ ...who, method: request.method, code: error.code }, 'refused')
   })
-  return (message) => logger.info(message)
+  return { note: (message) => logger.info(message), lost: () => outlet.lost }
 }
 
 /**

@@ -12,3 +12,6 @@ process.exitCode = await run(process.argv.slice(2), {
     process.on('SIGHUP', listener)
   },
 })
+
+// Nothing is left to do but to hand on the last lines, to a reader that may have stopped reading.
+setTimeout(() => process.exit(), 2000).unref()

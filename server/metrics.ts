@@ -3,6 +3,7 @@ import { VERSION } from '../shared/version.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { GEARS } from './gears/pump.js'
 import type { Outcome, Phase } from './lifecycle.js'
+import type { Log } from './log.js'
 import type { Service } from './service.js'
 
 /** What an admin listener shows to Prometheus. */
@@ -31,7 +32,7 @@ const OPEN_PHASES = ['reserved', 'waiting', 'streaming'] as const satisfies read
  * Counts what a service does, from now on. What costs more than a number (the sockets by phase) is looked up when
  * somebody asks.
  */
-export function measureService(service: Service): Metrics {
+export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const transfers = new Counter({
@@ -71,6 +72,7 @@ export function measureService(service: Service): Metrics {
     buckets: DURATION_BUCKETS,
     registers,
   })
+  if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
   const ofProcess = processRegistry()
 
@@ -102,6 +104,19 @@ export function measureService(service: Service): Metrics {
     contentType: registry.contentType,
     text: async () => `${await registry.metrics()}\n${await ofProcess.metrics()}`,
   }
+}
+
+/** A log cannot say itself that it is not written. */
+function countLostLines(log: Pick<Log, 'lost'>, registers: Registry[]): void {
+  new Counter({
+    name: 'ess_log_lines_lost_total',
+    help: 'Lines of the log that could not be written: its disk is full, its reader has gone or has stopped reading',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(log.lost())
+    },
+  })
 }
 
 /** What is looked up when Prometheus asks. */

@@ -1,10 +1,12 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { WriteStream } from 'node:tty'
 
 /*
  * The one file that touches the inside of Node, which its documentation does not promise: the handle below a socket and
  * its reading into a buffer of ours (what `onread` of `net.connect` sets up, which a server's sockets have no door to),
- * the parser of its HTTP server, the head of a response, the options of a listening socket. Each has a test that fails
+ * the parser of its HTTP server, the head of a response, the options of a listening socket, the handle of a terminal. Each has a test that fails
  * where a Node has it otherwise than Node 20 to 26; without it everything works the documented way, and costs more.
  */
 
@@ -99,6 +101,17 @@ export function setReading(connection: Socket, isReading: boolean): void {
 export function descriptorOf(connection: Socket): number | undefined {
   const fd = internalsOf(connection)._handle?.fd
   return fd !== undefined && fd >= 0 ? fd : undefined
+}
+
+/**
+ * Has what is written to a terminal wait in memory while someone has stopped it (Ctrl-S). As Node opens it, a write would
+ * wait for it, and the whole process with that. Without effect on whatever is no terminal.
+ */
+export function neverBlock(output: Writable): void {
+  if (!(output instanceof WriteStream)) return
+  // The same object, by what Node's own types leave out.
+  const { _handle: handle } = output as { readonly _handle?: { setBlocking?(isOn: boolean): number } }
+  handle?.setBlocking?.(false)
 }
 
 /** The same object, by what Node's own types leave out. */

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type LogFormat, logService } from '../../server/log.js'
+import { Outlet } from '../../server/outlet.js'
 import { SOCKET_ID_PATTERN } from '../../shared/index.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { recordLog } from '../helpers/suite-logs.js'
@@ -22,7 +23,7 @@ async function logOfARun(format: LogFormat): Promise<string> {
   destination.on('data', (piece: Buffer) => {
     log += piece
   })
-  logService(served.service, format, destination)
+  logService(served.service, format, new Outlet(destination))
   const { port } = served
 
   const first = await openSender(port, { target: `PUT /${SECRET_NAME}`, length: 2 })
@@ -149,7 +150,7 @@ test.each(['text', 'json'] as const)(
 test('a log that is off writes nothing, and listens to nothing', async () => {
   const { service } = await serve()
   const before = service.eventNames().map((name) => service.listenerCount(name))
-  logService(service, 'off', new PassThrough())
+  logService(service, 'off', new Outlet(new PassThrough()))
   expect(service.eventNames().map((name) => service.listenerCount(name))).toEqual(before)
   expect(await logOfARun('off')).toBe('')
 })

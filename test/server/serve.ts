@@ -10,6 +10,7 @@ import {
   type SocketStats,
 } from '../../server/index.js'
 import { logService } from '../../server/log.js'
+import { Outlet } from '../../server/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
@@ -49,7 +50,7 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
       done()
     },
   })
-  logService(service, 'json', destination)
+  logService(service, 'json', new Outlet(destination))
   const opened: SocketInfo[] = []
   const ends: (SocketStats & { id: string })[] = []
   const refused: string[] = []
