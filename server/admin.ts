@@ -18,8 +18,8 @@ export interface Admin {
   close(): Promise<void>
 }
 
-/** How long a client may take for its request: the longest that an idle one holds a connection, too. */
-const REQUEST_TIMEOUT_MS = 10_000
+/** How long a client may take for its request, for reading what it is answered, and over nothing at all. */
+const PATIENCE_MS = 10_000
 
 /**
  * Serves `/metrics`, `/health` (200 while the process lives) and `/ready` (200 while `service` takes senders, 503
@@ -29,6 +29,7 @@ export async function listenAdmin(
   service: Service,
   address: AdminAddress,
   log?: Pick<Log, 'lost'>,
+  patienceMs = PATIENCE_MS,
 ): Promise<Admin> {
   const metrics = measureService(service, log)
   let hasBegun = false
@@ -43,7 +44,8 @@ export async function listenAdmin(
         ? answer(response, 200, 'ready\n')
         : answer(response, 503, hasBegun ? 'stopping\n' : 'starting\n'),
   }
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS })
+  const server = createServer({ requestTimeout: patienceMs, headersTimeout: patienceMs })
+  server.setTimeout(patienceMs)
   server.on('request', (request, response) => {
     const [path = ''] = (request.url ?? '').split('?')
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined

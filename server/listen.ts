@@ -16,6 +16,7 @@ import { checkHead } from './request-head.js'
 import { Service } from './service.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
+import { lookRegularly, UnreadConnections, unreadMs } from './unread.js'
 
 /** How long a client may take to send its request's head; a connection that says nothing is one of those. */
 const HEADERS_TIMEOUT_MS = 25_000
@@ -96,12 +97,18 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     'connections',
   )
   const answer = service.handler
-  const { cors, trust } = service.options
+  const { cors, trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   /** What is answered last on a connection, as far as it has been asked. */
   const latest = new Attachment<Socket, ServerResponse>('latest response')
-  const handle = (request: IncomingMessage, response: ServerResponse) => {
+  const answerMs = unreadMs(stallTimeoutMs)
+  const unread = new UnreadConnections(answerMs)
+  const mayAsk = (request: IncomingMessage, response: ServerResponse) => {
     latest.set(request.socket, response)
+    return unread.asked(request.socket, response)
+  }
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    if (!mayAsk(request, response)) return
     endAfterAnswer(request, response)
     try {
       checkHead(request)
@@ -124,6 +131,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       handle(request, response)
     },
     checkExpectation: (request, response) => {
+      if (!mayAsk(request, response)) return
       const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
       refuse(request, response, new EssError('expectation-failed', expected))
     },
@@ -157,7 +165,9 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
   if (certificate !== undefined) service.relay.goByStreamsOnly()
-  const http2 = certificate && http2Side(answers)
+  const http2 = certificate && http2Side(answers, answerMs)
+  // Before TLS is: it hands on the connection that it makes of the one below.
+  server.on('connection', (connection) => unread.watch(connection))
   const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
   limitConnections(server, {
@@ -186,8 +196,10 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   // A server that listens on TCP has this kind of address.
   const address = server.address() as AddressInfo
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  const stopLooking = lookRegularly(answerMs, () => unread.look())
 
   async function close(): Promise<void> {
+    stopLooking()
     server.close()
     server.closeIdleConnections()
     front?.close()

@@ -33,6 +33,7 @@ export class Line {
   #flowing = 0
   #window = HELD_WINDOW
   #idle: NodeJS.Timeout | undefined
+  #isRetired = false
 
   /** `socket` is what the session goes over, at the very bottom of what Node tells. */
   constructor(session: ServerHttp2Session, socket: Socket) {
@@ -69,8 +70,18 @@ export class Line {
     this.#streams++
     return () => {
       this.#streams--
-      if (this.#streams === 0) this.#rest()
+      if (this.#streams > 0) return
+      if (this.#isRetired) this.#part()
+      else this.#rest()
     }
+  }
+
+  /** Takes no more requests; the connection ends with the last of those that are there. */
+  retire(): void {
+    if (this.#isRetired) return
+    this.#isRetired = true
+    this.session.close()
+    if (this.#streams === 0) this.#part()
   }
 
   /** An upload begins, and is not read yet. Returns what to call when it is read, and when it is over. */
@@ -104,11 +115,13 @@ export class Line {
   }
 
   #rest(): void {
-    this.#idle = setTimeout(() => {
-      this.session.close()
-      // A peer that does not answer our end with its own would keep the connection.
-      this.#idle = setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref()
-    }, IDLE_MS).unref()
+    this.#idle = setTimeout(() => this.retire(), IDLE_MS).unref()
+  }
+
+  /** A peer that does not answer our end with its own would keep the connection. */
+  #part(): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref()
   }
 
   #setWindow(): void {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { StreamConnection } from './connection.js'
 import type { Line } from './line.js'
+import type { Unread, UnreadAnswers } from './unread.js'
 
 /**
  * How much of a download of known length is kept back until its end: curl is content with the last byte, and closes
@@ -21,12 +22,13 @@ type Taken = (error?: Error | null) => void
  * A response by HTTP/2, with what is used of `http.ServerResponse`. Node's own (`Http2ServerResponse`) ends the
  * stream in a frame of its own, after the last byte, and calls an aborted one finished.
  */
-export class Http2Response extends EventEmitter {
+export class Http2Response extends EventEmitter implements Unread {
   readonly req: { readonly complete: boolean }
   readonly socket: StreamConnection
   statusCode = 200
   readonly #stream: ServerHttp2Stream
   readonly #line: Line
+  readonly #unread: UnreadAnswers
   readonly #headers: OutgoingHttpHeaders = {}
   readonly #trailers: OutgoingHttpHeaders = {}
   #isEnded = false
@@ -36,12 +38,20 @@ export class Http2Response extends EventEmitter {
   /** Writes that the kernel has not taken. */
   #pending = 0
   #hasWritten = false
+  /** To be called when the whole answer has left. */
+  #taken: (() => void) | undefined
 
-  constructor(stream: ServerHttp2Stream, line: Line, request: { readonly complete: boolean }) {
+  constructor(
+    stream: ServerHttp2Stream,
+    line: Line,
+    request: { readonly complete: boolean },
+    unread: UnreadAnswers,
+  ) {
     super()
     this.req = request
     this.#stream = stream
     this.#line = line
+    this.#unread = unread
     this.socket = new StreamConnection(stream, line, this)
     stream
       .on('drain', () => this.emit('drain'))
@@ -49,7 +59,10 @@ export class Http2Response extends EventEmitter {
         if (!this.#isGone) stream.sendTrailers(this.#trailers)
       })
       .once('finish', () => this.#finished())
-      .once('close', () => this.emit('close'))
+      .once('close', () => {
+        this.#taken?.()
+        this.emit('close')
+      })
   }
 
   get headersSent(): boolean {
@@ -166,10 +179,17 @@ export class Http2Response extends EventEmitter {
     if (chunk !== undefined && chunk.length > 0) this.write(chunk)
     this.flushHeaders()
     this.#isEnded = true
+    // A download has its own time, of which its transfer takes care.
+    if (!this.socket.isAskedFor) this.#taken = this.#unread.add(this)
     // It never rejects, and nobody else waits for it.
     if (this.socket.isAskedFor && this.#hasWritten) void this.#endWhenRead()
     else this.#end()
     return this
+  }
+
+  giveUp(): void {
+    this.socket.resetAndDestroy()
+    this.#line.retire()
   }
 
   destroy(): this {
@@ -208,6 +228,7 @@ export class Http2Response extends EventEmitter {
 
   #finished(): void {
     if (!this.#isEnded) return
+    this.#taken?.()
     this.emit('finish')
     // What is still to come of a request that is answered is not wanted (RFC 9113, 8.1). In another turn, because
     // the end of the response is to come first.

@@ -11,9 +11,11 @@ import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { gatherSmallChunks } from '../gears/small-chunks.js'
+import { lookRegularly } from '../unread.js'
 import { HELD_WINDOW, Line } from './line.js'
 import { ConnectionPipe } from './pipe.js'
 import { Http2Response } from './response.js'
+import { UnreadAnswers } from './unread.js'
 
 /** What one connection may cost. nghttp2 bounds floods of PING, SETTINGS and RST_STREAM by itself. */
 const LIMITS = {
@@ -55,10 +57,12 @@ export interface Http2Side {
 
 /**
  * Serves HTTP/2 by whoever answers HTTP/1.1: each stream comes as a request and a response whose connection is that
- * stream alone.
+ * stream alone. A peer may leave an answer unread for `unreadMs`.
  */
-export function http2Side(answers: Answers): Http2Side {
+export function http2Side(answers: Answers, unreadMs: number): Http2Side {
   const lines = new Map<ServerHttp2Session, Line>()
+  const unread = new UnreadAnswers(unreadMs)
+  const stopLooking = lookRegularly(unreadMs, () => unread.look())
   const server = createServer(LIMITS)
     // What is wrong with a connection ends it, and its streams tell.
     .on('sessionError', () => undefined)
@@ -70,7 +74,7 @@ export function http2Side(answers: Answers): Http2Side {
         const line =
           stream.session === undefined ? undefined : lines.get(stream.session as ServerHttp2Session)
         if (line === undefined) stream.close(constants.NGHTTP2_REFUSED_STREAM)
-        else answer(stream, headers, raw, line, answers)
+        else answer(stream, headers, raw, line, answers, unread)
       },
     )
   return {
@@ -85,6 +89,8 @@ export function http2Side(answers: Answers): Http2Side {
       server.emit('connection', new ConnectionPipe(connection))
     },
     close: () => {
+      // It has a shorter end than that from now on.
+      stopLooking()
       for (const session of lines.keys()) session.close()
     },
     closeAll: () => {
@@ -100,12 +106,13 @@ function answer(
   rawHeaders: string[],
   line: Line,
   answers: Answers,
+  unread: UnreadAnswers,
 ): void {
   stream.once('close', line.enter())
   const request = presentAsHttp1(stream, headers, rawHeaders, line)
   // Node tells the request of its stream's errors; that it is lost, its end says.
   request.on('error', () => undefined)
-  const response = new Http2Response(stream, line, request)
+  const response = new Http2Response(stream, line, request, unread)
   Object.defineProperties(request, {
     socket: { value: response.socket },
     connection: { value: response.socket },

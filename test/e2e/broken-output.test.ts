@@ -103,11 +103,13 @@ describe('a server whose log', () => {
       ...NO_CLIENT_LIMITS,
     )
     const port = await portOf(server)
-    const peer = await connectRaw(port)
-    const misses = 2000
-    await peer.write('GET /nothing-here HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(misses))
-    await until('all are refused', () => peer.text().split('HTTP/1.1 4').length > misses)
-    peer.reset()
+    // As many as one may ask ahead, of each connection: more lines than a pipe takes.
+    const peers = await Promise.all(Array.from({ length: 40 }, () => connectRaw(port)))
+    for (const peer of peers)
+      await peer.write('GET /nothing-here HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(33))
+    for (const peer of peers)
+      await until('all are refused', () => peer.text().split('HTTP/1.1 4').length > 33)
+    for (const peer of peers) peer.reset()
     server.kill('SIGTERM')
     expect(await server.ended()).toMatchObject({ code: 0, signal: null })
   })
