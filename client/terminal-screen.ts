@@ -19,7 +19,8 @@ export class TerminalScreen implements Screen {
   readonly #isColored: boolean
   #spinner: Ora | undefined
   #ticker: NodeJS.Timeout | undefined
-  #expiresAt = 0
+  /** As of `performance.now`: a clock that is set must not change what is left. */
+  #expiresMs = 0
   #bar: SingleBar | undefined
   #pace = new Pace()
 
@@ -45,7 +46,7 @@ export class TerminalScreen implements Screen {
   }
 
   timeLeft(seconds: number): void {
-    this.#expiresAt = Date.now() + seconds * 1000
+    this.#expiresMs = performance.now() + seconds * 1000
   }
 
   moving(size: number | undefined): void {
@@ -100,7 +101,7 @@ export class TerminalScreen implements Screen {
   }
 
   #waitingText(): string {
-    const left = formatDuration((this.#expiresAt - Date.now()) / 1000)
+    const left = formatDuration((this.#expiresMs - performance.now()) / 1000)
     return `waiting for the receiver ${this.#paint('dim', `(${left} left)`)}`
   }
 

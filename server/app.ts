@@ -58,18 +58,18 @@ export function createApp(service: Service): ServiceApp {
 
   if (service.options.reservations) {
     app.on(['GET', 'POST'], ROUTES.reserve, reserve)
-    app.on(['PUT', 'POST'], ROUTES.uploadResource, async (context) => {
-      await service.checkMisses(context.env.incoming)
+    app.on(['PUT', 'POST'], ROUTES.uploadResource, (context) => {
+      service.checkMisses(context.env.incoming)
       return sent(service.upload(callOf(context, ROUTES.uploadResource), segment(context, -1)))
     })
-    app.delete(ROUTES.uploadResource, async (context) => {
-      await service.checkMisses(context.env.incoming)
+    app.delete(ROUTES.uploadResource, (context) => {
+      service.checkMisses(context.env.incoming)
       service.cancelUpload(segment(context, -1))
       return context.body(null, 204, { ...cors.headers(context.env.incoming), ...UNCACHED })
     })
-    app.get(ROUTES.uploadEvents, async (context) => {
+    app.get(ROUTES.uploadEvents, (context) => {
       if (context.env.incoming.method === 'HEAD') return notAllowed(context, ROUTES.uploadEvents)
-      await service.checkMisses(context.env.incoming)
+      service.checkMisses(context.env.incoming)
       service.follow(callOf(context, ROUTES.uploadEvents), segment(context, -2))
       return RESPONSE_ALREADY_SENT
     })
@@ -119,7 +119,7 @@ export function createApp(service: Service): ServiceApp {
     if (!isHead && !wantsPage(incoming)) return sent(receive(service, exchangeOf(context), id))
     service.authorize('receive', incoming)
     const call = callOf(context, template)
-    await service.checkMisses(incoming)
+    service.checkMisses(incoming)
     if (isHead) {
       outgoing.writeHead(200, service.inspect(id).downloadHeaders(incoming)).end()
       return alreadySentToHead()

@@ -59,12 +59,12 @@ export class ClientLimits {
   }
 
   /**
-   * Rejects with EssError `too-many-requests` where this client may look nothing up for now. Undefined where nobody has
-   * to be checked: a receiver's first byte would wait for what Node does before it looks at a promise.
+   * Throws EssError `too-many-requests` where this client may look nothing up for now. Mostly no client has to be
+   * checked: whose request it is takes longer than all the rest of this.
    */
-  checkMisses(request: IncomingMessage): Promise<void> | undefined {
-    if (!this.#misses.isAnyoneOut) return undefined
-    return this.#misses.check(
+  checkMisses(request: IncomingMessage): void {
+    if (!this.#misses.isAnyoneOut) return
+    this.#misses.check(
       this.#clientOf(request),
       (most, seconds) =>
         `this client asked ${most} times within ${seconds} s for what is not there, and is told nothing for a while${this.#whoElse(request)}`,

@@ -48,8 +48,7 @@ export function refuseStrangers(service: Service, request: IncomingMessage): voi
 export async function receive(service: Service, exchange: Exchange, id: string): Promise<void> {
   const { request } = exchange
   service.authorize('receive', request)
-  const checked = service.checkMisses(request)
-  if (checked !== undefined) await checked
+  service.checkMisses(request)
   refuseUnasked(request)
   refuseCrossSite(request, 'receive', service.options)
   await service.receive(exchange, id)

@@ -11,9 +11,11 @@ export interface SocketInfo {
   readonly fileName: string | undefined
   /** Bytes, as declared by the sender; undefined when its body is chunked, or not there yet. */
   readonly contentLength: number | undefined
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, by the clock as it was then. */
   readonly openedAt: number
-  /** Milliseconds since 1970: when it ends unless a receiver has come. */
+  /** Milliseconds since it was opened or reserved, whatever the clock was set to meanwhile. */
+  readonly ageMs: number
+  /** Milliseconds since 1970, by the clock as it is now: when it ends unless a receiver has come. */
   readonly expiresAt: number
 }
 

@@ -59,7 +59,7 @@ export function logService(service: Service, format: LogFormat, outlet: Outlet):
     logger.info({ ...begin(socket, request), bytes: socket.contentLength }, 'opened')
   })
   service.on('socket:connected', (socket, request) => {
-    const waitedMs = Date.now() - socket.openedAt
+    const waitedMs = Math.round(socket.ageMs)
     const receiver = { request: nameRequest(request), from: addressOf(request) }
     logger.info({ ...receiver, socket: subjects.get(socket)?.socket, waitedMs }, 'receiver connected')
   })

@@ -79,7 +79,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   /** When a socket's receiver came, and the bytes of it that are counted already. */
   const running = new WeakMap<SocketInfo, { readonly since: number; counted: number }>()
   service.on('socket:connected', (socket) => {
-    waiting.observe((Date.now() - socket.openedAt) / 1000)
+    waiting.observe(socket.ageMs / 1000)
     running.set(socket, { since: performance.now(), counted: 0 })
   })
   // A long transfer shows while it runs.

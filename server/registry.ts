@@ -91,7 +91,7 @@ export class Registry {
     this.#sockets.delete(socket.id)
     if (socket.terms.token !== undefined) this.#byToken.delete(socket.terms.token)
     this.#forgetOld()
-    this.#tombstones.set(socket.id, { outcome, untilMs: Date.now() + this.#options.tombstoneTtlMs })
+    this.#tombstones.set(socket.id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
 
   /** The socket with this id; undefined where it has ended, or never was. */
@@ -149,7 +149,7 @@ export class Registry {
 
   /** All tombstones live equally long, so the old ones stand in front. */
   #forgetOld(): void {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     for (const [id, { untilMs }] of this.#tombstones) {
       if (untilMs > nowMs && this.#tombstones.size < MAX_TOMBSTONES) return
       this.#tombstones.delete(id)

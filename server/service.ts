@@ -135,8 +135,10 @@ export class Service extends EventEmitter<ServiceEvents> {
   sockets(options: { ids?: boolean } = {}): SocketInfo[] {
     checkOptionNames('sockets', options, { ids: true }, nearestName)
     const { ids = false } = options
-    return this.#registry.sockets().map(({ id, phase, fileName, contentLength, openedAt, expiresAt }) => {
-      return { id: ids ? id : `${id.slice(0, 4)}…`, phase, fileName, contentLength, openedAt, expiresAt }
+    return this.#registry.sockets().map((socket) => {
+      const { id, phase, fileName, contentLength, openedAt, ageMs, expiresAt } = socket
+      const shown = ids ? id : `${id.slice(0, 4)}…`
+      return { id: shown, phase, fileName, contentLength, openedAt, ageMs, expiresAt }
     })
   }
 
@@ -377,11 +379,11 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * Asked by the routes before they look an id or a token up, which anybody may be guessing. Rejects with EssError
-   * `too-many-requests`; undefined where there is nothing to wait for.
+   * Asked by the routes before they look an id or a token up, which anybody may be guessing. Throws EssError
+   * `too-many-requests`.
    */
-  checkMisses(request: IncomingMessage): Promise<void> | undefined {
-    return this.#limits.checkMisses(request)
+  checkMisses(request: IncomingMessage): void {
+    this.#limits.checkMisses(request)
   }
 
   /** The routes' way to tell of a refusal. */

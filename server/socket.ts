@@ -85,6 +85,7 @@ const UNKNOWN: Payload = {
 export class EphemeralSocket implements SocketInfo, Ticking {
   readonly terms: SocketTerms
   readonly openedAt = Date.now()
+  readonly #openedMs = performance.now()
   readonly #observer: SocketObserver
   /** All who are told: the sender by its own response, and whoever follows its upload resource's events. */
   readonly #audience = new Set<StatusSink>()
@@ -122,9 +123,14 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     return this.#payload.contentLength
   }
 
-  /** Milliseconds since 1970. */
+  get ageMs(): number {
+    return performance.now() - this.#openedMs
+  }
+
   get expiresAt(): number {
-    return this.openedAt + this.terms.ttlMs
+    // By the clock as it is set now. Below a second it is no more than two clocks that are read one after the other.
+    const setByMs = Date.now() - this.openedAt - this.ageMs
+    return this.openedAt + this.terms.ttlMs + (Math.abs(setByMs) < 1000 ? 0 : Math.round(setByMs))
   }
 
   /** Settled when a reservation is over: its sender came, or it ended without one. */
@@ -155,7 +161,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
 
   /** The event that says where it is now. */
   state(): StatusEvent {
-    const secondsLeft = Math.max(0, Math.round((this.expiresAt - Date.now()) / 1000))
+    const secondsLeft = Math.max(0, Math.round((this.terms.ttlMs - this.ageMs) / 1000))
     if (this.#phase === 'reserved') return { event: 'reserved', secondsLeft }
     return this.#phase === 'waiting' ? { event: 'waiting', secondsLeft } : { event: 'connected' }
   }
@@ -383,7 +389,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     this.#ended.happen()
     const gear = this.#transfer?.gear
     const firstByteMs = this.#transfer?.firstByteMs()
-    const durationMs = Date.now() - this.openedAt
+    const durationMs = Math.round(this.ageMs)
     this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear, firstByteMs })
   }
 

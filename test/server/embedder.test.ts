@@ -184,6 +184,7 @@ test('the sockets are shown with their ids cut, unless they are asked for', asyn
     ...shown,
     id: `${id.slice(0, 4)}…`,
     openedAt: expect.any(Number),
+    ageMs: expect.any(Number),
     expiresAt: (cut?.openedAt ?? 0) + 600_000,
   })
   expect(JSON.stringify(service.sockets())).not.toContain(id)
