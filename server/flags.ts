@@ -4,6 +4,7 @@ import { EssError } from '../shared/index.js'
 import { VERSION } from '../shared/version.js'
 import type { ConfigKey } from './config-file.js'
 import { MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
+import { HSTS_MAX_AGE } from './hsts.js'
 import type { LogFormat } from './log.js'
 import { DEFAULTS } from './options.js'
 import type { LineWriter } from './outlet.js'
@@ -158,6 +159,12 @@ const FLAGS = {
   },
   'tls-key': { describe: "PEM file of the certificate's key" },
   'tls-min': { choices: TLS_VERSIONS, default: '1.2', describe: 'The oldest version of TLS' },
+  'hsts-max-age': {
+    number: 'whole',
+    default: HSTS_MAX_AGE,
+    describe:
+      'Seconds that browsers are told to use HTTPS alone for this host; only with --tls-cert, for a name, on port 443; 0 makes them forget',
+  },
   drain: {
     number: 'seconds',
     default: 30,
@@ -205,6 +212,7 @@ export interface Flags {
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
   readonly tlsMin: TlsVersion
+  readonly hstsMaxAge: number
   readonly drain: number
   readonly log: LogFormat
   readonly admin: string | undefined

@@ -6,6 +6,7 @@ import { ALLOWED_METHODS } from './addresses.js'
 import { Attachment } from './attachment.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from './connection-limit.js'
 import type { EmbeddedService } from './embed.js'
+import { HSTS_MAX_AGE, sayHsts } from './hsts.js'
 import { type Answers, http2Side } from './http2/server.js'
 import { drainThenDestroy } from './linger.js'
 import { nearestName } from './nearest-name.js'
@@ -62,6 +63,7 @@ const TLS_OPTIONS = {
   certFile: true,
   keyFile: true,
   minVersion: true,
+  hstsMaxAge: true,
   onReload: true,
 } as const satisfies Record<keyof TlsOptions, true>
 
@@ -96,6 +98,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     0,
     'connections',
   )
+  const hstsMaxAge = wholeNumber('hstsMaxAge', options.tls?.hstsMaxAge ?? HSTS_MAX_AGE, 0, 'seconds')
   const answer = service.handler
   const { cors, trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
@@ -105,6 +108,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const unread = new UnreadConnections(answerMs)
   const mayAsk = (request: IncomingMessage, response: ServerResponse) => {
     latest.set(request.socket, response)
+    if (options.tls !== undefined) sayHsts(request, response, hstsMaxAge)
     return unread.asked(request.socket, response)
   }
   const handle = (request: IncomingMessage, response: ServerResponse) => {

@@ -54,7 +54,7 @@ export function adminAddress({ admin }: Flags): AdminAddress | undefined {
 }
 
 /** Undefined for plain HTTP. Throws EssError `usage`. */
-export function tlsOptions({ tlsCert, tlsKey, tlsMin, relay }: Flags): TlsOptions | undefined {
+export function tlsOptions({ tlsCert, tlsKey, tlsMin, hstsMaxAge, relay }: Flags): TlsOptions | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) {
     const [got, missing] = tlsCert === undefined ? ['key', 'cert'] : ['cert', 'key']
@@ -65,7 +65,7 @@ export function tlsOptions({ tlsCert, tlsKey, tlsMin, relay }: Flags): TlsOption
       'usage',
       `Expected --relay to be auto or streams together with --tls-cert, got ${relay}: all that goes by TLS goes by streams`,
     )
-  return { certFile: tlsCert, keyFile: tlsKey, minVersion: tlsMin }
+  return { certFile: tlsCert, keyFile: tlsKey, minVersion: tlsMin, hstsMaxAge }
 }
 
 /**

@@ -81,7 +81,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'a misspelt option of its tls',
     () => listen(createService(), js({ tls: { cert: 'c', keyFile: 'k' } })),
-    'listen, tls: there is no option "cert". The options are certFile, keyFile, minVersion, onReload',
+    'listen, tls: there is no option "cert". The options are certFile, keyFile, minVersion, hstsMaxAge, onReload',
   ],
   [
     'a misspelt option of close',

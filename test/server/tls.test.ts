@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { copyFile, rename, symlink, writeFile } from 'node:fs/promises'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -8,11 +9,15 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type CertificateReport, createService, listen, type TlsOptions } from '../../server/index.js'
 import { checkCertificate } from '../../server/tls.js'
 import { certificate } from '../helpers/certificate.js'
+import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
+import { connectSession } from '../helpers/http2-peer.js'
 import { needs } from '../helpers/needs.js'
 import { speakTls } from '../helpers/raw-peer.js'
+import { run } from '../helpers/run.js'
+import { ESS_SERVER } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
-import { chunk, connectReceiver, openSender } from './serve.js'
+import { chunk, connectReceiver, openSender, serve } from './serve.js'
 
 beforeEach((context) => needs(context, 'openssl'))
 
@@ -114,8 +119,16 @@ async function shakeHands(
   port: number,
   maxVersion: SecureVersion = 'TLSv1.3',
   ciphers = DEFAULT_CIPHERS,
+  ecdhCurve = 'auto',
 ): Promise<TLSSocket> {
-  const connection = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion, ciphers })
+  const connection = connectTls({
+    port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    maxVersion,
+    ciphers,
+    ecdhCurve,
+  })
   onTestFinished(() => void connection.destroy())
   const shaken = new Promise<void>((resolve, reject) => {
     connection.once('secureConnect', resolve).once('error', reject)
@@ -286,4 +299,102 @@ test('in an https server of the embedder’s a lost sender cuts its receiver off
   sender.reset()
   await receiver.ending()
   expect(receiver.text()).not.toMatch(/0\r\n\r\n$/)
+})
+
+describe('of ciphers and curves', () => {
+  /** Mozilla's intermediate ones, and others that OpenSSL can still speak. */
+  const TAKEN = ['ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-RSA-CHACHA20-POLY1305']
+  const REFUSED = [
+    'AES128-SHA',
+    'AES256-SHA',
+    'AES128-GCM-SHA256',
+    'AES256-GCM-SHA384',
+    'AES128-CCM8',
+    'AES128-SHA256',
+    'ARIA128-GCM-SHA256',
+    'CAMELLIA128-SHA256',
+    'ECDHE-RSA-AES128-SHA',
+    'ECDHE-RSA-AES128-SHA256',
+    'ECDHE-RSA-AES256-SHA384',
+    'ECDHE-ARIA128-GCM-SHA256',
+    'DHE-RSA-AES128-SHA',
+  ]
+
+  test('with an RSA certificate, only those with forward secrecy and authentication are taken', async () => {
+    const { port } = await serveTls(await pairOf(certificate(undefined, 'rsa')))
+    const taken: string[] = []
+    for (const cipher of [...TAKEN, ...REFUSED]) {
+      await shakeHands(port, 'TLSv1.2', `${cipher}:@SECLEVEL=0`).then(
+        () => taken.push(cipher),
+        () => undefined,
+      )
+    }
+    expect(taken).toEqual(TAKEN)
+  })
+
+  test.each([
+    ['X25519', true],
+    ['P-256', true],
+    ['P-384', true],
+    ['P-521', false],
+  ])('%s is taken: %s', async (ecdhCurve, isTaken) => {
+    const { port } = await serveTls(await pairOf())
+    const shaken = shakeHands(port, 'TLSv1.3', DEFAULT_CIPHERS, ecdhCurve)
+    if (isTaken) expect((await shaken).authorized).toBe(false)
+    else await expect(shaken).rejects.toThrow(/handshake failure/i)
+  })
+
+  test('what Node was started with replaces them', async () => {
+    const { path, keyPath } = await certificate(undefined, 'rsa')
+    const server = await run(
+      'ess-server',
+      process.execPath,
+      [ESS_SERVER, '--port', '0', '--tls-cert', path, '--tls-key', keyPath],
+      { env: { NODE_OPTIONS: '--tls-cipher-list=ECDHE-RSA-AES256-SHA384' } },
+    )
+    const [, port] = await server.untilStdout(/^listening on https:\/\/127\.0\.0\.1:(\d+)\n/)
+    const connection = await shakeHands(Number(port), 'TLSv1.2', 'ECDHE-RSA-AES256-SHA384')
+    expect(connection.getCipher().name).toBe('ECDHE-RSA-AES256-SHA384')
+  })
+})
+
+describe('browsers are told to use HTTPS alone', () => {
+  const BROWSER = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' }
+  const hstsOf = (answer: Answer) => answer.headers['strict-transport-security']
+
+  test.each([
+    ['send.example.org', 'max-age=2592000'],
+    ['send.example.org:443', 'max-age=2592000'],
+    ['send.example.org:8443', undefined],
+    ['192.0.2.7:9000', undefined],
+    ['[2001:db8::1]', undefined],
+  ])('where they come to %s: %s', async (Host, hsts) => {
+    const { port } = await serveTls(await pairOf())
+    const sender = await openSender(port)
+    for (const path of ['/', `/${sender.id}`, '/Ab3_-fGhIj4k'])
+      expect(hstsOf(await exchange(port, requestHead(`GET ${path}`, { ...BROWSER, Host }))), path).toBe(hsts)
+    expect(hstsOf(await exchange(port, requestHead('GET /', { Host })))).toBe(hsts)
+  })
+
+  test('for as long as the operator says, and over HTTP/2', async () => {
+    const pair = await pairOf()
+    for (const hstsMaxAge of [0, 63_072_000]) {
+      const { port } = await serveTls({ ...pair, hstsMaxAge })
+      const { session } = await connectSession(port)
+      const stream = session.request({ ':path': '/', ':authority': 'send.example.org' })
+      const [headers] = await within(DEADLINE_MS, 'the answer', once(stream, 'response'))
+      expect(headers['strict-transport-security']).toBe(`max-age=${hstsMaxAge}`)
+      stream.resume()
+    }
+    await expect(listen(createService(), { port: 0, tls: { ...pair, hstsMaxAge: -1 } })).rejects.toThrow(
+      'Expected "hstsMaxAge" to be a whole number of seconds, at least 0, got -1',
+    )
+  })
+
+  test('and programs are not, nor is anybody without TLS', async () => {
+    const { port } = await serveTls(await pairOf())
+    expect(hstsOf(await exchange(port, requestHead('GET /Ab3_-fGhIj4k')))).toBeUndefined()
+    const plain = await serve()
+    expect(hstsOf(await exchange(plain.port, requestHead('GET /', BROWSER)))).toBeUndefined()
+  })
 })
