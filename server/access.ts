@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../shared/index.js'
 import type { Access, ResolvedOptions } from './options.js'
-import { publicBaseUrl } from './public-url.js'
+import { publicBaseUrl, requestedHost } from './public-url.js'
 
 /** Throws EssError `unauthorized`, in the same words whatever came. */
 export function refuseUnauthorized(access: Access): never {
@@ -54,7 +54,8 @@ function isOwn(origin: string | undefined, request: IncomingMessage, options: Re
   if (origin === undefined || !URL.canParse(origin)) return false
   const { host } = new URL(origin)
   const base = publicBaseUrl(request, options)
-  const own = [base, `http://${request.headers.host}`, `https://${request.headers.host}`]
+  const asked = requestedHost(request)
+  const own = [base, `http://${asked}`, `https://${asked}`]
   return own.some((url) => URL.canParse(url) && new URL(url).host === host)
 }
 

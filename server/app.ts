@@ -240,6 +240,14 @@ export function createRequestListener(app: ServiceApp, service: Service): Reques
     },
   })
   return (request, response) => {
+    // Not a URL, so nothing for Hono: a question about the whole server (RFC 9112, 3.2.4).
+    if (request.url === '*' && request.method === 'OPTIONS') {
+      response.writeHead(204, service.options.cors.preflight(request)).end()
+      return
+    }
+    // A scheme may be written either way (RFC 3986, 3.1); Hono's adapter knows the small letters.
+    if (!request.url?.startsWith('/'))
+      request.url = request.url?.replace(/^https?:/i, (scheme) => scheme.toLowerCase())
     latest = [request, response]
     void listener(request, response)
   }

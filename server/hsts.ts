@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ROUTES } from '../shared/index.js'
+import { requestedHost } from './public-url.js'
 
 /** In seconds: long enough for who comes once a month, short enough to be waited for by who goes back to plain HTTP. */
 export const HSTS_MAX_AGE = 30 * 24 * 60 * 60
@@ -18,6 +19,6 @@ export function sayHsts(request: IncomingMessage, response: ServerResponse, maxA
   const { headers, url } = request
   const isBrowser = headers['sec-fetch-mode'] !== undefined || /\btext\/html\b/i.test(headers.accept ?? '')
   if (!isBrowser && url !== ROUTES.root) return
-  if (WHOLE_HOST.test(headers.host ?? ''))
+  if (WHOLE_HOST.test(requestedHost(request) ?? ''))
     response.setHeader('Strict-Transport-Security', `max-age=${maxAge}`)
 }

@@ -39,6 +39,17 @@ export function isHost(host: string): boolean {
   return HOST.test(host)
 }
 
+/** The host in a target that is a whole URL. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i
+
+/**
+ * The host that a request is for: the one in its target, where that is a whole URL, and a Host beside it is ignored
+ * (RFC 9112, 3.2.2); undefined where it says none, as HTTP/1.0 may.
+ */
+export function requestedHost({ url = '/', headers }: IncomingMessage): string | undefined {
+  return url.startsWith('/') ? headers.host : (ABSOLUTE.exec(url)?.[1] ?? headers.host)
+}
+
 /**
  * The base of the URLs this request is told: the operator's `baseUrl`, or the host the request came to, as a
  * trusted proxy reports it. No final slash. Throws EssError `bad-request` for a Host that is not one.
@@ -56,7 +67,7 @@ export function publicBaseUrl(
   const [forwardedScheme, forwardedHost] = isTrusted ? reported.map(firstOf) : []
   const isTls = (socket as Partial<TLSSocket>).encrypted === true
   const scheme = forwardedScheme?.toLowerCase() ?? (isTls ? 'https' : 'http')
-  const host = forwardedHost ?? headers.host ?? localHost(request)
+  const host = forwardedHost ?? requestedHost(request) ?? localHost(request)
   if (!isHost(host)) throw new EssError('bad-request', `Expected a host name, got ${JSON.stringify(host)}`)
   if (scheme !== 'http' && scheme !== 'https') {
     throw new EssError('bad-request', `Expected http or https, got ${JSON.stringify(scheme)}`)

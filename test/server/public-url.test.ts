@@ -1,7 +1,12 @@
 import { networkInterfaces } from 'node:os'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createService, listen } from '../../server/index.js'
+import { certificate } from '../helpers/certificate.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { connectFrames, FLAG, fields, frame, TYPE } from '../helpers/http2-frames.js'
+import { needs } from '../helpers/needs.js'
+import { connectRaw } from '../helpers/raw-peer.js'
+import { DEADLINE_MS, within } from '../helpers/within.js'
 import { openSender, serve } from './serve.js'
 
 /** The base of the URL that a sender with these headers is told, from a server with these options. */
@@ -120,4 +125,123 @@ test('a server on an IPv6 address has it in brackets', async (context) => {
   expect(server.url).toBe(`http://[::1]:${server.port}`)
   const usage = await (await fetch(server.url, { headers: { Connection: 'close' } })).text()
   expect(usage).toContain(`curl -T file.iso ${server.url}/\n`)
+})
+
+describe('a target that is a whole URL', () => {
+  const put = (port: number, target: string, headers: Readonly<Record<string, string>> = {}) =>
+    exchange(port, requestHead(`PUT ${target}`, { Host: 'field.example', 'Content-Length': '0', ...headers }))
+
+  test.each([
+    ['http://target.example/x', 'http://target.example'],
+    ['HTTP://target.example:8080/x', 'http://target.example:8080'],
+    ['http://target.example', 'http://target.example'],
+    ['http://[2001:db8::1]:9000/x', 'http://[2001:db8::1]:9000'],
+    // How we are reached is known from the connection, or from a proxy that is trusted.
+    ['https://target.example/x', 'http://target.example'],
+  ])('%s is the host of the links, and not the Host beside it', async (target, base) => {
+    const { port, service } = await serve()
+    const asked = await connectRaw(port)
+    await asked.write(requestHead(`PUT ${target}`, { Host: 'field.example', 'Content-Length': '0' }))
+    const [, location = ''] = await asked.until(/\r\nLocation: (\S+)\r\n/)
+    expect(location.startsWith(`${base}/`)).toBe(true)
+    expect(service.counts().sockets).toBe(1)
+  })
+
+  test.each([['http://user@target.example/x'], ['http:///x'], ['http://target.example:port/x']])(
+    '%s is refused, though the Host beside it is good',
+    async (target) => {
+      const { port } = await serve()
+      expect((await put(port, target)).status).toBe(400)
+    },
+  )
+
+  test('needs a Host all the same, and goes behind what a trusted proxy says', async () => {
+    const { port } = await serve({ trustProxy: ['loopback'] })
+    const bare = 'PUT http://target.example/x HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+    expect((await exchange(port, bare)).status).toBe(400)
+    const asked = await connectRaw(port)
+    await asked.write(
+      requestHead('PUT http://target.example/x', {
+        Host: 'field.example',
+        'X-Forwarded-Host': 'proxy.example',
+        'Content-Length': '0',
+      }),
+    )
+    await asked.until(/\r\nLocation: http:\/\/proxy\.example\//)
+  })
+
+  test('can be received by, looked at and asked for a page', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 2 })
+    const target = `http://target.example/${sender.id}`
+    expect((await exchange(port, requestHead(`HEAD ${target}`))).status).toBe(200)
+    const page = await exchange(port, requestHead(`GET ${target}`, { Accept: 'text/html' }))
+    expect(page.body).toContain(target)
+    const receiver = await connectRaw(port)
+    await receiver.write(requestHead(`GET ${target}`))
+    await sender.until(/"event":"connected"/)
+    await sender.write('ok')
+    await receiver.until(/ok$/)
+  })
+
+  test.each([
+    ['target.example', 201],
+    ['field.example', 403],
+  ])(
+    'a form of a page of http://%s is answered with %i where only our own pages may send',
+    async (host, status) => {
+      const { port } = await serve({ corsOrigins: ['https://app.example.org'] })
+      const asked = await connectRaw(port)
+      const head = { Host: 'field.example', Origin: `http://${host}`, 'Content-Length': '0' }
+      await asked.write(requestHead('POST http://target.example/', head))
+      const [, got] = await asked.until(/^HTTP\/1\.1 (\d{3}) /)
+      expect(Number(got)).toBe(status)
+    },
+  )
+})
+
+describe('over HTTP/2', () => {
+  beforeEach((context) => needs(context, 'openssl'))
+
+  async function serveTls(): Promise<number> {
+    const { path, keyPath } = await certificate()
+    const server = await listen(createService(), { port: 0, tls: { certFile: path, keyFile: keyPath } })
+    onTestFinished(() => within(DEADLINE_MS, 'the server stops', server.stopNow()))
+    return server.port
+  }
+
+  function head(path: string, method: string, more: Readonly<Record<string, string>> = {}): Buffer {
+    const pseudo = { ':method': method, ':path': path, ':scheme': 'https', ':authority': 'authority.example' }
+    return frame(TYPE.headers, FLAG.endHeaders | FLAG.endStream, 1, fields({ ...pseudo, ...more }))
+  }
+
+  test(':authority is the host of the links', async () => {
+    const peer = await connectFrames(await serveTls())
+    await peer.send(head('/x', 'PUT', { 'content-length': '0' }))
+    const { payload } = await peer.untilGot(TYPE.data)
+    expect(payload.toString()).toMatch(/^https:\/\/authority\.example\//)
+  })
+
+  test('a path is no whole URL', async () => {
+    const peer = await connectFrames(await serveTls())
+    await peer.send(head('https://target.example/x', 'PUT', { 'content-length': '0' }))
+    await peer.untilGot(TYPE.reset)
+    expect(peer.got(TYPE.headers)).toEqual([])
+  })
+
+  test('OPTIONS * is answered', async () => {
+    const peer = await connectFrames(await serveTls())
+    await peer.send(head('*', 'OPTIONS'))
+    // HPACK's static table has 204 as its ninth entry (RFC 7541, appendix A).
+    expect((await peer.untilGot(TYPE.headers)).payload[0]).toBe(0x80 | 9)
+  })
+})
+
+test.each([
+  ['OPTIONS', 204],
+  ['GET', 400],
+  ['PUT', 400],
+])('%s * is answered with %i', async (method, status) => {
+  const { port } = await serve()
+  expect((await exchange(port, requestHead(`${method} *`))).status).toBe(status)
 })
