@@ -46,6 +46,7 @@ import {
 } from './options.js'
 import { ProgressClock } from './progress-clock.js'
 import { publicBaseUrl } from './public-url.js'
+import { asksForPart, refusePart } from './range.js'
 import { Registry } from './registry.js'
 import { Relay } from './relay.js'
 import { EphemeralSocket, type SenderLeg, type SocketObserver } from './socket.js'
@@ -323,12 +324,17 @@ export class Service extends EventEmitter<ServiceEvents> {
    */
   async receive({ request, response, query }: Exchange, id: string): Promise<void> {
     refusePipelined(response)
-    refuseRange(request)
     // A body has no meaning here, but unread it would stand before the receiver's end, which is its confirmation. In
     // HTTP/2 that end is the stream's, and comes from both sides: it would be taken for the other side's too early.
     if (request.httpVersionMajor === 1) request.resume()
-    const waitMs = requestedWaitMs(request, query, this.options.ttlMs)
+    const wantsPart = asksForPart(request, id)
+    // A part is refused as soon as the link is there, so there is nothing to wait for.
+    const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, this.options.ttlMs)
     const socket = this.#registry.get(id) ?? (await this.#find(request, id, waitMs))
+    if (wantsPart) {
+      socket.inspect()
+      refusePart(request)
+    }
     if (socket.phase === 'reserved') await this.#awaitSender(socket, request)
     // Its receiver went away, during a wait or with its request: the socket is left for another.
     if (!request.socket.writable) return
@@ -580,17 +586,4 @@ async function withLeaving(
 function refusePipelined(response: ServerResponse): void {
   if (response.socket === null)
     throw new EssError('bad-request', 'Expected one request at a time, got a pipelined one')
-}
-
-/**
- * A socket gives its bytes once, from the first on. Who asks for the rest of a broken download would burn the
- * link with a whole one it does not want; `bytes=0-` is how some clients ask for all of it.
- */
-function refuseRange({ headers }: IncomingMessage): void {
-  const { range } = headers
-  if (range === undefined || /^\s*bytes\s*=\s*0-\s*$/i.test(range)) return
-  throw new EssError(
-    'range-not-satisfiable',
-    `Expected a request for the whole, got ${JSON.stringify(range)}`,
-  )
 }

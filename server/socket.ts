@@ -20,6 +20,7 @@ import { resetConnection } from './linger.js'
 import { Occurrence } from './occurrence.js'
 import { sendProblem } from './problem-response.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
+import { entityTag } from './range.js'
 import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
@@ -155,7 +156,7 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     return {
       'Content-Type': contentType,
       'Content-Disposition': formatContentDisposition(fileName),
-      ETag: `"${this.id}"`,
+      ETag: entityTag(this.id),
     }
   }
 

@@ -60,6 +60,8 @@ export const PROBLEMS = {
   'request-timeout': { status: 408, exit: EXIT_STATUS.refused, title: 'The request head took too long' },
   busy: { status: 409, exit: EXIT_STATUS.refused, title: 'Somebody else is receiving this' },
   'already-open': { status: 409, exit: EXIT_STATUS.refused, title: 'This socket has its sender already' },
+  // Not 416: curl and wget take that for "you have it all", and exit with 0 and a short file.
+  'whole-only': { status: 409, exit: EXIT_STATUS.refused, title: 'A link gives the whole file, not a part' },
   'reservation-required': {
     status: 409,
     exit: EXIT_STATUS.refused,
@@ -82,11 +84,6 @@ export const PROBLEMS = {
     status: 415,
     exit: EXIT_STATUS.refused,
     title: 'This kind of body is not accepted',
-  },
-  'range-not-satisfiable': {
-    status: 416,
-    exit: EXIT_STATUS.refused,
-    title: 'A part of a transfer cannot be had',
   },
   'expectation-failed': {
     status: 417,

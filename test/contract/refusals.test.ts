@@ -152,7 +152,14 @@ const REFUSALS: readonly Refusal[] = [
       return await answerOf(await say(port, `GET /${sender.id}`))
     },
   },
-  asks('range-not-satisfiable', `GET /${UNKNOWN}`, { Range: 'bytes=5-' }),
+  {
+    code: 'whole-only',
+    when: 'a part is asked for',
+    meet: async ({ open, ask, port }) => {
+      const sender = await open(port, { length: 5 })
+      return await ask(port, `GET /${sender.id}`, { Range: 'bytes=5-' })
+    },
+  },
   {
     code: 'sender-lost',
     when: 'the sender of a waiting link left, and its receiver comes at that moment',

@@ -218,21 +218,71 @@ describe('an HTTP/1.0 receiver', () => {
   })
 })
 
-test.each([
-  ['bytes=5-', 416],
-  ['bytes=0-4', 416],
-  ['bytes=-5', 416],
-  ['bytes=0-', 200],
-])('a request for the range %s is answered with %i', async (range, status) => {
-  const { port } = await serve()
-  const sender = await openSender(port, { length: 5 })
-  const peer = await connectRaw(port)
-  await peer.write(requestHead(`GET /${sender.id}`, { Range: range }))
-  if (status === 200) await sender.write('hello')
-  await peer.until(new RegExp(`^HTTP/1\\.1 ${status} `))
-  // A refusal burns nothing.
-  const head = await exchange(port, requestHead(`HEAD /${sender.id}`))
-  expect(head.status === 200).toBe(status === 416)
+describe('a request for a part', () => {
+  const PART = { Range: 'bytes=5-' }
+
+  test.each([
+    ['the rest', 'bytes=2-'],
+    ['the beginning', 'bytes=0-4'],
+    ['the end', 'bytes=-5'],
+    // Not 416 either: a link that is still there has given its bytes to no client.
+    ['what is behind the end', 'bytes=5-'],
+    ['what is far behind it', 'bytes=999-'],
+    ['two parts', 'bytes=0-1,3-4'],
+  ])('is refused and burns nothing: %s', async (_what, Range) => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 5 })
+    for (const headers of [{ Range }, { Range, 'If-Range': `"${sender.id}"` }]) {
+      expect(await exchange(port, requestHead(`GET /${sender.id}`, headers))).toMatchObject({
+        status: 409,
+        body: expect.stringMatching(/^whole-only: /),
+      })
+    }
+    const receiver = await connectReceiver(port, sender)
+    await sender.write('hello')
+    await receiver.until(/hello$/)
+  })
+
+  test.each([
+    ['all of it', { Range: 'bytes=0-' }],
+    ['the rest, unless the file is another one, and it is', { ...PART, 'If-Range': '"QQQQQQQQQQQQ"' }],
+    ['the rest, unless it is newer', { ...PART, 'If-Range': 'Sun, 29 Nov 2026 12:00:00 GMT' }],
+  ])('gets the whole when it asks for %s', async (_what, headers) => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 5 })
+    const receiver = await connectRaw(port)
+    await receiver.write(requestHead(`GET /${sender.id}`, headers))
+    await sender.write('hello')
+    await receiver.until(/^HTTP\/1\.1 200 .*\r\n\r\nhello$/s)
+  })
+
+  test('by HTTP/1.0 is a probe, even for all of it, and burns nothing', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 5 })
+    const probe = requestHead(`GET /${sender.id}`, { Range: 'bytes=0-' }, 'HTTP/1.0')
+    expect(await exchange(port, probe)).toMatchObject({ status: 409 })
+    await connectReceiver(port, sender)
+  })
+
+  test('learns first whether there is anything: 404, 409 and 410 as without a range', async () => {
+    const { port } = await serve()
+    const sender = await openSender(port, { length: 5 })
+    const ask = (id: string) => exchange(port, requestHead(`GET /${id}`, PART))
+    expect(await ask(UNKNOWN)).toMatchObject({ status: 404 })
+    // It would be refused when the link is there, so it does not wait for it.
+    expect(await ask(`${UNKNOWN}?wait=600`)).toMatchObject({ status: 404 })
+    await connectReceiver(port, sender)
+    expect(await ask(sender.id)).toMatchObject({ status: 409, body: expect.stringMatching(/^busy: /) })
+    sender.reset()
+    await until('the transfer is over', async () => (await ask(sender.id)).status === 410)
+  })
+
+  test('does not wait for the sender of a reservation', async () => {
+    const { port } = await serve({ reservations: true })
+    const { body } = await exchange(port, requestHead('POST /reserve'))
+    const { pathname } = new URL(body.split('\n')[0] ?? '')
+    expect(await exchange(port, requestHead(`GET ${pathname}`, PART))).toMatchObject({ status: 409 })
+  })
 })
 
 test('a second receiver is told that somebody else is there, and disturbs nobody', async () => {

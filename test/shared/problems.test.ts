@@ -35,7 +35,7 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'unsupported-media-type': 3,
   'expectation-failed': 3,
   'headers-too-large': 3,
-  'range-not-satisfiable': 3,
+  'whole-only': 3,
   'http-version-not-supported': 3,
   'not-found': 4,
   gone: 4,
