@@ -21,7 +21,7 @@ const ONE_NODE = [
   'test/client/{hostile-names,proxy,reservation,token}.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
-  'test/e2e/{malformed,old-clients,proxies,ranges,receive,shell,shutdown}.test.ts',
+  'test/e2e/{malformed,old-clients,programs,proxies,ranges,receive,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{access,auth,check,cli,config-file,slow-heads}.test.ts',

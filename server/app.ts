@@ -17,13 +17,13 @@ import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf
 import { type RequestListener, receive, refuseStrangers } from './direct.js'
 import { refuseForeignHttp2 } from './http2/connection.js'
 import { decodeSegment } from './opening.js'
-import { downloadPage, PAGE_HEADERS } from './page.js'
+import { DOWNLOAD_PAGE_HEADERS, downloadPage } from './page.js'
 import { sendProblem } from './problem-response.js'
 import { publicBaseUrl } from './public-url.js'
 import { answerThrown, refuse } from './refusal.js'
 import type { Call, Exchange, Service } from './service.js'
 import { usageText } from './usage.js'
-import { refuseUnasked, wantsPage } from './visitor.js'
+import { pageStatus, refuseUnasked } from './visitor.js'
 
 /** A Hono app on Node's own request and response objects. */
 export type ServiceApp = Hono<{ Bindings: HttpBindings }>
@@ -116,7 +116,8 @@ export function createApp(service: Service): ServiceApp {
     const id = segment(context, idAt)
     if (!service.options.ids.matches(id)) return await pass(next)
     const isHead = incoming.method === 'HEAD'
-    if (!isHead && !wantsPage(incoming)) return sent(receive(service, exchangeOf(context), id))
+    const status = pageStatus(incoming)
+    if (!isHead && status === undefined) return sent(receive(service, exchangeOf(context), id))
     service.authorize('receive', incoming)
     const call = callOf(context, template)
     service.checkMisses(incoming)
@@ -125,7 +126,7 @@ export function createApp(service: Service): ServiceApp {
       return alreadySentToHead()
     }
     refuseUnasked(incoming)
-    return context.body(page(call, id), 200, PAGE_HEADERS)
+    return context.body(page(call, id), status, DOWNLOAD_PAGE_HEADERS)
   }
 
   function page(call: Call, id: string): string {

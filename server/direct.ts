@@ -5,7 +5,7 @@ import { queryOf } from './addresses.js'
 import { isHost } from './public-url.js'
 import { answerThrown } from './refusal.js'
 import type { Exchange, Service } from './service.js'
-import { refuseUnasked, wantsPage } from './visitor.js'
+import { pageStatus, refuseUnasked } from './visitor.js'
 
 /** A listener for `node:http`. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
@@ -20,7 +20,12 @@ export function takeDirectly(service: Service, routes: RequestListener): Request
     const { method, url = '' } = request
     if (method === 'GET') {
       const id = idOf(url)
-      if (id !== undefined && service.options.ids.matches(id) && isPlain(request) && !wantsPage(request)) {
+      if (
+        id !== undefined &&
+        service.options.ids.matches(id) &&
+        isPlain(request) &&
+        pageStatus(request) === undefined
+      ) {
         void answered(service, request, response, receive(service, exchangeOf(request, response), id))
         return
       }

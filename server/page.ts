@@ -23,6 +23,12 @@ export const PAGE_HEADERS = {
   'X-Robots-Tag': 'none',
 } as const
 
+/** Of a download page: a program that takes the name of what it saves from here does not give it the file's. */
+export const DOWNLOAD_PAGE_HEADERS = {
+  ...PAGE_HEADERS,
+  'Content-Disposition': 'inline; filename="download-page.html"',
+} as const
+
 /**
  * What a person sees who opens a link in a browser. Looking consumes nothing; the button does, by a POST, which
  * no robot that follows links will send.

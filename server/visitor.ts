@@ -1,24 +1,34 @@
-import type { IncomingMessage } from 'node:http'
-import { isbot } from 'isbot'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { EssError } from '../shared/index.js'
+import { UNFURLERS } from './unfurlers.js'
 
 /**
- * True for whoever follows a link to look at it, and is shown a page rather than given the bytes, which can be
- * had only once: a person's browser that opens the link, and robots that draw previews of links.
+ * The status of the page for a visitor that follows a link to look at it; undefined for a program, which gets the bytes.
+ *
+ * A page must never pass for the file, because some programs say all that a browser says ("Copy as cURL"). So a browser
+ * shows a person a 406, and `curl -f` and all others that look at a status fail with it. A preview draws only what comes
+ * with 200, and is known by name.
  */
-export function wantsPage({ method, headers }: IncomingMessage): boolean {
-  if (method !== 'GET') return false
-  if (isRobot(headers['user-agent'] ?? '')) return true
-  return /\btext\/html\b/i.test(headers.accept ?? '')
+export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | undefined {
+  if (method !== 'GET') return undefined
+  const agent = headers['user-agent'] ?? ''
+  if (UNFURLERS.test(agent)) return 200
+  return navigates(headers, agent) || ROBOTS.test(agent) ? 406 : undefined
 }
 
-/** Programs that people fetch files with are on some robot lists, but are nobody's preview. */
-const FETCHERS =
-  /^(?:ess|curl|wget2?|aria2|httpie|python-requests|python-urllib|node|axios|got|go-http-client|lwp|libwww-perl)\b/i
-
-function isRobot(userAgent: string): boolean {
-  return userAgent !== '' && !FETCHERS.test(userAgent) && isbot(userAgent)
+/** True for a browser that opens the link, rather than a script's fetch in one. */
+function navigates(headers: IncomingHttpHeaders, agent: string): boolean {
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined) return mode === 'navigate'
+  // Old browsers never send that field, and all others leave it out over plain HTTP, but on this machine. What they have
+  // in common: wget2 and Java name text/html too, and many a program takes a browser's name, but none does all of this.
+  const isForPeople =
+    headers['accept-language'] !== undefined || headers['upgrade-insecure-requests'] !== undefined
+  return /^(?:Mozilla|Opera)\//.test(agent) && isForPeople && /\btext\/html\b/i.test(headers.accept ?? '')
 }
+
+/** A robot that follows links says so at the end of its name: `Googlebot/2.1`, `Baiduspider;`. */
+const ROBOTS = /(?:bot|crawler|spider|slurp|preview)(?=[/;),-]|\s?\(|$)/i
 
 /** In any of these a browser says what a request is for. */
 const PURPOSE_HEADERS = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'] as const

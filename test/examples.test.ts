@@ -69,7 +69,7 @@ describe.each(EXAMPLES)('examples/%s.mjs', (name) => {
       const [url = '', upload = ''] = reserved.stdout.toString().split('\n')
       expect(upload).toMatch(new RegExp(`^${example.url}/uploads/`))
       const sender = await runCurl(['-f', '-F', `file=@${file}`, upload])
-      const page = await (await runCurl(['-f', '-H', 'Accept: text/html', url])).ended()
+      const page = await (await runCurl(['-H', 'Sec-Fetch-Mode: navigate', url])).ended()
       expect(page.stdout.toString()).toContain(url)
       const receiver = await startReceiver('curl', url)
       await expectReceived(receiver)

@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { EmbeddedService } from '../../server/index.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import { chunk, eventsOf, expectSenderFailed, LAST_CHUNK, senderHead } from '../server/serve.js'
 import { HOSTS } from './hosts.js'
@@ -175,8 +176,8 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
   test('a page, usage, health and a preflight', async () => {
     const { port } = await start()
     const sender = await open(port, { length: 5 })
-    const page = await ask(port, `GET /${sender.id}`, { Accept: 'text/html' })
-    expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } })
+    const page = await ask(port, `GET /${sender.id}`, BROWSER)
+    expect(page).toMatchObject({ status: 406, headers: { 'content-type': 'text/html; charset=utf-8' } })
     expect(page.body).toContain(sender.url)
     expect((await ask(port, 'GET /')).body).toContain(`curl -T file.iso ${base}/\n`)
     expect(await ask(port, 'GET /health')).toMatchObject({

@@ -223,7 +223,7 @@ describe('a real browser', () => {
 
     const second = await runCurl(['-k', '-T', path, `${server.url}/report.bin`])
     const [fetched = ''] = await second.untilStdout(/^https\S+/)
-    // The page of a link may fetch nothing; and for a GET, a browser without a head is a robot.
+    // The page of a link may fetch nothing.
     await page.goto(`${server.url}/health`)
     const seen: unknown = await page.evaluate(
       `fetch('${fetched}', { method: 'POST' }).then(async (response) => {

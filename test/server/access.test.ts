@@ -229,7 +229,7 @@ describe("another site's page", () => {
       'a link to the page',
       GUARDED,
       'GET /ID',
-      { 'Sec-Fetch-Site': 'cross-site', Accept: 'text/html', Authorization: BASIC },
+      { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', Authorization: BASIC },
       404,
     ],
     ['a script with a token of its own', GUARDED, 'POST /', { ...FORM, Authorization: 'Bearer secret' }, 201],

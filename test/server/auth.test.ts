@@ -7,6 +7,7 @@ import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { startServer, type TestServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import { openSender } from './serve.js'
 
@@ -181,12 +182,12 @@ test('ess-server --receive-tokens wants one for a link, its head, its button and
   const ask = (target: string, headers = {}) => exchange(server.port, requestHead(target, headers))
   for (const method of ['GET', 'HEAD', 'POST'])
     expect((await ask(`${method} /${sender.id}`)).status).toBe(401)
-  expect((await ask(`GET /${sender.id}`, { Accept: 'text/html' })).status).toBe(401)
+  expect((await ask(`GET /${sender.id}`, BROWSER)).status).toBe(401)
   // Whether there is such a link is nobody's business.
   expect((await ask(`GET /${UNKNOWN}`)).status).toBe(401)
   const Authorization = basic('', ONE)
-  expect(await ask(`GET /${sender.id}`, { Accept: 'text/html', Authorization })).toMatchObject({
-    status: 200,
+  expect(await ask(`GET /${sender.id}`, { ...BROWSER, Authorization })).toMatchObject({
+    status: 406,
     body: expect.stringContaining('<button>'),
   })
   expect((await ask(`GET /${sender.id}`, { Authorization })).status).toBe(200)

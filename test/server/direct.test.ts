@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createRequestListener } from '../../server/app.js'
 import { createService, type ServiceOptions } from '../../server/index.js'
 import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
+import { BROWSER } from '../helpers/visitors.js'
 
 /** The same service, once behind the door that has no router, and once behind the router alone. */
 const DOORS = ['direct', 'routes'] as const
@@ -42,7 +43,7 @@ describe('what is answered without a router is answered as the router would:', (
       'GET /nothing',
       { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' },
     ],
-    ['a person', 'GET /nothing', { Accept: 'text/html' }],
+    ['a person', 'GET /nothing', { ...BROWSER }],
     ['a preview', 'GET /nothing', { 'User-Agent': 'Slackbot-LinkExpanding 1.0' }],
     ['a wait that is no number', 'GET /nothing?wait=soon'],
     ['an id that is encoded', 'GET /%6eothing'],

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { type Answer, exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import {
   chunk,
@@ -389,7 +390,7 @@ describe('the secret of an upload resource', () => {
     const [, token = ''] = /\/uploads\/([\w-]{22})/.exec(sender.text()) ?? []
     expect(token).toHaveLength(22)
     const head = await exchange(served.port, requestHead(`HEAD /${sender.id}`))
-    const page = await exchange(served.port, requestHead(`GET /${sender.id}`, { Accept: 'text/html' }))
+    const page = await exchange(served.port, requestHead(`GET /${sender.id}`, BROWSER))
     const receiver = await connectReceiver(served.port, sender)
     await sender.write('ok')
     await receiver.ending()
