@@ -13,10 +13,10 @@ export function fixed<F extends Fields>(fields: F): F {
   return fields
 }
 
-/** How a response ends, and whether its connection does. */
+/** How a response ends, and whether its connection does: with or without saying so. */
 export interface Body {
   readonly framing: Framing
-  readonly closes: boolean
+  readonly closes: boolean | 'unsaid'
 }
 
 /**
@@ -36,7 +36,12 @@ export function beginResponse(
   const isStored = storeHead(response, STATUS_LINES[status], lines, framing, closes)
   if (!isStored) {
     if (typeof framing === 'number') own['Content-Length'] = framing
-    if (closes) own['Connection'] = 'close'
+    if (closes === true) own['Connection'] = 'close'
+    if (closes === 'unsaid') {
+      // Node leaves the field out where it was removed, and goes by this one.
+      response.removeHeader('Connection')
+      response.shouldKeepAlive = false
+    }
     response.writeHead(status, withFixedHeaders(own, ...others))
   }
   response.flushHeaders()

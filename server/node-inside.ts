@@ -174,16 +174,19 @@ export function storeHead(
   statusLine: string,
   fields: string,
   framing: Framing,
-  isLast: boolean,
+  isLast: boolean | 'unsaid',
 ): boolean {
   if (!isStorable || !isOurs(response)) return false
   const inside = response as ServerResponse & ResponseInside
-  const closes = isLast || !response.shouldKeepAlive || inside.maxRequestsOnConnectionReached === true
+  const closes =
+    isLast !== false || !response.shouldKeepAlive || inside.maxRequestsOnConnectionReached === true
   inside._last = closes
   inside.chunkedEncoding = framing === 'chunked'
   const frame =
     typeof framing === 'number' ? `Content-Length: ${framing}\r\n` : 'Transfer-Encoding: chunked\r\n'
-  const connection = closes ? 'Connection: close\r\n' : `Connection: keep-alive\r\n${keepAlive(inside)}`
+  const keeps = `Connection: keep-alive\r\n${keepAlive(inside)}`
+  const said = closes ? 'Connection: close\r\n' : keeps
+  const connection = isLast === 'unsaid' ? '' : said
   inside._header = `${statusLine}${fields}Date: ${httpDate()}\r\n${connection}${frame}\r\n`
   return true
 }

@@ -181,6 +181,8 @@ export class Service extends EventEmitter<ServiceEvents> {
     const { request, response, query } = call
     this.#refuseWhenStopping()
     refusePipelined(response)
+    // It came behind a download that ended its connection, and no answer can be written any more.
+    if (!request.socket.writable) return
     const base = this.#base(call)
     checkEarlyResponse(request, base, this.options)
     checkSender(request, this.options)

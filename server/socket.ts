@@ -24,6 +24,7 @@ import { entityTag } from './range.js'
 import type { Relay } from './relay.js'
 import type { StatusSink } from './status-body.js'
 import { createTransfer, type SenderBody, type Transfer } from './transfer.js'
+import { takesResetForEnd } from './undici.js'
 
 /** What the sender said of its file. */
 export interface Payload {
@@ -296,7 +297,9 @@ export class EphemeralSocket implements SocketInfo, Ticking {
         if (receiver.response.headersSent) return
         announceLength(receiver.request, receiver.response, this.contentLength)
         // A download ends with its connection.
-        const body = { framing: this.contentLength ?? ('chunked' as const), closes: true }
+        const closes =
+          this.contentLength === undefined && takesResetForEnd(receiver.request) ? 'unsaid' : true
+        const body = { framing: this.contentLength ?? ('chunked' as const), closes } as const
         const others = [FIXED_HEADERS, this.terms.cors.headers(receiver.request)] as const
         beginResponse(receiver.response, 200, this.#ownFields(), others, body)
       },

@@ -218,6 +218,61 @@ describe('an HTTP/1.0 receiver', () => {
   })
 })
 
+describe('the end of a connection', () => {
+  /** As undici says it: the fetch of Node. */
+  const LIKE_UNDICI = 'host: localhost\r\nconnection: keep-alive\r\n'
+
+  test.each([
+    ['in chunks, to undici', undefined, LIKE_UNDICI, undefined],
+    [
+      'in chunks, to a fetch behind something else',
+      undefined,
+      'Host: h\r\nSec-Fetch-Mode: cors\r\n',
+      undefined,
+    ],
+    [
+      'in chunks, to a browser',
+      undefined,
+      'Host: h\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: none\r\n',
+      'close',
+    ],
+    ['in chunks, to another client', undefined, 'Host: h\r\nConnection: keep-alive\r\n', 'close'],
+    ['of known length, to undici', 5, LIKE_UNDICI, 'close'],
+  ] as const)('follows a download %s', async (_what, length, fields, said) => {
+    const { port } = await serve()
+    const sender = await openSender(port, length === undefined ? {} : { length })
+    const receiver = await connectRaw(port)
+    await receiver.write(`GET /${sender.id} HTTP/1.1\r\n${fields}\r\n`)
+    await sender.until(/"connected"/)
+    await sender.write(length === undefined ? chunk('hello') + LAST_CHUNK : 'hello')
+    expect(await receiver.ending()).toBe('fin')
+    const { headers, body } = parseAnswer(receiver.text())
+    expect([headers['connection'], body]).toEqual([said, 'hello'])
+    receiver.end()
+    await sender.until(/"delivered","bytes":5,"confirmed":true/)
+  })
+
+  test.each(['GET', 'POST'])('uses nothing up for a %s behind a download', async (method) => {
+    const { port, service, opened } = await serve()
+    const other = await openSender(port, { length: 5 })
+    const sender = await openSender(port)
+    const receiver = await connectRaw(port)
+    await receiver.write(`GET /${sender.id} HTTP/1.1\r\n${LIKE_UNDICI}\r\n`)
+    await sender.until(/"connected"/)
+    await sender.write(chunk('hello') + LAST_CHUNK)
+    await receiver.until(/\r\n0\r\n\r\n$/)
+    // It was not told that the connection ends, and the end may not have come yet.
+    const next = method === 'GET' ? `GET /${other.id}` : 'POST /'
+    await receiver.write(`${next} HTTP/1.1\r\n${LIKE_UNDICI}Content-Length: 0\r\n\r\n`)
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    await sender.until(/"delivered","bytes":5,"confirmed":true/)
+    expect(receiver.text()).toMatch(/\r\n0\r\n\r\n$/)
+    expect(service.sockets()).toMatchObject([{ phase: 'waiting' }])
+    expect(opened).toHaveLength(2)
+  })
+})
+
 describe('a request for a part', () => {
   const PART = { Range: 'bytes=5-' }
 

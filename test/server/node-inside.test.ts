@@ -38,11 +38,13 @@ function hex(port: number): string {
 describe('a head that is given as text', () => {
   const FIXED = fixed({ 'Cache-Control': 'no-store', 'X-Fixed': 'yes' })
   const MORE = { 'X-More': 'also' }
+  const UNSAID = { framing: 'chunked', closes: 'unsaid' } as const
 
   test.each<[string, Parameters<typeof beginResponse>[4], string, string]>([
     ['a known length', { framing: 5, closes: true }, 'hello', 'hello'],
     ['a known length, on a connection that stays', { framing: 5, closes: false }, 'hello', 'hello'],
     ['chunks of Node', { framing: 'chunked', closes: true }, 'hello', 'hello'],
+    ['chunks, and an end of the connection without a word', UNSAID, 'hello', 'hello'],
     ['chunks of its own', { framing: 'own chunks', closes: false }, 'hello', '5\r\nhello\r\n0\r\n\r\n'],
   ])('is the one that Node would write, with %s', async (_what, body, plain, framed) => {
     const stored = await answered((response) => {
@@ -53,7 +55,8 @@ describe('a head that is given as text', () => {
     })
     const usual = await answered((response) => {
       const length = typeof body.framing === 'number' ? { 'Content-Length': body.framing } : {}
-      const connection = body.closes ? { Connection: 'close' } : {}
+      const connection = body.closes === true ? { Connection: 'close' } : {}
+      if (body.closes === 'unsaid') response.removeHeader('Connection')
       response.writeHead(201, { 'X-Own': 'mine', ...FIXED, ...MORE, ...length, ...connection })
       response.write(plain)
       response.end()
@@ -83,6 +86,17 @@ describe('a head that is given as text', () => {
       body: 'hello',
       headers: { 'x-own': 'mine', 'x-fixed': 'yes', 'x-host': 'theirs' },
     })
+  })
+
+  test('ends the connection without a word where that is left to Node, too', async () => {
+    const { headers } = await answered((response) => {
+      response.setHeader('X-Host', 'theirs')
+      expect(beginResponse(response, 200, {}, [FIXED, MORE], UNSAID)).toBe(false)
+      expect(response).toMatchObject({ _last: true })
+      response.end('hello')
+    })
+    expect(headers).toMatchObject({ 'x-host': 'theirs', 'transfer-encoding': 'chunked' })
+    expect(headers).not.toHaveProperty('connection')
   })
 
   test('is refused where a value would begin another line', async () => {
