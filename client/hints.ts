@@ -1,4 +1,4 @@
-import { downloadPath, isSocketId, type OpenedEvent } from '../shared/index.js'
+import { curlLine, downloadPath, isSocketId, type OpenedEvent, quoteUrl } from '../shared/index.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
 /** What to tell the person at the receiving end. */
@@ -18,18 +18,13 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
     title: isHere
       ? 'To receive it, in another terminal of this machine:'
       : 'To receive it, on the other machine:',
-    lines: [essLine(id, url, server), `curl ${name === undefined ? `-fo ess-${id}` : '-fOJ'} ${quoted(url)}`],
+    lines: [essLine(id, url, server), curlLine(url, name, `ess-${id}`)],
   }
 }
 
 function essLine(id: string, url: string, server: string | undefined): string {
   // A person pastes this into a shell, and what is in an id or an address is the server's to say.
   if (server === undefined || !isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server))
-    return `ess get ${quoted(url)}`
+    return `ess get ${quoteUrl(url)}`
   return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`
-}
-
-/** For a shell: a URL may hold quotes, which mean the same when they are percent-encoded. */
-function quoted(url: string): string {
-  return `'${url.replaceAll("'", '%27')}'`
 }

@@ -1,4 +1,4 @@
-import { formatBytes } from '../shared/index.js'
+import { curlLine, formatBytes } from '../shared/index.js'
 
 /** What a download page says. */
 export interface Offer {
@@ -36,8 +36,6 @@ export const DOWNLOAD_PAGE_HEADERS = {
 export function downloadPage({ fileName, size, url, isReady }: Offer): string {
   const name = fileName ?? 'A file without a name'
   const facts = [size === undefined ? 'size not known' : formatBytes(size), 'the link works once'].join(' · ')
-  // A name may hold what would end the quotes in a shell.
-  const curl = `curl -f${fileName === undefined ? ' -o file' : 'OJ'} '${url.replaceAll("'", '%27')}'`
   const note = isReady ? '' : '<p>The sender is not there yet. The download will begin when it is.</p>'
   return page(
     name,
@@ -45,7 +43,7 @@ export function downloadPage({ fileName, size, url, isReady }: Offer): string {
 <p>${facts}</p>${note}
 <form method="post"><button>Download</button></form>
 <p>or, in a terminal:</p>
-<pre>${escapeHtml(curl)}</pre>`,
+<pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>`,
   )
 }
 

@@ -10,7 +10,7 @@ export function usageText(
     curl -fT file.iso ADDRESS`
     : `Send (the download URL is printed at once; leave it running):
 
-    curl -T file.iso ${base}/
+    curl -NT file.iso ${base}/
     tar c folder | curl -NT - ${base}/folder.tar`
   return `ESS, the ephemeral socket service: a file goes straight from one machine to another.
 Nothing is stored here. The sender waits until somebody downloads, and is told how it ended.
@@ -19,7 +19,7 @@ ${send}
 
 Receive (a link works once):
 
-    curl -fOJ ${base}/ID/file.iso
+    curl -fo file.iso ${base}/ID/file.iso
 
 With the client, which also checks that every byte arrived:
 

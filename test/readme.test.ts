@@ -92,6 +92,8 @@ async function newReader(): Promise<Reader> {
 
     'sh sender': async (block) => {
       expect(sender, 'the sender before has its receiver').toBeUndefined()
+      // A reader may pipe it, and is told nothing here to make up for that.
+      if (/\bcurl /.test(block.text)) expect(block.text, `line ${block.line}`).toMatch(/\bcurl -N/)
       const program = await start(block, here)
       const [, url = ''] = await program.untilStdout(/^(http\S+)\n/)
       id = new URL(url).pathname.split('/')[1] ?? ''

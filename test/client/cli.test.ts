@@ -278,7 +278,7 @@ test('on a terminal there are hints, a last line, and the cursor comes back', as
   expect(await run.status).toBe(0)
   expect(run.stdout()).toBe(`${server.url}/${ID}/it's.txt\n`)
   expect(run.stderr()).toContain(`ess get ${ID} --server ${server.url}\n`)
-  expect(run.stderr()).toContain(`curl -fOJ '${server.url}/${ID}/it%27s.txt'\n`)
+  expect(run.stderr()).toContain(`curl -fo 'it'\\''s.txt' '${server.url}/${ID}/it%27s.txt'\n`)
   expect(run.stderr()).toContain('waiting for the receiver (10 min left)')
   expect(run.stderr()).toMatch(/✔ delivered it's\.txt, 5 B in \d+\.\d s \(.*\/s\)\n$/)
   expect(run.stderr()).not.toContain(RED)

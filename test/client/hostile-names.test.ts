@@ -196,7 +196,7 @@ test.each([
   const connection = await openUpload(server, { id, url })
   await program.untilStdout(/curl [^\n]*\n/)
   expect(program.stdout()).toContain(`ess get '${url}'\r\n`)
-  expect(program.stdout()).toContain(`curl -fOJ '${url}'\r\n`)
+  expect(program.stdout()).toContain(`curl -fo 'f' '${url}'\r\n`)
   connection.end()
   expect((await program.ended()).code).toBe(5)
 })

@@ -179,7 +179,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     const page = await ask(port, `GET /${sender.id}`, BROWSER)
     expect(page).toMatchObject({ status: 406, headers: { 'content-type': 'text/html; charset=utf-8' } })
     expect(page.body).toContain(sender.url)
-    expect((await ask(port, 'GET /')).body).toContain(`curl -T file.iso ${base}/\n`)
+    expect((await ask(port, 'GET /')).body).toContain(`curl -NT file.iso ${base}/\n`)
     expect(await ask(port, 'GET /health')).toMatchObject({
       status: 200,
       body: expect.stringMatching(/^\{"status":"ok","relay":"(?:streams|sockets|splice)"\}$/),

@@ -145,7 +145,8 @@ describe('a real browser', () => {
       expect(await page.locator('main').textContent()).toContain('3.0 MB')
     }
     // Within the quotes of a shell.
-    expect(await page.locator('pre').textContent()).toBe(`curl -fOJ '${url.replaceAll("'", '%27')}'`)
+    const inQuotes = [shown.replaceAll("'", `'\\''`), url.replaceAll("'", '%27')]
+    expect(await page.locator('pre').textContent()).toBe(`curl -fo '${inQuotes[0]}' '${inQuotes[1]}'`)
     expect(url).toContain("'")
     expect(await page.locator('script').count()).toBe(0)
     const { hash: received } = await download(page)

@@ -1,44 +1,65 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { curlLine, safeFileName } from '../../shared/index.js'
 import { bytesOf, writeFileOf } from '../helpers/bytes.js'
 import { needs } from '../helpers/needs.js'
+import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
 import { startServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
-/** `saved` is what curl -OJ makes of it: it reads the ASCII fallback, not `filename*`. */
 const NAMES = [
-  { name: 'plain.txt', saved: 'plain.txt' },
-  { name: 'two words.txt', saved: 'two words.txt' },
-  { name: "it's.txt", saved: "it's.txt" },
-  { name: 'résumé.pdf', saved: 'r_sum_.pdf' },
-  { name: '100%41.txt', saved: '100%41.txt' },
+  'plain.txt',
+  'two words.txt',
+  "it's.txt",
+  'résumé.pdf',
+  '100%41.txt',
+  '$(touch x) `touch y` "z" \\ ! #1.txt',
+  '[a]{b,c}*?.txt',
+  "'; touch x; '",
 ]
 
 test.for(NAMES)(
-  'curl -T $name and curl -OJ leave $saved, and ess get the name itself',
-  async ({ name, saved }, context) => {
+  'curl -T %s and the line for the other side, in a shell, leave that name over a file that is there, and so does ess get -f',
+  async (name, context) => {
     needs(context, 'curl')
     const server = await startServer()
     const folder = await tempDir()
-    await writeFileOf(join(folder, name), 1000)
+    // A path of one component, which the sender's name may not be.
+    await writeFileOf(join(folder, 'f'), 1000)
     for (const receiver of ['curl', 'ess']) {
-      const sender = await runCurl(['-sSNT', join(folder, name), `${server.url}/`])
+      const target = `${server.url}/${encodeURIComponent(name)}`
+      const sender = await runCurl(['-sSNT', join(folder, 'f'), target])
       const [url] = await sender.untilStdout(/^http.*$/m)
       const cwd = await tempDir()
+      const saved = safeFileName(name) ?? ''
+      await writeFile(join(cwd, saved), 'old')
       const program =
         receiver === 'curl'
-          ? await runCurl(['-sSfOJ', url], { cwd })
-          : await runEss(server.url, ['get', url, '-o', decodeURIComponent(url.split('/').at(-1) ?? '')], {
-              cwd,
-            })
-      expect((await program.ended()).code).toBe(0)
+          ? await run('the line for curl', 'sh', ['-c', curlLine(url, name, 'f')], { cwd })
+          : await runEss(server.url, ['get', '-f', url, '-o', saved], { cwd })
+      expect(await program.ended()).toMatchObject({ code: 0 })
       expect((await sender.ended()).code).toBe(0)
-      const expected = receiver === 'curl' ? saved : name
-      expect(await readdir(cwd)).toEqual([expected])
-      expect(Buffer.compare(await readFile(join(cwd, expected)), bytesOf(1000))).toBe(0)
+      expect(await readdir(cwd)).toEqual([saved])
+      expect(Buffer.compare(await readFile(join(cwd, saved)), bytesOf(1000))).toBe(0)
     }
   },
 )
+
+test('where the name cannot be written, the line for curl fails, and its sender is told where there is more to send', async (context) => {
+  needs(context, 'curl')
+  const server = await startServer()
+  const file = join(await tempDir(), 'f')
+  await writeFileOf(file, 24 * 1024 * 1024)
+  const sender = await runCurl(['-sSNT', file, `${server.url}/`])
+  const [url] = await sender.untilStdout(/^http.*$/m)
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'f'))
+  const receiver = await run('the line for curl', 'sh', ['-c', curlLine(url, 'f', 'g')], { cwd })
+  expect((await receiver.ended()).code).toBe(23)
+  const ending = await sender.ended()
+  expect(ending.code).not.toBe(0)
+  expect(ending.stdout.toString()).toContain('# failed: ')
+})
