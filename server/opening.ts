@@ -67,6 +67,15 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       `Expected a reservation first, in two steps:\n\n${howToReserve(base)}`,
     )
   }
+  if (showsNoAnswer(request)) {
+    const instead = options.reservations
+      ? `reserve first, in two steps:\n\n${howToReserve(base)}`
+      : `send with curl: curl -NT FILE ${base}/`
+    throw new EssError(
+      'reservation-required',
+      `Expected a sender that shows the answer while it sends, got wget2, which shows it at the end; ${instead}`,
+    )
+  }
   if (request.httpVersion === '1.0') {
     const instead = options.reservations ? `; a reservation works:\n\n${howToReserve(base)}` : ''
     throw new EssError(
@@ -83,6 +92,11 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       'Expected a Content-Length, or "Expect: 100-continue", from a sender behind a proxy, got neither; with curl: -H "Expect: 100-continue"',
     )
   }
+}
+
+/** True for wget2: its user would see no link, and it exits with 0 when the answer is cut. */
+function showsNoAnswer({ headers }: IncomingMessage): boolean {
+  return /^wget2\//i.test(headers['user-agent'] ?? '')
 }
 
 /** True for a request that says it has passed a proxy. */

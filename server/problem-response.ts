@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import {
   type EssError,
   PASS_THROUGH_HEADERS,
@@ -12,6 +12,7 @@ import type { Cors } from './cors.js'
 import { endGently } from './linger.js'
 import type { ErrorAnswer } from './options.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
+import { navigates } from './visitor.js'
 
 /** Seconds after which a server that is full, or stops, may be asked again. */
 const RETRY_AFTER = 30
@@ -33,7 +34,7 @@ export function sendProblem(
 ): void {
   const { body, contentType } =
     own === undefined
-      ? renderProblem(error, request.headers.accept)
+      ? renderProblem(error, request.headers)
       : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
   // A request without a body may not be complete yet: Node says so a moment after its head. By HTTP/2 the stream is
@@ -64,7 +65,7 @@ export function sendProblem(
 
 /** The answer to a request so broken that Node has no request object for it: written on the bare connection. */
 export function problemAsBytes(error: EssError, headers: Readonly<Record<string, string>> = {}): string {
-  const { body, contentType } = renderProblem(error, undefined)
+  const { body, contentType } = renderProblem(error, {})
   const head = [
     `HTTP/1.1 ${error.status} ${error.code}`,
     `Content-Type: ${contentType}`,
@@ -75,9 +76,11 @@ export function problemAsBytes(error: EssError, headers: Readonly<Record<string,
   return `${head.join('\r\n')}\r\n\r\n${body}`
 }
 
-function renderProblem(error: EssError, accept: string | undefined): { body: string; contentType: string } {
-  const wantsJson = accept !== undefined && /application\/(?:problem\+)?json/i.test(accept)
-  if (!wantsJson && accept !== undefined && /\btext\/html\b/i.test(accept)) {
+function renderProblem(error: EssError, headers: IncomingHttpHeaders): { body: string; contentType: string } {
+  const { accept = '' } = headers
+  const wantsJson = /application\/(?:problem\+)?json/i.test(accept)
+  // Some programs name text/html among others, and would print the page.
+  if (!wantsJson && /\btext\/html\b/i.test(accept) && navigates(headers)) {
     const body = problemPage(PROBLEMS[error.code].title, printable(error.message))
     return { body, contentType: PAGE_HEADERS['Content-Type'] }
   }

@@ -13,12 +13,12 @@ export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | un
   if (method !== 'GET') return undefined
   const agent = headers['user-agent'] ?? ''
   if (UNFURLERS.test(agent)) return 200
-  return navigates(headers, agent) || ROBOTS.test(agent) ? 406 : undefined
+  return navigates(headers) || ROBOTS.test(agent) ? 406 : undefined
 }
 
-/** True for a browser that opens the link, rather than a script's fetch in one. */
-function navigates(headers: IncomingHttpHeaders, agent: string): boolean {
-  const mode = headers['sec-fetch-mode']
+/** True for a browser that shows a person the answer, rather than a script's fetch in one. */
+export function navigates(headers: IncomingHttpHeaders): boolean {
+  const { 'sec-fetch-mode': mode, 'user-agent': agent = '' } = headers
   if (mode !== undefined) return mode === 'navigate'
   // Old browsers never send that field, and all others leave it out over plain HTTP, but on this machine. What they have
   // in common: wget2 and Java name text/html too, and many a program takes a browser's name, but none does all of this.

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
 import { type Answer, parseAnswer } from '../helpers/http-exchange.js'
 import type { RawPeer } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import { chunk, LAST_CHUNK } from '../server/serve.js'
 import { type ContractOptions, HOSTS, type Started } from './hosts.js'
@@ -110,6 +111,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   asks('reservation-required', 'POST /', SENDS, { earlyResponse: false }),
   asks('reservation-required', 'PUT /name', SENDS, { earlyResponse: false }),
+  asks('reservation-required', 'POST /', { ...SENDS, 'User-Agent': 'wget2/2.1.0' }),
   {
     code: 'cancelled',
     when: 'the sender cancels, and its upload is answered',
@@ -355,7 +357,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     const object = await peers.ask(port, `GET /${UNKNOWN}`, { Accept: 'application/problem+json' })
     expect(object.headers['content-type']).toBe('application/problem+json')
     expect(JSON.parse(object.body)).toMatchObject({ type: 'urn:ess:problem:not-found', status: 404 })
-    const page = await peers.ask(port, `GET /${UNKNOWN}`, { Accept: 'text/html' })
+    const page = await peers.ask(port, `GET /${UNKNOWN}`, BROWSER)
     expect(page).toMatchObject({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } })
   })
 

@@ -240,6 +240,29 @@ test('an HTTP/1.0 sender gets no early response, is shown another way, and goes 
   expect(await sender.ended()).toMatchObject({ code: 0 })
 })
 
+test('wget2, which shows no early response, is told to reserve, and is told the verdict then', async (context) => {
+  needs(context, 'wget2')
+  const server = await startServer('--reservations')
+  const file = await fileOf(CONTENT)
+  const post = (to: string) =>
+    run('wget2', 'wget2', ['-O', '-', '--content-on-error', `--post-file=${file}`, to])
+  // It reports on stdout too, and its Host has no port.
+  const refused = (await (await post(`${server.url}/`)).ended()).stdout.toString()
+  expect(refused).toMatch(/reservation-required: .*curl -X POST \S+\/reserve/s)
+  expect(refused).toContain('HTTP ERROR response 409')
+  const whole = await reserve(server)
+  const sender = await post(whole.upload)
+  expect((await receiveBytes(whole.url)).equals(CONTENT)).toBe(true)
+  expect((await sender.ended()).stdout.toString()).toContain(`# delivered: ${CONTENT.length} bytes\n`)
+  // It exits with 0 whatever the status is, but for 404.
+  const cancelled = await reserve(server)
+  const loser = await post(cancelled.upload)
+  expect((await fetch(cancelled.upload, { method: 'DELETE' })).status).toBe(204)
+  const lost = (await loser.ended()).stdout.toString()
+  expect(lost).toMatch(/HTTP ERROR response 4(?:04|10) /)
+  expect(lost).not.toContain('delivered')
+})
+
 test('an HTTP/1.0 receiver gets what has a length, and nothing else', async (context) => {
   needs(context, 'curl')
   const server = await startServer('--reservations')

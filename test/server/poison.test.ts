@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { connectReceiver, expectSenderFailed, openSender, serve } from './serve.js'
 
 /** What a terminal would obey, or a person would not see; `text` is as it was on the wire. */
@@ -26,17 +27,19 @@ test.each(['streams', 'sockets'] as const)(
   },
 )
 
-test.each(['*/*', 'application/problem+json', 'text/html'])(
-  'a refusal quotes nothing that a terminal would obey, as %s',
-  async (Accept) => {
+test.each([{ Accept: '*/*' }, { Accept: 'application/problem+json' }, BROWSER])(
+  'a refusal quotes nothing that a terminal would obey, to %j',
+  async (says) => {
     const { port } = await serve()
-    for (const headers of [
-      { Host: 'a\x9b31m', Range: 'x' },
-      { Range: 'bytes=\x9b31m\xe2\x80\xae' },
-      { Expect: '\x9b31m' },
-    ]) {
-      const { status, body } = await exchange(port, requestHead('GET /abcdefghijkl', { ...headers, Accept }))
-      expect(status).toBeGreaterThanOrEqual(400)
+    const { id } = await openSender(port, { length: 0 })
+    for (const [headers, refused] of [
+      [{ Host: 'a\x9b31m', Range: 'x' }, 400],
+      [{ Range: 'bytes=\x9b31m\xe2\x80\xae' }, 409],
+      [{ Expect: '\x9b31m' }, 417],
+    ] as const) {
+      // The button's method, for which a browser gets no page of the link.
+      const { status, body } = await exchange(port, requestHead(`POST /${id}`, { ...says, ...headers }))
+      expect(status).toBe(refused)
       expect(obeyedIn(body)).toEqual([])
     }
   },
