@@ -214,7 +214,7 @@ test('GET / says how to use this very server', async () => {
   const { code, stdout } = await (await runCurl([`${server.url}/`])).ended()
   expect(code).toBe(0)
   expect(stdout.toString()).toContain(server.url)
-  expect(stdout.toString()).toMatch(/curl .*-T/)
+  expect(stdout.toString()).toMatch(/curl .*-NT /)
 })
 
 test('GET /health is 200', async () => {

@@ -112,8 +112,12 @@ function readTrailer(body: string, text: string): { body: string | undefined; ne
   throw new BadAnswer(`a trailer: ${quote(text)}`)
 }
 
+const BUTTON = '<form method="post"><button>Download</button></form>'
+
 /** Every refusal names a code of ours, whose status it has; a bug is none that a client may cause. */
 function checkProblem(status: number, contentType: string, body: string): void {
+  // The page of a link is no refusal, and passes for no file.
+  if (status === 406 && contentType.startsWith('text/html') && body.includes(BUTTON)) return
   const code = codeOf(status, contentType, body)
   if (code === undefined) throw new BadAnswer(`a ${status} that is none of ours: ${quote(body)}`)
   if (code === 'internal-error') throw new BadAnswer(`a bug of the server: ${quote(body)}`)
