@@ -5,16 +5,19 @@ import { type Exchange, isExchangeError } from './http.js'
 import { nearestName } from './nearest-name.js'
 import {
   downloadUrl,
-  expectName,
   expectOffer,
+  expectPreview,
   incomplete,
   isProven,
   type Offer,
+  type Preview,
   RECEIVE_OPTIONS,
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
-import { checkDestination, checkName, type Destination, openSink, type Sink, unwritable } from './sink.js'
+import { Place } from './place.js'
+import type { Destination, Sink } from './sink.js'
+import { unwritable } from './unwritable.js'
 import { writeBlocks } from './write-blocks.js'
 
 export interface DownloadOptions extends ReceiveOptions {
@@ -45,7 +48,9 @@ export interface Received extends Offer {
 
 /**
  * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place; the
- * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind.
+ * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind, but for one case:
+ * every byte is on the disk, and its name cannot be had any more. Then the sender is told "delivered", and the
+ * `file-exists` or `file-unwritable` says where the file is.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
   checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
@@ -55,39 +60,50 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
     throw new EssError('usage', `download: ${wanted}; got ${kindOf(to)}`)
   }
   const url = downloadUrl(idOrUrl, options)
-  checkDestination(to, force)
-  if ('folder' in to && !force) await checkSendersName(url, to.folder, options)
+  const place = new Place(to, force)
+  await place.prepare(() => lookAhead(url, options))
+  const { received, trouble } = await receive(url, place, options).catch(async (error: unknown) => {
+    await place.discard()
+    throw error
+  })
+  if (trouble !== undefined) throw trouble
+  return received
+}
 
+async function receive(
+  url: URL,
+  place: Place,
+  options: DownloadOptions,
+): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
   const answer = requestDownload('GET', url, options, true)
-  let sink: Sink | undefined
   try {
     const offer = await expectOffer(answer, url)
-    sink = await openSink(to, offer.name, force)
+    const sink = await place.open(offer)
     options.onOffer?.(offer)
     const bytes = await pump(answer, sink, offer, options.onProgress)
     await answer.lastWord()
     if (answer.failure !== undefined || !(await isProven(answer, bytes)))
       throw incomplete(answer.failure, bytes, offer.size)
     answer.ignoreAbort()
-    await sink.commit()
+    const trouble = await sink.commit()
     // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
     answer.close()
-    return { ...offer, bytes, path: sink.path }
+    return { received: { ...offer, bytes, path: sink.path }, trouble }
   } catch (error) {
     answer.reset()
-    await sink?.discard()
     throw error
   }
 }
 
-/** A HEAD consumes nothing: where the name is taken, the transfer is still there for another try. */
-async function checkSendersName(url: URL, folder: string, options: ReceiveOptions): Promise<void> {
+/** A HEAD consumes nothing: where the name cannot be had, the transfer is still there for another try. */
+async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | undefined> {
   const look = requestDownload('HEAD', url, options)
   try {
-    checkName(folder, await expectName(look, url))
+    return await expectPreview(look, url)
   } catch (error) {
     // Whatever else there is to say, the GET will say it.
-    if (error instanceof EssError && /^(file-exists|interrupted)$/.test(error.code)) throw error
+    if (error instanceof EssError && error.code === 'interrupted') throw error
+    return undefined
   } finally {
     look.reset()
   }

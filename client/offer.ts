@@ -81,10 +81,17 @@ export async function expectOffer(answer: Exchange, url: URL): Promise<Offer> {
   return { id, name: nameOf(head, url, id), size: sizeOf(head), type }
 }
 
-/** The name alone, which an answer to HEAD has, too, when it says nothing of the size. */
-export async function expectName(answer: Exchange, url: URL): Promise<string> {
+/** What an answer to HEAD says of a download. */
+export interface Preview {
+  readonly name: string
+  /** Bytes; undefined when it says nothing of the size, which proves nothing yet. */
+  readonly size: number | undefined
+}
+
+export async function expectPreview(answer: Exchange, url: URL): Promise<Preview> {
   const { head, id } = await expectDownload(answer, url)
-  return nameOf(head, url, id)
+  const length = head.headers['content-length']
+  return { name: nameOf(head, url, id), size: length === undefined ? undefined : Number(length) }
 }
 
 async function expectDownload(answer: Exchange, url: URL): Promise<{ head: IncomingMessage; id: string }> {

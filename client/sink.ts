@@ -1,9 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { accessSync, constants, createWriteStream, lstatSync, type Stats, statSync } from 'node:fs'
-import { type FileHandle, link, open, rename, rm, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { createWriteStream } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError } from '../shared/index.js'
+import { giveName } from './give-name.js'
+import { openPart } from './part-file.js'
+import { checkRoom } from './room.js'
+import type { FileTarget, StreamTarget } from './target.js'
+import { unwritable } from './unwritable.js'
 
 /** Where a download goes: a file, a file of the sender's name in a folder, or a stream such as stdout. */
 export type Destination =
@@ -18,58 +21,66 @@ export interface Sink {
   readonly ends: boolean
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
-  /** Makes it count: the file appears under its name. Throws EssError `file-exists` or `file-unwritable`. */
-  commit(): Promise<void>
+  /** Throws EssError `file-unwritable` where so many bytes have no room. */
+  expect(size: number | undefined): void
+  /**
+   * Makes it count: the file appears under its name. Throws EssError `file-unwritable` where bytes were lost. Where
+   * they are all there and only the name is not to be had, it resolves with the EssError that says where they are.
+   */
+  commit(): Promise<EssError | undefined>
   /** Leaves nothing behind. */
   discard(): Promise<void>
 }
 
-/**
- * Throws what `openSink` would, as far as that can be known before there is a name: a download that cannot be
- * saved must not be begun, because its sender cannot send it twice.
- */
-export function checkDestination(to: Destination, force: boolean): void {
-  if ('stream' in to) return
-  if ('folder' in to) {
-    checkFolder(to.folder)
-    return
-  }
-  const { file } = to
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
-    throw new EssError('file-unwritable', `Expected the name of a file, got the directory ${file}`)
-  if (isDevice(file)) return
-  if (!force && isTaken(file)) throw exists(file)
-  checkFolder(dirname(file))
-}
-
-/** Throws EssError `file-exists` when the sender's `name` is taken in that folder. */
-export function checkName(folder: string, name: string): void {
-  const path = join(folder, name)
-  if (isTaken(path)) throw exists(path)
-}
-
-/** Opens the place for a download that its sender named `name`, which must be safe already. */
-export async function openSink(to: Destination, name: string, force: boolean): Promise<Sink> {
-  if ('stream' in to) return toStream(to.stream)
-  const path = 'file' in to ? to.file : join(to.folder, name)
-  checkDestination({ file: path }, force)
-  // Its end is that of the last byte, so there is nothing left to do for `commit`.
-  if (isDevice(path)) return { ...toStream(createWriteStream(path)), ends: true, async commit() {} }
-  const { part, file } = await openPart(path)
+/** Opens the place for a download to a file. Throws EssError `file-exists` or `file-unwritable`. */
+export async function openFileSink(target: FileTarget, force: boolean): Promise<Sink> {
+  const part = await openPart(target, force)
   return {
     // The handle stays ours, so that closing it is awaited on every path.
-    writable: file.createWriteStream({ highWaterMark: 1024 * 1024 }),
+    writable: part.file.createWriteStream({ highWaterMark: 1024 * 1024 }),
     ends: true,
-    path,
+    path: target.path,
+    expect(size) {
+      if (size !== undefined) checkRoom(dirname(target.real), target.path, size)
+    },
     async commit() {
-      await giveName(part, path, force).catch((error: unknown) => {
-        throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? exists(path) : unwritable(path, error)
+      part.rest()
+      return await giveName(part, target, force).then(
+        () => undefined,
+        (error: unknown) => keptAside(part.path, target.path, error),
+      )
+    },
+    discard: () => part.remove(),
+  }
+}
+
+/** Opens a pipe or a device. Its end is that of the last byte, so there is nothing left to do for `commit`. */
+export function openDeviceSink({ path, flags }: StreamTarget): Sink {
+  const writable = createWriteStream(path, { flags })
+  return {
+    ...streamSink(writable),
+    ends: true,
+    async commit() {
+      return undefined
+    },
+  }
+}
+
+/** Writes to a stream that somebody else ends. */
+export function streamSink(writable: Writable): Sink {
+  return {
+    writable,
+    ends: false,
+    path: undefined,
+    expect() {},
+    async commit() {
+      // A last, empty write is out when everything before it was handed on.
+      await written(writable, '').catch((error: unknown) => {
+        throw unwritable(undefined, error)
       })
+      return undefined
     },
-    async discard() {
-      await file.close().catch(() => {}) // It may be closed already.
-      await rm(part, { force: true })
-    },
+    async discard() {},
   }
 }
 
@@ -82,87 +93,10 @@ export function written(writable: Writable, bytes: Uint8Array | ''): Promise<voi
   })
 }
 
-/** What went wrong with writing to `path`, for people. */
-export function unwritable(path: string | undefined, cause: unknown): EssError {
-  const { code, message } = cause as NodeJS.ErrnoException // What the file system and streams throw.
-  const words = REASONS[code ?? ''] ?? message
-  return new EssError('file-unwritable', `Cannot write ${path ?? 'the output'}: ${words}`, { cause })
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EDQUOT: 'the quota is used up',
-  EFBIG: 'the file system takes no files of this size',
-  ENAMETOOLONG: 'the name is too long',
-  ENOENT: 'no such folder',
-  ENOSPC: 'no space left',
-  ENOTDIR: 'no such folder',
-  EPERM: 'permission denied',
-  EPIPE: 'nobody reads it any more',
-  EROFS: 'the file system is read-only',
-}
-
-function exists(path: string): EssError {
-  return new EssError('file-exists', `${path} exists already; --force overwrites it`)
-}
-
-function toStream(writable: Writable): Sink {
-  return {
-    writable,
-    ends: false,
-    path: undefined,
-    async commit() {
-      // A last, empty write is out when everything before it was handed on.
-      await written(writable, '').catch((error: unknown) => {
-        throw unwritable(undefined, error)
-      })
-    },
-    async discard() {},
-  }
-}
-
-function isTaken(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-function checkFolder(path: string): void {
-  try {
-    accessSync(path, constants.W_OK)
-  } catch (error) {
-    throw unwritable(path, error)
-  }
-  if (!statSync(path).isDirectory()) throw unwritable(path, { code: 'ENOTDIR' })
-}
-
-/** A pipe or a device is written to as it is: to rename a file over /dev/null would be a bad surprise. */
-function isDevice(path: string): boolean {
-  const stat: Stats | undefined = statSync(path, { throwIfNoEntry: false })
-  return stat !== undefined && !stat.isFile() && !stat.isDirectory()
-}
-
-/** `path.part`, or another name like it where that one is taken: somebody else may be writing it. */
-async function openPart(path: string): Promise<{ readonly part: string; readonly file: FileHandle }> {
-  const plain = `${path}.part`
-  for (const part of [plain, `${path}.${randomBytes(4).toString('hex')}.part`])
-    try {
-      return { part, file: await open(part, 'wx') }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(part, error)
-    }
-  throw exists(plain)
-}
-
-/** Renames; without `force` never over a file, not even one that appeared a moment ago. */
-async function giveName(part: string, path: string, force: boolean): Promise<void> {
-  if (force) return await rename(part, path)
-  try {
-    await link(part, path)
-    await unlink(part)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
-    // A file system without hard links (FAT): take the name with an empty file, then rename over that.
-    await (await open(path, 'wx')).close()
-    await rename(part, path)
-  }
+function keptAside(part: string, path: string, cause: unknown): EssError {
+  const where = `; the whole download is in ${part}`
+  if (cause instanceof EssError) return new EssError(cause.code, `${cause.message}${where}`, { cause })
+  if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+    return new EssError('file-exists', `${path} exists meanwhile${where}`, { cause })
+  return unwritable(path, cause, where)
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -99,7 +99,7 @@ test('an output that fails behind its last byte, with the end of the connection 
   expect(await connection.ending()).toBe('rst')
 })
 
-test('a file that appeared meanwhile is not overwritten, and the server sees a reset', async () => {
+test('a file that appeared meanwhile is not overwritten, and the whole download is kept beside it', async () => {
   const server = await rawServer()
   const folder = await tempDir()
   const file = join(folder, 'x')
@@ -109,10 +109,16 @@ test('a file that appeared meanwhile is not overwritten, and the server sees a r
   await expect.poll(() => existsSync(`${file}.part`)).toBe(true)
   await writeFile(file, 'mine')
   connection.end('lo')
-  expect(await failure(received)).toMatchObject({ code: 'file-exists', exitStatus: 8 })
-  expect(await connection.ending()).toBe('rst')
-  expect(await readdir(folder)).toEqual(['x'])
+  expect(await failure(received)).toMatchObject({
+    code: 'file-exists',
+    exitStatus: 8,
+    message: `${file} exists meanwhile; the whole download is in ${file}.part`,
+  })
+  // Every byte is on the disk, and that is what the sender asks about.
+  expect(await connection.ending()).toBe('fin')
+  expect((await readdir(folder)).sort()).toEqual(['x', 'x.part'])
   expect(await readFile(file, 'utf8')).toBe('mine')
+  expect(await readFile(`${file}.part`, 'utf8')).toBe('hello')
 })
 
 test('a file that exists is refused before the server is asked, and overwritten with force', async () => {
@@ -153,6 +159,8 @@ test("somebody else's .part is left alone", async () => {
   const server = await rawServer()
   const folder = await tempDir()
   await writeFile(join(folder, 'x.part'), 'theirs')
+  // Of a download that ended a minute ago, in whatever way.
+  await utimes(join(folder, 'x.part'), new Date(), new Date(Date.now() - 60_000))
   const received = download(ID, { server: server.url, to: { file: join(folder, 'x') } })
   ;(await openDownload(server, 'Content-Length: 5')).end('hello')
   await received

@@ -1,0 +1,72 @@
+import { join } from 'node:path'
+import type { Preview } from './offer.js'
+import { type Destination, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
+import { checkFolder, findTarget, type StreamTarget } from './target.js'
+
+/**
+ * The place of one download, found and tried before the GET: the link works once, and its sender may not be able to
+ * send again.
+ */
+export class Place {
+  readonly #to: Destination
+  readonly #force: boolean
+  #device: StreamTarget | undefined
+  #sink: Sink | undefined
+
+  constructor(to: Destination, force: boolean) {
+    this.#to = to
+    this.#force = force
+  }
+
+  /**
+   * Throws EssError `file-exists` or `file-unwritable` where the download could not be kept. Where its name is the
+   * sender's to say, `lookAhead` finds out about it; undefined leaves that to the answer to the GET.
+   */
+  async prepare(lookAhead: () => Promise<Preview | undefined>): Promise<void> {
+    if ('stream' in this.#to) return
+    if ('file' in this.#to) return await this.#reach(this.#to.file, true)
+    checkFolder(this.#to.folder)
+    const preview = await lookAhead()
+    if (preview === undefined) return
+    await this.#reach(join(this.#to.folder, preview.name), false)
+    await this.#expect(preview.size)
+  }
+
+  /** Where to write what is offered. Throws what `prepare` does. */
+  async open({ name, size }: Preview): Promise<Sink> {
+    if ('stream' in this.#to) return streamSink(this.#to.stream)
+    if ('folder' in this.#to) {
+      const path = join(this.#to.folder, name)
+      if (this.#sink?.path !== path) {
+        await this.discard()
+        await this.#reach(path, false)
+      }
+    }
+    // Only now: opening a pipe is seen on its other side.
+    if (this.#device !== undefined) return openDeviceSink(this.#device)
+    if (this.#sink === undefined) throw new Error('a place was opened that nothing was prepared for')
+    await this.#expect(size)
+    return this.#sink
+  }
+
+  /** Leaves nothing behind. */
+  async discard(): Promise<void> {
+    await this.#sink?.discard()
+    this.#sink = undefined
+  }
+
+  async #reach(path: string, isTyped: boolean): Promise<void> {
+    const target = findTarget(path, { force: this.#force, isTyped })
+    if (target.kind === 'stream') this.#device = target
+    else this.#sink = await openFileSink(target, this.#force)
+  }
+
+  async #expect(size: number | undefined): Promise<void> {
+    try {
+      this.#sink?.expect(size)
+    } catch (error) {
+      await this.discard()
+      throw error
+    }
+  }
+}
