@@ -1,3 +1,5 @@
+import { replaceHidden } from './hidden.js'
+
 /** The header names of the protocol that HTTP libraries do not spell for us, in lower case. */
 export const HEADERS = {
   contentDisposition: 'content-disposition',
@@ -90,32 +92,15 @@ const MAX_FILE_NAME_BYTES = 240
 /** An ending longer than this is not an extension worth saving. */
 const MAX_EXTENSION_LENGTH = 16
 
-// Control characters, and those that reorder or hide what a person reads (a name can look like another one). Not the
-// selectors of variants, which belong to emoji and to Japanese names.
-const UNPRINTABLE =
-  /(?!\p{Variation_Selector})[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu
-
-/**
- * Words that may hold a stranger's, for a terminal or a page: what would not be seen, or be obeyed, is written as
- * `\u{1b}`. Line feeds stay.
- */
-export function printable(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(UNPRINTABLE, (character) =>
-      character === '\n' ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,
-    )
-}
-
 /**
  * A name that is safe to write to a disk, a header and a terminal: the last component of a path, without
- * control characters, without a leading dot or dash, at most 240 bytes with its extension kept.
+ * control characters and others that deceive, without a leading dot or dash, at most 240 bytes with its extension
+ * kept.
  * Undefined when nothing is left of it.
  */
 export function safeFileName(name: string): string | undefined {
   const component = name.toWellFormed().split(/[/\\]/).pop() ?? ''
-  const clean = component
-    .replace(UNPRINTABLE, '')
+  const clean = withoutHidden(component)
     .replace(/^[\s.-]+/u, '')
     .trimEnd()
   return clean === '' ? undefined : shorten(clean)
@@ -130,8 +115,12 @@ function shorten(name: string): string {
     if (utf8Length(stem + character + extension) > MAX_FILE_NAME_BYTES) break
     stem += character
   }
-  // The cut may have left a space at the end.
-  return (stem + extension).trimEnd()
+  // The cut may have left a space at the end, and half of what was joined.
+  return withoutHidden(stem + extension).trimEnd()
+}
+
+function withoutHidden(text: string): string {
+  return replaceHidden(text, () => '')
 }
 
 function utf8Length(text: string): number {

@@ -1,4 +1,4 @@
-import { printable } from './headers.js'
+import { printable } from './hidden.js'
 
 /** The exit statuses of `ess`, a class of endings each; scripts may rely on them. */
 export const EXIT_STATUS = {
