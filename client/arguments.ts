@@ -1,6 +1,7 @@
 import { EssError, safeFileName, withoutUserinfo } from '../shared/index.js'
 import { type Config, readConfig } from './config.js'
 import { parser } from './parser.js'
+import { bytesOf } from './raw-arguments.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
 /** What a command line asks for, checked. */
@@ -125,5 +126,9 @@ function seconds(
 
 function text(values: Values, name: string): string | undefined {
   const value = values[name]
-  return value === undefined ? undefined : String(value)
+  if (value === undefined) return undefined
+  const typed = String(value)
+  if (bytesOf(typed) === undefined) return typed
+  const advice = name === 'output' ? '; or write to standard output: ess get ID > FILE' : ''
+  throw new EssError('usage', `Expected --${name} in UTF-8, got ${JSON.stringify(typed)}${advice}`)
 }

@@ -1,8 +1,10 @@
-import { resolve } from 'node:path'
+import { statSync } from 'node:fs'
 import { EssError, encodeStatus, isTerminal, toFailedProblem, withoutUserinfo } from '../shared/index.js'
 import type { Command } from './arguments.js'
 import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
+import { pathFrom } from './local-path.js'
+import { bytesOf } from './raw-arguments.js'
 import { send } from './send.js'
 import { fromStream, isSameFile, openFile, type Source } from './source.js'
 import { type Screen, summary } from './terminal.js'
@@ -55,9 +57,15 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
 async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
   if (file === undefined && io.stdin.isTTY)
     throw new EssError('usage', 'Expected a file, or something piped in, got neither')
-  if (file === undefined || file === '-') return fromStream(io.stdin)
-  const path = resolve(io.cwd, file)
+  if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
+  const path = bytesOf(file) ?? pathFrom(io.cwd, file)
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
   return await openFile(path)
+}
+
+/** A socket cannot be opened by its path, which is what /dev/stdin comes to where a program or ssh starts us. */
+function isSocketOfStdin(file: string): boolean {
+  if (!/^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(file)) return false
+  return statSync(file, { throwIfNoEntry: false })?.isSocket() === true
 }

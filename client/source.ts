@@ -1,4 +1,4 @@
-import { close, fstat, fstatSync, open, type Stats, statSync } from 'node:fs'
+import { close, fstat, fstatSync, open, read, type Stats, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { EssError } from '../shared/index.js'
 import { blockReader } from './block-reader.js'
+import { isDescriptor } from './descriptor.js'
+import { NOT_UTF8 } from './raw-arguments.js'
 
 /** What is sent: bytes, with what is known of them beforehand. */
 export interface Source {
@@ -24,12 +26,16 @@ export interface Source {
   close(): Promise<void>
 }
 
+/** The largest page of memory of a usual machine. */
+const MAX_PAGE_BYTES = 64 * 1024
+
 /**
- * Opens a file, without reading from it; a pipe or a device at that path is read as a stream.
- * Throws EssError `file-unreadable`, or `usage` for a directory.
+ * Opens a file, without reading what is in it; a pipe or a device at that path is read as a stream. A name that is
+ * not UTF-8 is a Buffer. Throws EssError `file-unreadable`, or `usage` for a directory.
  */
-export async function openFile(path: string): Promise<Source> {
-  const [fd, stat] = await openAndStat(path).catch((error: unknown) => {
+export async function openFile(place: string | Buffer): Promise<Source> {
+  const path = place.toString()
+  const [fd, stat] = await openAndStat(place).catch((error: unknown) => {
     throw unreadable(path, error)
   })
   if (stat.isDirectory()) {
@@ -37,13 +43,11 @@ export async function openFile(path: string): Promise<Source> {
     throw new EssError('usage', `Expected a file, got the directory ${path}; try: tar c ${path} | ess send`)
   }
   if (stat.isFIFO()) return fromPipe(fd)
-  // An empty file may be one whose content is made when it is read (/proc), or that has yet to grow: what is
-  // declared as nothing is whole before anybody has looked.
-  const size = stat.isFile() && stat.size > 0 ? stat.size : undefined
+  const size = stat.isFile() && (await isAsLongAsItSays(fd, stat)) ? stat.size : undefined
   const reader = blockReader(fd, size)
   const blocks = () => explained(reader.blocks(), path)
   return {
-    name: stat.isFile() ? basename(path) : undefined,
+    name: stat.isFile() && !isDescriptor(path) ? basename(path) : undefined,
     size,
     isRepeatable: size !== undefined,
     read: () => (size === undefined ? blocks() : exactly(size, blocks(), path)),
@@ -75,13 +79,32 @@ export function fromStream(stream: Readable): Source {
 }
 
 /** True when the file at `path` is the very one that `fd` writes to: it would be sent while it is overwritten. */
-export function isSameFile(path: string, fd: number): boolean {
-  const source = statSync(path, { throwIfNoEntry: false })
-  const target = fstatSync(fd)
-  return source?.isFile() === true && source.dev === target.dev && source.ino === target.ino
+export function isSameFile(path: string | Buffer, fd: number): boolean {
+  try {
+    const source = statSync(path)
+    const target = fstatSync(fd)
+    return source.isFile() && source.dev === target.dev && source.ino === target.ino
+  } catch {
+    // Opening it will say what is wrong with it.
+    return false
+  }
 }
 
-async function openAndStat(path: string): Promise<readonly [number, Stats]> {
+/**
+ * False for a file that is made when it is read: one in /proc has no size, one in /sys that of a page. (Nor is an
+ * empty file declared as such: it is whole before anyone has looked, and it may have yet to grow.)
+ */
+async function isAsLongAsItSays(fd: number, { size, blocks }: Stats): Promise<boolean> {
+  // It takes no room on a disk, but neither does a hole in a sparse file: that one has a last byte.
+  if (blocks !== 0 || size === 0 || size > MAX_PAGE_BYTES) return size > 0
+  return await promisify(read)(fd, Buffer.alloc(1), 0, 1, size - 1).then(
+    ({ bytesRead }) => bytesRead === 1,
+    // Reading all of it will say why.
+    () => false,
+  )
+}
+
+async function openAndStat(path: string | Buffer): Promise<readonly [number, Stats]> {
   const fd = await promisify(open)(path, 'r')
   return [fd, await promisify(fstat)(fd)]
 }
@@ -138,12 +161,19 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   ENOTDIR: 'no such file',
   EACCES: 'permission denied',
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ENXIO: 'it is a socket, or a device that is not there',
   EPERM: 'permission denied',
 }
 
 function unreadable(path: string, error: unknown): EssError {
   const { code, message } = error as NodeJS.ErrnoException // What the file system and streams throw.
-  return new EssError('file-unreadable', `Cannot read ${path}: ${REASONS[code ?? ''] ?? message}`, {
-    cause: error,
-  })
+  // Where the bytes of such a name are not to be had, we have asked for another one.
+  const advice =
+    code === 'ENOENT' && path.includes(NOT_UTF8)
+      ? ' of that name in UTF-8; pipe it in: ess send --name NAME < FILE'
+      : ''
+  const words = `${REASONS[code ?? ''] ?? message}${advice}`
+  return new EssError('file-unreadable', `Cannot read ${path}: ${words}`, { cause: error })
 }

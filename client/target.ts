@@ -56,7 +56,7 @@ export function findTarget(path: string, { force, isTyped }: TargetOptions): Str
     throw new EssError('file-exists', `${path} is no plain file; -o names it if you mean it`)
   if (old === undefined)
     throw new EssError('file-unwritable', `Cannot write ${path}: it is a symbolic link that leads nowhere`)
-  return fileTarget(path, isLink ? realpathSync(path) : path, old)
+  return fileTarget(path, isLink ? follow(path) : path, old)
 }
 
 /** Throws EssError `file-unwritable` where no file can be made in the folder at `path`. */
@@ -95,6 +95,14 @@ function fileTarget(path: string, real: string, old: Stats): FileTarget {
 function look(path: string, stat: typeof lstatSync): Stats | undefined {
   try {
     return stat(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+}
+
+function follow(path: string): string {
+  try {
+    return realpathSync(path)
   } catch (error) {
     throw unwritable(path, error)
   }
