@@ -81,7 +81,7 @@ function isLive(part: string): boolean {
 function underWay(path: string, part: string): EssError {
   return new EssError(
     'file-exists',
-    `Another download to ${path} is under way, in ${part}; choose another name, or wait until it is over`,
+    `Another download to ${path} seems to be under way: ${part} was touched within the last ${LIVE_MS / 1000} s; choose another name, or try again later`,
   )
 }
 

@@ -41,7 +41,10 @@ export async function openFileSink(target: FileTarget, force: boolean): Promise<
     ends: true,
     path: target.path,
     expect(size) {
-      if (size !== undefined) checkRoom(dirname(target.real), target.path, size)
+      if (size === undefined) return
+      checkRoom(dirname(target.real), target.path, size)
+      // It may be mounted from elsewhere, and keeps the room that it has.
+      if (target.isFixed) checkRoom(target.real, target.path, size - (target.old?.size ?? 0))
     },
     async commit() {
       part.rest()

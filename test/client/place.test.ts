@@ -19,8 +19,9 @@ import { join } from 'node:path'
 import { expect, onTestFinished, type TestContext, test } from 'vitest'
 import { type DownloadOptions, download } from '../../client/index.js'
 import { EssError, EXIT_STATUS } from '../../shared/index.js'
+import { bytesOf, sha256 } from '../helpers/bytes.js'
 import { type RawConnection, type RawServer, rawServer } from '../helpers/client-raw-server.js'
-import { downloadHead, ID, openDownload } from '../helpers/client-wire.js'
+import { downloadHead, ID, LAST_CHUNK, openDownload } from '../helpers/client-wire.js'
 import { needs } from '../helpers/needs.js'
 import { type Program, run } from '../helpers/run.js'
 import { ESS, runEss } from '../helpers/run-ess.js'
@@ -80,7 +81,7 @@ test('two downloads to one name at once: the second is refused, and its link sti
   const error = await refusedEarly({ to: { file } })
   expect([error.code, error.message]).toEqual([
     'file-exists',
-    `Another download to ${file} is under way, in ${file}.part; choose another name, or wait until it is over`,
+    `Another download to ${file} seems to be under way: ${file}.part was touched within the last 10 s; choose another name, or try again later`,
   ])
   connection.end('hello')
   await received
@@ -378,6 +379,35 @@ test.for([
   expect(server.connections()).toBe(isTaken ? 1 : 0)
   expect(await readFile(join(cwd, 'host'), 'utf8')).toBe(isTaken ? 'hello' : 'what was there is longer')
   expect((await readdir(cwd)).sort()).toEqual(['host', 'x'])
+})
+
+test('a file that is mounted from a disk without room: refused where the size is known, else kept aside', async (context) => {
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'disk'))
+  await writeFile(join(cwd, 'x'), '')
+  const prepare = 'mount -t tmpfs -o size=64k none disk; echo old > disk/x; mount --bind disk/x x'
+  const script = `${prepare}; exec "$NODE" "$ESS" "$@"`
+  const body = bytesOf(256 * 1024)
+
+  const known = await rawServer()
+  const refused = await getIn(context, known, cwd, script, '-f', '-o', 'x')
+  const early = await openDownload(known, `Content-Length: ${body.length}`)
+  expect(await early.ending()).toBe('rst')
+  expect((await refused.ended()).stderr).toContain('x: it needs 262.1 kB, and ')
+  expect((await readdir(cwd)).sort()).toEqual(['disk', 'x'])
+
+  const unknown = await rawServer()
+  const kept = await getIn(context, unknown, cwd, script, '-f', '-o', 'x')
+  const late = await openDownload(unknown, 'Transfer-Encoding: chunked')
+  late.write(`${body.length.toString(16)}\r\n`)
+  late.write(body)
+  late.end(`\r\n${LAST_CHUNK}`)
+  expect(await late.ending()).toBe('fin')
+  const { code, stderr } = await kept.ended()
+  const path = join(cwd, 'x')
+  const words = `Cannot write ${path}: no space left; what was in it is lost; the whole download is in ${path}.part`
+  expect([code, stderr]).toEqual([EXIT_STATUS.local, `ess: file-unwritable: ${words}\n`])
+  expect(sha256(await readFile(`${path}.part`))).toBe(sha256(body))
 })
 
 test.runIf(isRoot).for([
