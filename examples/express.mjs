@@ -36,4 +36,3 @@ for (const name of ['error:not-found', 'error:max-upload', 'error:referer'])
 const server = app.listen(Number(process.env.PORT ?? 9000), '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}${path}`)
 })
-server.requestTimeout = 0 // Node would end every request after five minutes, even one whose bytes flow.

@@ -18,8 +18,6 @@ const server = serve(
     hostname: '127.0.0.1',
     // Otherwise it takes an upload's body away when it believes that the request is over.
     autoCleanupIncoming: false,
-    // Node would end every request after five minutes, even one whose bytes flow.
-    serverOptions: { requestTimeout: 0, headersTimeout: 30_000 },
   },
   ({ port }) => console.log(`http://127.0.0.1:${port}${path}`),
 )

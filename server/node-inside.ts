@@ -2,11 +2,13 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { WriteStream } from 'node:tty'
+import { Attachment } from './attachment.js'
 
 /*
  * The one file that touches the inside of Node, which its documentation does not promise: the handle below a socket and
  * its reading into a buffer of ours (what `onread` of `net.connect` sets up, which a server's sockets have no door to),
- * the parser of its HTTP server, the head of a response, the options of a listening socket, the handle of a terminal. Each has a test that fails
+ * the parser of its HTTP server and its list of them, the head of a response, the options of a listening socket, the
+ * handle of a terminal. Each has a test that fails
  * where a Node has it otherwise than Node 20 to 26; without it everything works the documented way, and costs more.
  */
 
@@ -145,6 +147,70 @@ export function setOptionsOnce(server: Server, keepAliveSeconds: number): void {
     handle?.setNoDelay?.(true) === 0 &&
     handle.setKeepAlive?.(true, keepAliveSeconds) === 0
   if (isSet) [inside.noDelay, inside.keepAlive] = [false, false]
+}
+
+/** How a server of Node's HTTP knows a connection: by its parser. */
+interface ParserInside {
+  readonly socket?: Socket | null
+  /** The request whose head came last. */
+  readonly incoming?: IncomingMessage | null
+}
+
+/** The list that a server of Node's HTTP keeps of its connections (ConnectionsList in src/node_http_parser.cc). */
+interface ConnectionsInside {
+  /** Those whose request has taken longer than the server's timeouts allow. Each request is told of once. */
+  expired(headersTimeoutMs: number, requestTimeoutMs: number): ParserInside[]
+  /** Those whose last request is complete: `closeIdleConnections` ends them, and so does `close`. */
+  idle(): ParserInside[]
+}
+
+/** What a server must leave alone, though Node takes it for late or for idle. */
+export interface Exceptions {
+  mayTakeLong(request: IncomingMessage): boolean
+  isInUse(connection: Socket): boolean
+}
+
+let connectionsKey: symbol | undefined
+const excepted = new Attachment<ConnectionsInside, true>('excepted')
+
+/**
+ * Has the HTTP server of this request's connection leave alone what `exceptions` says: one request, where Node's
+ * documentation only has timeouts for all of them. Called for each such request, whose server is changed by the first.
+ * False where the server has no list: one that doesn't listen has none, and no timeouts.
+ */
+export function exceptFromTimeouts(request: IncomingMessage, exceptions: Exceptions): boolean {
+  // What Node's own types leave out: the server of HTTP, also where another one has taken the connection in.
+  const { server } = request.socket as unknown as { server?: object | null }
+  const connections = connectionsOf(server)
+  if (connections === undefined) return false
+  if (excepted.get(connections) !== true) except(connections, exceptions)
+  return true
+}
+
+function except(connections: ConnectionsInside, { mayTakeLong, isInUse }: Exceptions): void {
+  excepted.set(connections, true)
+  const { expired, idle } = connections
+  const isLate = ({ incoming }: ParserInside) =>
+    incoming === undefined || incoming === null || incoming.complete || !mayTakeLong(incoming)
+  const isIdle = ({ socket }: ParserInside) => socket === undefined || socket === null || !isInUse(socket)
+  // Not as literals: see `endGently`.
+  const findExpired = (headersTimeoutMs: number, requestTimeoutMs: number) =>
+    expired.call(connections, headersTimeoutMs, requestTimeoutMs).filter(isLate)
+  const findIdle = () => idle.call(connections).filter(isIdle)
+  connections.expired = findExpired
+  connections.idle = findIdle
+}
+
+function connectionsOf(server: object | null | undefined): ConnectionsInside | undefined {
+  if (server === undefined || server === null) return undefined
+  connectionsKey ??= Object.getOwnPropertySymbols(server).find(
+    ({ description }) => description === 'http.server.connections',
+  )
+  if (connectionsKey === undefined) return undefined
+  const list = (server as Readonly<Record<symbol, Partial<ConnectionsInside> | undefined>>)[connectionsKey]
+  const isAsKnown = [list?.expired, list?.idle].every((method) => typeof method === 'function')
+  // Both of its methods are there.
+  return isAsKnown ? (list as ConnectionsInside) : undefined
 }
 
 /** A response whose head can be given as text: `_storeHeader` in lib/_http_outgoing.js is what fills these. */

@@ -22,6 +22,7 @@ import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
 import { gatherSmallChunks } from './gears/small-chunks.js'
 import { Heartbeats } from './heartbeats.js'
+import { outlastHost } from './host-timeouts.js'
 import { checkEnd } from './length-trailer.js'
 import { endGently } from './linger.js'
 import { isForm, readForm } from './multipart.js'
@@ -192,6 +193,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const giveBack = this.#limits.take('sockets', request)
     let socket: EphemeralSocket | undefined
     try {
+      outlastHost(request, response)
       const file = await this.#readFile(call, fileName)
       this.#refuseWhenStopping()
       if (request.socket.destroyed) return
@@ -242,6 +244,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const socket = this.#registry.findUpload(token)
     checkSender(request, this.options)
     if (!socket.mayMove()) socket.inspect('sender-arrived')
+    outlastHost(request, response)
     const file = await this.#readFile(call, undefined)
     if (request.socket.destroyed) return
     const sender: SenderLeg = {
@@ -268,6 +271,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     // It has left already, and nothing would be told of it any more.
     if (response.destroyed) return
     const giveBack = this.#limits.take('waiting', request)
+    outlastHost(request, response)
     response.once('close', giveBack)
     const status = this.#statusBody(call, socket)
     status.open(200, opened)
@@ -332,6 +336,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const wantsPart = asksForPart(request, id)
     // A part is refused as soon as the link is there, so there is nothing to wait for.
     const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, this.options.ttlMs)
+    outlastHost(request, response)
     const socket = this.#registry.get(id) ?? (await this.#find(request, id, waitMs))
     if (wantsPart) {
       socket.inspect()

@@ -7,6 +7,7 @@ import { rawStreamsPump } from './gears/raw-streams.js'
 import { socketsPump } from './gears/sockets.js'
 import { splicePump } from './gears/splice.js'
 import { type StreamBody, streamsPump } from './gears/streams.js'
+import { setInUse } from './host-timeouts.js'
 import { UNCONFIRMED } from './http2/connection.js'
 import { addLength } from './length-trailer.js'
 import type { Acknowledgement } from './peer-state.js'
@@ -142,6 +143,7 @@ export function createTransfer(
     // answer with its own: a FIN when it has read everything, a reset when it has not.
     receiverConnection.destroySoon = endReceiverConnection
     receiverConnection.once('finish', awaitConfirmation)
+    setInUse(receiverResponse.req, receiverConnection, true)
     addLength(receiverResponse, pump.received())
     receiverResponse.end()
   }
@@ -243,6 +245,7 @@ export function createTransfer(
         .off('finish', awaitConfirmation)
         .off(UNCONFIRMED, unconfirmed)
       receiverConnection.setTimeout(0)
+      if (isSenderDone) setInUse(receiverResponse.req, receiverConnection, false)
       acknowledgement?.close()
     }
     return pump.stop()

@@ -71,8 +71,9 @@ const MOUNTS: Readonly<Record<string, Mount>> = {
     const app = new Hono()
     app.route(path === '' ? '/' : path, service.app)
     app.all('*', (context) => context.text(HOST_WORDS, 404))
-    // Of the kinds of server that this may give, it gives this one unless told otherwise.
-    return createAdaptorServer({ fetch: app.fetch, autoCleanupIncoming: false }) as Server
+    // As docs/embedding.md has it at the root, and as it comes under a path. Of the kinds of server that this may give,
+    // it gives this one unless told otherwise.
+    return createAdaptorServer({ fetch: app.fetch, autoCleanupIncoming: path !== '' }) as Server
   },
   Express: (service, path) => {
     const app = express()
@@ -112,7 +113,6 @@ function embedded(name: string, mount: Mount, path: string): Host {
       const authorize = (access: 'send' | 'receive') => access !== nobodyMay
       const service = createService({ ...options, reservations: true, ...(nobodyMay && { authorize }) })
       const server = mount(service, path)
-      server.requestTimeout = 0
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
       onTestFinished(async () => {
         service.stopNow()

@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { beginResponse, fixed } from '../../server/head.js'
+import { exceptFromTimeouts } from '../../server/node-inside.js'
+import { certificate } from '../helpers/certificate.js'
 import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
-import { connectRaw } from '../helpers/raw-peer.js'
+import { connectRaw, speakTls } from '../helpers/raw-peer.js'
 import { startServer } from '../helpers/start-server.js'
 
 test.runIf(process.platform === 'linux')(
@@ -34,6 +37,32 @@ const KEEP_ALIVE_TIMER = '02'
 function hex(port: number): string {
   return port.toString(16).toUpperCase().padStart(4, '0')
 }
+
+describe("a server's timeouts", () => {
+  const NONE = { mayTakeLong: () => false, isInUse: () => false }
+  const MAKERS: Readonly<Record<string, (handle: RequestListener) => Promise<NetServer>>> = {
+    'node:http': async (handle) => createServer(handle),
+    'node:https': async (handle) => createHttpsServer(await certificate(), handle),
+    'node:http behind node:net': async (handle) => {
+      const server = createServer(handle)
+      await listening(server)
+      return createNetServer((connection) => void server.emit('connection', connection))
+    },
+  }
+
+  test.each(Object.entries(MAKERS))('make exceptions in %s', async (name, make) => {
+    const could: boolean[] = []
+    const server = await make((request, response) => {
+      // Here it must work: where a Node has another inside, this says so.
+      could.push(exceptFromTimeouts(request, NONE))
+      response.end()
+    })
+    const port = await listening(server)
+    if (name === 'node:https') speakTls(port)
+    await exchange(port, requestHead('GET /'))
+    expect(could).toEqual([true])
+  })
+})
 
 describe('a head that is given as text', () => {
   const FIXED = fixed({ 'Cache-Control': 'no-store', 'X-Fixed': 'yes' })
@@ -122,11 +151,15 @@ async function answered(answer: (response: ServerResponse) => void): Promise<Ans
     response.once('finish', () => setImmediate(() => server.closeIdleConnections()))
     answer(response)
   })
+  return await exchange(await listening(server), 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+}
+
+/** The port of a server that listens until the test is over. */
+async function listening(server: NetServer): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   // A server that listens on TCP has this kind of address.
-  const { port } = server.address() as AddressInfo
-  return await exchange(port, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  return (server.address() as AddressInfo).port
 }
 
 function withoutDate({ status, headers: { date, ...headers }, body }: Answer): unknown {
