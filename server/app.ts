@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono, type Next } from 'hono'
-import { routePath } from 'hono/route'
 import { PatternRouter } from 'hono/router/pattern-router'
 import {
   downloadPath,
@@ -13,10 +12,19 @@ import {
   PASS_THROUGH_HEADERS,
   ROUTES,
 } from '../shared/index.js'
-import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
-import { type RequestListener, receive, refuseStrangers } from './direct.js'
+import {
+  type Address,
+  ALLOWED_METHODS,
+  addressesOf,
+  encodePath,
+  isOurs,
+  queryOf,
+  segmentsOf,
+} from './addresses.js'
+import { answered, type RequestListener, receive, refuseStrangers } from './direct.js'
 import { refuseForeignHttp2 } from './http2/connection.js'
-import { decodeSegment } from './opening.js'
+import { checkUnread, decodeSegment } from './opening.js'
+import { asTaken, takeResponse } from './own-response.js'
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from './page.js'
 import { sendProblem } from './problem-response.js'
 import { publicBaseUrl } from './public-url.js'
@@ -25,17 +33,23 @@ import type { Call, Exchange, Service } from './service.js'
 import { usageText } from './usage.js'
 import { pageStatus, refuseUnasked } from './visitor.js'
 
+/** What Hono on Node hands over with a request. */
+interface Bindings extends HttpBindings {
+  /** True where no app of the embedder's is around ours, and its middleware neither. */
+  isAlone?: boolean
+}
+
 /** A Hono app on Node's own request and response objects. */
-export type ServiceApp = Hono<{ Bindings: HttpBindings }>
+export type ServiceApp = Hono<{ Bindings: Bindings }>
 
 /** Hono mounts the root without its final slash, which senders write; the second one takes that. */
 const ROOTS: [string, string] = [ROUTES.root, '/:empty{$}']
 
-type AppContext = Context<{ Bindings: HttpBindings }>
+type AppContext = Context<{ Bindings: Bindings }>
 
 /**
- * The routes of a service. The data routes answer on Node's own objects, which Hono is told by
- * `RESPONSE_ALREADY_SENT`; middleware that sets headers afterwards has no effect on them.
+ * The routes of a service. The data routes answer on Node's own objects, which Hono is told at once, by
+ * `RESPONSE_ALREADY_SENT`: middleware that goes on then, or has waited for too long, has no effect on them.
  */
 export function createApp(service: Service): ServiceApp {
   // For routes that begin with a parameter, as ours do, the quickest of Hono's routers.
@@ -51,16 +65,23 @@ export function createApp(service: Service): ServiceApp {
       ? context.json({ status: 'ok', relay: service.relay.gear }, 200, UNCACHED)
       : context.json({ status: 'stopping' }, 503, UNCACHED),
   )
-  app.on(['POST', 'PUT'], ROOTS, (context) => {
-    refuseStrangers(service, context.env.incoming)
-    return sent(service.open(callOf(context, ROUTES.root)))
-  })
+  app.on(['POST', 'PUT'], ROOTS, (context) =>
+    directly(context, async () => {
+      refuseStrangers(service, context.env.incoming)
+      checkUnread(context.env.incoming, isBodyPromised(context))
+      await service.open(callOf(context, ROUTES.root))
+    }),
+  )
 
   if (service.options.reservations) {
     app.on(['GET', 'POST'], ROUTES.reserve, reserve)
     app.on(['PUT', 'POST'], ROUTES.uploadResource, (context) => {
-      service.checkMisses(context.env.incoming)
-      return sent(service.upload(callOf(context, ROUTES.uploadResource), segment(context, -1)))
+      const isPromised = isBodyPromised(context)
+      return directly(context, async () => {
+        service.checkMisses(context.env.incoming)
+        checkUnread(context.env.incoming, isPromised)
+        await service.upload(callOf(context, ROUTES.uploadResource), segment(context, -1))
+      })
     })
     app.delete(ROUTES.uploadResource, (context) => {
       service.checkMisses(context.env.incoming)
@@ -69,16 +90,20 @@ export function createApp(service: Service): ServiceApp {
     })
     app.get(ROUTES.uploadEvents, (context) => {
       if (context.env.incoming.method === 'HEAD') return notAllowed(context, ROUTES.uploadEvents)
-      service.checkMisses(context.env.incoming)
-      service.follow(callOf(context, ROUTES.uploadEvents), segment(context, -2))
-      return RESPONSE_ALREADY_SENT
+      return directly(context, async () => {
+        service.checkMisses(context.env.incoming)
+        service.follow(callOf(context, ROUTES.uploadEvents), segment(context, -2))
+      })
     })
   }
 
-  app.put(ROUTES.upload, (context) => {
-    refuseStrangers(service, context.env.incoming)
-    return sent(service.open(callOf(context, ROUTES.upload), segment(context, -1)))
-  })
+  app.put(ROUTES.upload, (context) =>
+    directly(context, async () => {
+      refuseStrangers(service, context.env.incoming)
+      checkUnread(context.env.incoming, isBodyPromised(context))
+      await service.open(callOf(context, ROUTES.upload), segment(context, -1))
+    }),
+  )
   app.on(['GET', 'POST'], ROUTES.download, (context, next) => answerLink(context, next, ROUTES.download, -1))
   app.on(['GET', 'POST'], ROUTES.namedDownload, (context, next) =>
     answerLink(context, next, ROUTES.namedDownload, -2),
@@ -91,6 +116,12 @@ export function createApp(service: Service): ServiceApp {
   app.notFound(notFound)
   app.onError(onError)
   return app
+
+  function directly(context: AppContext, answer: () => Promise<void>): Response {
+    // Taken before it is answered. It never rejects.
+    void answered(service, context.env.incoming, responseOf(context), answer())
+    return RESPONSE_ALREADY_SENT
+  }
 
   function reserve(context: AppContext): Response {
     const { incoming } = context.env
@@ -112,17 +143,20 @@ export function createApp(service: Service): ServiceApp {
     template: string,
     idAt: number,
   ): Promise<Response | undefined> {
-    const { incoming, outgoing } = context.env
+    const { incoming } = context.env
     const id = segment(context, idAt)
     if (!service.options.ids.matches(id)) return await pass(next)
     const isHead = incoming.method === 'HEAD'
     const status = pageStatus(incoming)
-    if (!isHead && status === undefined) return sent(receive(service, exchangeOf(context), id))
+    if (!isHead && status === undefined)
+      return directly(context, async () => await receive(service, exchangeOf(context), id))
     service.authorize('receive', incoming)
     const call = callOf(context, template)
     service.checkMisses(incoming)
     if (isHead) {
-      outgoing.writeHead(200, service.inspect(id).downloadHeaders(incoming)).end()
+      const response = responseOf(context)
+      response.writeHead(200, service.inspect(id).downloadHeaders(incoming))
+      response.end()
       return alreadySentToHead()
     }
     refuseUnasked(incoming)
@@ -183,17 +217,18 @@ export function createApp(service: Service): ServiceApp {
   }
 
   function onError(error: unknown, context: AppContext): Response {
-    const { incoming, outgoing } = context.env
-    answerThrown(service, incoming, outgoing, error)
+    const { incoming } = context.env
+    answerThrown(service, incoming, responseOf(context), error)
     return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 
   function refused(
-    { env: { incoming, outgoing } }: AppContext,
+    context: AppContext,
     error: EssError,
     headers?: Readonly<Record<string, string>>,
   ): Response {
-    refuse(service, incoming, outgoing, error, headers)
+    const { incoming } = context.env
+    refuse(service, incoming, responseOf(context), error, headers)
     return incoming.method === 'HEAD' ? alreadySentToHead() : RESPONSE_ALREADY_SENT
   }
 }
@@ -213,16 +248,28 @@ function alreadySentToHead(): Response {
   return response
 }
 
-async function sent(answered: Promise<void>): Promise<Response> {
-  await answered
-  return RESPONSE_ALREADY_SENT
+/** The response to this request, for us alone. */
+function responseOf({ env: { outgoing, isAlone } }: AppContext): ServerResponse {
+  return isAlone === true ? outgoing : takeResponse(outgoing)
+}
+
+/**
+ * True where a middleware has asked Hono's request for its body, even if only to hand it on: @hono/node-server has made
+ * a stream of Node's request then, which reads that a moment later, whoever wants it.
+ */
+function isBodyPromised({ env: { isAlone }, req: { raw } }: AppContext): boolean {
+  if (isAlone === true) return false
+  const names = Object.getOwnPropertySymbols(raw).map(({ description }) => description)
+  // Its own request, which makes the real one when it has to; or another one, as `app.mount` and some middleware make.
+  return names.includes('incomingKey') ? names.includes('requestCache') : raw.body !== null
 }
 
 /** The app as a listener for `node:http`: `(request, response) => …`. */
 export function createRequestListener(app: ServiceApp, service: Service): RequestListener {
   /** What Hono has just been handed: it makes its own request of it, and says at once when it cannot. */
   let latest: readonly [IncomingMessage, ServerResponse]
-  const listener = getRequestListener(app.fetch, {
+  const fetch = (request: Request, bindings: object) => app.fetch(request, Object.assign(bindings, ALONE))
+  const listener = getRequestListener(fetch, {
     // An HTTP/1.0 request may come without a Host.
     hostname: 'localhost',
     // It would take a request's body away, without an event, once its response was closed.
@@ -254,6 +301,8 @@ export function createRequestListener(app: ServiceApp, service: Service): Reques
   }
 }
 
+const ALONE: Pick<Bindings, 'isAlone'> = { isAlone: true }
+
 const UNCACHED = { 'Cache-Control': 'no-store' } as const
 const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; charset=utf-8' } as const
 
@@ -266,18 +315,25 @@ interface Mounted {
 /** The request as the service's verbs take it. */
 function exchangeOf({ env: { incoming, outgoing } }: AppContext): Exchange {
   refuseForeignHttp2(incoming)
-  return { request: incoming, response: outgoing, query: queryOf(incoming) }
+  // Hono itself answers some of our calls, and leaves the response to the host then.
+  return { request: incoming, response: asTaken(outgoing), query: queryOf(incoming) }
 }
 
 /** The same with where it was mounted. `template` is the route that matched, without any mount. */
 function callOf(context: AppContext, template: string): Call {
   const { incoming } = context.env
   const { baseUrl, originalUrl } = incoming as Mounted
-  // Express says where it mounted us; Hono's own mount shows in the pattern of the route.
+  // Express says where it mounted us; what Hono's own mount has matched is in front of our route.
   const mounted = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, incoming.url)
-  const matched = routePath(context).replace(ROOTS[1], ROUTES.root)
-  const inHono = matched.endsWith(template) ? matched.slice(0, matched.length - template.length) : matched
-  return { ...exchangeOf(context), basePath: (mounted + inHono).replace(/\/+$/, '') }
+  const segments = segmentsOf(incoming)
+  while (segments.at(-1) === '') segments.pop()
+  const inHono = segments.slice(0, Math.max(0, segments.length - segmentCount(template)))
+  const path = [mounted, ...inHono].join('/').replace(/\/+$/, '')
+  return { ...exchangeOf(context), basePath: encodePath(path) }
+}
+
+function segmentCount(template: string): number {
+  return template.split('/').filter((part) => part !== '').length
 }
 
 /** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`: `/` where it is empty. */

@@ -59,7 +59,8 @@ export async function receive(service: Service, exchange: Exchange, id: string):
   await service.receive(exchange, id)
 }
 
-async function answered(
+/** Waits for `answer`, and answers by itself where that is a refusal. It never rejects. */
+export async function answered(
   service: Service,
   request: IncomingMessage,
   response: ServerResponse,

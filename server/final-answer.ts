@@ -34,7 +34,8 @@ export class FinalAnswer implements StatusSink {
   }
 
   conclude(event: TerminalEvent): void {
-    if (this.#response.destroyed || this.#request.socket.destroyed) return
+    // A host that wouldn't wait for us may have answered it.
+    if (this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed) return
     if (event.event === 'failed') {
       sendProblem(
         this.#request,

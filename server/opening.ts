@@ -40,10 +40,30 @@ export function checkSender(request: IncomingMessage, options: ResolvedOptions):
       `Expected no transfer coding but chunked, got ${JSON.stringify(transferCoding)}`,
     )
   }
+  checkUnread(request)
   // A form is larger than its file, whose own size is known when its part is there.
   if (isForm(request)) boundaryOf(request)
   const overhead = isForm(request) ? MAX_FORM_OVERHEAD : 0
   checkSize((declaredLength(headers) ?? 0) - overhead, options)
+}
+
+/**
+ * Throws EssError `body-already-read` where a host's middleware has read the body before us, or is about to:
+ * `isPromised` says that a framework knows of it.
+ */
+export function checkUnread(request: IncomingMessage, isPromised = false): void {
+  const { headers } = request
+  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length']) > 0)) return
+  const isTaken =
+    isPromised ||
+    request.readableDidRead ||
+    request.readableFlowing === true ||
+    request.listenerCount('data') + request.listenerCount('readable') > 0
+  if (!isTaken) return
+  throw new EssError(
+    'body-already-read',
+    'Expected an unread upload, but something in front of the service reads it; mount the service before body parsers and body limits',
+  )
 }
 
 /** What a form may hold beside its file, in bytes. */

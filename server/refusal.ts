@@ -26,6 +26,11 @@ export function answerThrown(
   response: ServerResponse,
   thrown: unknown,
 ): void {
+  // A host that wouldn't wait for us has answered it already.
+  if (thrown instanceof EssError && response.writableEnded) {
+    service.refused(thrown, request)
+    return
+  }
   if (thrown instanceof EssError) {
     refuse(service, request, response, thrown)
     return

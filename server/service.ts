@@ -196,7 +196,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       outlastHost(request, response)
       const file = await this.#readFile(call, fileName)
       this.#refuseWhenStopping()
-      if (request.socket.destroyed) return
+      if (hasEnded(call)) return
       socket = this.#createSocket(this.#registry.mint(), ttlMs, giveBack)
       const status = this.#statusBody(call, socket)
       this.#registry.add(socket)
@@ -246,7 +246,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     if (!socket.mayMove()) socket.inspect('sender-arrived')
     outlastHost(request, response)
     const file = await this.#readFile(call, undefined)
-    if (request.socket.destroyed) return
+    if (hasEnded(call)) return
     const sender: SenderLeg = {
       request,
       response,
@@ -328,7 +328,8 @@ export class Service extends EventEmitter<ServiceEvents> {
    * as long as the request says; for the sender of a reservation, as long as that lives. Rejects with the
    * EssError to refuse it with, nothing being written yet.
    */
-  async receive({ request, response, query }: Exchange, id: string): Promise<void> {
+  async receive(exchange: Exchange, id: string): Promise<void> {
+    const { request, response, query } = exchange
     refusePipelined(response)
     // A body has no meaning here, but unread it would stand before the receiver's end, which is its confirmation. In
     // HTTP/2 that end is the stream's, and comes from both sides: it would be taken for the other side's too early.
@@ -344,7 +345,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     }
     if (socket.phase === 'reserved') await this.#awaitSender(socket, request)
     // Its receiver went away, during a wait or with its request: the socket is left for another.
-    if (!request.socket.writable) return
+    if (!request.socket.writable || hasEnded(exchange)) return
     socket.inspect()
     // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.
     if (request.httpVersion === '1.0' && socket.contentLength === undefined) {
@@ -454,7 +455,10 @@ export class Service extends EventEmitter<ServiceEvents> {
       return { payload, body: raw }
     }
     gatherSmallChunks(request)
-    const { payload, body } = await readForm(request)
+    const reading = readForm(request)
+    // Listened to by now. A host's middleware may have paused it, to look something up.
+    if (request.isPaused()) request.resume()
+    const { payload, body } = await reading
     checkSize(payload.contentLength, this.options)
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
@@ -587,6 +591,11 @@ async function withLeaving(
   } finally {
     request.socket.off('close', leave)
   }
+}
+
+/** Its peer has left, or a host that wouldn't wait for us has answered it. */
+function hasEnded({ request, response }: Exchange): boolean {
+  return request.socket.destroyed || response.headersSent
 }
 
 /** A request that was sent before the one ahead of it was answered would wait for a transfer to end, unseen. */

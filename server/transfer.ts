@@ -139,6 +139,7 @@ export function createTransfer(
     }
     isSenderDone = true
     writeHead()
+    if (isOver) return
     // Node would close the whole connection after the last byte; closing our half alone lets the receiver
     // answer with its own: a FIN when it has read everything, a reset when it has not.
     receiverConnection.destroySoon = endReceiverConnection
@@ -222,7 +223,9 @@ export function createTransfer(
     if (isHeadWritten) return
     isHeadWritten = true
     clearTimeout(heldHead)
-    options.writeHead()
+    if (receiverResponse.writableEnded)
+      fail('receiver-lost', 'the program around this service answered the receiver')
+    else options.writeHead()
   }
 
   function end(how: TransferEnd): void {

@@ -98,6 +98,11 @@ export const PROBLEMS = {
   'over-share': { status: 429, exit: EXIT_STATUS.unavailable, title: 'This client has its whole share' },
   'headers-too-large': { status: 431, exit: EXIT_STATUS.refused, title: 'The request head is too large' },
   'internal-error': { status: 500, exit: EXIT_STATUS.bug, title: 'The server met a bug of its own' },
+  'body-already-read': {
+    status: 500,
+    exit: EXIT_STATUS.unavailable,
+    title: 'The program around this service read the upload first',
+  },
   'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender went away' },
   'receiver-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The receiver went away' },
   'too-many-sockets': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is full' },

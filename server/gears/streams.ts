@@ -75,7 +75,11 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   }
 
   function start(): void {
-    if (!stream.destroyed) stream.on('data', forward)
+    if (!stream.destroyed) {
+      stream.on('data', forward)
+      // A host's middleware may have paused it, to look something up.
+      if (stream.isPaused()) stream.resume()
+    }
     // A form that broke while its sender waited: it has told of that already, when nobody here listened.
     else if (stream.errored) failed(stream.errored)
     else lost()

@@ -302,8 +302,14 @@ const REFUSALS: readonly Refusal[] = [
   },
 ]
 
-/** What is said before there is a request, or by a bug; `test/server` and `test/e2e/malformed` have their tests. */
-const OF_THE_LISTENER = ['request-timeout', 'expectation-failed', 'headers-too-large', 'internal-error']
+/** What is said before there is a request, by a bug, or of a host; `test/server` and `test/e2e/malformed` have their tests. */
+const OF_THE_LISTENER = [
+  'request-timeout',
+  'expectation-failed',
+  'headers-too-large',
+  'internal-error',
+  'body-already-read',
+]
 
 test('every problem that a server answers with is met here', () => {
   const answers = Object.entries(PROBLEMS).flatMap(([code, { status }]) => (status === null ? [] : [code]))

@@ -17,6 +17,7 @@ const CODES = Object.keys(PROBLEMS) as ProblemCode[]
 /** As the protocol's chapter 5 says; scripts rely on it. */
 const EXITS: Readonly<Record<ProblemCode, number>> = {
   'internal-error': 1,
+  'body-already-read': 6,
   usage: 2,
   'bad-request': 3,
   'no-file-in-form': 3,
