@@ -58,16 +58,6 @@ export function segmentsOf({ url = '/' }: IncomingMessage): string[] {
   return path.slice(path.startsWith('/') ? 1 : 0, end < 0 ? undefined : end).split('/')
 }
 
-/** What can't stand in the path of a URL as it is, and what is encoded already (RFC 3986, 3.3 and 2.1). */
-const NO_PATH = /%[\da-f]{2}|[^\w/!$&'()*+,;=:@.~-]/giu
-
-/** The path of a request as it may stand in a link. */
-export function encodePath(path: string): string {
-  return path.replace(NO_PATH, (part) =>
-    part.startsWith('%') && part.length > 1 ? part.toUpperCase() : encodeURIComponent(part.toWellFormed()),
-  )
-}
-
 /** The query of a request's target. */
 export function queryOf({ url = '/' }: IncomingMessage): URLSearchParams {
   const at = url.indexOf('?')

@@ -12,17 +12,10 @@ import {
   PASS_THROUGH_HEADERS,
   ROUTES,
 } from '../shared/index.js'
-import {
-  type Address,
-  ALLOWED_METHODS,
-  addressesOf,
-  encodePath,
-  isOurs,
-  queryOf,
-  segmentsOf,
-} from './addresses.js'
+import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
 import { answered, type RequestListener, receive, refuseStrangers } from './direct.js'
 import { refuseForeignHttp2 } from './http2/connection.js'
+import { mountOf } from './mount.js'
 import { checkUnread, decodeSegment } from './opening.js'
 import { asTaken, takeResponse } from './own-response.js'
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from './page.js'
@@ -306,12 +299,6 @@ const ALONE: Pick<Bindings, 'isAlone'> = { isAlone: true }
 const UNCACHED = { 'Cache-Control': 'no-store' } as const
 const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; charset=utf-8' } as const
 
-/** What frameworks that strip the mount's path from `url` leave beside it: Express and Connect. */
-interface Mounted {
-  readonly baseUrl?: unknown
-  readonly originalUrl?: unknown
-}
-
 /** The request as the service's verbs take it. */
 function exchangeOf({ env: { incoming, outgoing } }: AppContext): Exchange {
   refuseForeignHttp2(incoming)
@@ -321,26 +308,7 @@ function exchangeOf({ env: { incoming, outgoing } }: AppContext): Exchange {
 
 /** The same with where it was mounted. `template` is the route that matched, without any mount. */
 function callOf(context: AppContext, template: string): Call {
-  const { incoming } = context.env
-  const { baseUrl, originalUrl } = incoming as Mounted
-  // Express says where it mounted us; what Hono's own mount has matched is in front of our route.
-  const mounted = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, incoming.url)
-  const segments = segmentsOf(incoming)
-  while (segments.at(-1) === '') segments.pop()
-  const inHono = segments.slice(0, Math.max(0, segments.length - segmentCount(template)))
-  const path = [mounted, ...inHono].join('/').replace(/\/+$/, '')
-  return { ...exchangeOf(context), basePath: encodePath(path) }
-}
-
-function segmentCount(template: string): number {
-  return template.split('/').filter((part) => part !== '').length
-}
-
-/** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`: `/` where it is empty. */
-function strippedPath(originalUrl: unknown, url = '/'): string {
-  if (typeof originalUrl !== 'string') return ''
-  const left = [url, url.replace(/^\/(?=\?|$)/, '')].find((part) => originalUrl.endsWith(part))
-  return left === undefined ? '' : originalUrl.slice(0, originalUrl.length - left.length)
+  return { ...exchangeOf(context), basePath: mountOf(context.env.incoming, template) }
 }
 
 function segment(context: AppContext, at: number): string {
