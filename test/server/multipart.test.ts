@@ -1,3 +1,4 @@
+import got from 'got'
 import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
@@ -51,6 +52,12 @@ function formHead(
   })
 }
 
+/** A form of a program whose boundary tells nothing. */
+function unknownForm(part: Part, behind: string): { head: string; form: string } {
+  const form = (partOf(part) + CLOSING.slice(0, -2)).replaceAll(BOUNDARY, 'B') + behind
+  return { head: formHead(form.length, 'multipart/form-data; boundary=B'), form }
+}
+
 /** Sends what is given, and waits for the URL. */
 async function sendForm(
   port: number,
@@ -62,6 +69,13 @@ async function sendForm(
   for (const piece of pieces) await peer.write(piece)
   const [, id = ''] = await peer.until(/"opened","v":1,"id":"([^"]+)"/)
   return { ...peer, id }
+}
+
+async function reserve(port: number): Promise<{ url: string; upload: string }> {
+  const headers = { Accept: 'application/json' }
+  const answer = await fetch(`http://127.0.0.1:${port}/reserve`, { method: 'POST', headers })
+  // What the protocol says of a reservation as JSON.
+  return (await answer.json()) as { url: string; upload: string }
 }
 
 /** Receives it, and expects it to be delivered. */
@@ -157,6 +171,113 @@ describe('a form', () => {
     expect((await receive(served, sender)).body).toBe('hello')
   })
 
+  test.each([
+    ['no line end', ''],
+    ['one', '\r\n'],
+    ['two', '\r\n\r\n'],
+    ['a bare line feed', '\n'],
+    ['white space and a line end', ' \t\r\n'],
+    ['an epilogue', '\r\nand more'],
+  ])(
+    'may have %s behind its last boundary, by a program that is not known for any',
+    async (_what, behind) => {
+      const served = await serve()
+      const { head, form } = unknownForm(FILE, behind)
+      const at = form.indexOf('hello') + 2
+      const inPieces = await sendForm(served.port, head, form.slice(0, at))
+      await inPieces.write(form.slice(at))
+      const { body, headers } = await receive(served, inPieces)
+      expect([body, headers['content-length']]).toEqual(['hello', undefined])
+      // In one piece with its head, its file can be counted.
+      const inOne = await sendForm(served.port, head + form)
+      expect(await receive(served, inOne)).toMatchObject({
+        body: 'hello',
+        headers: { 'content-length': '5' },
+      })
+    },
+  )
+
+  test.each(['got', 'fetch'])('of %s is delivered whole, small and large', async (program) => {
+    const { port } = await serve({ reservations: true })
+    for (const size of [0, 9000, 300_000]) {
+      const { url, upload } = await reserve(port)
+      const form = new FormData()
+      form.set('note', 'a field before it')
+      form.set('file', new Blob([bytesOf(size)]), 'a.bin')
+      const received = fetch(url).then((response) => response.arrayBuffer())
+      const verdict =
+        program === 'got'
+          ? await got.post(upload, { body: form, retry: { limit: 0 } }).text()
+          : await fetch(upload, { method: 'POST', body: form }).then((response) => response.text())
+      expect(verdict).toBe(`# delivered: ${size} bytes\n`)
+      expect(Buffer.from(await received).equals(bytesOf(size))).toBe(true)
+    }
+  })
+
+  test('that is all here has a length that is counted, whatever its program is known for', async () => {
+    const served = await serve()
+    const form = formOf(FILE).slice(0, -2)
+    const sender = await sendForm(served.port, formHead(form.length) + form)
+    expect(await receive(served, sender)).toMatchObject({ body: 'hello', headers: { 'content-length': '5' } })
+  })
+
+  test.each([
+    ['curl', '------------------------d74496d66958873e'],
+    ['curl since 8.4', '------------------------Kq3bXh0mPZrT5yUwV1aN9c'],
+    ['Chromium', '----WebKitFormBoundary7MA4YWxkTrZu0gW1'],
+    ['Firefox', '----geckoformboundary3a1c4f0b9d2e8f7a6b5c4d3e2f1a0b9c'],
+    ['an older Firefox', '---------------------------735323031399963166993862150'],
+    ['form-data', '--------------------------056782341296754382190467'],
+  ])('of %s has a length before its end is there', async (_program, boundary) => {
+    const served = await serve()
+    const form = formOf(FILE).replaceAll(BOUNDARY, boundary)
+    const at = form.indexOf('hello') + 2
+    const head = formHead(form.length, `multipart/form-data; boundary=${boundary}`)
+    const sender = await sendForm(served.port, head, form.slice(0, at))
+    expect(served.opened.at(0)?.contentLength).toBe(5)
+    await sender.write(form.slice(at))
+    expect((await receive(served, sender)).body).toBe('hello')
+  })
+
+  test('may name its file in ISO-8859-1, as old browsers do', async () => {
+    const served = await serve()
+    const form = formOf({ ...FILE, fileName: 'C:\\dir\\\xe9t\xe9 \\"1\\".txt' })
+    const sender = await connectRaw(served.port)
+    await sender.write(Buffer.from(formHead(form.length) + form, 'latin1'))
+    await sender.until(/"opened"/)
+    expect(served.opened.at(0)?.fileName).toBe('été "1".txt')
+  })
+
+  test('may leave other file fields empty', async () => {
+    const served = await serve()
+    const form = formOf({ fileName: '', type: 'application/octet-stream', body: '' }, FILE)
+    const sender = await sendForm(served.port, formHead(form.length), form)
+    expect((await receive(served, sender)).body).toBe('hello')
+  })
+
+  test.each(['', 'a.txt'])('may hold a file named %j', async (fileName) => {
+    const served = await serve()
+    const form = formOf({ ...FILE, fileName })
+    const sender = await sendForm(served.port, formHead(form.length), ...form)
+    expect((await receive(served, sender)).body).toBe('hello')
+    expect(served.opened.at(0)?.fileName).toBe(fileName === '' ? undefined : fileName)
+  })
+
+  test.each(['7bit', '8BIT', 'binary '])('may say that its file is not encoded: %s', async (coding) => {
+    const served = await serve()
+    const form = formOf({ ...FILE, headers: `Content-Transfer-Encoding: ${coding}\r\n` })
+    const sender = await sendForm(served.port, formHead(form.length), form)
+    expect((await receive(served, sender)).body).toBe('hello')
+  })
+
+  test('keeps the charset of its file, and may fold its lines and pad its boundary', async () => {
+    const served = await serve()
+    const form = formOf({ ...FILE, type: 'text/plain;\r\n charset=koi8-r' }).replace('\r\n', ' \t\r\n')
+    const sender = await sendForm(served.port, formHead(form.length), form)
+    const { body, headers } = await receive(served, sender)
+    expect([body, headers['content-type']]).toEqual(['hello', 'text/plain; charset=koi8-r'])
+  })
+
   test('may have its boundary in quotes, and a name with what a browser escapes', async () => {
     const served = await serve()
     const form = formOf({ ...FILE, fileName: '%22é%22.txt' })
@@ -217,6 +338,37 @@ describe('a form is refused', () => {
     expect(served.refused).toEqual([code])
   })
 
+  test.each([
+    ['whose file field was left empty', { fileName: '', body: '' }, 'no-file-in-form', 400],
+    ['whose file has a head with a bare line feed', { headers: 'A: b\nC: d\r\n' }, 'bad-request', 400],
+    ['whose file has a line that is no field', { headers: 'A b\r\n' }, 'bad-request', 400],
+    ['whose file has two names', { headers: 'content-disposition: form-data\r\n' }, 'bad-request', 400],
+    ...['base64', 'Quoted-Printable', 'x-uuencode'].map(
+      (coding) =>
+        [
+          `whose file is ${coding}`,
+          { headers: `Content-Transfer-Encoding: ${coding}\r\n` },
+          'unsupported-media-type',
+          415,
+        ] as const,
+    ),
+  ] as const)('%s', async (_what, part, code, status) => {
+    const served = await serve()
+    const form = formOf({ ...FILE, ...part })
+    const answer = await refusal(served.port, formHead(form.length), form)
+    expect(answer).toMatchObject({ status, body: expect.stringMatching(new RegExp(`^${code}: `)) })
+    expect(served.opened).toEqual([])
+  })
+
+  test.each([
+    ['LF instead of CRLF', formOf(FILE).replaceAll('\r\n', '\n')],
+    ['a boundary of which its own is only the beginning', formOf(FILE).replaceAll(BOUNDARY, `${BOUNDARY}0`)],
+  ])('that has %s', async (_what, form) => {
+    const served = await serve()
+    const answer = await refusal(served.port, formHead(form.length), form)
+    expect(answer).toMatchObject({ status: 400, body: expect.stringMatching(/^bad-request: /) })
+  })
+
   test('whose file is too large, by the file and not by the form', async () => {
     const { port } = await serve({ maxUploadBytes: 5 })
     const good = formOf(FILE)
@@ -243,8 +395,8 @@ describe('a form that goes wrong behind its file', () => {
   test.each([
     ['a second file', `\r\n${formOf(FILE)}`, 'no-file-in-form'],
     ['a field', `\r\n${formOf({ name: 'late', body: 'x' })}`, 'bad-request'],
-    ['less than its length foretold, an epilogue', `\r\n${CLOSING}and more`, 'sender-lost'],
-    ['a long part without a name', `\r\n--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'sender-lost'],
+    ['less than its length foretold, an epilogue', `\r\n${CLOSING}and more`, 'bad-request'],
+    ['a long part without a name', `\r\n--${BOUNDARY}\r\nA: b\r\n\r\n${LONG}\r\n${CLOSING}`, 'bad-request'],
     ['no end at all', 'x'.repeat(100), 'bad-request'],
   ])('with %s never looks whole', async (_what, rest, code) => {
     const served = await serve()
@@ -269,6 +421,29 @@ describe('a form that goes wrong behind its file', () => {
     const answer = await exchange(served.port, requestHead(`GET /${sender.id}`))
     expect(answer.status).toBe(410)
     expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual([code])
+  })
+
+  test.each([
+    ['goes on behind its boundary', `--${BOUNDARY}x`],
+    ['has one dash behind its boundary', `--${BOUNDARY}-`],
+    ['has one dash behind its boundary, and a line end', `--${BOUNDARY}-\r\n`],
+    ['goes on behind the closing boundary', `--${BOUNDARY}--x`],
+    ['ends with a bare line feed', `--${BOUNDARY}\n`],
+    ['ends with a bare CR', `--${BOUNDARY}\rX`],
+    ['is the closing boundary, and not the last one', CLOSING],
+    ['begins a part without a head', `--${BOUNDARY}\r\n\r\n`],
+    ['begins a part whose head has no end', `--${BOUNDARY}\r\nA: b`],
+  ])('in chunks, with a line in its file that %s, never looks whole', async (_what, line) => {
+    const served = await serve()
+    const form = formOf({ ...FILE, body: `hello\r\n${line}and the rest` })
+    const at = form.indexOf('hello')
+    const sender = await sendForm(served.port, formHead(undefined), chunk(form.slice(0, at + 3)))
+    const receiver = await openReceiver(served.port, `/${sender.id}`)
+    await receiver.until(/hel/)
+    await sender.write(chunk(form.slice(at + 3)) + LAST_CHUNK)
+    await expectSenderFailed(sender, 'bad-request')
+    expect(await receiver.ending()).toBe('rst')
+    expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual(['bad-request'])
   })
 
   test('without its last line end, which its length had foretold, never looks whole', async () => {
