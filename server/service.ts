@@ -593,9 +593,12 @@ async function withLeaving(
   }
 }
 
-/** Its peer has left, or a host that wouldn't wait for us has answered it. */
+/**
+ * Its peer has left, what came behind its head was malformed and is refused already, or a host that wouldn't wait for
+ * us has answered it.
+ */
 function hasEnded({ request, response }: Exchange): boolean {
-  return request.socket.destroyed || response.headersSent
+  return !request.socket.writable || response.headersSent
 }
 
 /** A request that was sent before the one ahead of it was answered would wait for a transfer to end, unseen. */

@@ -1,7 +1,7 @@
 import { EssError } from '../../shared/index.js'
 
-/** A chunk's size and its extensions: more than any sender has to say there. */
-const MAX_LINE_BYTES = 256
+/** A chunk's size and its extensions: as much as Node's own parser takes. */
+const MAX_LINE_BYTES = 16 * 1024
 /** All extensions of one body together, and all of its trailer: as much as Node's own parser takes. */
 const MAX_ASIDE_BYTES = 16 * 1024
 
@@ -9,19 +9,31 @@ const NOTHING = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 
+/** RFC 9110, 5.6.2 and 5.6.4. */
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"'
+
+/** `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), the size within what a number holds exactly. Extensions are read over. */
+const SIZE_LINE = new RegExp(
+  `^(0*[0-9a-fA-F]{1,16})((?:[\\t ]*;[\\t ]*${TOKEN}(?:[\\t ]*=[\\t ]*(?:${TOKEN}|${QUOTED}))?)*)$`,
+)
+
 /**
- * `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), the size within what a number holds exactly. An extension is read
- * over; it may hold whatever a field value may, so that it cannot be taken for another line.
+ * A size that is passed on as it came. Extensions are between the sender and this server (RFC 9112, 7.1.1), and Node's
+ * fetch and curl fail on some that are valid, as they do on too many zeros.
  */
-const SIZE_LINE = /^([0-9a-fA-F]{1,16})((?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?)$/
+const PLAIN_SIZE = /^[1-9a-fA-F][0-9a-fA-F]*$/
 
 /** `field-name ":" OWS field-value OWS` (RFC 9112, 5). */
 const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
 
+/** A field that says once more where the body ends (RFC 9110, 6.5.1). */
+const FRAMING_FIELD = /^(?:content-length|transfer-encoding):/i
+
 /** What the bytes that were read hold of a body. */
 export interface Piece {
   /**
-   * What may be written to the receiver as it is, framing and all; without the last chunk and the trailer. A chunk's
+   * What may be written to the receiver, framing and all; without extensions, the last chunk and the trailer. A chunk's
    * size comes with the first of its bytes, so the file's first bytes are never behind anything. From a scanner that
    * keeps no framing, the bytes of the file alone.
    */
@@ -81,7 +93,7 @@ export class ChunkScanner {
             return { pass, payload }
           }
           const size = this.#sizeOf(line.text)
-          const isSplit = line.length > line.next - at
+          const isAsItCame = line.length === line.next - at && PLAIN_SIZE.test(line.text)
           if (size === 0) {
             if (keeps && at > from) pass.push(bytes.subarray(from, at))
             from = bytes.length
@@ -89,10 +101,11 @@ export class ChunkScanner {
           } else {
             if (line.next === bytes.length) {
               if (keeps && at > from) pass.push(bytes.subarray(from, at))
-              this.#heldSize = Buffer.from(`${line.text}\r\n`, 'latin1')
+              this.#heldSize = sizeLine(size)
               from = bytes.length
-            } else if (isSplit) {
-              if (keeps) pass.push(Buffer.from(`${line.text}\r\n`, 'latin1'))
+            } else if (!isAsItCame) {
+              if (keeps && at > from) pass.push(bytes.subarray(from, at))
+              if (keeps) pass.push(sizeLine(size))
               from = line.next
             }
             this.#left = size
@@ -126,7 +139,8 @@ export class ChunkScanner {
           this.#trailer += line.length
           at = line.next
           if (line.text === '') this.#state = 'done'
-          else if (!FIELD_LINE.test(line.text)) throw broken(`${quote(line.text)} as a field of the trailer`)
+          else if (!FIELD_LINE.test(line.text) || FRAMING_FIELD.test(line.text))
+            throw broken(`${quote(line.text)} as a field of the trailer`)
           break
         }
       }
@@ -170,6 +184,10 @@ export class ChunkScanner {
       throw broken(`more than ${MAX_ASIDE_BYTES} bytes of chunk extensions`)
     return size
   }
+}
+
+function sizeLine(size: number): Buffer {
+  return Buffer.from(`${size.toString(16)}\r\n`, 'latin1')
 }
 
 function quote(line: string): string {

@@ -30,6 +30,9 @@ let largeBuffers = 0
 /** What leaves with the head where more is there: what takes a receiver no time to be given. */
 const FIRST_BYTES = 2048
 
+/** Of more parts than these, one is made before they are written. */
+const MAX_PARTS = 4
+
 /** How much one transfer may move before others have their turn: libuv would let it read 32 times in a row. */
 const TURN_BYTES = 4 * 1024 * 1024
 
@@ -113,12 +116,14 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
   }
 
   function write({ pass, payload }: Piece): void {
-    const last = pass.at(-1)
+    // Chunks of a byte each, whose sizes have extensions, would be an object each.
+    const parts = pass.length > MAX_PARTS ? [Buffer.concat(pass)] : pass
+    const last = parts.at(-1)
     if (last === undefined) return
-    const isSplit = pass.length > 1
+    const isSplit = parts.length > 1
     if (isSplit) {
       receiverConnection.cork()
-      for (const bytes of pass.slice(0, -1)) receiverConnection.write(bytes)
+      for (const bytes of parts.slice(0, -1)) receiverConnection.write(bytes)
     }
     receiverConnection.write(last, (error) => taken(payload, error))
     if (isSplit) receiverConnection.uncork()
