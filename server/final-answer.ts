@@ -33,6 +33,11 @@ export class FinalAnswer implements StatusSink {
     // The same.
   }
 
+  probe(): boolean {
+    // Not before the end, for the same reason.
+    return false
+  }
+
   conclude(event: TerminalEvent): void {
     // A host that wouldn't wait for us may have answered it.
     if (this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed) return

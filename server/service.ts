@@ -21,6 +21,7 @@ import { FinalAnswer } from './final-answer.js'
 import { SENDER_CLOSED_ITS_HALF } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
 import { gatherSmallChunks } from './gears/small-chunks.js'
+import { outliveHalfClose } from './half-open.js'
 import { Heartbeats } from './heartbeats.js'
 import { outlastHost } from './host-timeouts.js'
 import { checkEnd } from './length-trailer.js'
@@ -438,6 +439,9 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** The file in a sender's request: the body itself, or a form's. The sender may send it from now on. */
   async #readFile(call: Call, fileName: string | undefined): Promise<Pick<SenderLeg, 'payload' | 'body'>> {
     const { request, response, query } = call
+    outliveHalfClose(request, response, () => {
+      this.#sending.get(request.socket)?.socket.senderClosedItsHalf(request)
+    })
     // Before the head: a 100 after it would stand in the middle of the chunked body.
     if (this.#heldBack.delete(request)) response.writeContinue()
     if (!isForm(request)) {

@@ -246,6 +246,17 @@ export class EphemeralSocket implements SocketInfo, Ticking {
     if (this.#sender?.request === request) this.#apply(input, detail)
   }
 
+  /**
+   * The sender of `request` has sent its whole body and closed its half. If it is gone altogether, its kernel answers the
+   * next word with a reset; where no word may be said, a sender that waits is taken to have left.
+   */
+  senderClosedItsHalf(request: IncomingMessage): void {
+    if (this.#sender?.request !== request || this.#phase !== 'waiting') return
+    if (!this.#sender.status.probe()) {
+      this.#apply('sender-lost', 'the sender closed its half of the connection while it waited')
+    }
+  }
+
   /** True when the whole body of `request` was read below Node's parser, which takes it for incomplete. */
   hasAllOf(request: IncomingMessage): boolean {
     const { request: own, body } = this.#sender ?? {}

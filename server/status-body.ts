@@ -26,6 +26,9 @@ const LAST_CHUNK = '0\r\n\r\n'
 /** Programs draw a bar from the events, four times a second; people read a line every 5 s. */
 const TICKS_PER_PROGRESS: Readonly<Record<StatusForm, number>> = { ndjson: 1, sse: 1, text: 20 }
 
+/** How soon a peer that is gone has answered the first word: longer than any way on earth takes. */
+const SECOND_WORD_MS = 1000
+
 /** Whoever is told how a socket fares. */
 export interface StatusSink {
   /**
@@ -37,6 +40,8 @@ export interface StatusSink {
   follow(progress: () => ProgressEvent): void
   /** The verdict, once; it ends the sink. */
   conclude(event: TerminalEvent): void
+  /** Says something now, to learn from a reset whether the peer is gone; false where nothing may be said. */
+  probe(): boolean
   /** The sender goes on by another request: ends the sink without a verdict. */
   release(): void
 }
@@ -83,6 +88,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #hasOwnChunks = false
   #heartbeat: Heartbeat | undefined
   #ticking: Entry<Ticking> | undefined
+  #secondWord: NodeJS.Timeout | undefined
 
   /** While nothing else is to be told, the state of `source` is its sign of life, at each heartbeat. */
   constructor(
@@ -117,8 +123,18 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     if (!this.#isFull()) this.send(this.#source.state())
   }
 
+  probe(): boolean {
+    this.beat()
+    // The first word brings the reset, and the second one meets it.
+    this.#secondWord ??= setTimeout(() => this.beat(), SECOND_WORD_MS)
+    return true
+  }
+
   send(event: StatusEvent, canWait = false): void {
-    if (event.event === 'connected') this.#timers.heartbeats.stop(this.#heartbeat)
+    if (event.event === 'connected') {
+      this.#timers.heartbeats.stop(this.#heartbeat)
+      clearTimeout(this.#secondWord)
+    }
     this.#held += this.#encode(event)
     if (canWait) this.#ticking ??= this.#timers.progress.start(this)
     else this.#letGo()
@@ -198,6 +214,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
 
   #stopTimers(): void {
     this.#timers.heartbeats.stop(this.#heartbeat)
+    clearTimeout(this.#secondWord)
     this.#timers.progress.stop(this.#ticking)
     this.#ticking = undefined
   }
