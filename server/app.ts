@@ -14,7 +14,7 @@ import {
 } from '../shared/index.js'
 import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
 import { answered, type RequestListener, receive, refuseStrangers } from './direct.js'
-import { refuseForeignHttp2 } from './http2/connection.js'
+import { checkVersion } from './http2/connection.js'
 import { mountOf } from './mount.js'
 import { checkUnread, decodeSegment } from './opening.js'
 import { asTaken, takeResponse } from './own-response.js'
@@ -301,7 +301,7 @@ const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; cha
 
 /** The request as the service's verbs take it. */
 function exchangeOf({ env: { incoming, outgoing } }: AppContext): Exchange {
-  refuseForeignHttp2(incoming)
+  checkVersion(incoming)
   // Hono itself answers some of our calls, and leaves the response to the host then.
   return { request: incoming, response: asTaken(outgoing), query: queryOf(incoming) }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../shared/index.js'
+import { checkVersion } from './http2/connection.js'
 
 /** More header fields than any client and the proxies before it have to say. */
 const MAX_HEADER_FIELDS = 100
@@ -20,6 +21,7 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
 
 /** Throws what a head is refused with before anybody asks what it wants: for a server of our own. */
 export function checkHead(request: IncomingMessage): void {
+  checkVersion(request)
   checkHeaderCount(request)
   const { length } = hostsOf(request)
   // RFC 9112, 3.2: who is asked must not be a matter of which of two a server, or a proxy before it, reads.

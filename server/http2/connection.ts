@@ -11,14 +11,18 @@ const GRACE_MS = 1000
 export const UNCONFIRMED = 'unconfirmed'
 
 /**
- * Throws EssError `http-version-not-supported` for HTTP/2 of a server that is not ours: what Node's own gives for a
- * request and a response cannot tell a body that was cut off, nor end one as if it were.
+ * Throws EssError `http-version-not-supported` for a version that can't tell a failed transfer from a whole one. That is
+ * HTTP/0.9, which is also what Node's parser makes of a request line without any version, and HTTP/2 of a server that is
+ * not ours: what Node's own gives for a request and a response cannot tell a body that was cut off, nor end one as if it
+ * were. HTTP/1.0 is refused where it matters.
  */
-export function refuseForeignHttp2({ httpVersionMajor, socket }: IncomingMessage): void {
+export function checkVersion({ httpVersion, httpVersionMajor, socket }: IncomingMessage): void {
+  if (httpVersionMajor === 1) return
   // By its type it is a socket, in any case.
   const connection: unknown = socket
-  if (httpVersionMajor < 2 || connection instanceof StreamConnection) return
-  throw new EssError('http-version-not-supported', 'Expected HTTP/1.1 from this server, got HTTP/2')
+  if (connection instanceof StreamConnection) return
+  const got = httpVersionMajor === 0 ? `HTTP/${httpVersion}, or no version` : `HTTP/${httpVersionMajor}`
+  throw new EssError('http-version-not-supported', `Expected HTTP/1.1 from this server, got ${got}`)
 }
 
 /** The response on a connection, as far as that needs to know it. */

@@ -34,14 +34,15 @@ export function peersOf(path: string) {
     return peer
   }
 
-  /** As an HTTP/1.0 client says it. */
+  /** As an HTTP/1.0 client says it, or an older one. */
   async function sayOld(
     port: number,
     target: string,
     headers: Record<string, string> = {},
+    version = 'HTTP/1.0',
   ): Promise<RawPeer> {
     const peer = await connectRaw(port)
-    await peer.write(requestHead(below(target), headers, 'HTTP/1.0'))
+    await peer.write(requestHead(below(target), headers, version))
     return peer
   }
 

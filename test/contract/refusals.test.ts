@@ -300,6 +300,17 @@ const REFUSALS: readonly Refusal[] = [
     when: 'an HTTP/1.0 sender comes without a reservation',
     meet: async ({ sayOld, port }) => answerOf(await sayOld(port, 'POST /', { 'Content-Length': '0' })),
   },
+  // Node's parser takes the second one for HTTP/0.9, and the last one as HTTP/2 without TLS.
+  ...['HTTP/0.9', '', 'HTTP/2.0'].flatMap((version) =>
+    ['POST /', 'PUT /a.txt', `GET /${UNKNOWN}`, 'POST /reserve'].map(
+      (line): Refusal => ({
+        code: 'http-version-not-supported',
+        when: `${line} comes ${version === '' ? 'without a version' : `by ${version}`}`,
+        meet: async ({ sayOld, port }) =>
+          answerOf(await sayOld(port, line, { 'Content-Length': '0' }, version)),
+      }),
+    ),
+  ),
 ]
 
 /** What is said before there is a request, by a bug, or of a host; `test/server` and `test/e2e/malformed` have their tests. */
@@ -318,7 +329,7 @@ test('every problem that a server answers with is met here', () => {
 })
 
 /** There is nothing of the kind in HTTP/2. */
-const OF_HTTP1 = /HTTP\/1\.0|"Transfer-Encoding":"gzip|"Via"/
+const OF_HTTP1 = /HTTP\/[0-9.]+|without a version|"Transfer-Encoding":"gzip|"Via"/
 
 /**
  * To start a server takes longer than to ask it. So those who only ask, and want the same of it, share one; all the

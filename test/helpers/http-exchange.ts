@@ -35,7 +35,7 @@ export function requestHead(
 ): string {
   const all = { Host: 'localhost', Connection: 'close', ...headers }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `${methodAndPath} ${version}\r\n${lines.join('')}\r\n`
+  return `${`${methodAndPath} ${version}`.trimEnd()}\r\n${lines.join('')}\r\n`
 }
 
 /** Reads the whole text of an answer; throws when it is not HTTP, or its chunked body has no end. */
