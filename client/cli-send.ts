@@ -1,5 +1,12 @@
 import { statSync } from 'node:fs'
-import { EssError, encodeStatus, isTerminal, toFailedProblem, withoutUserinfo } from '../shared/index.js'
+import {
+  EssError,
+  encodeStatus,
+  isTerminal,
+  shorterThanAsked,
+  toFailedProblem,
+  withoutUserinfo,
+} from '../shared/index.js'
 import type { Command } from './arguments.js'
 import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
@@ -30,6 +37,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       if (event.event === 'opened') {
         screen.clear()
         if (!command.json) io.stdout.write(`${event.url}\n`)
+        if (event.ttlAsked !== undefined && !command.quiet)
+          io.stderr.write(`${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, name), event.ttl)
       } else if (event.event === 'waiting' || event.event === 'reserved') screen.timeLeft(event.secondsLeft)
       else if (event.event === 'connected') {

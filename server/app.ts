@@ -11,6 +11,7 @@ import {
   joinUrl,
   PASS_THROUGH_HEADERS,
   ROUTES,
+  shorterThanAsked,
 } from '../shared/index.js'
 import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
 import { answered, type RequestListener, receive, refuseStrangers } from './direct.js'
@@ -126,7 +127,10 @@ export function createApp(service: Service): ServiceApp {
     const headers = { ...cors.headers(incoming), ...UNCACHED, Location: reservation.url }
     if (/application\/(?:x-nd)?json/i.test(incoming.headers.accept ?? ''))
       return context.json(reservation, 201, headers)
-    return context.body(`${reservation.url}\n${reservation.upload}\n`, 201, { ...TEXT_HEADERS, ...headers })
+    const { url, upload, ttlAsked } = reservation
+    const cut =
+      ttlAsked === undefined ? '' : `# ${shorterThanAsked(service.options.ttlMs / 1000, ttlAsked)}\n`
+    return context.body(`${url}\n${upload}\n${cut}`, 201, { ...TEXT_HEADERS, ...headers })
   }
 
   /** Undefined where it is no link of ours, but may be a page of the app that mounts us. */

@@ -173,12 +173,20 @@ export function fileNameOf(
     .find((name) => name !== undefined)
 }
 
-/** How long a sender wants to wait, in milliseconds: `?ttl=30`. Throws EssError `bad-request`. */
-export function requestedTtlMs(query: URLSearchParams, maxTtlMs: number): number {
+/** How long a sender's link waits, and how long it was to wait if that is longer than this server allows. */
+export interface Ttl {
+  readonly ttlMs: number
+  readonly askedTtlMs?: number
+}
+
+/** How long a sender wants to wait: `?ttl=30`. Throws EssError `bad-request`. */
+export function requestedTtl(query: URLSearchParams, maxTtlMs: number): Ttl {
   const text = query.get(QUERY.ttl)
-  if (text === null) return maxTtlMs
-  const seconds = Number(text)
-  if (/^\d+(?:\.\d+)?$/.test(text) && seconds > 0) return Math.min(1000 * seconds, maxTtlMs)
+  if (text === null) return { ttlMs: maxTtlMs }
+  const askedTtlMs = 1000 * Number(text)
+  if (/^\d{1,15}(?:\.\d+)?$/.test(text) && askedTtlMs > 0) {
+    return askedTtlMs > maxTtlMs ? { ttlMs: maxTtlMs, askedTtlMs } : { ttlMs: askedTtlMs }
+  }
   throw new EssError(
     'bad-request',
     `Expected ttl to be a positive number of seconds, got ${JSON.stringify(text)}`,

@@ -35,8 +35,9 @@ import {
   checkSize,
   fileNameOf,
   readPayload,
-  requestedTtlMs,
+  requestedTtl,
   requestedWaitMs,
+  type Ttl,
 } from './opening.js'
 import {
   type Access,
@@ -78,6 +79,8 @@ export interface Reservation {
   readonly events: string
   /** When it ends unless a receiver has come (RFC 3339). */
   readonly expires: string
+  /** Seconds that were asked for; absent unless they were cut to the server's limit. */
+  readonly ttlAsked?: number
 }
 
 /** How many receivers may wait for the sender of one reservation; only one will be served. */
@@ -188,7 +191,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const base = this.#base(call)
     checkEarlyResponse(request, base, this.options)
     checkSender(request, this.options)
-    const ttlMs = requestedTtlMs(query, this.options.ttlMs)
+    const ttl = requestedTtl(query, this.options.ttlMs)
     this.#registry.checkRoom()
     // A form is a socket only when its file was found, and until then it holds as much.
     const giveBack = this.#limits.take('sockets', request)
@@ -198,7 +201,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       const file = await this.#readFile(call, fileName)
       this.#refuseWhenStopping()
       if (hasEnded(call)) return
-      socket = this.#createSocket(this.#registry.mint(), ttlMs, giveBack)
+      socket = this.#createSocket(this.#registry.mint(), ttl, giveBack)
       const status = this.#statusBody(call, socket)
       this.#registry.add(socket)
       status.open(201, this.#opened(socket, base, file.payload.fileName))
@@ -214,11 +217,11 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#refuseWhenStopping()
     checkReferer(request, this.options.requiredReferer)
     const base = this.#base(call)
-    const ttlMs = requestedTtlMs(query, this.options.ttlMs)
+    const ttl = requestedTtl(query, this.options.ttlMs)
     const fileName = fileNameOf({}, query, undefined)
     const id = this.#registry.mint()
     const share = this.#limits.takeReservation(request)
-    const socket = this.#createSocket(id, ttlMs, share.giveBackSocket, fileName)
+    const socket = this.#createSocket(id, ttl, share.giveBackSocket, fileName)
     // It never rejects: a reservation that ends has no sender to wait for either.
     void socket.senderCame.then(share.giveBackReservation)
     this.#registry.add(socket)
@@ -230,6 +233,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       upload: joinUrl(base, uploadPath(token)),
       events: joinUrl(base, uploadEventsPath(token)),
       expires: new Date(socket.expiresAt).toISOString(),
+      ...(ttl.askedTtlMs !== undefined && { ttlAsked: ttl.askedTtlMs / 1000 }),
     }
   }
 
@@ -467,14 +471,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #createSocket(id: string, ttlMs: number, giveBack: () => void, fileName?: string): EphemeralSocket {
+  #createSocket(id: string, ttl: Ttl, giveBack: () => void, fileName?: string): EphemeralSocket {
     const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
     const token = reservations ? randomBytes(16).toString('base64url') : undefined
     return new EphemeralSocket(
       {
         id,
         token,
-        ttlMs,
+        ...ttl,
         maxUploadBytes,
         stallTimeoutMs,
         relay: this.relay,
@@ -496,7 +500,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   #opened(socket: EphemeralSocket, base: string, fileName: string | undefined): OpenedEvent {
-    const { id, token, ttlMs, maxUploadBytes } = socket.terms
+    const { id, token, ttlMs, askedTtlMs, maxUploadBytes } = socket.terms
     return {
       event: 'opened',
       v: STATUS_VERSION,
@@ -504,6 +508,7 @@ export class Service extends EventEmitter<ServiceEvents> {
       url: joinUrl(base, downloadPath(id, fileName)),
       ...(token !== undefined && { upload: joinUrl(base, uploadPath(token)) }),
       ttl: ttlMs / 1000,
+      ...(askedTtlMs !== undefined && { ttlAsked: askedTtlMs / 1000 }),
       expires: new Date(socket.expiresAt).toISOString(),
       maxUploadBytes,
     }

@@ -57,6 +57,8 @@ export interface SocketTerms {
   /** The secret of its upload resource; undefined where reservations are off. */
   readonly token: string | undefined
   readonly ttlMs: number
+  /** Where its sender asked for more than the server allows. */
+  readonly askedTtlMs?: number
   readonly maxUploadBytes: number
   readonly stallTimeoutMs: number
   readonly relay: Relay

@@ -26,6 +26,8 @@ export interface OpenedEvent {
   readonly upload?: string
   /** Seconds until the socket expires if nobody comes. */
   readonly ttl: number
+  /** Seconds that the sender asked for; absent unless they were cut to the server's limit, which `ttl` is then. */
+  readonly ttlAsked?: number
   /** When that is (RFC 3339). */
   readonly expires: string
   /** Bytes; 0 when there is no limit. */
@@ -106,8 +108,10 @@ export function encodeStatus(event: StatusEvent, form: StatusForm): string {
 /** The text form: the first line is exactly the URL, every other one begins with `# `. */
 function statusText(event: StatusEvent): string {
   switch (event.event) {
-    case 'opened':
-      return `${event.url}\n# waiting for a receiver; the link works once, for ${formatDuration(event.ttl)}\n`
+    case 'opened': {
+      const cut = event.ttlAsked === undefined ? '' : `# ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`
+      return `${event.url}\n# waiting for a receiver; the link works once, for ${formatDuration(event.ttl)}\n${cut}`
+    }
     case 'reserved':
       return `# reserved; its sender has ${formatDuration(event.secondsLeft)} left\n`
     case 'waiting':
@@ -126,6 +130,11 @@ function statusText(event: StatusEvent): string {
       // Words may come in lines, and every line but the first one of the stream is a comment.
       return `# failed: ${(event.problem.detail ?? event.problem.title).replaceAll(/\r?\n|\r/g, '\n# ')}\n`
   }
+}
+
+/** What a sender is told whose link won't wait as long as it asked; both in seconds. */
+export function shorterThanAsked(ttl: number, asked: number): string {
+  return `this server lets a link wait for ${formatDuration(ttl)} at most; ${asked} s were asked for`
 }
 
 /** The longest line of a status stream a client reads; a real one is under 4 KiB. */
@@ -173,7 +182,8 @@ function parseEvent(line: string): StatusEvent[] {
   const record = value as Readonly<Record<string, unknown>>
   if (members.some(([name, type]) => typeof record[name] !== type || record[name] === null))
     throw notStatus(line)
-  if (event === 'progress' && 'total' in record && typeof record['total'] !== NUMBER) throw notStatus(line)
+  for (const name of ['total', 'ttlAsked'])
+    if (name in record && typeof record[name] !== NUMBER) throw notStatus(line)
   // Every member the type names was just looked at.
   return [value as StatusEvent]
 }

@@ -35,6 +35,23 @@ test('send prints the URL at once and nothing else', async () => {
   expect(run.stderr()).toBe('')
 })
 
+test.each([
+  [[], 'this server lets a link wait for 10 min at most; 99999 s were asked for\n'],
+  [['--quiet'], ''],
+])('send %j says on stderr that its ttl was cut', async (flags, words) => {
+  const server = await rawServer()
+  const run = ess(['send', 'f', '--ttl', '99999', ...flags, '--server', server.url], {
+    cwd: await folderWith('f', 'hello'),
+  })
+  const connection = await openUpload(server, { ttl: 600, ttlAsked: 99_999 })
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  expect(run.stderr()).toBe(words)
+})
+
 test('send --json prints the events as they came', async () => {
   const server = await rawServer()
   const run = ess(['send', 'f', '--json'], {

@@ -70,6 +70,35 @@ function untilPhase({ service }: Served, phase: string): Promise<unknown> {
 
 const RESERVING = { reservations: true } as const
 
+describe('a ttl beyond the limit of the server', () => {
+  const WORDS = '# this server lets a link wait for 1 min at most; 99999 s were asked for\n'
+
+  test('is cut, and a sender reads so, as text and as an event', async () => {
+    const { port } = await serve({ ttl: 60 })
+    const text = await startUpload(port, '/a.txt?ttl=99999', { 'Content-Length': '1' })
+    await text.until(new RegExp(`/a\\.txt\n# waiting .*, for 1 min\n${WORDS}`))
+    const event = await openSender(port, { target: 'PUT /?ttl=99999', length: 1 })
+    expect(eventsOf(event).at(0)).toMatchObject({ event: 'opened', ttl: 60, ttlAsked: 99_999 })
+  })
+
+  test('is cut, and a reservation says so, and its status too', async () => {
+    const { port } = await serve({ ...RESERVING, ttl: 60 })
+    const text = await exchange(port, requestHead('POST /reserve?ttl=99999'))
+    expect(text.body).toMatch(new RegExp(`^http.*\nhttp.*\n${WORDS}$`))
+    const reserved = await reserve(port, '?ttl=99999')
+    expect(reserved).toMatchObject({ ttlAsked: 99_999 })
+    const follower = await follow(port, reserved.path, /"reserved"/)
+    expect(eventsOf(follower).at(0)).toMatchObject({ ttl: 60, ttlAsked: 99_999 })
+  })
+
+  test.each(['60', '59.5'])('is not one of %s s, of which nothing is said', async (ttl) => {
+    const { port } = await serve({ ...RESERVING, ttl: 60 })
+    const sender = await openSender(port, { target: `PUT /?ttl=${ttl}`, length: 1 })
+    expect(sender.text()).not.toMatch(/ttlAsked/)
+    expect(await reserve(port, `?ttl=${ttl}`)).not.toHaveProperty('ttlAsked')
+  })
+})
+
 describe('a reservation', () => {
   test.each(['POST', 'GET'])('by %s is two lines for people, and an object for programs', async (method) => {
     const { port } = await serve(RESERVING)

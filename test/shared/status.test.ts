@@ -107,6 +107,10 @@ describe('the NDJSON form', () => {
     ['progress whose total is a text', '{"event":"progress","bytes":1,"total":"2"}\n'],
     ['delivered without a word on its confirmation', '{"event":"delivered","bytes":1}\n'],
     ['failed without a problem', '{"event":"failed","problem":null,"bytes":0}\n'],
+    [
+      'opened with a ttl in words',
+      '{"event":"opened","v":1,"id":"x","url":"http://h/x","ttl":1,"ttlAsked":"2","expires":"","maxUploadBytes":0}\n',
+    ],
     ['opened without a URL', '{"event":"opened","v":1,"id":"x","ttl":1,"expires":"","maxUploadBytes":0}\n'],
   ])('is not %s', (_what, text) => {
     const push = () => new StatusDecoder().push(text)

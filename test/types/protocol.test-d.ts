@@ -48,6 +48,7 @@ import {
   type StatusForm,
   safeContentType,
   safeFileName,
+  shorterThanAsked,
   type TerminalEvent,
   toFailedProblem,
   toProblem,
@@ -69,6 +70,7 @@ test('an event is known by its name', () => {
 })
 
 test('the status stream is written and read', () => {
+  expectTypeOf(shorterThanAsked).toEqualTypeOf<(ttl: number, asked: number) => string>()
   expectTypeOf(encodeStatus).parameters.toEqualTypeOf<[StatusEvent, 'ndjson' | 'text' | 'sse']>()
   expectTypeOf(new StatusDecoder().push('')).toEqualTypeOf<StatusEvent[]>()
 })

@@ -106,7 +106,8 @@ test('what it is mounted on is told by its shape, and a reservation is text', ()
   expectTypeOf(express()).toExtend<ExpressHost>()
   expectTypeOf<EmbeddedService>().toExtend<Service>()
   expectTypeOf(listen).parameter(1).toEqualTypeOf<ListenOptions | undefined>()
-  expectTypeOf<Reservation>().toEqualTypeOf<
+  expectTypeOf<Omit<Reservation, 'ttlAsked'>>().toEqualTypeOf<
     Readonly<Record<'id' | 'url' | 'upload' | 'events' | 'expires', string>>
   >()
+  expectTypeOf<Reservation['ttlAsked']>().toEqualTypeOf<number | undefined>()
 })
