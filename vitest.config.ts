@@ -24,7 +24,7 @@ const ONE_NODE = [
   'test/e2e/{malformed,old-clients,programs,proxies,ranges,receive,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
-  'test/server/{access,auth,check,cli,config-file,slow-heads}.test.ts',
+  'test/server/{access,auth,check,cli,config-file,mounts,slow-heads}.test.ts',
 ]
 const isOtherNode = process.env['SUITE'] === 'other-node'
 

@@ -3,6 +3,7 @@ import {
   announcesLength,
   CORS_HEADERS,
   type ConnectedEvent,
+  curlLine,
   type DEFAULT_CONTENT_TYPE,
   type DeliveredEvent,
   DOWNLOAD_HEADERS,
@@ -36,6 +37,7 @@ import {
   printable,
   problemLine,
   QUERY,
+  quoteUrl,
   type ReservedEvent,
   ROUTES,
   resolveDownloadUrl,
@@ -56,7 +58,9 @@ import {
   UPLOAD_TOKEN_PATTERN,
   uploadEventsPath,
   uploadPath,
+  urlAtServer,
   type WaitingEvent,
+  withoutUserinfo,
 } from 'ephemeral-socket-service/protocol'
 import { expectTypeOf, test } from 'vitest'
 
@@ -113,6 +117,12 @@ test('ids, tokens and addresses are text', () => {
   expectTypeOf(uploadPath).toEqualTypeOf<(token: string) => string>()
   expectTypeOf(uploadEventsPath).toEqualTypeOf<(token: string) => string>()
   expectTypeOf(joinUrl).toEqualTypeOf<(base: string, path: string) => string>()
+  expectTypeOf(urlAtServer).toEqualTypeOf<(server: string | URL, path: string) => URL>()
+  expectTypeOf(withoutUserinfo).toEqualTypeOf<(text: string) => string>()
+  expectTypeOf(quoteUrl).toEqualTypeOf<(url: string) => string>()
+  expectTypeOf(curlLine).toEqualTypeOf<
+    (url: string, fileName: string | undefined, fallback: string) => string
+  >()
   expectTypeOf(percentDecode).returns.toEqualTypeOf<string | undefined>()
 })
 
