@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Attachment } from './attachment.js'
+import { socketBelow } from './node-inside.js'
 
 /** How long a peer that is still sending may go on until it has read why its request was refused. */
 const DRAIN_MS = 2000
@@ -37,14 +39,40 @@ function endThenDrain(this: Socket): void {
 /** The TCP connections below those of TLS. */
 const carriers = new Attachment<Socket, Socket>('carrier')
 
-/** Says what `connection`, which speaks TLS, is carried by: Node keeps it to itself. */
+/** Says what `connection`, which speaks TLS, is carried by: Node doesn't document how to ask for it. */
 export function setCarrier(connection: Socket, carrier: Socket): void {
   carriers.set(connection, carrier)
 }
 
 /** The TCP connection, or whatever else it is, below `connection`; the same one where there is no TLS of ours. */
 export function carrierOf(connection: Socket): Socket {
-  return carriers.get(connection) ?? connection
+  return carriers.get(connection) ?? socketBelow(connection) ?? connection
+}
+
+/**
+ * Has our half of a TLS connection end with TCP's FIN alone, without TLS's close_notify. Python, wget and Node's fetch
+ * close as soon as they have the last byte. Their kernel would answer an unread close_notify with a reset, which is
+ * also how it answers for a program that died with half the file unread. A FIN leaves nothing to read. It can't hide a
+ * cut either: only the length or the last chunk says that a download is whole (RFC 9112, 9.8).
+ */
+export function endWithoutGoodbye(connection: Socket): void {
+  if (connection instanceof TLSSocket) connection._final = endCarrier
+}
+
+function endCarrier(this: Socket, done: (error?: Error | null) => void): void {
+  const carrier = carrierOf(this)
+  // Where Node hides the carrier, our half stays open, and the receiver's own end is waited for.
+  if (carrier === this) done()
+  else carrier.end(done)
+}
+
+/**
+ * True where an error is TLS's answer to such an end. OpenSSL 3 sends this alert when it reads a FIN without a
+ * close_notify, so its program has read every byte before that. Only receivers that read to the end of the connection
+ * do so, such as busybox's wget.
+ */
+export function isAnswerToOurEnd(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ERR_SSL_TLSV1_ALERT_DECODE_ERROR'
 }
 
 /**
@@ -61,8 +89,11 @@ export function resetConnection(connection: Socket): void {
 
 function reset(connection: Socket): void {
   const carrier = carrierOf(connection)
-  // In a server of the embedder's, TLS cannot be reset. Cut off without a word of goodbye (close_notify) it is as
-  // plain: RFC 8446, 6.1.
-  if ('encrypted' in carrier) carrier.destroy()
-  else carrier.resetAndDestroy()
+  try {
+    carrier.resetAndDestroy()
+  } catch {
+    // Only TCP can be reset, not a UNIX socket, a stream of the embedder's, or TLS whose carrier Node hides. Their
+    // peer finds its body cut short.
+    carrier.destroy()
+  }
 }

@@ -7,8 +7,8 @@ import { Attachment } from './attachment.js'
 /*
  * The one file that touches the inside of Node, which its documentation does not promise: the handle below a socket and
  * its reading into a buffer of ours (what `onread` of `net.connect` sets up, which a server's sockets have no door to),
- * the parser of its HTTP server and its list of them, the head of a response, the options of a listening socket, the
- * handle of a terminal. Each has a test that fails
+ * the connection below one of TLS, the parser of its HTTP server and its list of them, the head of a response, the
+ * options of a listening socket, the handle of a terminal. Each has a test that fails
  * where a Node has it otherwise than Node 20 to 26; without it everything works the documented way, and costs more.
  */
 
@@ -16,6 +16,8 @@ import { Attachment } from './attachment.js'
 interface Handle {
   reading: boolean
   readonly fd: number
+  /** Of a handle of TLS (lib/_tls_wrap.js). */
+  readonly _parentWrap: unknown
   readStart(): number
   readStop(): number
   useUserBuffer(buffer: Uint8Array): void
@@ -114,6 +116,12 @@ export function neverBlock(output: Writable): void {
   // The same object, by what Node's own types leave out.
   const { _handle: handle } = output as { readonly _handle?: { setBlocking?(isOn: boolean): number } }
   handle?.setBlocking?.(false)
+}
+
+/** What a TLS connection of Node's goes over; undefined for any other, and where Node has it elsewhere. */
+export function socketBelow(connection: Socket): Socket | undefined {
+  const below = internalsOf(connection)._handle?._parentWrap
+  return below instanceof Socket ? below : undefined
 }
 
 /** The same object, by what Node's own types leave out. */

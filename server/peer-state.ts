@@ -6,9 +6,6 @@ import { CallError, type Libc } from './splice/libc.js'
 /** The states of TCP in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */
 const FIN_UNDER_WAY = [4, 9, 11]
 
-/** The longest goodbye of TLS (close_notify, an alert of two bytes in a record of its own), which may be unread. */
-const CLOSE_NOTIFY_BYTES = 31
-
 /** With fewer bytes unread there is room for more: a first window has 64 KiB. */
 const OPEN_WINDOW_BYTES = 32 * 1024
 
@@ -19,10 +16,9 @@ const CLOSED = 7
 export interface Acknowledgement {
   /**
    * Whether the peer's kernel has taken every byte that was written to it. Of a peer that closed altogether before
-   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1). Our goodbye is not
-   * counted; Node writes one, too, when the peer's end comes before ours.
+   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1).
    */
-  state(isGoodbyeWritten: boolean): 'whole' | 'under way' | 'lost'
+  state(): 'whole' | 'under way' | 'lost'
   /** The connection can be closed from here on. Called once. */
   close(): void
 }
@@ -49,7 +45,7 @@ export class PeerStates {
       this.#libc.tcpState(fd)
       // Of our own: Node closes the other one when both halves are closed.
       const own = this.#libc.duplicate(fd)
-      return this.#asked(own, 'encrypted' in connection ? CLOSE_NOTIFY_BYTES : 0)
+      return this.#asked(own)
     } catch (error) {
       if (error instanceof CallError) return undefined
       throw error
@@ -72,12 +68,12 @@ export class PeerStates {
     }
   }
 
-  #asked(fd: number, goodbyeBytes: number): Acknowledgement {
+  #asked(fd: number): Acknowledgement {
     const libc = this.#libc
     return {
-      state: (isGoodbyeWritten) => {
+      state: () => {
         const tcpState = libc.tcpState(fd)
-        const own = (FIN_UNDER_WAY.includes(tcpState) ? 1 : 0) + (isGoodbyeWritten ? goodbyeBytes : 0)
+        const own = FIN_UNDER_WAY.includes(tcpState) ? 1 : 0
         if (libc.unacknowledged(fd) <= own) return 'whole'
         return tcpState === CLOSED ? 'lost' : 'under way'
       },

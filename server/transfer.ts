@@ -10,6 +10,7 @@ import { type StreamBody, streamsPump } from './gears/streams.js'
 import { setInUse } from './host-timeouts.js'
 import { UNCONFIRMED } from './http2/connection.js'
 import { addLength } from './length-trailer.js'
+import { endWithoutGoodbye, isAnswerToOurEnd } from './linger.js'
 import type { Acknowledgement } from './peer-state.js'
 import type { Relay } from './relay.js'
 import { withResolvers } from './with-resolvers.js'
@@ -84,6 +85,7 @@ export function createTransfer(
   let firstByteAt: number | undefined
   let isSenderDone = false
   let isEndWritten = false
+  let isEndRead = false
   let confirmation: NodeJS.Timeout | undefined
   let acknowledgement: Acknowledgement | undefined
   let look: NodeJS.Timeout | undefined
@@ -95,7 +97,10 @@ export function createTransfer(
 
   receiverResponse.on('timeout', stalled)
   // First of all: whoever listens after it may close the connection.
-  receiverConnection.prependListener('end', receiverClosedItsHalf).on('close', receiverClosed)
+  receiverConnection
+    .prependListener('end', receiverClosedItsHalf)
+    .prependListener('error', receiverErred)
+    .on('close', receiverClosed)
 
   return {
     gear: pump.gear,
@@ -174,8 +179,12 @@ export function createTransfer(
     acknowledgement ??= options.relay.acknowledgementOf(receiverConnection)
   }
 
+  function receiverErred(error: Error): void {
+    isEndRead = isEndWritten && isAnswerToOurEnd(error)
+  }
+
   function receiverClosed(hadError: boolean): void {
-    const isInGoodOrder = !hadError && receiverConnection.readableEnded
+    const isInGoodOrder = isEndRead || (!hadError && receiverConnection.readableEnded)
     // A thread that is still moving bytes has counted them all when it has let go.
     const released = pump.stop()
     if (released === undefined) judge(isInGoodOrder)
@@ -194,7 +203,7 @@ export function createTransfer(
 
   /** Our kernel has all of it; but a receiver that left before its own had all closes its half in as good an order. */
   function awaitAcknowledgement(nextLookMs = FIRST_LOOK_MS): void {
-    const state = acknowledgement?.state(receiverConnection.writableFinished) ?? 'whole'
+    const state = acknowledgement?.state() ?? 'whole'
     if (state === 'whole') end({ input: 'delivered', confirmed: true })
     else if (state === 'lost') fail('receiver-lost')
     else {
@@ -223,9 +232,13 @@ export function createTransfer(
     if (isHeadWritten) return
     isHeadWritten = true
     clearTimeout(heldHead)
-    if (receiverResponse.writableEnded)
+    if (receiverResponse.writableEnded) {
       fail('receiver-lost', 'the program around this service answered the receiver')
-    else options.writeHead()
+      return
+    }
+    // From here on: where the receiver's end comes first, Node ends our half by itself.
+    endWithoutGoodbye(receiverConnection)
+    options.writeHead()
   }
 
   function end(how: TransferEnd): void {
@@ -244,6 +257,7 @@ export function createTransfer(
       receiverResponse.off('timeout', stalled)
       receiverConnection
         .off('end', receiverClosedItsHalf)
+        .off('error', receiverErred)
         .off('close', receiverClosed)
         .off('finish', awaitConfirmation)
         .off(UNCONFIRMED, unconfirmed)
