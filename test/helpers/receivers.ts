@@ -12,9 +12,6 @@ export interface Receiver {
   readonly version?: 2
 }
 
-/** Says that a program is no browser and no robot, whose own name leaves room for doubt. */
-const AGENT = 'curl/8.0.0'
-
 const ESS = fileURLToPath(new URL('../../dist/client/main.js', import.meta.url))
 
 const URLLIB = `
@@ -44,7 +41,7 @@ const RUBY = `
 uri = URI(ARGV[0])
 tls = { use_ssl: uri.scheme == 'https', verify_mode: OpenSSL::SSL::VERIFY_NONE }
 Net::HTTP.start(uri.host, uri.port, **tls) do |http|
-  http.request(Net::HTTP::Get.new(uri, { 'Accept' => '*/*', 'User-Agent' => '${AGENT}' })) do |response|
+  http.request(Net::HTTP::Get.new(uri)) do |response|
     response.value
     File.open(ARGV[1], 'wb') { |file| response.read_body { |bytes| file.write(bytes) } }
   end
@@ -64,7 +61,7 @@ export const RECEIVERS: readonly Receiver[] = [
     program: 'wget2',
     args: (url, path) => [
       ...['--no-config', '-q', '--tries', '1', '--no-check-certificate', '--header', 'Accept: */*'],
-      ...['-U', AGENT, '-O', path, url],
+      ...['-O', path, url],
     ],
     version: 2,
   },
@@ -102,8 +99,7 @@ export const RECEIVERS: readonly Receiver[] = [
     program: 'lftp',
     args: (url, path) => [
       ...['--norc', '-c'],
-      `set ssl:verify-certificate no; set http:accept */*; set http:user-agent ${AGENT}; ` +
-        `set net:max-retries 1; set xfer:clobber on; get ${url} -o ${path}`,
+      `set ssl:verify-certificate no; ` + `set net:max-retries 1; set xfer:clobber on; get ${url} -o ${path}`,
     ],
   },
   {
