@@ -21,7 +21,7 @@ import { until, within } from '../helpers/within.js'
 import { eventsOf, LAST_CHUNK, openSender, type RawSender } from '../server/serve.js'
 
 /** Transfers, each of another program, another way, or another fate. */
-const RUNS = numberOf('ESS_TOLD_RUNS', 90)
+const RUNS = numberOf('ESS_TOLD_RUNS', 150)
 /** The same one gives the same transfers. */
 const SEED = numberOf('ESS_TOLD_SEED', Date.now() % 2 ** 31)
 const AT_ONCE = 6
