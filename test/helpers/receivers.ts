@@ -99,7 +99,7 @@ export const RECEIVERS: readonly Receiver[] = [
     program: 'lftp',
     args: (url, path) => [
       ...['--norc', '-c'],
-      `set ssl:verify-certificate no; ` + `set net:max-retries 1; set xfer:clobber on; get ${url} -o ${path}`,
+      `set ssl:verify-certificate no; set net:max-retries 1; set xfer:clobber on; get ${url} -o ${path}`,
     ],
   },
   {
