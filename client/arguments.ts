@@ -28,6 +28,8 @@ interface CommonFlags {
   readonly tokenFile: string | undefined
   /** What the configuration says, for its own server. */
   readonly configured: Config
+  /** Why the configuration could not be read, where the command can do without it. */
+  readonly configTrouble: EssError | undefined
   readonly quiet: boolean
   readonly progress: boolean
 }
@@ -45,7 +47,7 @@ export async function parseArguments(argv: readonly string[], env: Environment):
   if (text !== '') return { command: 'help', text: `${text}\n` }
   const [command, ...operands] = (values['_'] as readonly unknown[]).map(String) // yargs always sets it.
   if (command === 'send') return sendCommand(operands, values, await commonFlags(values, env))
-  if (command === 'get') return getCommand(operands, values, await commonFlags(values, env))
+  if (command === 'get') return getCommand(operands, values, await commonFlags(values, env, operands[0]))
   throw new EssError('usage', `Expected a command, send or get, got ${withoutUserinfo(command ?? 'none')}`)
 }
 
@@ -81,12 +83,14 @@ function getCommand(operands: readonly string[], values: Values, common: CommonF
   }
 }
 
-async function commonFlags(values: Values, env: Environment): Promise<CommonFlags> {
-  const configured = await readConfig(env)
+/** `idOrUrl` is what is received; a whole URL names its server itself. */
+async function commonFlags(values: Values, env: Environment, idOrUrl = ''): Promise<CommonFlags> {
+  const { config: configured, trouble } = await readConfig(env)
   const named = [
     { from: '--server', server: text(values, 'server') },
     { from: 'ESS_SERVER', server: env['ESS_SERVER'] || undefined },
   ].find(({ server }) => server !== undefined)
+  if (trouble !== undefined && named === undefined && !HTTP_URL.test(idOrUrl)) throw trouble
   const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'the server in config.json')
   const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
   // A token is for the server that it was written down with, and for no other.
@@ -95,15 +99,18 @@ async function commonFlags(values: Values, env: Environment): Promise<CommonFlag
     server,
     tokenFile: text(values, 'token-file'),
     configured: isItsOwn ? configured : {},
+    configTrouble: trouble,
     quiet: values['quiet'] === true,
     progress: values['no-progress'] !== true,
   }
 }
 
+const HTTP_URL = /^https?:\/\//i
+
 /** `host:port` is enough of a URL for a person to type. */
 function serverUrl(typed: string, source: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `http://${typed}`
-  if (URL.canParse(url) && /^https?:\/\//i.test(url) && !/[?#]/.test(url)) return url
+  if (URL.canParse(url) && HTTP_URL.test(url) && !/[?#]/.test(url)) return url
   throw new EssError(
     'usage',
     `Expected ${source} to be an http(s) URL, got ${JSON.stringify(withoutUserinfo(typed))}`,

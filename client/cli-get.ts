@@ -1,11 +1,11 @@
 import { createWriteStream, fstatSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Writable } from 'node:stream'
-import { withoutUserinfo } from '../shared/index.js'
+import { EssError, withoutUserinfo } from '../shared/index.js'
 import type { Command } from './arguments.js'
+import { absolute } from './current-folder.js'
 import { download } from './download.js'
 import type { Io } from './io.js'
-import { pathFrom } from './local-path.js'
 import type { Destination } from './sink.js'
 import { type Screen, summary } from './terminal.js'
 import { readToken } from './token.js'
@@ -37,7 +37,9 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
 
 function destination(output: string | undefined, io: Io): Destination {
   if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
-  return output === undefined ? { folder: pathFrom(io.cwd, '.') } : { file: pathFrom(io.cwd, output) }
+  if (output !== undefined) return { file: absolute(io.cwd, output) }
+  if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.') }
+  throw new EssError('usage', 'Expected a current folder, but it is gone; cd to another one, or say -o FILE')
 }
 
 /**

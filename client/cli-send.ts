@@ -8,9 +8,9 @@ import {
   withoutUserinfo,
 } from '../shared/index.js'
 import type { Command } from './arguments.js'
+import { absolute } from './current-folder.js'
 import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
-import { pathFrom } from './local-path.js'
 import { bytesOf } from './raw-arguments.js'
 import { send } from './send.js'
 import { fromStream, isSameFile, openFile, type Source } from './source.js'
@@ -67,7 +67,7 @@ async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
   if (file === undefined && io.stdin.isTTY)
     throw new EssError('usage', 'Expected a file, or something piped in, got neither')
   if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
-  const path = bytesOf(file) ?? pathFrom(io.cwd, file)
+  const path = bytesOf(file) ?? absolute(io.cwd, file)
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
   return await openFile(path)

@@ -14,17 +14,19 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   // it for itself. The listeners stay, because it may come late.
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   let screen: Screen | undefined
+  let trouble: EssError | undefined
   try {
     const command = await parseArguments(argv, io.env)
     if (command.command === 'help') {
       io.stdout.write(command.text)
       return EXIT_STATUS.ok
     }
+    trouble = command.configTrouble
     screen = await openScreen(io, isWatched(command, io))
     screen.succeeded(await runCommand(command, io, screen))
     return EXIT_STATUS.ok
   } catch (error) {
-    return report(error, io, screen)
+    return report(error, io, screen, trouble)
   } finally {
     screen?.clear()
   }
@@ -46,7 +48,7 @@ function isWatched(command: TransferCommand, io: Io): boolean {
   return isTerminal && command.progress && !command.quiet && !(isDataShown && hasData)
 }
 
-function report(error: unknown, io: Io, screen: Screen | undefined): number {
+function report(error: unknown, io: Io, screen: Screen | undefined, trouble: EssError | undefined): number {
   if (!(error instanceof EssError)) {
     const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
@@ -58,7 +60,10 @@ function report(error: unknown, io: Io, screen: Screen | undefined): number {
   const line = oneLine(`${error.code}: ${error.message}${again}`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
-  if (error.code === 'unauthorized') io.stderr.write(HOW_TO_PASS_A_TOKEN)
+  if (error.code === 'unauthorized') {
+    io.stderr.write(HOW_TO_PASS_A_TOKEN)
+    if (trouble !== undefined) io.stderr.write(`${oneLine(trouble.message)}\n`)
+  }
   if (error.code === 'usage') io.stderr.write('try: ess --help\n')
   return error.exitStatus
 }

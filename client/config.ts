@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { EssError } from '../shared/index.js'
 
 /** What a person has written down once: a server, and the token that it wants. */
@@ -12,25 +12,49 @@ export interface Config {
 
 const KEYS: readonly string[] = ['server', 'token', 'tokenFile'] satisfies readonly (keyof Config)[]
 
+/** The configuration, or why it can't be read: HOME may be another user's, as under `sudo`, cron or systemd. */
+export interface ConfigReading {
+  /** Empty where there is none. */
+  readonly config: Config
+  /** EssError `usage`. It matters only to a command that could need the configuration. */
+  readonly trouble?: EssError
+}
+
 /**
- * Reads `ess/config.json` in `XDG_CONFIG_HOME`, or else in `~/.config`; empty where there is none. Throws EssError
- * `usage` for one that is not as it should be, which shows nothing of what is in it but the name of a key.
+ * Reads `ess/config.json` in `XDG_CONFIG_HOME`, or else in `~/.config`. Throws EssError `usage` for a file that can be
+ * read but is not as it should be, which shows nothing of what is in it but the name of a key.
  */
-export async function readConfig(env: Readonly<Record<string, string | undefined>>): Promise<Config> {
-  const { XDG_CONFIG_HOME, HOME } = env
-  // The XDG specification has a relative one ignored.
-  const folder = XDG_CONFIG_HOME?.startsWith('/') ? XDG_CONFIG_HOME : HOME && join(HOME, '.config')
-  if (!folder) return {}
-  const path = join(folder, 'ess', 'config.json')
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw new EssError('usage', `Expected to read ${path}, got ${error.code}`)
-  })
-  if (text === undefined) return {}
+export async function readConfig(env: Readonly<Record<string, string | undefined>>): Promise<ConfigReading> {
+  const path = configPath(env)
+  if (path === undefined) return { config: {} }
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // What the file system throws.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { config: {} }
+    const advice = 'name the server with --server or ESS_SERVER'
+    const trouble = new EssError('usage', `Cannot read ${path}: ${REASONS[code ?? ''] ?? code}; ${advice}`)
+    return { config: {}, trouble }
+  }
   const config = parseConfig(text, path)
-  return config.tokenFile === undefined
-    ? config
-    : { ...config, tokenFile: resolve(dirname(path), config.tokenFile) }
+  if (config.tokenFile === undefined) return { config }
+  return { config: { ...config, tokenFile: resolve(dirname(path), config.tokenFile) } }
+}
+
+/**
+ * Undefined where neither variable names a folder. The XDG specification has a relative path ignored; so is a relative
+ * HOME, which would have the file read from the current folder, and so from whoever wrote that.
+ */
+function configPath({ XDG_CONFIG_HOME = '', HOME = '' }: Readonly<Record<string, string | undefined>>) {
+  if (isAbsolute(XDG_CONFIG_HOME)) return join(XDG_CONFIG_HOME, 'ess', 'config.json')
+  return isAbsolute(HOME) ? join(HOME, '.config', 'ess', 'config.json') : undefined
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EISDIR: 'it is a folder',
+  EPERM: 'permission denied',
 }
 
 function parseConfig(text: string, path: string): Config {

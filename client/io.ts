@@ -6,8 +6,8 @@ export interface Io {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly fd?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The folder that relative paths start from. */
-  readonly cwd: string
+  /** The folder that relative paths start from; undefined where it is gone. */
+  readonly cwd: string | undefined
   /** Aborted when the user interrupts. */
   readonly signal: AbortSignal
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { run } from './cli.js'
+import { currentFolder } from './current-folder.js'
 
 const interrupt = new AbortController()
 // SIGHUP: the terminal is closed, and a FIN of the dying process could be taken for its word.
@@ -19,6 +20,6 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
-  cwd: process.cwd(),
+  cwd: currentFolder(),
   signal: interrupt.signal,
 })

@@ -6,7 +6,8 @@ const HELP_WIDTH = 96
 
 /** The command line's grammar and its help. It only parses: what it reads is text, and is checked elsewhere. */
 export function parser(): Argv {
-  return yargs()
+  // Without a folder of its own yargs asks for the current one, which may have been removed.
+  return yargs([], '/')
     .scriptName('ess')
     .locale('en')
     .parserConfiguration({

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { EssError } from '../shared/index.js'
 import type { Config } from './config.js'
+import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
-import { pathFrom } from './local-path.js'
 import { DEFAULT_SERVER } from './send-options.js'
 
 /** What a request needs to know to give a token to nobody but its server. */
@@ -58,7 +58,7 @@ export async function readToken(
   if (path === undefined) return undefined
   const namedBy =
     tokenFile !== undefined ? '--token-file' : named !== undefined ? 'ESS_TOKEN_FILE' : 'config.json'
-  const text = await readFile(pathFrom(cwd, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readFile(absolute(cwd, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
     const { code = 'unknown' } = error
     // Where no such file is, its name may be the token itself, put in the wrong place. Node's error quotes it, too.
     if (NO_FILE.includes(code))

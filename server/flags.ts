@@ -225,7 +225,8 @@ export interface Flags {
 export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<Flags | undefined> {
   let answer = ''
   const file = await fileFlags(argv, io.env)
-  const parser = yargs()
+  // Without a folder of its own yargs asks for the current one, which may have been removed.
+  const parser = yargs([], '/')
     .scriptName('ess-server')
     .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
     .options(Object.fromEntries(Object.entries(FLAGS).map(([name, flag]) => [name, yargsOption(name, flag)])))
