@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { run } from './cli.js'
+import { closeLostTerminals } from './lost-terminal.js'
 
+closeLostTerminals()
 process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
