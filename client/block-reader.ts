@@ -1,4 +1,5 @@
 import { close, read } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const readInto = promisify(read)
@@ -9,6 +10,9 @@ const readInto = promisify(read)
  */
 const BLOCK_BYTES = 2 * 1024 * 1024
 
+/** How often a device that has nothing to read, and would not wait, is asked again. */
+const POLL_MS = 20
+
 /**
  * Reads `fd` from its beginning to its end, one block ahead of whoever asks; a file with a `size` as often as
  * it is asked to, anything else once. A block is good until the next one is asked for, when its memory is read
@@ -16,9 +20,10 @@ const BLOCK_BYTES = 2 * 1024 * 1024
  */
 export function blockReader(fd: number, size: number | undefined) {
   const pending = new Set<Promise<unknown>>()
+  let isClosed = false
 
   function readAt(position: number | null, memory: Buffer): Promise<Buffer> {
-    const read = readBlock(fd, position, memory)
+    const read = readBlock(fd, position, memory, () => isClosed)
     // Its failure is thrown when it is asked for, which may be never.
     const settled: Promise<unknown> = read.then(
       () => pending.delete(settled),
@@ -47,6 +52,7 @@ export function blockReader(fd: number, size: number | undefined) {
     },
 
     async close(): Promise<void> {
+      isClosed = true
       // The number could name another file by the time a read that is still under way gets to it.
       await Promise.all(pending)
       await promisify(close)(fd)
@@ -54,7 +60,19 @@ export function blockReader(fd: number, size: number | undefined) {
   }
 }
 
-async function readBlock(fd: number, position: number | null, memory: Buffer): Promise<Buffer> {
-  const { bytesRead } = await readInto(fd, memory, 0, memory.length, position)
-  return memory.subarray(0, bytesRead)
+async function readBlock(
+  fd: number,
+  position: number | null,
+  memory: Buffer,
+  isClosed: () => boolean,
+): Promise<Buffer> {
+  for (;;) {
+    try {
+      const { bytesRead } = await readInto(fd, memory, 0, memory.length, position)
+      return memory.subarray(0, bytesRead)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || isClosed()) throw error
+    }
+    await delay(POLL_MS)
+  }
 }

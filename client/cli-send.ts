@@ -13,9 +13,11 @@ import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
 import { bytesOf } from './raw-arguments.js'
 import { send } from './send.js'
+import { written } from './sink.js'
 import { fromStream, isSameFile, openFile, type Source } from './source.js'
 import { type Screen, summary } from './terminal.js'
 import { readToken } from './token.js'
+import { unwritable } from './unwritable.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
 
@@ -23,20 +25,21 @@ type SendCommand = Extract<Command, { command: 'send' }>
 export async function runSend(command: SendCommand, io: Io, screen: Screen): Promise<string> {
   let bytes = 0
   let isOver = false
+  const link = watchLink(io)
   try {
     const token = await readToken(command, io)
     const source = await openOperand(command, io)
     const name = command.name ?? source.name
     screen.connecting(withoutUserinfo(command.server))
     const { server, ttl, reserve } = command
-    const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: io.signal })
+    const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: link.signal })
     let connectedAt = performance.now()
     for await (const event of sending) {
-      if (command.json) io.stdout.write(encodeStatus(event, 'ndjson'))
+      if (command.json && event.event !== 'opened') io.stdout.write(encodeStatus(event, 'ndjson'))
       isOver = isTerminal(event)
       if (event.event === 'opened') {
         screen.clear()
-        if (!command.json) io.stdout.write(`${event.url}\n`)
+        link.print(command.json ? encodeStatus(event, 'ndjson') : `${event.url}\n`)
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, name), event.ttl)
@@ -55,11 +58,34 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       throw new EssError('unconfirmed', taken)
     }
     return `delivered ${summary(name, bytes, performance.now() - connectedAt)}`
-  } catch (error) {
+  } catch (thrown) {
+    const error = link.failure ?? thrown
     // Whoever reads the events is told of every ending there, whichever side noticed it.
     if (command.json && !isOver && error instanceof EssError)
       io.stdout.write(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson'))
     throw error
+  }
+}
+
+/**
+ * Prints the link. Where it can't be written (a full disk, a reader that has exited), no receiver can come: `signal`,
+ * which is the user's own as well, then cancels the transfer, and `failure` says why.
+ */
+function watchLink({ stdout, signal }: Io) {
+  const unwritten = new AbortController()
+  let failure: EssError | undefined
+  return {
+    signal: AbortSignal.any([signal, unwritten.signal]),
+    get failure() {
+      return failure
+    },
+    print(line: string): void {
+      written(stdout, Buffer.from(line)).catch((cause: unknown) => {
+        const { message } = unwritable('the link', cause)
+        failure = new EssError('file-unwritable', `${message}; the transfer was cancelled`, { cause })
+        unwritten.abort()
+      })
+    },
   }
 }
 

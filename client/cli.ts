@@ -1,7 +1,10 @@
 import { EssError, EXIT_STATUS, formatDuration } from '../shared/index.js'
 import { type Command, parseArguments } from './arguments.js'
+import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
+import { written } from './sink.js'
 import { oneLine, openScreen, type Screen } from './terminal.js'
+import { unwritable } from './unwritable.js'
 
 type TransferCommand = Exclude<Command, { command: 'help' }>
 
@@ -10,26 +13,33 @@ type TransferCommand = Exclude<Command, { command: 'help' }>
  * do: no handle of its own keeps the process alive.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  // EPIPE: whoever read the URL or the words may be gone, and the transfer goes on; a download to stdout sees
-  // it for itself. The listeners stay, because it may come late.
+  // EPIPE: the program that read the link or the words may have exited, and the transfer goes on; a link and a
+  // download that can't be written are seen where they are written. The listeners stay, because it may come late.
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   let screen: Screen | undefined
   let trouble: EssError | undefined
-  try {
+  async function obey(): Promise<void> {
     const command = await parseArguments(argv, io.env)
-    if (command.command === 'help') {
-      io.stdout.write(command.text)
-      return EXIT_STATUS.ok
-    }
+    if (command.command === 'help') return await answer(command.text, io)
     trouble = command.configTrouble
     screen = await openScreen(io, isWatched(command, io))
     screen.succeeded(await runCommand(command, io, screen))
+  }
+  try {
+    await unlessStuck(obey(), io.signal)
     return EXIT_STATUS.ok
   } catch (error) {
     return report(error, io, screen, trouble)
   } finally {
     screen?.clear()
   }
+}
+
+/** Help that was cut short because its reader has seen enough is no failure; help that is nowhere is one. */
+async function answer(text: string, io: Io): Promise<void> {
+  await written(io.stdout, Buffer.from(text)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw unwritable(undefined, error)
+  })
 }
 
 /** Loads only what the command needs: an HTTP client takes longer to load than to say what went wrong before it. */
@@ -65,7 +75,7 @@ function report(error: unknown, io: Io, screen: Screen | undefined, trouble: Ess
     if (trouble !== undefined) io.stderr.write(`${oneLine(trouble.message)}\n`)
   }
   if (error.code === 'usage') io.stderr.write('try: ess --help\n')
-  return error.exitStatus
+  return error.code === 'interrupted' ? interruptedStatus(io.signal) : error.exitStatus
 }
 
 const HOW_TO_PASS_A_TOKEN =

@@ -60,7 +60,7 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
     throw new EssError('usage', `download: ${wanted}; got ${kindOf(to)}`)
   }
   const url = downloadUrl(idOrUrl, options)
-  const place = new Place(to, force)
+  const place = new Place(to, force, options.signal)
   await place.prepare(() => lookAhead(url, options))
   const { received, trouble } = await receive(url, place, options).catch(async (error: unknown) => {
     await place.discard()

@@ -8,6 +8,6 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** The folder that relative paths start from; undefined where it is gone. */
   readonly cwd: string | undefined
-  /** Aborted when the user interrupts. */
+  /** Aborted when the user interrupts; its reason is the name of the signal. */
   readonly signal: AbortSignal
 }

@@ -113,6 +113,6 @@ function getOptions(command: Argv): Argv {
 }
 
 const EXIT_STATUSES = `Exit status: 0 whole or delivered, 2 usage, 3 refused, 4 not found or expired, 5 broken midway,
-6 server unreachable, stopping, or full (for you or for all; says when to try again), 7 not confirmed, 8 trouble with a local file, 130 interrupted, 1 a bug.
+6 server unreachable, stopping, or full (for you or for all; says when to try again), 7 not confirmed, 8 trouble with a local file, 130 interrupted (143 by SIGTERM), 1 a bug.
 ~/.config/ess/config.json may hold "server", and its "token" or "tokenFile".
 HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS are honoured, and so is NO_COLOR.`

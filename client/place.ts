@@ -1,7 +1,10 @@
 import { join } from 'node:path'
+import { EssError } from '../shared/index.js'
+import { openWhenRead } from './fifo.js'
 import type { Preview } from './offer.js'
-import { type Destination, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
+import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
 import { checkFolder, findTarget, type StreamTarget } from './target.js'
+import { unwritable } from './unwritable.js'
 
 /**
  * The place of one download, found and tried before the GET: the link works once, and its sender may not be able to
@@ -10,16 +13,19 @@ import { checkFolder, findTarget, type StreamTarget } from './target.js'
 export class Place {
   readonly #to: Destination
   readonly #force: boolean
+  readonly #signal: AbortSignal | undefined
   #device: StreamTarget | undefined
   #sink: Sink | undefined
 
-  constructor(to: Destination, force: boolean) {
+  /** `signal` ends the wait for the reader of a FIFO. */
+  constructor(to: Destination, force: boolean, signal?: AbortSignal) {
     this.#to = to
     this.#force = force
+    this.#signal = signal
   }
 
   /**
-   * Throws EssError `file-exists` or `file-unwritable` where the download could not be kept. Where its name is the
+   * Throws EssError `file-exists` or `file-unwritable` where the download could not be kept, and `interrupted`. Where its name is the
    * sender's to say, `lookAhead` finds out about it; undefined leaves that to the answer to the GET.
    */
   async prepare(lookAhead: () => Promise<Preview | undefined>): Promise<void> {
@@ -57,8 +63,18 @@ export class Place {
 
   async #reach(path: string, isTyped: boolean): Promise<void> {
     const target = findTarget(path, { force: this.#force, isTyped })
-    if (target.kind === 'stream') this.#device = target
-    else this.#sink = await openFileSink(target, this.#force)
+    if (target.kind === 'file') this.#sink = await openFileSink(target, this.#force)
+    else if (target.isFifo) this.#sink = await this.#meetReader(path)
+    else this.#device = target
+  }
+
+  /** Without a reader no byte of the download could be written, so the link has to wait for that. */
+  async #meetReader(path: string): Promise<Sink> {
+    try {
+      return deviceSink(await openWhenRead(path, this.#signal))
+    } catch (error) {
+      throw error instanceof EssError ? error : unwritable(path, error)
+    }
   }
 
   async #expect(size: number | undefined): Promise<void> {

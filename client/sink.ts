@@ -14,6 +14,11 @@ export type Destination =
   | { readonly folder: string }
   | { readonly stream: Writable }
 
+/** A pipe or a device that was opened for one download, and is ended after its last byte. */
+export interface OpenDevice {
+  readonly device: Writable
+}
+
 /** Where the bytes of one download are written. */
 export interface Sink {
   /** Takes the bytes; with `ends` it is ended after the last one. */
@@ -59,12 +64,19 @@ export async function openFileSink(target: FileTarget, force: boolean): Promise<
 
 /** Opens a pipe or a device. Its end is that of the last byte, so there is nothing left to do for `commit`. */
 export function openDeviceSink({ path, flags }: StreamTarget): Sink {
-  const writable = createWriteStream(path, { flags })
+  return deviceSink(createWriteStream(path, { flags }))
+}
+
+/** The same for a pipe or a device that is open. */
+export function deviceSink(writable: Writable): Sink {
   return {
     ...streamSink(writable),
     ends: true,
     async commit() {
       return undefined
+    },
+    async discard() {
+      writable.destroy()
     },
   }
 }

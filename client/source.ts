@@ -1,4 +1,4 @@
-import { close, fstat, fstatSync, open, read, type Stats, statSync } from 'node:fs'
+import { close, fstat, fstatSync, read, type Stats, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { EssError } from '../shared/index.js'
 import { blockReader } from './block-reader.js'
 import { isDescriptor } from './descriptor.js'
+import { openToRead } from './fifo.js'
 import { NOT_UTF8 } from './raw-arguments.js'
 
 /** What is sent: bytes, with what is known of them beforehand. */
@@ -105,7 +106,7 @@ async function isAsLongAsItSays(fd: number, { size, blocks }: Stats): Promise<bo
 }
 
 async function openAndStat(path: string | Buffer): Promise<readonly [number, Stats]> {
-  const fd = await promisify(open)(path, 'r')
+  const fd = await openToRead(path)
   return [fd, await promisify(fstat)(fd)]
 }
 

@@ -9,6 +9,8 @@ export interface StreamTarget {
   readonly kind: 'stream'
   readonly path: string
   readonly flags: 'w' | 'a'
+  /** True for a FIFO by its own name: to open it waits for its reader. */
+  readonly isFifo: boolean
 }
 
 /** The name that a download gets once it is whole. */
@@ -37,7 +39,7 @@ export interface TargetOptions {
  */
 export function findTarget(path: string, { force, isTyped }: TargetOptions): StreamTarget | FileTarget {
   // What the shell opened with `>>` is not to be cut short.
-  if (isTyped && isDescriptor(path)) return { kind: 'stream', path, flags: 'a' }
+  if (isTyped && isDescriptor(path)) return { kind: 'stream', path, flags: 'a', isFifo: false }
   const entry = look(path, lstatSync)
   if (entry === undefined) {
     checkFolder(dirname(path))
@@ -77,7 +79,7 @@ function deviceTarget(path: string, stat: Stats): StreamTarget {
   } catch (error) {
     throw unwritable(path, error)
   }
-  return { kind: 'stream', path, flags: 'w' }
+  return { kind: 'stream', path, flags: 'w', isFifo: stat.isFIFO() }
 }
 
 function fileTarget(path: string, real: string, old: Stats): FileTarget {

@@ -20,7 +20,7 @@ export const EXIT_STATUS = {
   unverified: 7,
   /** Trouble with a local file: it exists, no space, no permission. */
   local: 8,
-  /** Interrupted by the user (128 + SIGINT). */
+  /** Interrupted by Ctrl-C (128 + SIGINT); another signal gives 128 and its own number. */
   interrupted: 130,
 } as const satisfies Record<string, number>
 

@@ -21,6 +21,15 @@ function brokenPipe(): Writable {
   })
 }
 
+/** `| head -1` */
+function readsOneLine(): Writable {
+  let lines = 0
+  return new Writable({
+    write: (_bytes, _encoding, callback) =>
+      callback(lines++ === 0 ? null : Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  })
+}
+
 test('send prints the URL at once and nothing else', async () => {
   const server = await rawServer()
   const run = ess(['send', 'f', '--server', server.url], { cwd: await folderWith('f', 'hello') })
@@ -120,16 +129,31 @@ test('a failure is one line, with nothing in it that a terminal would obey', asy
   expect(run.stderr()).toBe('ess: gone: gone [2J and more\n')
 })
 
-test('send goes on when nobody reads its URL or its words', async () => {
+for (const flags of [[], ['--json'], ['--quiet']])
+  test(`send ${flags.join(' ')} whose link has no reader cancels, and the server sees a reset`, async () => {
+    const server = await rawServer()
+    const cwd = await folderWith('f', 'hello')
+    const run = ess(['send', 'f', ...flags, '--server', server.url], { cwd, stdout: brokenPipe() })
+    const connection = await openUpload(server)
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toBe(
+      'ess: file-unwritable: Cannot write the link: nobody reads it any more; the transfer was cancelled\n',
+    )
+    expect(await connection.ending()).toBe('rst')
+  })
+
+test('send goes on when the reader of its link, or of its events, has read that and left', async () => {
   const server = await rawServer()
   const cwd = await folderWith('f', 'hello')
-  const run = ess(['send', 'f', '--server', server.url], { cwd, stdout: brokenPipe() })
-  const connection = await openUpload(server)
-  tell(connection, { event: 'connected' })
-  await connection.until(/hello$/)
-  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
-  connection.end(LAST_CHUNK)
-  expect(await run.status).toBe(0)
+  for (const flags of [[], ['--json']]) {
+    const run = ess(['send', 'f', ...flags, '--server', server.url], { cwd, stdout: readsOneLine() })
+    const connection = await openUpload(server)
+    tell(connection, { event: 'connected' })
+    await connection.until(/hello$/)
+    tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+    connection.end(LAST_CHUNK)
+    expect([await run.status, run.stderr()]).toEqual([0, ''])
+  }
 })
 
 test('get to an output that nobody reads is a local failure, and the server sees a reset', async () => {
