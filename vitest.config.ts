@@ -18,7 +18,7 @@ const FAULTS = 'test/faults/matrix.test.ts'
  */
 const ONE_NODE = [
   'test/*.test.ts',
-  'test/client/{hostile-names,place,proxy,reservation,token}.test.ts',
+  'test/client/{folders,hostile-names,job-control,place,proxy,reservation,token}.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
   'test/e2e/{malformed,old-clients,programs,proxies,ranges,receive,shell,shutdown}.test.ts',

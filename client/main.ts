@@ -2,6 +2,7 @@
 import { run } from './cli.js'
 import { currentFolder } from './current-folder.js'
 import { exitWith, interruption } from './ending.js'
+import { jobControl } from './job-control.js'
 
 const signal = interruption()
 const status = await run(process.argv.slice(2), {
@@ -11,5 +12,6 @@ const status = await run(process.argv.slice(2), {
   env: process.env,
   cwd: currentFolder(),
   signal,
+  job: jobControl(),
 })
 exitWith(status, signal)

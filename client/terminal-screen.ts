@@ -1,10 +1,12 @@
-import type { Writable } from 'node:stream'
-import { SingleBar } from 'cli-progress'
-import ora, { type Ora, spinners } from 'ora'
-import { formatBytes, formatDuration } from '../shared/index.js'
+import progress from 'cli-progress'
+import ora, { spinners } from 'ora'
+import { formatBytes, formatDuration, printable } from '../shared/index.js'
 import type { Hints } from './hints.js'
+import type { JobControl } from './job-control.js'
 import { Pace } from './pace.js'
+import { StatusLine } from './status-line.js'
 import type { Screen } from './terminal.js'
+import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
 const COLORS = { green: 32, red: 31, cyan: 36, dim: 2, bold: 1 } as const
 const RESETS = { green: 39, red: 39, cyan: 39, dim: 22, bold: 22 } as const
@@ -15,34 +17,30 @@ const WORDS_WIDTH = 60
 
 /** The screen of a terminal: a spinner while something is waited for, a bar while bytes move. */
 export class TerminalScreen implements Screen {
-  readonly #stderr: Writable & { readonly columns?: number }
+  readonly #terminal: TerminalOutput
   readonly #isColored: boolean
-  #spinner: Ora | undefined
-  #ticker: NodeJS.Timeout | undefined
+  readonly #line: StatusLine
   /** As of `performance.now`: a clock that is set must not change what is left. */
   #expiresMs = 0
-  #bar: SingleBar | undefined
   #pace = new Pace()
 
-  constructor(stderr: Writable, isColored: boolean) {
-    this.#stderr = stderr
+  constructor(stderr: TerminalStream, isColored: boolean, job: JobControl | undefined) {
+    this.#terminal = new TerminalOutput(stderr)
     this.#isColored = isColored
+    this.#line = new StatusLine(this.#terminal, job)
   }
 
   connecting(server: string): void {
-    this.#spin(`waiting for ${server}`)
+    this.#spin(() => `waiting for ${printable(server)}`)
   }
 
   waiting({ title, lines }: Hints, secondsLeft: number): void {
     this.clear()
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
-    this.#stderr.write(`\n  ${title}\n\n${typed}\n`)
+    this.#terminal.write(`\n  ${title}\n\n${typed}\n`)
     this.timeLeft(secondsLeft)
-    this.#spin(this.#waitingText())
     // The server says it every half minute, and a person wants to see it go down.
-    this.#ticker = setInterval(() => {
-      if (this.#spinner !== undefined) this.#spinner.text = this.#waitingText()
-    }, 1000)
+    this.#spin(() => this.#waitingText())
   }
 
   timeLeft(seconds: number): void {
@@ -50,15 +48,8 @@ export class TerminalScreen implements Screen {
   }
 
   moving(size: number | undefined): void {
-    this.clear()
     this.#pace = new Pace()
-    this.#bar = new SingleBar({
-      stream: this.#stderr as NodeJS.WritableStream,
-      format: () => this.#barLine(size),
-      hideCursor: true,
-      clearOnComplete: true,
-    })
-    this.#bar.start(size ?? 0, 0)
+    this.#line.show(() => this.#barLine(size))
   }
 
   moved(bytes: number): void {
@@ -67,37 +58,34 @@ export class TerminalScreen implements Screen {
 
   succeeded(line: string): void {
     this.clear()
-    this.#stderr.write(`${this.#paint('green', '✔')} ${line}\n`)
+    this.#terminal.write(`${this.#paint('green', '✔')} ${line}\n`)
   }
 
   failed(line: string): void {
     this.clear()
-    this.#stderr.write(`${this.#paint('red', '✖')} ${line}\n`)
+    this.#terminal.write(`${this.#paint('red', '✖')} ${line}\n`)
   }
 
   clear(): void {
-    clearInterval(this.#ticker)
-    this.#spinner?.stop()
-    this.#bar?.stop()
-    this.#spinner = undefined
-    this.#bar = undefined
+    this.#line.hide()
   }
 
-  #spin(text: string): void {
-    this.clear()
-    // Of a terminal that does not know its width (0 columns) ora would clear infinitely many lines.
-    if (this.#stderr.columns === 0) return
+  #spin(text: () => string): void {
     const { interval, frames } = spinners.dots
-    this.#spinner = ora({
-      text,
-      stream: this.#stderr as NodeJS.WritableStream,
-      isEnabled: true,
+    // It gives the frames alone. To draw them is for the status line: ora hides the cursor, and counts the lines to
+    // erase by the width that they were drawn in.
+    const spinner = ora({
+      isEnabled: false,
       // ora would swallow what is typed, and stdin may be what is sent.
       discardStdin: false,
       // ora looks at the colours of stdout, where the URL may go into a file.
       color: false,
       spinner: { interval, frames: frames.map((frame) => this.#paint('cyan', frame)) },
-    }).start()
+    })
+    this.#line.show(() => {
+      spinner.text = text()
+      return spinner.frame()
+    })
   }
 
   #waitingText(): string {
@@ -116,10 +104,15 @@ export class TerminalScreen implements Screen {
   }
 
   #drawing(part: number): string {
-    const width = Math.min(BAR_WIDTH, (this.#stderr.columns ?? 80) - WORDS_WIDTH)
+    const width = Math.min(BAR_WIDTH, (this.#terminal.columns ?? 80) - WORDS_WIDTH)
     if (width < 5) return ''
-    const done = Math.round(part * width)
-    return `${this.#paint('cyan', '━'.repeat(done))}${this.#paint('dim', '─'.repeat(width - done))} `
+    const [done = '', rest = ''] = progress.Format.BarFormat(part, {
+      barsize: width,
+      barCompleteString: '━'.repeat(width),
+      barIncompleteString: '─'.repeat(width),
+      barGlue: ' ',
+    }).split(' ')
+    return `${this.#paint('cyan', done)}${this.#paint('dim', rest)} `
   }
 
   #paint(color: keyof typeof COLORS, text: string): string {

@@ -1,10 +1,13 @@
 import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration, printable } from '../shared/index.js'
 import type { Hints } from './hints.js'
+import type { JobControl } from './job-control.js'
+import type { TerminalStream } from './terminal-output.js'
 
 /**
  * What a person sees. The manners: all of it goes to stderr; unless somebody looks on, there is nothing but
- * one line for a failure; one thing moves at a time, a spinner or a bar; the cursor comes back however it ends.
+ * one line for a failure; one thing moves at a time, a spinner or a bar; the terminal is left as it was found however
+ * it ends.
  */
 export interface Screen {
   /** The server was asked and has not answered. */
@@ -23,16 +26,17 @@ export interface Screen {
 }
 
 interface Outside {
-  readonly stderr: Writable
+  readonly stderr: TerminalStream
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly job?: JobControl
 }
 
 /** The screen for a person, or, when nobody looks on, the one that says what went wrong and nothing else. */
-export async function openScreen({ stderr, env }: Outside, isWatched: boolean): Promise<Screen> {
+export async function openScreen({ stderr, env, job }: Outside, isWatched: boolean): Promise<Screen> {
   if (!isWatched) return silentScreen(stderr)
-  // What draws takes 25 ms of CPU to load, which a script should not pay for.
+  // A script need not load what draws.
   const { TerminalScreen } = await import('./terminal-screen.js')
-  return new TerminalScreen(stderr, !env['NO_COLOR'])
+  return new TerminalScreen(stderr, !env['NO_COLOR'], job)
 }
 
 /** `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s)` */

@@ -66,11 +66,8 @@ class Collected extends Writable {
   }
 }
 
-/** What ora and cli-progress ask of a terminal. */
+/** What is asked of a terminal. */
 class FakeTerminal extends Collected {
   readonly isTTY = true
   readonly columns = 100
-  cursorTo(): void {}
-  moveCursor(): void {}
-  clearLine(): void {}
 }
