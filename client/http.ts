@@ -53,7 +53,7 @@ type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>
 
 /** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
 export function exchange(
-  method: 'GET' | 'HEAD' | 'POST' | 'PUT',
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE',
   url: URL,
   options: ExchangeOptions,
 ): Exchange {

@@ -40,6 +40,8 @@ const MAX_ANSWER_BYTES = 64 * 1024
 const UNANSWERED_MS = 15_000
 /** How long the server may be without news of an upload that was begun: a proxy may want its body first. */
 const ARRIVAL_MS = 5_000
+/** How long a failed upload may take to give its reservation back. */
+const CANCEL_MS = 1_000
 /** How long the answer to an upload may come after its verdict. */
 const CONFIRMATION_MS = 5_000
 
@@ -74,6 +76,30 @@ async function readReservation(asking: Exchange, url: URL): Promise<UploadResour
   const { upload, events } = parseObject(await readText(asking, head, url))
   if (head.statusCode !== 201 || !isUrl(upload, url) || !isUrl(events, url)) throw notEss(head, url)
   return { upload: new URL(upload, url), events: new URL(events, url) }
+}
+
+/**
+ * Takes a reservation back whose upload will not come, because its receiver would wait in vain. Where that can't be said
+ * within a second, it expires by itself.
+ */
+export async function cancelReservation({ upload }: UploadResource, options: SendOptions): Promise<void> {
+  const asking = exchange('DELETE', upload, {
+    headers: { accept: PROBLEM_MEDIA_TYPE, 'content-length': '0', ...bearer(upload, options) },
+    body: nothing(),
+  })
+  const timer = setTimeout(
+    () => asking.fail(new EssError('connection-lost', 'No answer to the cancellation')),
+    CANCEL_MS,
+  )
+  try {
+    await asking.head
+    asking.close()
+  } catch {
+    // What made it fail is what is told.
+    asking.reset()
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The upload resource that an `opened` event names; undefined where reservations are off. */

@@ -4,7 +4,7 @@ import { checkOptionNames, kindOf } from '../shared/option-names.js'
 import { uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
 import { nearestName } from './nearest-name.js'
-import { reserve, uploadTo } from './reserved-upload.js'
+import { cancelReservation, reserve, uploadTo } from './reserved-upload.js'
 import { SEND_OPTIONS, type SendOptions } from './send-options.js'
 import { fromStream, openFile, type Source } from './source.js'
 
@@ -60,7 +60,23 @@ async function uploadReserved(
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
-  return await uploadTo(await reserve(source, options), source, options, onEvent)
+  const resource = await reserve(source, options)
+  let hasArrived = false
+  try {
+    return await uploadTo(resource, source, options, (event) => {
+      hasArrived ||= event.event === 'waiting' || event.event === 'connected'
+      onEvent(event)
+    })
+  } catch (error) {
+    // The server doesn't see the end of an upload that has not reached it.
+    if (!hasArrived && isOurs(error)) await cancelReservation(resource, options)
+    throw error
+  }
+}
+
+/** True for what the server can't know by itself. */
+function isOurs(error: unknown): boolean {
+  return error instanceof EssError && /^(?:interrupted|file-unreadable|file-changed)$/.test(error.code)
 }
 
 function isReservationRequired(error: unknown): boolean {

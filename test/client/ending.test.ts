@@ -198,7 +198,9 @@ test.each(['', '--json', '--reserve'])(
     expect(stderr).toBe(
       'ess: file-unwritable: Cannot write the link: no space left; the transfer was cancelled\n',
     )
-    await until('the server knows', () => /ended .*"outcome":"sender-lost"/.test(server.stderr()))
+    await until('the server knows', () =>
+      /ended .*"outcome":"(?:sender-lost|cancelled)"/.test(server.stderr()),
+    )
   },
 )
 

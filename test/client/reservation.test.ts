@@ -152,13 +152,28 @@ test('a lost transfer, an upload that is refused, and no word at all', async () 
   expect((await failure(silent.sending)).code).toBe('connection-lost')
 })
 
-test('an interruption resets both connections', async () => {
+test('an interruption resets both connections, and takes back what no upload has reached', async () => {
   const server = await rawServer()
   const interrupt = new AbortController()
   const { sending, events, put } = await startReserved(server, { signal: interrupt.signal })
   interrupt.abort()
+  const takenBack = await server.accept()
+  await takenBack.until(new RegExp(`^DELETE /base/uploads/${TOKEN} HTTP`))
+  takenBack.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
   expect((await failure(sending)).code).toBe('interrupted')
   expect(await Promise.all([events.ending(), put.ending()])).toEqual(['rst', 'rst'])
+})
+
+test('an interruption of an upload that has arrived takes nothing back', async () => {
+  const server = await rawServer()
+  const interrupt = new AbortController()
+  const { sending, events } = await startReserved(server, { signal: interrupt.signal })
+  tell(events, { event: 'waiting', secondsLeft: 9 })
+  for await (const event of sending) if (event.event === 'waiting') break
+  interrupt.abort()
+  expect((await failure(sending)).code).toBe('interrupted')
+  // The reservation, its events and the upload.
+  expect(server.connections()).toBe(3)
 })
 
 for (const [name, answer] of [
