@@ -18,13 +18,16 @@ const LAST_WORD_MS = 500
 export function interruption(): AbortSignal {
   closeLostTerminals()
   const controller = new AbortController()
-  for (const name of SIGNALS)
-    process.on(name, () => {
-      if (controller.signal.aborted) dieOf(name)
-      else controller.abort(name)
-    })
+  onSignal = (name) => {
+    if (controller.signal.aborted) dieOf(name)
+    else controller.abort(name)
+  }
+  for (const name of SIGNALS) process.on(name, () => onSignal(name))
   return controller.signal
 }
+
+/** What a signal does now. Node loses one that comes while its listener is exchanged for another. */
+let onSignal: (name: NodeJS.Signals) => void = dieOf
 
 /**
  * Rejects with `interrupted` when `work` has not ended two seconds after the interruption: it may be in a system call
@@ -60,10 +63,9 @@ export function exitWith(status: number, { aborted, reason }: AbortSignal): void
   process.exitCode = status
   // What is left is a terminal or a pipe that takes nothing, or a thread in a system call that never returns (a device,
   // a name server). Such a thread would hold up process.exit() too; but after a success there is none.
-  const end = (name: NodeJS.Signals) => (status === EXIT_STATUS.ok ? process.exit() : dieOf(name))
-  for (const name of SIGNALS) process.removeAllListeners(name).once(name, end)
+  onSignal = (name) => (status === EXIT_STATUS.ok ? process.exit() : dieOf(name))
   const name = aborted && SIGNALS.find((signal) => signal === reason)
-  if (name) setTimeout(end, LAST_WORD_MS, name).unref()
+  if (name) setTimeout(() => onSignal(name), LAST_WORD_MS).unref()
 }
 
 function dieOf(name: NodeJS.Signals): void {
