@@ -56,9 +56,9 @@ export class StatusLine {
     this.#render = undefined
   }
 
-  #pause(): void {
+  #pause(erase = ERASE_TO_END): void {
     clearInterval(this.#timer)
-    if (this.#drawn !== '') this.#terminal.write(`\r${ERASE_BELOW}`)
+    if (this.#drawn !== '') this.#terminal.write(`\r${erase}`)
     this.#drawn = ''
   }
 
@@ -66,7 +66,9 @@ export class StatusLine {
     clearInterval(this.#timer)
     // What is typed into the shell, or drawn by another program, is not ours to draw over.
     const isOurs = this.#job?.isInForeground() ?? true
-    if (isOurs) this.#pause()
+    // In a narrower window it may have become several lines. Not without need: at the top of a screen, tmux takes this
+    // for clearing it, and keeps what was there.
+    if (isOurs) this.#pause(ERASE_BELOW)
     this.#drawn = ''
     if (isOurs) this.#draw()
     this.#timer = setInterval(

@@ -376,5 +376,5 @@ function expectAsFound(text: string): void {
   expect(frames.length).toBeGreaterThan(0)
   for (const frame of frames) expect(frame).toContain('\u001b[K\u001b[?7h\r')
   expect(text).not.toContain('\u001b[?25')
-  expect(text.lastIndexOf('\r\u001b[J')).toBeGreaterThan(text.lastIndexOf('\u001b[?7h'))
+  expect(text.lastIndexOf('\r\u001b[K')).toBeGreaterThan(text.lastIndexOf('\u001b[?7h'))
 }

@@ -15,7 +15,7 @@ const CTRL_C = '\u0003'
 const WRAP = { off: '\u001b[?7l', on: '\u001b[?7h' } as const
 /** How often the bar is drawn. */
 const FRAME_MS = 80
-const ERASE = '\r\u001b[J'
+const ERASE = '\r\u001b[K'
 const CTRL_S = '\u0013'
 const CTRL_Q = '\u0011'
 

@@ -13,9 +13,9 @@ export interface Shell {
   type(line: string): Promise<void>
   /** Presses one key by tmux's name of it, such as `C-z`. */
   press(key: string): Promise<void>
-  /** What is on the screen, without empty lines. */
-  screen(): Promise<string[]>
-  /** Waits until what is on the screen matches. */
+  /** What is on the screen, with what has left it at the top: tmux moves lines there when a window gets narrower. */
+  scrolledBack(): Promise<string[]>
+  /** Waits until what is on the screen matches, and gives its lines, without empty ones. */
   untilScreen(pattern: RegExp): Promise<string[]>
   resize(columns: number): Promise<void>
   /** Of the terminal itself: whether the cursor is there, and whether lines wrap. */
@@ -31,8 +31,13 @@ export async function shellInTmux(cwd: string, env: Readonly<Record<string, stri
     await tmux('kill-server').catch(() => {}) // Its shell may have ended it.
   })
   await tmux('new-session', '-d', '-s', 's', '-x', '100', '-y', '24', "PS1='$ ' bash --norc --noprofile -i")
-  const screen = async () =>
-    (await tmux('capture-pane', '-p', '-t', 's')).split('\n').filter((line) => line !== '')
+  // Joined, for a folded line is one line.
+  const capture = async (...range: readonly string[]) =>
+    (await tmux('capture-pane', '-p', '-J', ...range, '-t', 's'))
+      .split('\n')
+      .map((line) => line.trimEnd())
+      .filter((line) => line !== '')
+  const screen = () => capture()
   const untilScreen = async (pattern: RegExp) => {
     let lines: string[] = []
     try {
@@ -52,7 +57,7 @@ export async function shellInTmux(cwd: string, env: Readonly<Record<string, stri
       await tmux('send-keys', '-t', 's', 'Enter')
     },
     press: async (key) => void (await tmux('send-keys', '-t', 's', key)),
-    screen,
+    scrolledBack: () => capture('-S', '-'),
     untilScreen,
     resize: async (columns) =>
       void (await tmux('resize-window', '-t', 's', '-x', String(columns), '-y', '24')),
