@@ -26,15 +26,14 @@ describe('a configuration that cannot be read', () => {
   test.each(Object.entries(KINDS))('and %s matters only where it is needed', async (_what, make) => {
     const server = await rawServer()
     const HOME = await home(make)
-    const needless = [
-      ess(['get', ID, '-o', '-', '--server', server.url], { env: { HOME } }),
-      ess(['get', ID, '-o', '-'], { env: { HOME, ESS_SERVER: server.url } }),
-      ess(['get', `${server.url}/${ID}`, '-o', '-'], { env: { HOME } }),
-      ess(['get', ID, '-o', '-', '--server', server.url], {
-        env: { XDG_CONFIG_HOME: join(HOME, '.config') },
-      }),
+    const needless: readonly (readonly [readonly string[], Readonly<Record<string, string>>])[] = [
+      [[ID, '--server', server.url], { HOME }],
+      [[ID], { HOME, ESS_SERVER: server.url }],
+      [[`${server.url}/${ID}`], { HOME }],
+      [[ID, '--server', server.url], { XDG_CONFIG_HOME: join(HOME, '.config') }],
     ]
-    for (const { status, stderr } of needless) {
+    for (const [args, env] of needless) {
+      const { status, stderr } = ess(['get', ...args, '-o', '-'], { env })
       ;(await openDownload(server, 'Content-Length: 5')).end('hello')
       expect([await status, stderr()]).toEqual([0, ''])
     }
@@ -78,11 +77,13 @@ describe('in a folder that has been removed', () => {
   async function there(main: string, ...args: readonly string[]): Promise<Program> {
     const gone = join(await tempDir(), 'gone')
     await mkdir(gone)
-    const line = 'read go; exec "$0" "$@"'
+    // A shell that starts in such a folder says so itself.
+    const line = 'echo ready >&2; read go; exec "$0" "$@"'
     const program = await run(args.join(' '), 'sh', ['-c', line, process.execPath, main, ...args], {
       cwd: gone,
       stdin: 'open',
     })
+    await program.untilStderr(/^ready\n/)
     await rmdir(gone)
     program.stdin.end('go\n')
     return program
@@ -90,7 +91,7 @@ describe('in a folder that has been removed', () => {
 
   test.each([ESS, ESS_SERVER])('%s helps', async (main) => {
     const { code, stdout, stderr } = await (await there(main, '--help')).ended()
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: 'ready\n' })
     expect(stdout.toString()).toContain('Options')
   })
 
