@@ -204,7 +204,7 @@ test.each(CASES)('SIGTERM ends `ess` while it waits for %s', async (_what, silen
   const running = await connectingTo(silent)
   running.kill('SIGTERM')
   const { code, stderr } = await running.ended()
-  expect([code, stderr]).toEqual([130, expect.stringMatching(/^ess: interrupted: /)])
+  expect([code, stderr]).toEqual([143, expect.stringMatching(/^ess: interrupted: /)])
 })
 
 test('no wait for an answer that should come at once goes on for ever', async () => {
