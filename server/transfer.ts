@@ -92,7 +92,7 @@ export function createTransfer(
   let heldHead: NodeJS.Timeout | undefined
 
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
-  const flow: Flow = { receiverResponse, stallTimeoutMs, admit, senderEnded, fail }
+  const flow: Flow = { receiverResponse, stallTimeoutMs, total, admit, senderEnded, fail }
   const pump = createPump(senderBody, flow, options.relay)
 
   receiverResponse.on('timeout', stalled)

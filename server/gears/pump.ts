@@ -23,6 +23,8 @@ export interface Flow {
   readonly receiverResponse: ServerResponse
   /** Milliseconds without a byte moving; 0 for no limit. */
   readonly stallTimeoutMs: number
+  /** The declared length of the sender's body in bytes; undefined when it is chunked. */
+  readonly total: number | undefined
   /**
    * More bytes of the file have come, and `received` says so: they may be written when this is true. False has
    * ended the transfer, because they are too many.

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { freeChunks } from './free-chunks.js'
+import { LAST_BYTE_MS, lastByteWaits } from './last-byte.js'
 import type { Flow, Pump } from './pump.js'
 
 /**
@@ -62,6 +63,9 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   let turn: NodeJS.Immediate | undefined
   let bytesOfTurn = 0
   let isCorked = false
+  /** Writes the last byte, which waits for a receiver that may refuse the file; until then there is no end. */
+  let lastByte: NodeJS.Timeout | undefined
+  let isEnded = false
 
   stream.on('end', ended).on('close', lost).on('error', failed)
 
@@ -94,12 +98,27 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
       isCorked = true
     }
     if (!flow.admit()) return
-    pending.push(chunk)
-    receiverResponse.write(chunk, taken)
+    if (received === flow.total && lastByteWaits(receiverResponse.req, received)) writeButLast(chunk)
+    else write(chunk)
     if (chunk.length >= LARGE_BYTES) uncork()
     bytesOfTurn += chunk.length
     const isFull = receiverResponse.writableLength >= maxQueuedBytes || pending.length >= MAX_QUEUED_WRITES
     if (isFull || bytesOfTurn >= MAX_TURN_BYTES) stream.pause()
+  }
+
+  function write(chunk: Buffer): void {
+    pending.push(chunk)
+    receiverResponse.write(chunk, taken)
+  }
+
+  function writeButLast(chunk: Buffer): void {
+    const last = chunk.length - 1
+    if (last > 0) write(chunk.subarray(0, last))
+    lastByte = setTimeout(() => {
+      lastByte = undefined
+      write(chunk.subarray(last))
+      if (isEnded) ended()
+    }, LAST_BYTE_MS)
   }
 
   function turnOver(): void {
@@ -139,11 +158,15 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   }
 
   function ended(): void {
+    isEnded = true
+    if (lastByte !== undefined) return
     uncork()
     flow.senderEnded(isWhole())
   }
 
   function lost(): void {
+    // All of it is here, and waits with its last byte.
+    if (isEnded) return
     flow.senderEnded(false)
   }
 
@@ -158,6 +181,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   /** What is corked is not written any more: the receiver is about to be told that it has not got the whole. */
   function stop(): undefined {
     clearImmediate(turn)
+    clearTimeout(lastByte)
     stream.off('data', forward).off('end', ended).off('close', lost).off('error', failed)
     // Nobody listens any more, and a broken connection is no reason to crash.
     stream.on('error', () => undefined)

@@ -44,6 +44,7 @@ function pumping() {
       // As much of a response as the gear uses.
       receiverResponse: receiver as unknown as ServerResponse,
       stallTimeoutMs: 0,
+      total: undefined,
       admit: () => true,
       senderEnded: () => undefined,
       fail: () => undefined,
