@@ -5,7 +5,7 @@ const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice
 
 /** How transfers end: that has to be the same by whatever gear. */
 const ENDINGS = [
-  'test/server/{transfer,events,reservations,early-leave,wait}.test.ts',
+  'test/server/{early-leave,reservations,wait,broker/events,relay/transfer}.test.ts',
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
@@ -18,13 +18,13 @@ const FAULTS = 'test/faults/matrix.test.ts'
  */
 const ONE_NODE = [
   'test/*.test.ts',
-  'test/client/{folders,hostile-names,job-control,place,proxy,reservation,token}.test.ts',
+  'test/client/{folders,hostile-names,reservation,cli/job-control,cli/token,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
   'test/e2e/{malformed,old-clients,programs,proxies,ranges,receive,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
-  'test/server/{access,auth,check,cli,config-file,mounts,slow-heads}.test.ts',
+  'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/run,cli/token-files}.test.ts',
 ]
 const isOtherNode = process.env['SUITE'] === 'other-node'
 

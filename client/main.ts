@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { run } from './cli.js'
-import { currentFolder } from './current-folder.js'
-import { exitWith, interruption } from './ending.js'
-import { jobControl } from './job-control.js'
+import { run } from './cli/cli.js'
+import { currentFolder } from './cli/current-folder.js'
+import { exitWith, interruption } from './cli/ending.js'
+import { jobControl } from './cli/job-control.js'
 
 const signal = interruption()
 const status = await run(process.argv.slice(2), {

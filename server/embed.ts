@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { EssError } from '../shared/index.js'
 import { kindOf } from '../shared/option-names.js'
-import { isOurs, segmentsOf } from './addresses.js'
-import { createApp, createRequestListener, type ServiceApp } from './app.js'
-import { takeDirectly } from './direct.js'
-import type { ServiceOptions } from './options.js'
-import { Service } from './service.js'
+import type { ServiceOptions } from './broker/options.js'
+import { Service } from './broker/service.js'
+import { isOurs, segmentsOf } from './routes/addresses.js'
+import { createApp, createRequestListener, type ServiceApp } from './routes/app.js'
+import { takeDirectly } from './routes/direct.js'
 
 /** A handler in the manner of Express and Connect; without `next` it answers everything, as node:http wants. */
 export type Handler = (

@@ -1,4 +1,9 @@
 /** The embeddable server: `createService(options)`, to mount in your own, or to serve by `listen(service)`. */
+
+export type { ServiceEvents, SocketInfo, SocketStats } from './broker/events.js'
+export type { Outcome, Phase } from './broker/lifecycle.js'
+export type { ErrorAnswer, ServiceOptions } from './broker/options.js'
+export type { Reservation, Service } from './broker/service.js'
 export {
   attach,
   create,
@@ -8,9 +13,5 @@ export {
   type Handler,
   type HonoHost,
 } from './embed.js'
-export type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
-export type { Outcome, Phase } from './lifecycle.js'
-export { type Listening, type ListenOptions, listen } from './listen.js'
-export type { ErrorAnswer, ServiceOptions } from './options.js'
-export type { Reservation, Service } from './service.js'
-export type { CertificateReport, TlsOptions } from './tls.js'
+export { type Listening, type ListenOptions, listen } from './listen/listen.js'
+export type { CertificateReport, TlsOptions } from './listen/tls.js'

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { run } from './cli.js'
-import { closeLostTerminals } from './lost-terminal.js'
+import { closeLostTerminals } from './cli/lost-terminal.js'
+import { run } from './cli/run.js'
 
 closeLostTerminals()
 process.exitCode = await run(process.argv.slice(2), {

@@ -2,8 +2,8 @@ import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { parseFlags } from '../server/flags.js'
-import { type Input, nextStep, type Phase, type Step } from '../server/lifecycle.js'
+import { type Input, nextStep, type Phase, type Step } from '../server/broker/lifecycle.js'
+import { parseFlags } from '../server/cli/flags.js'
 import {
   CORS_HEADERS,
   EssError,
@@ -92,7 +92,7 @@ describe('docs/lifecycle.md', () => {
 
   test('its diagram is the one in the code', async () => {
     const [diagram] = fencedBlocks(await readPage('docs/lifecycle.md'))
-    const comment = (await readPage('server/lifecycle.ts')).replace(/^ \* ?/gm, '')
+    const comment = (await readPage('server/broker/lifecycle.ts')).replace(/^ \* ?/gm, '')
     const [drawn] = fencedBlocks(comment)
     expect(diagram?.text).toContain('waiting')
     expect(dedent(diagram?.text)).toBe(dedent(drawn?.text))

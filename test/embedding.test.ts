@@ -2,7 +2,7 @@ import { access, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { DEFAULTS } from '../server/options.js'
+import { DEFAULTS } from '../server/broker/options.js'
 import { code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
 import { run } from './helpers/run.js'
 import { tempDir } from './helpers/temp-dir.js'
@@ -19,7 +19,7 @@ test.each(PAGES)('%s links to pages that are there', async (path) => {
 describe('docs/embedding.md', () => {
   test('its table has every option, with its type and its default', async () => {
     const { rows } = tableOf(await readPage('docs/embedding.md'), 'option')
-    const source = (await readPage('server/options.ts')).split('export interface ErrorAnswer')[0] ?? ''
+    const source = (await readPage('server/broker/options.ts')).split('export interface ErrorAnswer')[0] ?? ''
     const options = [...source.matchAll(/^ {2}readonly (\w+)\?: (.*)$/gm)]
     expect(options.length).toBeGreaterThan(10)
     expect(rows.map(([name = '', type = '']) => [code(name), code(type)])).toEqual(
@@ -45,7 +45,7 @@ describe('docs/embedding.md', () => {
 
   test('its table has every event, with what a listener is given', async () => {
     const { rows } = tableOf(await readPage('docs/embedding.md'), 'event')
-    const events = [...(await readPage('server/events.ts')).matchAll(/^ {2}'([\w:-]+)': \[(.*)\]$/gm)]
+    const events = [...(await readPage('server/broker/events.ts')).matchAll(/^ {2}'([\w:-]+)': \[(.*)\]$/gm)]
     expect(events.length).toBeGreaterThan(8)
     expect(rows.map(([name = '', listener = '']) => [code(name), code(listener)])).toEqual(
       events.map(([, name = '', values = '']) => [name, `(${values.replace(/: [^,]+/g, '')})`]),

@@ -1,4 +1,4 @@
-import type { Entry } from '../entry.js'
+import type { Entry } from '../node/entry.js'
 
 /** How many answers may be unread, of all clients together: some 13 KiB each, most of it Node's. */
 const MAX_UNREAD = 1024

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Input, nextStep, type Phase } from '../../server/lifecycle.js'
+import { type Input, nextStep, type Phase } from '../../server/broker/lifecycle.js'
 import { parseAnswer } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import { until } from '../helpers/within.js'

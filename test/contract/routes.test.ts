@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Address, ALLOWED_METHODS } from '../../server/addresses.js'
+import { type Address, ALLOWED_METHODS } from '../../server/routes/addresses.js'
 import { HOST_WORDS, HOSTS } from './hosts.js'
 import { peersOf, UNKNOWN } from './peers-of.js'
 

@@ -1,6 +1,6 @@
 import { PassThrough, type Readable, Writable } from 'node:stream'
-import { run } from '../../client/cli.js'
-import type { Io } from '../../client/io.js'
+import { run } from '../../client/cli/cli.js'
+import type { Io } from '../../client/cli/io.js'
 import { DEADLINE_MS, within } from './within.js'
 
 /** A run of `ess` in this process, on plain streams. */

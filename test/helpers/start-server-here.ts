@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
-import { run } from '../../server/cli.js'
+import { run } from '../../server/cli/run.js'
 import { recordLog } from './suite-logs.js'
 import { DEADLINE_MS, within } from './within.js'
 

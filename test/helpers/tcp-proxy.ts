@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { withResolvers } from '../../server/with-resolvers.js'
+import { withResolvers } from '../../server/node/with-resolvers.js'
 import { DEADLINE_MS, within } from './within.js'
 
 /** What a network does to a connection. */

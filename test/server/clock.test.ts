@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { listenAdmin } from '../../server/admin.js'
+import { listenAdmin } from '../../server/ops/admin.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 import { connectReceiver, eventsOf, openSender, serve, untilEnded } from './serve.js'
@@ -94,10 +94,10 @@ test('only what has to do with dates looks at the clock', async () => {
   }
   expect(looks.sort()).toEqual([
     // The field Date of a head.
-    'server/node-inside.ts',
+    'server/node/node-inside.ts',
     // openedAt and expiresAt, which are dates.
-    'server/socket.ts',
+    'server/broker/socket.ts',
     // Whether a certificate is out of date.
-    'server/tls.ts',
+    'server/listen/tls.ts',
   ])
 })

@@ -9,8 +9,8 @@ import {
   type SocketInfo,
   type SocketStats,
 } from '../../server/index.js'
-import { logService } from '../../server/log.js'
-import { Outlet } from '../../server/outlet.js'
+import { logService } from '../../server/ops/log.js'
+import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { listenAdmin } from '../../server/admin.js'
 import { createService, listen, type ServiceEvents, type ServiceOptions } from '../../server/index.js'
+import { listenAdmin } from '../../server/ops/admin.js'
 import { certificate } from '../helpers/certificate.js'
 import { connectFrames, FLAG, type FramePeer, frame, request, TYPE, word } from '../helpers/http2-frames.js'
 import { needs } from '../helpers/needs.js'

@@ -1,0 +1,52 @@
+import { createWriteStream, fstatSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { Writable } from 'node:stream'
+import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { download } from '../receive/download.js'
+import type { Destination } from '../receive/sink.js'
+import type { Command } from './arguments.js'
+import { absolute } from './current-folder.js'
+import type { Io } from './io.js'
+import { type Screen, summary } from './terminal.js'
+import { readToken } from './token.js'
+
+type GetCommand = Extract<Command, { command: 'get' }>
+
+/** `ess get`: the file goes where the command line says, words to the screen. Resolves with the last line. */
+export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
+  const { server, wait, force } = command
+  const token = await readToken(command, io)
+  let startedAt = performance.now()
+  screen.connecting(withoutUserinfo(server))
+  const received = await download(command.idOrUrl, {
+    server,
+    token,
+    wait,
+    force,
+    to: destination(command.output, io),
+    signal: io.signal,
+    onOffer({ size }) {
+      startedAt = performance.now()
+      screen.moving(size)
+    },
+    onProgress: (bytes) => screen.moved(bytes),
+  })
+  const name = received.path === undefined ? received.name : basename(received.path)
+  return `received ${summary(name, received.bytes, performance.now() - startedAt)}`
+}
+
+function destination(output: string | undefined, io: Io): Destination {
+  if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
+  if (output !== undefined) return { file: absolute(io.cwd, output) }
+  if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.') }
+  throw new EssError('usage', 'Expected a current folder, but it is gone; cd to another one, or say -o FILE')
+}
+
+/**
+ * Where stdout is a file, Node writes to it with calls of which it ignores how much they wrote: on a full disk
+ * the file would be cut in silence. A file stream of our own goes on writing until it is told of the failure.
+ */
+function standardOutput({ stdout }: Io): Writable {
+  if (stdout.fd === undefined || !fstatSync(stdout.fd).isFile()) return stdout
+  return createWriteStream('', { fd: stdout.fd, autoClose: false })
+}

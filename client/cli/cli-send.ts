@@ -1,0 +1,106 @@
+import { statSync } from 'node:fs'
+import {
+  EssError,
+  encodeStatus,
+  isTerminal,
+  shorterThanAsked,
+  toFailedProblem,
+  withoutUserinfo,
+} from '../../shared/index.js'
+import { bytesOf } from '../files/raw-arguments.js'
+import { unwritable } from '../files/unwritable.js'
+import { written } from '../receive/sink.js'
+import { send } from '../send/send.js'
+import { fromStream, isSameFile, openFile, type Source } from '../send/source.js'
+import type { Command } from './arguments.js'
+import { absolute } from './current-folder.js'
+import { receivingLines } from './hints.js'
+import type { Io } from './io.js'
+import { type Screen, summary } from './terminal.js'
+import { readToken } from './token.js'
+
+type SendCommand = Extract<Command, { command: 'send' }>
+
+/** `ess send`: the URL goes to stdout and everything else to the screen. Resolves with the last line. */
+export async function runSend(command: SendCommand, io: Io, screen: Screen): Promise<string> {
+  let bytes = 0
+  let isOver = false
+  const link = watchLink(io)
+  try {
+    const token = await readToken(command, io)
+    const source = await openOperand(command, io)
+    const name = command.name ?? source.name
+    screen.connecting(withoutUserinfo(command.server))
+    const { server, ttl, reserve } = command
+    const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: link.signal })
+    let connectedAt = performance.now()
+    for await (const event of sending) {
+      if (command.json && event.event !== 'opened') io.stdout.write(encodeStatus(event, 'ndjson'))
+      isOver = isTerminal(event)
+      if (event.event === 'opened') {
+        screen.clear()
+        link.print(command.json ? encodeStatus(event, 'ndjson') : `${event.url}\n`)
+        if (event.ttlAsked !== undefined && !command.quiet)
+          io.stderr.write(`${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
+        screen.waiting(receivingLines(event, name), event.ttl)
+      } else if (event.event === 'waiting' || event.event === 'reserved') screen.timeLeft(event.secondsLeft)
+      else if (event.event === 'connected') {
+        connectedAt = performance.now()
+        screen.moving(source.size)
+      } else {
+        bytes = event.bytes
+        screen.moved(bytes)
+      }
+    }
+    const { confirmed } = await sending.verdict
+    if (!confirmed) {
+      const taken = `all ${bytes} bytes went out, but the receiver has not said that it has them`
+      throw new EssError('unconfirmed', taken)
+    }
+    return `delivered ${summary(name, bytes, performance.now() - connectedAt)}`
+  } catch (thrown) {
+    const error = link.failure ?? thrown
+    // Whoever reads the events is told of every ending there, whichever side noticed it.
+    if (command.json && !isOver && error instanceof EssError)
+      io.stdout.write(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson'))
+    throw error
+  }
+}
+
+/**
+ * Prints the link. Where it can't be written (a full disk, a reader that has exited), no receiver can come: `signal`,
+ * which is the user's own as well, then cancels the transfer, and `failure` says why.
+ */
+function watchLink({ stdout, signal }: Io) {
+  const unwritten = new AbortController()
+  let failure: EssError | undefined
+  return {
+    signal: AbortSignal.any([signal, unwritten.signal]),
+    get failure() {
+      return failure
+    },
+    print(line: string): void {
+      written(stdout, Buffer.from(line)).catch((cause: unknown) => {
+        const { message } = unwritable('the link', cause)
+        failure = new EssError('file-unwritable', `${message}; the transfer was cancelled`, { cause })
+        unwritten.abort()
+      })
+    },
+  }
+}
+
+async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
+  if (file === undefined && io.stdin.isTTY)
+    throw new EssError('usage', 'Expected a file, or something piped in, got neither')
+  if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
+  const path = bytesOf(file) ?? absolute(io.cwd, file)
+  if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
+    throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
+  return await openFile(path)
+}
+
+/** A socket cannot be opened by its path, which is what /dev/stdin comes to where a program or ssh starts us. */
+function isSocketOfStdin(file: string): boolean {
+  if (!/^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(file)) return false
+  return statSync(file, { throwIfNoEntry: false })?.isSocket() === true
+}

@@ -1,0 +1,82 @@
+import { EssError, EXIT_STATUS, formatDuration } from '../../shared/index.js'
+import { unwritable } from '../files/unwritable.js'
+import { written } from '../receive/sink.js'
+import { type Command, parseArguments } from './arguments.js'
+import { interruptedStatus, unlessStuck } from './ending.js'
+import type { Io } from './io.js'
+import { oneLine, openScreen, type Screen } from './terminal.js'
+
+type TransferCommand = Exclude<Command, { command: 'help' }>
+
+/**
+ * `ess`: reads the command line, does what it says, and resolves with the exit status when nothing is left to
+ * do: no handle of its own keeps the process alive.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // EPIPE: the program that read the link or the words may have exited, and the transfer goes on; a link and a
+  // download that can't be written are seen where they are written. The listeners stay, because it may come late.
+  for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
+  let screen: Screen | undefined
+  let trouble: EssError | undefined
+  async function obey(): Promise<void> {
+    const command = await parseArguments(argv, io.env)
+    if (command.command === 'help') return await answer(command.text, io)
+    trouble = command.configTrouble
+    screen = await openScreen(io, isWatched(command, io))
+    screen.succeeded(await runCommand(command, io, screen))
+  }
+  try {
+    await unlessStuck(obey(), io.signal)
+    return EXIT_STATUS.ok
+  } catch (error) {
+    return report(error, io, screen, trouble)
+  } finally {
+    screen?.clear()
+  }
+}
+
+/** Help that was cut short because its reader has seen enough is no failure; help that is nowhere is one. */
+async function answer(text: string, io: Io): Promise<void> {
+  await written(io.stdout, Buffer.from(text)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw unwritable(undefined, error)
+  })
+}
+
+/** Loads only what the command needs: an HTTP client takes longer to load than to say what went wrong before it. */
+async function runCommand(command: TransferCommand, io: Io, screen: Screen): Promise<string> {
+  if (command.command === 'send') return await (await import('./cli-send.js')).runSend(command, io, screen)
+  return await (await import('./cli-get.js')).runGet(command, io, screen)
+}
+
+/** True when a person looks on: words for people and things that move are for them alone. */
+function isWatched(command: TransferCommand, io: Io): boolean {
+  // A serial line has no columns, and nothing can be drawn without.
+  const isTerminal = io.stderr.isTTY === true && io.stderr.columns !== 0 && io.env['TERM'] !== 'dumb'
+  // Where data goes to the same terminal, nothing may be drawn over it.
+  const isDataShown = io.stdout.isTTY === true
+  const hasData = command.command === 'send' ? command.json : command.output === '-'
+  return isTerminal && command.progress && !command.quiet && !(isDataShown && hasData)
+}
+
+function report(error: unknown, io: Io, screen: Screen | undefined, trouble: EssError | undefined): number {
+  if (!(error instanceof EssError)) {
+    const words = error instanceof Error ? error.message : String(error)
+    screen?.clear()
+    io.stderr.write(`ess: a bug, please report it: ${oneLine(words)}\n`)
+    if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
+    return EXIT_STATUS.bug
+  }
+  const again = error.retryAfter === undefined ? '' : `; try again in ${formatDuration(error.retryAfter)}`
+  const line = oneLine(`${error.code}: ${error.message}${again}`)
+  if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
+  else screen.failed(line)
+  if (error.code === 'unauthorized') {
+    io.stderr.write(HOW_TO_PASS_A_TOKEN)
+    if (trouble !== undefined) io.stderr.write(`${oneLine(trouble.message)}\n`)
+  }
+  if (error.code === 'usage') io.stderr.write('try: ess --help\n')
+  return error.code === 'interrupted' ? interruptedStatus(io.signal) : error.exitStatus
+}
+
+const HOW_TO_PASS_A_TOKEN =
+  'a token comes from ESS_TOKEN or --token-file FILE, and goes to the server of --server or ESS_SERVER alone\n'

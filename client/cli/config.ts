@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { EssError } from '../../shared/index.js'
+
+/** What a person has written down once: a server, and the token that it wants. */
+export interface Config {
+  readonly server?: string
+  readonly token?: string
+  /** An absolute path; in the file it starts from the file's own folder. */
+  readonly tokenFile?: string
+}
+
+const KEYS: readonly string[] = ['server', 'token', 'tokenFile'] satisfies readonly (keyof Config)[]
+
+/** The configuration, or why it can't be read: HOME may be another user's, as under `sudo`, cron or systemd. */
+export interface ConfigReading {
+  /** Empty where there is none. */
+  readonly config: Config
+  /** EssError `usage`. It matters only to a command that could need the configuration. */
+  readonly trouble?: EssError
+}
+
+/**
+ * Reads `ess/config.json` in `XDG_CONFIG_HOME`, or else in `~/.config`. Throws EssError `usage` for a file that can be
+ * read but is not as it should be, which shows nothing of what is in it but the name of a key.
+ */
+export async function readConfig(env: Readonly<Record<string, string | undefined>>): Promise<ConfigReading> {
+  const path = configPath(env)
+  if (path === undefined) return { config: {} }
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // What the file system throws.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { config: {} }
+    const advice = 'name the server with --server or ESS_SERVER'
+    const trouble = new EssError('usage', `Cannot read ${path}: ${REASONS[code ?? ''] ?? code}; ${advice}`)
+    return { config: {}, trouble }
+  }
+  const config = parseConfig(text, path)
+  if (config.tokenFile === undefined) return { config }
+  return { config: { ...config, tokenFile: resolve(dirname(path), config.tokenFile) } }
+}
+
+/**
+ * Undefined where neither variable names a folder. The XDG specification has a relative path ignored; so is a relative
+ * HOME, which would have the file read from the current folder, and so from whoever wrote that.
+ */
+function configPath({ XDG_CONFIG_HOME = '', HOME = '' }: Readonly<Record<string, string | undefined>>) {
+  if (isAbsolute(XDG_CONFIG_HOME)) return join(XDG_CONFIG_HOME, 'ess', 'config.json')
+  return isAbsolute(HOME) ? join(HOME, '.config', 'ess', 'config.json') : undefined
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EISDIR: 'it is a folder',
+  EPERM: 'permission denied',
+}
+
+function parseConfig(text: string, path: string): Config {
+  let config: unknown
+  try {
+    config = JSON.parse(text)
+  } catch {
+    // Its message would quote the file.
+    throw new EssError('usage', `Expected ${path} to be JSON`)
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw new EssError('usage', `Expected ${path} to be an object`)
+  for (const [key, value] of Object.entries(config)) {
+    if (!KEYS.includes(key))
+      throw new EssError('usage', `Expected ${KEYS.join(', ')} in ${path}, got ${JSON.stringify(key)}`)
+    if (typeof value !== 'string') throw new EssError('usage', `Expected ${key} in ${path} to be text`)
+  }
+  return config // Every member has been looked at.
+}

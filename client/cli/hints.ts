@@ -1,0 +1,30 @@
+import { curlLine, downloadPath, isSocketId, type OpenedEvent, quoteUrl } from '../../shared/index.js'
+import { DEFAULT_SERVER } from '../send/send-options.js'
+
+/** What to tell the person at the receiving end. */
+export interface Hints {
+  readonly title: string
+  /** Lines to type, either of which will do. */
+  readonly lines: readonly string[]
+}
+
+/** The lines to type on the other machine for a transfer that was just opened. */
+export function receivingLines({ id, url }: OpenedEvent, name: string | undefined): Hints {
+  const { hostname } = new URL(url)
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  const path = url.lastIndexOf(downloadPath(id))
+  const server = path === -1 ? undefined : url.slice(0, path)
+  return {
+    title: isHere
+      ? 'To receive it, in another terminal of this machine:'
+      : 'To receive it, on the other machine:',
+    lines: [essLine(id, url, server), curlLine(url, name, `ess-${id}`)],
+  }
+}
+
+function essLine(id: string, url: string, server: string | undefined): string {
+  // A person pastes this into a shell, and what is in an id or an address is the server's to say.
+  if (server === undefined || !isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server))
+    return `ess get ${quoteUrl(url)}`
+  return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`
+}

@@ -1,0 +1,121 @@
+import progress from 'cli-progress'
+import ora, { spinners } from 'ora'
+import { formatBytes, formatDuration, printable } from '../../shared/index.js'
+import type { Hints } from './hints.js'
+import type { JobControl } from './job-control.js'
+import { Pace } from './pace.js'
+import { StatusLine } from './status-line.js'
+import type { Screen } from './terminal.js'
+import { TerminalOutput, type TerminalStream } from './terminal-output.js'
+
+const COLORS = { green: 32, red: 31, cyan: 36, dim: 2, bold: 1 } as const
+const RESETS = { green: 39, red: 39, cyan: 39, dim: 22, bold: 22 } as const
+
+const BAR_WIDTH = 30
+/** Enough for the words beside the bar; a narrower terminal gets the words alone. */
+const WORDS_WIDTH = 60
+
+/** The screen of a terminal: a spinner while something is waited for, a bar while bytes move. */
+export class TerminalScreen implements Screen {
+  readonly #terminal: TerminalOutput
+  readonly #isColored: boolean
+  readonly #line: StatusLine
+  /** As of `performance.now`: a clock that is set must not change what is left. */
+  #expiresMs = 0
+  #pace = new Pace()
+
+  constructor(stderr: TerminalStream, isColored: boolean, job: JobControl | undefined) {
+    this.#terminal = new TerminalOutput(stderr)
+    this.#isColored = isColored
+    this.#line = new StatusLine(this.#terminal, job)
+  }
+
+  connecting(server: string): void {
+    this.#spin(() => `waiting for ${printable(server)}`)
+  }
+
+  waiting({ title, lines }: Hints, secondsLeft: number): void {
+    this.clear()
+    const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
+    this.#terminal.write(`\n  ${title}\n\n${typed}\n`)
+    this.timeLeft(secondsLeft)
+    // The server says it every half minute, and a person wants to see it go down.
+    this.#spin(() => this.#waitingText())
+  }
+
+  timeLeft(seconds: number): void {
+    this.#expiresMs = performance.now() + seconds * 1000
+  }
+
+  moving(size: number | undefined): void {
+    this.#pace = new Pace()
+    this.#line.show(() => this.#barLine(size))
+  }
+
+  moved(bytes: number): void {
+    this.#pace.at(bytes)
+  }
+
+  succeeded(line: string): void {
+    this.clear()
+    this.#terminal.write(`${this.#paint('green', '✔')} ${line}\n`)
+  }
+
+  failed(line: string): void {
+    this.clear()
+    this.#terminal.write(`${this.#paint('red', '✖')} ${line}\n`)
+  }
+
+  clear(): void {
+    this.#line.hide()
+  }
+
+  #spin(text: () => string): void {
+    const { interval, frames } = spinners.dots
+    // It gives the frames alone. To draw them is for the status line: ora hides the cursor, and counts the lines to
+    // erase by the width that they were drawn in.
+    const spinner = ora({
+      isEnabled: false,
+      // ora would swallow what is typed, and stdin may be what is sent.
+      discardStdin: false,
+      // ora looks at the colours of stdout, where the URL may go into a file.
+      color: false,
+      spinner: { interval, frames: frames.map((frame) => this.#paint('cyan', frame)) },
+    })
+    this.#line.show(() => {
+      spinner.text = text()
+      return spinner.frame()
+    })
+  }
+
+  #waitingText(): string {
+    const left = formatDuration((this.#expiresMs - performance.now()) / 1000)
+    return `waiting for the receiver ${this.#paint('dim', `(${left} left)`)}`
+  }
+
+  #barLine(size: number | undefined): string {
+    const { bytes, rate } = this.#pace
+    const speed = rate === undefined ? '' : `  ${formatBytes(Math.round(rate))}/s`
+    if (size === undefined) return `  ${formatBytes(bytes)}${speed}`
+    const part = size === 0 ? 1 : Math.min(1, bytes / size)
+    const left = rate === undefined || rate === 0 ? '' : `  ${formatDuration((size - bytes) / rate)} left`
+    const percent = `${Math.floor(part * 100)}%`.padStart(4)
+    return `  ${this.#drawing(part)}${percent}  ${formatBytes(bytes)} of ${formatBytes(size)}${speed}${left}`
+  }
+
+  #drawing(part: number): string {
+    const width = Math.min(BAR_WIDTH, (this.#terminal.columns ?? 80) - WORDS_WIDTH)
+    if (width < 5) return ''
+    const [done = '', rest = ''] = progress.Format.BarFormat(part, {
+      barsize: width,
+      barCompleteString: '━'.repeat(width),
+      barIncompleteString: '─'.repeat(width),
+      barGlue: ' ',
+    }).split(' ')
+    return `${this.#paint('cyan', done)}${this.#paint('dim', rest)} `
+  }
+
+  #paint(color: keyof typeof COLORS, text: string): string {
+    return this.#isColored ? `\u001b[${COLORS[color]}m${text}\u001b[${RESETS[color]}m` : text
+  }
+}

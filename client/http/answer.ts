@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  EssError,
+  fromProblem,
+  PROBLEM_MEDIA_TYPE,
+  type ProblemCode,
+  withoutUserinfo,
+} from '../../shared/index.js'
+import type { Exchange } from './http.js'
+
+/** A problem is some hundred bytes; whatever is longer is somebody else's page. */
+const MAX_PROBLEM_BYTES = 64 * 1024
+/** How long it may take to come, once its head is here. */
+const PROBLEM_MS = 5_000
+
+/** What a refusal says: the server's own problem, or `not-ess` when the answer isn't one. */
+export async function readRefusal(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+  const refusal = await readProblem(answer, head, url)
+  const seconds = retryAfterOf(head)
+  if (seconds === undefined || refusal.code === 'interrupted') return refusal
+  return new EssError(refusal.code, refusal.message, { cause: refusal.cause, retryAfter: seconds })
+}
+
+async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+  const status = head.statusCode ?? 0
+  if (!(head.headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)) return noProblem(head, url)
+  let text = ''
+  const late = setTimeout(() => answer.reset(), PROBLEM_MS)
+  try {
+    for await (const chunk of answer.body) {
+      text += String(chunk)
+      if (text.length > MAX_PROBLEM_BYTES) return notEss(head, url)
+    }
+  } catch (error) {
+    // A refusal may be followed by a reset; what was read before it may be whole nevertheless.
+    if (answer.failure?.code === 'interrupted') return answer.failure
+    if (text === '') return notEss(head, url, error)
+  } finally {
+    clearTimeout(late)
+  }
+  return fromProblem(parseJson(text), fallbackOf(status)) ?? notEss(head, url)
+}
+
+/** What a code of a later version means: as much as its status. */
+function fallbackOf(status: number): ProblemCode {
+  if (status === TOO_MANY_REQUESTS) return 'too-many-requests'
+  return status >= 500 ? 'internal-error' : 'bad-request'
+}
+
+/** A proxy in front limits its clients in words of its own; there may be an ESS server behind it. */
+function noProblem(head: IncomingMessage, url: URL): EssError {
+  if (head.statusCode !== TOO_MANY_REQUESTS) return notEss(head, url)
+  return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429)`)
+}
+
+const TOO_MANY_REQUESTS = 429
+
+/** Seconds until another try makes sense; undefined where it says none, or a date, which no server of ours does. */
+function retryAfterOf({ headers }: IncomingMessage): number | undefined {
+  const seconds = headers['retry-after']
+  return seconds !== undefined && /^\d{1,9}$/.test(seconds) ? Number(seconds) : undefined
+}
+
+/** One line that says what was found where an ESS server was expected. */
+export function notEss(head: IncomingMessage, url: URL, cause?: unknown): EssError {
+  const { location } = head.headers
+  const type = head.headers['content-type']?.split(';')[0] ?? 'no content type'
+  const found =
+    location === undefined
+      ? `HTTP ${head.statusCode} (${type})`
+      : `a redirect to ${withoutUserinfo(location)}`
+  return new EssError('not-ess', `Expected an ESS server at ${url.origin}, got ${found}`, { cause })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Not JSON, so not a problem: the caller says so.
+    return undefined
+  }
+}

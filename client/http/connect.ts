@@ -1,0 +1,109 @@
+import { once } from 'node:events'
+import { isIP, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { EssError } from '../../shared/index.js'
+import { addressesOf, dial } from './dial.js'
+import { type HttpProxy, portOf, proxyFor } from './proxy.js'
+import { openTunnel } from './tunnel.js'
+import { proxyFailed, unreachable, wordsFor } from './wire-errors.js'
+
+/** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** A connection to a server, ready for a request. */
+export interface Connection {
+  readonly socket: Socket
+  /** The TCP socket at the bottom of it; the same one where there is no TLS. */
+  readonly tcp: Socket
+  /** True where `onread` reads it. */
+  readonly isReadDirectly: boolean
+}
+
+/** A connection in the making. */
+interface Attempt {
+  readonly signal: AbortSignal
+  /** Whatever was opened, in that order. */
+  readonly opened: Socket[]
+  /** What is waited for. */
+  step: string
+  /** Whose fault a failure would be now. */
+  blame: (words: string, cause?: unknown) => EssError
+}
+
+/**
+ * Connects to the server of `url`: straight, or through the proxy that the environment names. `onread` reads a
+ * connection that is plain TCP all the way. Rejects with EssError `server-unreachable` or `proxy-failed`, after ten
+ * seconds at the latest, and at once when `signal` is aborted; then nothing is left open.
+ */
+export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOpts): Promise<Connection> {
+  signal.throwIfAborted()
+  const proxy = proxyFor(url)
+  const stop = new AbortController()
+  const attempt: Attempt = {
+    signal: stop.signal,
+    opened: [],
+    step: '',
+    blame: (words, cause) => unreachable(url, words, cause),
+  }
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    stop.abort()
+  }, CONNECT_TIMEOUT_MS)
+  const onAbort = () => stop.abort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const socket = await (proxy === undefined
+      ? reach(url, attempt, onread)
+      : reachThrough(proxy, url, attempt))
+    const [tcp = socket] = attempt.opened
+    return { socket, tcp, isReadDirectly: socket === tcp && proxy === undefined }
+  } catch (error) {
+    for (const socket of attempt.opened.reverse()) socket.destroy()
+    if (error instanceof EssError) throw error
+    throw attempt.blame(isLate ? `no ${attempt.step} within 10 s` : wordsFor(error), error)
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function reachThrough(proxy: HttpProxy, url: URL, attempt: Attempt): Promise<Socket> {
+  const blameServer = attempt.blame
+  attempt.blame = (words, cause) => proxyFailed(proxy, url, words, cause)
+  const carrier = await reach(proxy.url, attempt)
+  attempt.step = 'answer'
+  const tunnel = await openTunnel(carrier, proxy, url, attempt.signal)
+  attempt.blame = (words, cause) => blameServer(`${words} (through the proxy ${proxy.shown})`, cause)
+  return url.protocol === 'https:' ? await secure(tunnel, hostOf(url), attempt) : tunnel
+}
+
+/** TCP to the host and port of `url`, and TLS where it is https. */
+async function reach(url: URL, attempt: Attempt, onread?: OnReadOpts): Promise<Socket> {
+  const isSecure = url.protocol === 'https:'
+  attempt.step = 'address for its name'
+  const addresses = await addressesOf(hostOf(url), attempt.signal)
+  attempt.step = 'connection'
+  const tcp = await dial(addresses, portOf(url), attempt.signal, isSecure ? undefined : onread)
+  attempt.opened.push(tcp)
+  return isSecure ? await secure(tcp, hostOf(url), attempt) : tcp
+}
+
+async function secure(carrier: Socket, host: string, attempt: Attempt): Promise<Socket> {
+  attempt.step = 'TLS handshake'
+  const socket = connectTls({ ...tlsName(host), socket: carrier })
+  attempt.opened.push(socket)
+  // The first one is heard below, and later ones by the request.
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect', { signal: attempt.signal })
+  return socket
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+/** RFC 6066, 3: an address is no server name, but the certificate is still checked against it. */
+function tlsName(host: string) {
+  return { host, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) }
+}

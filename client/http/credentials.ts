@@ -1,0 +1,30 @@
+import { EssError } from '../../shared/index.js'
+
+/**
+ * The Basic credentials (RFC 7617) in a URL; undefined where it has none. Throws EssError `usage` for a `%` that
+ * encodes nothing, which doesn't show them.
+ */
+export function basicCredentials(url: URL): string | undefined {
+  const { username, password } = url
+  if (username === '' && password === '') return undefined
+  if (hasLonePercent(url))
+    throw new EssError('usage', 'Expected a user name and password that are percent-encoded: write % as %25')
+  const bytes = Buffer.concat([percentBytes(username), Buffer.from(':'), percentBytes(password)])
+  return `Basic ${bytes.toString('base64')}`
+}
+
+/**
+ * True where the user name or password can't be percent-encoded. curl would take such a `%` for itself; but then
+ * a `%40` elsewhere in it is most likely meant as it stands, too, and the proxy would only say that it's wrong.
+ */
+export function hasLonePercent({ username, password }: URL): boolean {
+  return /%(?![0-9a-f]{2})/i.test(`${username}:${password}`)
+}
+
+/** Bytes and not text, because not every password is UTF-8. */
+function percentBytes(text: string): Buffer {
+  const pieces = text.split(/(%[0-9a-f]{2})/i)
+  return Buffer.concat(
+    pieces.map((piece, index) => (index % 2 === 0 ? Buffer.from(piece) : Buffer.from(piece.slice(1), 'hex'))),
+  )
+}

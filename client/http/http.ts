@@ -1,0 +1,210 @@
+import type { ClientRequestArgs, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import got, { type OptionsInit, RequestError } from 'got'
+import { EssError } from '../../shared/index.js'
+import { VERSION } from '../../shared/version.js'
+import { type Connection, connectTo } from './connect.js'
+import { basicCredentials } from './credentials.js'
+import { HeldConnection } from './held-connection.js'
+import { CutError, Intake } from './intake.js'
+import type { TwoBlocks } from './two-blocks.js'
+import { codeOf, translate } from './wire-errors.js'
+
+/** How long an answer that was read may keep its connection open before we stop looking at it. */
+const LAST_WORD_MS = 1_000
+
+/** One request, its answer, and the end of its connection. */
+export interface Exchange {
+  /** The answer's head. Rejects with an EssError when there will be none. */
+  readonly head: Promise<IncomingMessage>
+  /** The answer's body; it fails when the connection does, and when it is cut short. */
+  readonly body: Readable
+  /**
+   * The body in large blocks, instead of `body`, where it comes straight from the connection: a download of
+   * known size over plain TCP, more of which is still to come. `onBytes` is told how many bytes came so far.
+   */
+  blocks(onBytes: (bytes: number) => void): TwoBlocks | undefined
+  /** Why the exchange broke, once it did; also when that was after the body's end. */
+  readonly failure: EssError | undefined
+  /** Waits until the server has nothing more to say on this connection, for at most a second. */
+  lastWord(): Promise<void>
+  /** Breaks the exchange: the server sees a reset, `head` and `body` fail. The first reason counts. */
+  fail(reason: EssError): void
+  /** Drops it: the server sees a reset. Without effect on an exchange that is over. */
+  reset(): void
+  /** From here an interruption comes too late: what follows is done in one go. */
+  ignoreAbort(): void
+  /** Ends the connection in good order. */
+  close(): void
+}
+
+export interface ExchangeOptions {
+  readonly headers: Readonly<Record<string, string>>
+  /** It must not throw: whoever makes the bytes calls `fail` first. */
+  readonly body?: AsyncGenerator<Uint8Array>
+  /** True where the answer's body is read by `blocks` if it can be. Default: false. */
+  readonly isDownload?: boolean
+  /** Aborting it fails the exchange with `interrupted`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>
+
+/** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
+export function exchange(
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE',
+  url: URL,
+  options: ExchangeOptions,
+): Exchange {
+  const connection = new HeldConnection()
+  const intake = options.isDownload ? new Intake(connection, onSurplus) : undefined
+  let failure: EssError | undefined
+  let answer: IncomingMessage | undefined
+  let isConnected = false
+  let wire: Socket | undefined
+  let resolveHead: (head: IncomingMessage) => void
+  let rejectHead: (error: EssError) => void
+  const head = new Promise<IncomingMessage>((resolve, reject) => {
+    resolveHead = resolve
+    rejectHead = reject
+  })
+  // Whoever reads the body hears of the same failure there.
+  head.catch(() => {})
+
+  const connecting = new AbortController()
+  // Node takes a connection by the callback too, which got's types leave out.
+  const connectLater = ((_options, onCreated) => {
+    connect().then(
+      (socket) => onCreated(null, socket),
+      (error: unknown) => fail(translate(error, url, false)),
+    )
+    return undefined
+  }) as CreateConnection as OptionsInit['createConnection']
+  const { bare, authorization } = splitCredentials(url)
+  const body = got.stream(bare, {
+    method,
+    headers: { 'user-agent': `ess/${VERSION}`, ...authorization, ...options.headers },
+    ...(options.body !== undefined && { body: options.body }),
+    throwHttpErrors: false,
+    retry: { limit: 0 },
+    followRedirect: false,
+    decompress: false,
+    createConnection: connectLater,
+  })
+  const onAbort = () => fail(new EssError('interrupted', 'Stopped before the transfer was complete'))
+  if (options.signal?.aborted) onAbort()
+  else options.signal?.addEventListener('abort', onAbort, { once: true })
+
+  body.on('request', (request) => {
+    // got tells of an error some ticks later, and only of the first one.
+    request.on('error', onWireError)
+    request.once('response', (response: IncomingMessage) => intake?.look(response))
+    // Of this one it tells nothing at all.
+    request.on('upgrade', () =>
+      fail(new EssError('not-ess', `Expected an ESS server at ${url.origin}, got an upgrade`)),
+    )
+  })
+  body.on('response', (response: IncomingMessage) => {
+    answer = response
+    // Before Node's own listener, which stops looking once the answer is whole: what comes then is too much.
+    wire?.prependListener('data', () => {
+      if (response.complete) onSurplus()
+    })
+    resolveHead(response)
+  })
+  body.on('error', onWireError)
+
+  function onSurplus(): void {
+    fail(new EssError('incomplete', 'Expected the end of the answer, got more bytes'))
+  }
+
+  function isAnswered(): boolean {
+    return answer?.complete === true || intake?.isWhole === true
+  }
+
+  function onWireError(error: unknown): void {
+    // Once the answer is whole, all that can still spoil it is more of it, which Node's parser calls HPE_...
+    if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, isConnected))
+  }
+
+  async function connect(): Promise<Socket> {
+    const { socket, tcp, isReadDirectly }: Connection = await connectTo(
+      bare,
+      connecting.signal,
+      intake?.onread,
+    )
+    wire = socket
+    isConnected = true
+    connection.hold(socket, tcp)
+    if (isReadDirectly) intake?.connect(tcp)
+    // Node tells the answer's end from its interruption only when the socket closes, and that is held back.
+    socket.once('end', () => {
+      process.nextTick(() => {
+        if (!isAnswered()) connection.reset()
+      })
+    })
+    return socket
+  }
+
+  function fail(reason: EssError): void {
+    failure ??= reason
+    rejectHead(failure)
+    intake?.cut(failure)
+    reset()
+  }
+
+  function reset(): void {
+    release()
+    connecting.abort()
+    connection.reset()
+    body.destroy(failure)
+  }
+
+  function release(): void {
+    options.signal?.removeEventListener('abort', onAbort)
+  }
+
+  return {
+    head,
+    body,
+    blocks: (onBytes) => intake?.body(onBytes),
+    get failure() {
+      return failure
+    },
+    async lastWord() {
+      if (wire === undefined || wire.readableEnded || wire.destroyed) return
+      const socket = wire
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LAST_WORD_MS)
+        const done = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        socket.once('end', done).once('close', done)
+      })
+    },
+    fail,
+    reset,
+    ignoreAbort: release,
+    close() {
+      release()
+      connection.close()
+    },
+  }
+}
+
+/** A password in a URL goes into its header here: got would choke on a lone `%`, and keep it in its errors. */
+function splitCredentials(url: URL): { bare: URL; authorization: { authorization?: string } } {
+  const credentials = basicCredentials(url)
+  if (credentials === undefined) return { bare: url, authorization: {} }
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  return { bare, authorization: { authorization: credentials } }
+}
+
+/** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */
+export function isExchangeError(error: unknown): boolean {
+  return error instanceof RequestError || error instanceof CutError
+}

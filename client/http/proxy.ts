@@ -1,0 +1,109 @@
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { EssError } from '../../shared/index.js'
+import { hasLonePercent } from './credentials.js'
+
+/** An HTTP proxy that the environment names. */
+export interface HttpProxy {
+  /** `http:` or `https:`, with the user name and password if there are any. Never to be shown: see `shown`. */
+  readonly url: URL
+  /** The same without user name and password. */
+  readonly shown: string
+  /** The variable that names it. */
+  readonly variable: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' }
+
+/**
+ * The proxy for `url`, after HTTP_PROXY or HTTPS_PROXY, ALL_PROXY and NO_PROXY, in lower case first, read as curl
+ * reads them; undefined where the way is straight. Throws EssError `proxy-failed` for a value that names none we can use; the error
+ * doesn't show the value, which may hold a password.
+ */
+export function proxyFor(url: URL, env: Environment = process.env): HttpProxy | undefined {
+  const named = proxyVariable(url.protocol, env)
+  if (named === undefined || isPastProxy(url, env['no_proxy'] || env['NO_PROXY'] || '')) return undefined
+  return parseProxy(named.variable, named.value, url)
+}
+
+/** The port of an http(s) URL, which leaves out the usual one. */
+export function portOf(url: URL): number {
+  return Number(url.port || DEFAULT_PORTS[url.protocol])
+}
+
+function proxyVariable(protocol: string, env: Environment): { variable: string; value: string } | undefined {
+  const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy'
+  const names = [name, name.toUpperCase(), 'all_proxy', 'ALL_PROXY']
+  for (const variable of names) {
+    // In a CGI program, HTTP_PROXY is what a client wrote into its header `Proxy` (CVE-2016-5385).
+    if (variable === 'HTTP_PROXY' && env['REQUEST_METHOD'] !== undefined) continue
+    const value = env[variable]?.trim()
+    if (value) return { variable, value }
+  }
+  return undefined
+}
+
+function parseProxy(variable: string, value: string, target: URL): HttpProxy {
+  // As curl has it, a proxy without a scheme is an HTTP one, also for https URLs.
+  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
+  if (!URL.canParse(text) || new URL(text).hostname === '')
+    throw new EssError('proxy-failed', unreadable(variable))
+  const url = new URL(text)
+  const shown = `${url.protocol}//${url.host}`
+  if (!(url.protocol in DEFAULT_PORTS))
+    throw new EssError(
+      'proxy-failed',
+      `Expected ${variable} to name an HTTP proxy, got ${shown}; ess speaks to http:// and https:// ones only: name one of those, or go past it with NO_PROXY=${target.hostname}`,
+    )
+  if (hasLonePercent(url)) throw new EssError('proxy-failed', unreadable(variable))
+  return { url, shown, variable }
+}
+
+function unreadable(variable: string): string {
+  return `Expected ${variable} to be a URL such as http://proxy.example:3128, got one that can't be read; in a password write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23`
+}
+
+/** True where NO_PROXY names the host of `url`: by itself, a domain above it, or a network that it is in. */
+function isPastProxy(url: URL, noProxy: string): boolean {
+  const entries = noProxy.split(/[\s,]+/).filter((entry) => entry !== '')
+  const host = bareHost(url.hostname)
+  return entries.some((entry) => {
+    if (entry === '*') return true
+    const { name, port } = splitPort(entry)
+    if (port !== undefined && port !== portOf(url)) return false
+    return isIPv4(host) || isIPv6(host) ? isAddressIn(host, name) : isNameIn(host, name)
+  })
+}
+
+/** `host:port`; an IPv6 address has more colons, and a port only after brackets. */
+function splitPort(entry: string): { name: string; port: number | undefined } {
+  const [, name, port] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(entry) ?? []
+  if (name === undefined) return { name: bareHost(entry), port: undefined }
+  return { name: bareHost(name), port: Number(port) }
+}
+
+/** Without the brackets of an IPv6 address, and the final dot of a complete name. */
+function bareHost(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
+}
+
+/** `entry` is an address, or a network such as 10.0.0.0/8. Names are not looked up. */
+function isAddressIn(address: string, entry: string): boolean {
+  const [network = '', bits, ...rest] = entry.split('/')
+  const family = isIPv4(network) ? 'ipv4' : isIPv6(network) ? 'ipv6' : undefined
+  if (family === undefined || rest.length > 0) return false
+  const all = family === 'ipv4' ? 32 : 128
+  const prefix = bits === undefined ? all : /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity
+  if (prefix > all) return false
+  const list = new BlockList()
+  list.addSubnet(network, prefix, family)
+  return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+/** `example.org`, `.example.org` and `*.example.org` cover that domain and all below it. */
+function isNameIn(host: string, entry: string): boolean {
+  const domain = domainToASCII(entry.replace(/^\*?\./, ''))
+  return domain !== '' && (host === domain || host.endsWith(`.${domain}`))
+}

@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import type { Socket } from 'node:net'
+import { EssError } from '../../shared/index.js'
+import { VERSION } from '../../shared/version.js'
+import { basicCredentials } from './credentials.js'
+import { type HttpProxy, portOf } from './proxy.js'
+import { proxyFailed, unreachable } from './wire-errors.js'
+
+/** What a proxy says when the server behind it cannot be reached. */
+const SERVER_AWAY: readonly number[] = [502, 503, 504]
+
+/**
+ * Asks the proxy at the other end of `carrier` for a tunnel to the server of `url` (CONNECT; RFC 9110, 9.3.6), for http
+ * and https alike, so that no proxy gets to meddle with the early response. Rejects with an EssError for a refusal.
+ */
+export async function openTunnel(
+  carrier: Socket,
+  proxy: HttpProxy,
+  url: URL,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const authority = `${url.hostname}:${portOf(url)}`
+  const credentials = basicCredentials(proxy.url)
+  const asking = request({
+    method: 'CONNECT',
+    path: authority,
+    headers: {
+      host: authority,
+      'user-agent': `ess/${VERSION}`,
+      ...(credentials !== undefined && { 'proxy-authorization': credentials }),
+    },
+    createConnection: () => carrier,
+  })
+  // Node would add `Connection: close`, and some proxies take it at its word.
+  asking.removeHeader('connection')
+  // The first one is heard below, and no other one matters.
+  asking.on('error', () => {})
+  asking.end()
+  // The listener's arguments, as Node documents them.
+  const [answer, socket, early] = (await once(asking, 'connect', { signal })) as [
+    IncomingMessage,
+    Socket,
+    Buffer,
+  ]
+  const status = answer.statusCode ?? 0
+  if (status < 200 || status > 299) throw refusal(answer, proxy, url)
+  if (early.length > 0) socket.unshift(early)
+  return socket
+}
+
+function refusal({ statusCode = 0, headers }: IncomingMessage, proxy: HttpProxy, url: URL): EssError {
+  if (SERVER_AWAY.includes(statusCode))
+    return unreachable(url, `the proxy ${proxy.shown} cannot reach it either (HTTP ${statusCode})`)
+  if (statusCode === 407) return new EssError('proxy-failed', passwordWanted(proxy, headers))
+  return proxyFailed(proxy, url, `it refused a tunnel to ${url.host} with HTTP ${statusCode}`)
+}
+
+function passwordWanted({ url, shown, variable }: HttpProxy, headers: IncomingMessage['headers']): string {
+  const schemes =
+    [headers['proxy-authenticate'] ?? []]
+      .flat()
+      .join(', ')
+      .match(/[a-z]+(?=\s|,|$)/gi) ?? []
+  if (schemes.length > 0 && !schemes.some((scheme) => /^basic$/i.test(scheme)))
+    return `The proxy ${shown} wants ${schemes[0]} authentication (HTTP 407), and ess knows only Basic; put a proxy that speaks both in between`
+  if (basicCredentials(url) === undefined)
+    return `The proxy ${shown} wants a user name and password (HTTP 407); write them in ${variable}: ${url.protocol}//USER:PASSWORD@${url.host}`
+  return `The proxy ${shown} does not take the user name and password in ${variable} (HTTP 407); correct them there`
+}

@@ -1,0 +1,149 @@
+import { pipeline } from 'node:stream/promises'
+import { EssError } from '../../shared/index.js'
+import { checkOptionNames, kindOf } from '../../shared/option-names.js'
+import { unwritable } from '../files/unwritable.js'
+import { type Exchange, isExchangeError } from '../http/http.js'
+import { nearestName } from '../http/nearest-name.js'
+import {
+  downloadUrl,
+  expectOffer,
+  expectPreview,
+  incomplete,
+  isProven,
+  type Offer,
+  type Preview,
+  RECEIVE_OPTIONS,
+  type ReceiveOptions,
+  requestDownload,
+} from './offer.js'
+import { Place } from './place.js'
+import type { Destination, Sink } from './sink.js'
+import { writeBlocks } from './write-blocks.js'
+
+export interface DownloadOptions extends ReceiveOptions {
+  /** Default: a file of the sender's name in the current folder. */
+  readonly to?: Destination | undefined
+  /** True overwrites a file that exists. Default: false. */
+  readonly force?: boolean | undefined
+  /** Called once, before the first byte. */
+  readonly onOffer?: (offer: Offer) => void
+  /** Called with the number of bytes so far, for each piece that was received. */
+  readonly onProgress?: (bytes: number) => void
+}
+
+const DOWNLOAD_OPTIONS = {
+  ...RECEIVE_OPTIONS,
+  to: true,
+  force: true,
+  onOffer: true,
+  onProgress: true,
+} as const satisfies Record<keyof DownloadOptions, true>
+
+/** A download that is whole and in its place. */
+export interface Received extends Offer {
+  readonly bytes: number
+  /** Where it is; undefined for a stream. */
+  readonly path: string | undefined
+}
+
+/**
+ * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place; the
+ * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind, but for one case:
+ * every byte is on the disk, and its name cannot be had any more. Then the sender is told "delivered", and the
+ * `file-exists` or `file-unwritable` says where the file is.
+ */
+export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
+  checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
+  const { to = { folder: '.' }, force = false } = options
+  if (!isDestination(to)) {
+    const wanted = 'expected "to" to be { file }, { folder } or { stream }'
+    throw new EssError('usage', `download: ${wanted}; got ${kindOf(to)}`)
+  }
+  const url = downloadUrl(idOrUrl, options)
+  const place = new Place(to, force, options.signal)
+  await place.prepare(() => lookAhead(url, options))
+  const { received, trouble } = await receive(url, place, options).catch(async (error: unknown) => {
+    await place.discard()
+    throw error
+  })
+  if (trouble !== undefined) throw trouble
+  return received
+}
+
+async function receive(
+  url: URL,
+  place: Place,
+  options: DownloadOptions,
+): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
+  const answer = requestDownload('GET', url, options, true)
+  try {
+    const offer = await expectOffer(answer, url)
+    const sink = await place.open(offer)
+    options.onOffer?.(offer)
+    const bytes = await pump(answer, sink, offer, options.onProgress)
+    await answer.lastWord()
+    if (answer.failure !== undefined || !(await isProven(answer, bytes)))
+      throw incomplete(answer.failure, bytes, offer.size)
+    answer.ignoreAbort()
+    const trouble = await sink.commit()
+    // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
+    answer.close()
+    return { received: { ...offer, bytes, path: sink.path }, trouble }
+  } catch (error) {
+    answer.reset()
+    throw error
+  }
+}
+
+/** A HEAD consumes nothing: where the name cannot be had, the transfer is still there for another try. */
+async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | undefined> {
+  const look = requestDownload('HEAD', url, options)
+  try {
+    return await expectPreview(look, url)
+  } catch (error) {
+    // Whatever else there is to say, the GET will say it.
+    if (error instanceof EssError && error.code === 'interrupted') throw error
+    return undefined
+  } finally {
+    look.reset()
+  }
+}
+
+/** Moves the body into the sink, at the sink's pace. */
+async function pump(
+  answer: Exchange,
+  sink: Sink,
+  offer: Offer,
+  onProgress: (bytes: number) => void = () => {},
+): Promise<number> {
+  let bytes = 0
+  function count(bytesSoFar: number): void {
+    bytes = bytesSoFar
+    onProgress(bytes)
+  }
+  async function* counted(chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
+      count(bytes + chunk.length)
+      yield chunk
+    }
+  }
+  try {
+    const blocks = answer.blocks(count)
+    if (blocks !== undefined) await writeBlocks(blocks, sink)
+    else await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
+  } catch (error) {
+    if (!isExchangeError(error)) throw unwritable(sink.path, error)
+    throw incomplete(answer.failure, bytes, offer.size)
+  }
+  if (offer.size !== undefined && bytes !== offer.size) throw incomplete(undefined, bytes, offer.size)
+  return bytes
+}
+
+function isDestination(to: unknown): to is Destination {
+  if (typeof to !== 'object' || to === null) return false
+  return (
+    ('file' in to && typeof to.file === 'string') ||
+    ('folder' in to && typeof to.folder === 'string') ||
+    'stream' in to
+  )
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path'
+import { EssError } from '../../shared/index.js'
+import { openWhenRead } from '../files/fifo.js'
+import { unwritable } from '../files/unwritable.js'
+import type { Preview } from './offer.js'
+import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
+import { checkFolder, findTarget, type StreamTarget } from './target.js'
+
+/**
+ * The place of one download, found and tried before the GET: the link works once, and its sender may not be able to
+ * send again.
+ */
+export class Place {
+  readonly #to: Destination
+  readonly #force: boolean
+  readonly #signal: AbortSignal | undefined
+  #device: StreamTarget | undefined
+  #sink: Sink | undefined
+
+  /** `signal` ends the wait for the reader of a FIFO. */
+  constructor(to: Destination, force: boolean, signal?: AbortSignal) {
+    this.#to = to
+    this.#force = force
+    this.#signal = signal
+  }
+
+  /**
+   * Throws EssError `file-exists` or `file-unwritable` where the download could not be kept, and `interrupted`. Where its name is the
+   * sender's to say, `lookAhead` finds out about it; undefined leaves that to the answer to the GET.
+   */
+  async prepare(lookAhead: () => Promise<Preview | undefined>): Promise<void> {
+    if ('stream' in this.#to) return
+    if ('file' in this.#to) return await this.#reach(this.#to.file, true)
+    checkFolder(this.#to.folder)
+    const preview = await lookAhead()
+    if (preview === undefined) return
+    await this.#reach(join(this.#to.folder, preview.name), false)
+    await this.#expect(preview.size)
+  }
+
+  /** Where to write what is offered. Throws what `prepare` does. */
+  async open({ name, size }: Preview): Promise<Sink> {
+    if ('stream' in this.#to) return streamSink(this.#to.stream)
+    if ('folder' in this.#to) {
+      const path = join(this.#to.folder, name)
+      if (this.#sink?.path !== path) {
+        await this.discard()
+        await this.#reach(path, false)
+      }
+    }
+    // Only now: opening a pipe is seen on its other side.
+    if (this.#device !== undefined) return openDeviceSink(this.#device)
+    if (this.#sink === undefined) throw new Error('a place was opened that nothing was prepared for')
+    await this.#expect(size)
+    return this.#sink
+  }
+
+  /** Leaves nothing behind. */
+  async discard(): Promise<void> {
+    await this.#sink?.discard()
+    this.#sink = undefined
+  }
+
+  async #reach(path: string, isTyped: boolean): Promise<void> {
+    const target = findTarget(path, { force: this.#force, isTyped })
+    if (target.kind === 'file') this.#sink = await openFileSink(target, this.#force)
+    else if (target.isFifo) this.#sink = await this.#meetReader(path)
+    else this.#device = target
+  }
+
+  /** Without a reader no byte of the download could be written, so the link has to wait for that. */
+  async #meetReader(path: string): Promise<Sink> {
+    try {
+      return deviceSink(await openWhenRead(path, this.#signal))
+    } catch (error) {
+      throw error instanceof EssError ? error : unwritable(path, error)
+    }
+  }
+
+  async #expect(size: number | undefined): Promise<void> {
+    try {
+      this.#sink?.expect(size)
+    } catch (error) {
+      await this.discard()
+      throw error
+    }
+  }
+}

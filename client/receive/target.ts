@@ -1,0 +1,138 @@
+import { accessSync, constants, lstatSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { EssError } from '../../shared/index.js'
+import { isDescriptor } from '../files/descriptor.js'
+import { exists, unwritable } from '../files/unwritable.js'
+
+/** A pipe, a device, or an open file: it is written to as it is. */
+export interface StreamTarget {
+  readonly kind: 'stream'
+  readonly path: string
+  readonly flags: 'w' | 'a'
+  /** True for a FIFO by its own name: to open it waits for its reader. */
+  readonly isFifo: boolean
+}
+
+/** The name that a download gets once it is whole. */
+export interface FileTarget {
+  readonly kind: 'file'
+  /** As it was asked for. */
+  readonly path: string
+  /** Where that leads: another path for a symbolic link. */
+  readonly real: string
+  /** The file that is replaced. */
+  readonly old: Stats | undefined
+  /** True where no other file can get this name, so that the bytes have to go into the one that has it. */
+  readonly isFixed: boolean
+}
+
+export interface TargetOptions {
+  /** True writes over a file that exists. */
+  readonly force: boolean
+  /** True for a path that the user gave, false for a name that the sender chose. */
+  readonly isTyped: boolean
+}
+
+/**
+ * Looks at the place of a download before the server is asked for it: the link works once, so what can refuse the
+ * name has to do that now. Throws EssError `file-exists` or `file-unwritable`.
+ */
+export function findTarget(path: string, { force, isTyped }: TargetOptions): StreamTarget | FileTarget {
+  // What the shell opened with `>>` is not to be cut short.
+  if (isTyped && isDescriptor(path)) return { kind: 'stream', path, flags: 'a', isFifo: false }
+  const entry = look(path, lstatSync)
+  if (entry === undefined) {
+    checkFolder(dirname(path))
+    return { kind: 'file', path, real: path, old: undefined, isFixed: false }
+  }
+  const isLink = entry.isSymbolicLink()
+  const old = isLink ? look(path, statSync) : entry
+  if (old?.isDirectory()) {
+    if (!isTyped && !force) throw exists(path)
+    throw new EssError('file-unwritable', `Expected the name of a file, got the directory ${path}`)
+  }
+  if (isTyped && old !== undefined && !old.isFile()) return deviceTarget(path, old)
+  if (!force) throw exists(path)
+  // A stranger chose this name: it must not lead out of the folder, nor into a device.
+  if (!isTyped && !entry.isFile())
+    throw new EssError('file-exists', `${path} is no plain file; -o names it if you mean it`)
+  if (old === undefined)
+    throw new EssError('file-unwritable', `Cannot write ${path}: it is a symbolic link that leads nowhere`)
+  return fileTarget(path, isLink ? follow(path) : path, old)
+}
+
+/** Throws EssError `file-unwritable` where no file can be made in the folder at `path`. */
+export function checkFolder(path: string): void {
+  try {
+    accessSync(path, constants.W_OK)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+  if (!statSync(path).isDirectory()) throw unwritable(path, { code: 'ENOTDIR' })
+}
+
+/** To rename a file over /dev/null would be a bad surprise. */
+function deviceTarget(path: string, stat: Stats): StreamTarget {
+  if (stat.isSocket()) throw new EssError('file-unwritable', `Cannot write ${path}: it is a socket`)
+  try {
+    accessSync(path, constants.W_OK)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+  return { kind: 'stream', path, flags: 'w', isFifo: stat.isFIFO() }
+}
+
+function fileTarget(path: string, real: string, old: Stats): FileTarget {
+  checkFolder(dirname(real))
+  const isFixed = isAnothersInStickyFolder(real, old) || isMountPoint(real)
+  try {
+    accessSync(real, constants.W_OK)
+  } catch (error) {
+    // A file that is only read-only can be replaced by another one. One that is immutable (EPERM) cannot.
+    if (isFixed || (error as NodeJS.ErrnoException).code !== 'EACCES') throw unwritable(path, error)
+  }
+  return { kind: 'file', path, real, old, isFixed }
+}
+
+function look(path: string, stat: typeof lstatSync): Stats | undefined {
+  try {
+    return stat(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+}
+
+function follow(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+}
+
+/** In a folder such as /tmp only the owner of a file, or of the folder, takes its name away. */
+function isAnothersInStickyFolder(path: string, stat: Stats): boolean {
+  const user = process.geteuid?.()
+  if (user === undefined || user === 0 || user === stat.uid) return false
+  const folder = statSync(dirname(path))
+  return (folder.mode & 0o1000) !== 0 && folder.uid !== user
+}
+
+/** A file that is mounted by itself, as containers are given theirs: its name cannot be taken away (EBUSY). */
+function isMountPoint(path: string): boolean {
+  if (process.platform !== 'linux') return false
+  try {
+    const real = realpathSync(path)
+    return readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .some((line) => unescapeOctal(line.split(' ')[4] ?? '') === real)
+  } catch {
+    // Without /proc the rename will tell.
+    return false
+  }
+}
+
+/** The kernel writes spaces and line feeds in a path as `\040` and `\012`. */
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_whole, digits: string) => String.fromCharCode(parseInt(digits, 8)))
+}

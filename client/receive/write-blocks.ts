@@ -1,0 +1,34 @@
+import { finished } from 'node:stream/promises'
+import type { TwoBlocks } from '../http/two-blocks.js'
+import { type Sink, written } from './sink.js'
+
+/**
+ * Writes what comes through `blocks`, to its end: each block when the one before it is out, because its memory
+ * is used again. Rejects with what either side fails with.
+ */
+export async function writeBlocks(blocks: TwoBlocks, { writable, ends }: Sink): Promise<void> {
+  // One wait at a time, and one listener for all of them: a race for each would keep them all until the end.
+  let giveUp: (error: unknown) => void = () => {}
+  const onError = (error: unknown) => giveUp(error)
+  blocks.failure.catch(onError)
+  writable.on('error', onError)
+  const unlessBroken = (work: Promise<void>) =>
+    new Promise<void>((resolve, reject) => {
+      giveUp = reject
+      work.then(resolve, reject)
+    })
+  try {
+    for (;;) {
+      // A file is written in whole blocks; whoever reads a stream wants what there is.
+      const block = await blocks.next(!ends)
+      if (block === undefined) break
+      await unlessBroken(written(writable, block))
+    }
+    if (ends) await unlessBroken(finished(writable.end()))
+    writable.off('error', onError)
+  } catch (error) {
+    // The listener stays: a stream may tell of its failure after the write did.
+    if (ends) writable.destroy()
+    throw error
+  }
+}

@@ -1,0 +1,146 @@
+import {
+  type DeliveredEvent,
+  EssError,
+  QUERY,
+  ROUTES,
+  STATUS_MEDIA_TYPES,
+  type StatusEvent,
+  type TerminalEvent,
+  urlAtServer,
+} from '../../shared/index.js'
+import { bearer } from '../cli/token.js'
+import { type Exchange, exchange } from '../http/http.js'
+import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
+import { resourceOf, type UploadResource, uploadTo } from './reserved-upload.js'
+import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
+import type { Source } from './source.js'
+import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
+
+/** How long the first byte may be on its way before something in between is taken to hold the body back. */
+const HELD_BACK_MS = 5_000
+
+/**
+ * How long the answer may take to begin, connecting included. A server of ours begins it at once; a proxy that
+ * wants the whole body before it passes the request on would wait for ours as long as we wait for it.
+ */
+const UNANSWERED_MS = 15_000
+
+/**
+ * Opens a socket and sends, in one request, whose early response is the status stream. Where the body is held
+ * back on its way (nginx does that once an answer has begun), it goes on through the upload resource.
+ * Rejects with an EssError unless it is delivered.
+ */
+export async function uploadEarly(
+  source: Source,
+  options: SendOptions,
+  onEvent: (event: StatusEvent) => void,
+): Promise<DeliveredEvent> {
+  const gate = bodyGate()
+  const watch = watchFirstByte()
+  const url = uploadUrl(options)
+  let resource: UploadResource | undefined
+  const upload: Exchange = exchange('POST', url, {
+    headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
+    body: lazyBody(source, {
+      begin: gate.opened,
+      onFirstByte: () => watch.sent(),
+      fail: (reason) => upload.fail(reason),
+    }),
+    signal: options.signal,
+  })
+  const unanswered = setTimeout(() => upload.fail(bodyWantedFirst()), UNANSWERED_MS)
+  try {
+    await upload.head
+    clearTimeout(unanswered)
+    await expectStatusStream(upload, url)
+    const early = readVerdict(upload, (event) => {
+      onEvent(event)
+      if (event.event === 'opened') resource = resourceOf(event.upload, url)
+      else if (event.event === 'connected') gate.open()
+      else if (event.event === 'progress' && event.bytes > 0) watch.arrived()
+    })
+    const verdict =
+      (await Promise.race([early, watch.heldBack])) ?? (await goOn(early, resource, source, options, onEvent))
+    const delivered = expectDelivered(verdict)
+    upload.close()
+    return delivered
+  } catch (error) {
+    // The body may still be on its way, and only a reset stops it.
+    upload.reset()
+    throw error
+  } finally {
+    clearTimeout(unanswered)
+    watch.stop()
+    gate.giveUp()
+  }
+}
+
+/** The same transfer through its upload resource, from the first byte on. */
+async function goOn(
+  early: Promise<TerminalEvent>,
+  resource: UploadResource | undefined,
+  source: Source,
+  options: SendOptions,
+  onEvent: (event: StatusEvent) => void,
+): Promise<TerminalEvent> {
+  // There is no other way: slow as it is, the first one may still get there.
+  if (resource === undefined) return await early
+  if (source.isRepeatable !== true) {
+    throw new EssError(
+      'reservation-required',
+      'Expected the body to get through, but a proxy holds it back, and what was read cannot be read again; a reservation works (--reserve)',
+    )
+  }
+  let isNews = false
+  const again = uploadTo(resource, source, options, (event) => {
+    // What it begins with is where we are, which was told.
+    if (isNews) onEvent(event)
+    if (event.event === 'connected') isNews = true
+  })
+  return await Promise.race([
+    // The server drops the first request when it takes the second.
+    early.catch(() => again),
+    again.catch((error: unknown) => {
+      // The first bytes did arrive by the first request, a moment ago.
+      if (error instanceof EssError && error.code === 'already-open') return early
+      throw error
+    }),
+  ])
+}
+
+/** The code makes `send` go on with a reservation, whose answer is not expected before the body's end. */
+function bodyWantedFirst(): EssError {
+  return new EssError(
+    'reservation-required',
+    'Expected an answer before the body, got none for 15 s: something on the way wants the body first, and that works with a reservation only',
+  )
+}
+
+/** Notices that the first bytes went out and never arrived. */
+function watchFirstByte() {
+  let timer: NodeJS.Timeout | undefined
+  let resolve = () => {}
+  let isOver = false
+  const heldBack = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  const stop = () => {
+    isOver = true
+    clearTimeout(timer)
+  }
+  return {
+    /** Resolves when that is so; else never. */
+    heldBack,
+    sent() {
+      if (!isOver) timer = setTimeout(resolve, HELD_BACK_MS)
+    },
+    arrived: stop,
+    stop,
+  }
+}
+
+function uploadUrl(options: SendOptions): URL {
+  const url = urlAtServer(options.server ?? DEFAULT_SERVER, ROUTES.root)
+  if (options.ttl !== undefined) url.searchParams.set(QUERY.ttl, String(options.ttl))
+  return url
+}

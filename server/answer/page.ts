@@ -1,0 +1,89 @@
+import { curlLine, formatBytes } from '../../shared/index.js'
+
+/** What a download page says. */
+export interface Offer {
+  readonly fileName: string | undefined
+  /** Bytes; undefined where nobody knows. */
+  readonly size: number | undefined
+  /** The download URL. */
+  readonly url: string
+  /** False while the sender of a reservation is not there yet. */
+  readonly isReady: boolean
+}
+
+/** The headers of every page of ours: no script, nothing from elsewhere, in nobody's frame. */
+export const PAGE_HEADERS = {
+  'Content-Type': 'text/html; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy':
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  // With no-referrer a browser would hide where the button's form comes from, like one of another site.
+  'Referrer-Policy': 'same-origin',
+  'X-Robots-Tag': 'none',
+} as const
+
+/** Of a download page: a program that takes the name of what it saves from here does not give it the file's. */
+export const DOWNLOAD_PAGE_HEADERS = {
+  ...PAGE_HEADERS,
+  'Content-Disposition': 'inline; filename="download-page.html"',
+} as const
+
+/**
+ * What a person sees who opens a link in a browser. Looking consumes nothing; the button does, by a POST, which
+ * no robot that follows links will send.
+ */
+export function downloadPage({ fileName, size, url, isReady }: Offer): string {
+  const name = fileName ?? 'A file without a name'
+  const facts = [size === undefined ? 'size not known' : formatBytes(size), 'the link works once'].join(' · ')
+  const note = isReady ? '' : '<p>The sender is not there yet. The download will begin when it is.</p>'
+  return page(
+    name,
+    `<h1>${escapeHtml(name)}</h1>
+<p>${facts}</p>${note}
+<form method="post"><button>Download</button></form>
+<p>or, in a terminal:</p>
+<pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>`,
+  )
+}
+
+/** A problem, for a person in a browser. */
+export function problemPage(title: string, detail: string): string {
+  return page(title, `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(detail)}</p>`)
+}
+
+function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex, nofollow">
+<title>${escapeHtml(title)}</title>
+<style>
+  :root { color-scheme: light dark; --ink: #1d2433; --dim: #5a6478; --paper: #f6f7f9; --card: #fff; --line: #dfe3ea; --key: #1f5fd0 }
+  @media (prefers-color-scheme: dark) {
+    :root { --ink: #e8ebf2; --dim: #9aa4b8; --paper: #12151c; --card: #1b1f29; --line: #303747; --key: #5b93f5 }
+  }
+  body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink);
+         font: 1rem/1.5 system-ui, sans-serif }
+  main { box-sizing: border-box; width: min(34rem, 100vw - 2rem); padding: 2rem; margin: 1rem; background: var(--card);
+         border: 1px solid var(--line); border-radius: .75rem }
+  h1 { margin: 0; font-size: 1.35rem; line-height: 1.3; overflow-wrap: anywhere }
+  p { margin: .5rem 0 0; color: var(--dim); white-space: pre-line; overflow-wrap: anywhere }
+  form { margin: 1.5rem 0 }
+  button { width: 100%; padding: .8rem 1rem; border: 0; border-radius: .5rem; background: var(--key); color: var(--card);
+           font: inherit; font-weight: 600; cursor: pointer }
+  button:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
+  pre { margin: .5rem 0 0; padding: .75rem; background: var(--paper); border: 1px solid var(--line); border-radius: .5rem;
+        font: .85rem/1.4 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere }
+</style>
+<main>
+${body}
+</main>
+</html>
+`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,119 @@
+import { createServer } from 'node:net'
+import { EssError } from '../../shared/index.js'
+import { resolveOptions } from '../broker/options.js'
+import { certificateInWords, checkCertificate, type TlsOptions } from '../listen/tls.js'
+import type { LineWriter } from '../ops/outlet.js'
+import { Relay, type RelayMode } from '../relay/relay.js'
+import { type Flags, inFlagNames } from './flags.js'
+import { listenTrouble } from './listen-trouble.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { openTokenFiles } from './token-files.js'
+
+/** One thing that `--check` looks at. */
+export interface Check {
+  readonly name: string
+  /**
+   * Whose fault a problem is, and so the exit status: what was asked for is wrong (2, the default), or this
+   * machine cannot do it now (1), such as for a port that is in use.
+   */
+  readonly exit?: 1 | 2
+  /** What it found, in words, or nothing to say. Throws EssError where there is a problem, or the system's error. */
+  readonly run: () => unknown
+}
+
+/** Everything that `--check` looks at, in the order in which a start would meet it. */
+export function checksOf(flags: Flags): Check[] {
+  const tls = tlsOptions(flags)
+  const admin = adminAddress(flags)
+  return [
+    // Has been read by now, or there would be no flags.
+    ...(flags.config === undefined ? [] : [{ name: 'config', run: () => flags.config }]),
+    { name: 'options', run: () => void resolveOptions(serviceOptions(flags)) },
+    ...(flags.open ? [] : [{ name: 'exposure', run: () => refuseExposed(flags).then(() => undefined) }]),
+    ...(flags.sendTokens === undefined
+      ? []
+      : [{ name: 'send-tokens', run: () => readTokens({ send: flags.sendTokens, receive: undefined }) }]),
+    ...(flags.receiveTokens === undefined
+      ? []
+      : [
+          {
+            name: 'receive-tokens',
+            run: () => readTokens({ send: undefined, receive: flags.receiveTokens }),
+          },
+        ]),
+    ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),
+    { name: 'relay', exit: 1, run: () => relayOf(flags.relay, tls !== undefined) },
+    { name: 'listen', exit: 1, run: () => canListen(flags.host, flags.port) },
+    ...(admin === undefined
+      ? []
+      : [{ name: 'admin', exit: 1 as const, run: () => canListen(admin.host, admin.port) }]),
+  ]
+}
+
+/**
+ * Writes a line for each check. Resolves with the exit status: 0 where all is well, 2 where anything that was
+ * asked for is wrong, otherwise 1.
+ */
+export async function runChecks(checks: readonly Check[], stdout: LineWriter): Promise<number> {
+  const exits: number[] = [0]
+  for (const { name, exit = 2, run } of checks) {
+    try {
+      const found = await run()
+      stdout.write(`ok: ${name}${typeof found === 'string' ? `: ${found}` : ''}\n`)
+    } catch (error) {
+      if (!isExpected(error)) throw error
+      stdout.write(problemLine(name, inFlagNames(error.message)))
+      exits.push(exit)
+    }
+  }
+  return Math.max(...exits)
+}
+
+/** What `--check` says of something that is wrong. */
+export function problemLine(name: string, message: string): string {
+  return `problem: ${name}: ${message}\n`
+}
+
+/** Listens there for an instant; nobody is served meanwhile. Throws where that cannot be. */
+export async function canListen(host: string, port: number): Promise<string> {
+  const server = createServer((connection) => connection.destroy())
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, resolve)
+    })
+  } catch (cause) {
+    throw new EssError('usage', `cannot listen on ${host}:${port}: ${listenTrouble(cause)}`, { cause })
+  }
+  await new Promise((resolve) => server.close(resolve))
+  return port === 0 ? `${host}, any free port` : `${host}:${port}`
+}
+
+async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {
+  const relay = new Relay(mode)
+  if (isTls) relay.goByStreamsOnly()
+  try {
+    await relay.ready()
+    const { gear, why } = relay
+    if (mode !== 'auto' && gear !== mode) throw new EssError('usage', `cannot relay by ${mode} here: ${why}`)
+    return why === undefined ? gear : `${gear} (${why})`
+  } finally {
+    await relay.close()
+  }
+}
+
+async function useCertificate(tls: TlsOptions): Promise<string> {
+  const report = await checkCertificate(tls)
+  if (report.problems.length > 0) throw new EssError('usage', report.problems.join('; '))
+  return certificateInWords(report)
+}
+
+async function readTokens(files: Parameters<typeof openTokenFiles>[0]): Promise<undefined> {
+  const tokens = await openTokenFiles(files)
+  tokens?.close()
+}
+
+/** Ours, or the system's about a file or a port; anything else is a bug, and crashes. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof EssError || (error instanceof Error && 'syscall' in error)
+}

@@ -1,0 +1,182 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { unwatchFile, watchFile } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { EssError } from '../../shared/index.js'
+import type { Access } from '../broker/options.js'
+
+/**
+ * How often a file of tokens is looked at. Polled, because `fs.watch` loses a file that an editor, or a mounted
+ * secret, replaces by another one.
+ */
+const POLL_MS = 1000
+/** A file that has changed may still be being written. */
+const SETTLE_MS = 100
+
+/** Shorter ones could be found by trying; `openssl rand -hex 32` makes 64. */
+const MIN_TOKEN_LENGTH = 16
+
+/** The files of tokens of one server. */
+export interface TokenFiles {
+  /** `ServiceOptions.authorize`: what has no file is open to everybody. */
+  readonly authorize: (access: Access, request: IncomingMessage) => boolean
+  /** Reads them again whenever they change, until `close`. `note` writes a line of the log. */
+  watch(note: (message: string) => void): void
+  /** Reads them again now. Never rejects: where one cannot be read, its old tokens stay, and the log says so. */
+  reload(): Promise<void>
+  close(): void
+}
+
+/** Reads the files. Undefined where there are none; throws EssError `usage` for one that is not as it should be. */
+export async function openTokenFiles(
+  paths: Readonly<Record<Access, string | undefined>>,
+): Promise<TokenFiles | undefined> {
+  const [send, receive] = await Promise.all([
+    paths.send === undefined ? undefined : TokenFile.open('--send-tokens', paths.send),
+    paths.receive === undefined ? undefined : TokenFile.open('--receive-tokens', paths.receive),
+  ])
+  const files = { send, receive }
+  const opened = [send, receive].filter((file) => file !== undefined)
+  if (opened.length === 0) return undefined
+  return {
+    authorize: (access, { headers }) => files[access]?.has(tokenIn(headers.authorization)) ?? true,
+    watch: (note) => {
+      for (const file of opened) file.watch(note)
+    },
+    reload: async () => {
+      await Promise.all(opened.map((file) => file.reload()))
+    },
+    close: () => {
+      for (const file of opened) file.close()
+    },
+  }
+}
+
+class TokenFile {
+  readonly #flag: string
+  readonly #path: string
+  #tokens: Tokens
+  #note: (message: string) => void = () => {}
+  #settling: NodeJS.Timeout | undefined
+
+  private constructor(flag: string, path: string, tokens: Tokens) {
+    this.#flag = flag
+    this.#path = path
+    this.#tokens = tokens
+  }
+
+  static async open(flag: string, path: string): Promise<TokenFile> {
+    return new TokenFile(flag, path, await readTokens(flag, path))
+  }
+
+  has(token: string | undefined): boolean {
+    return token !== undefined && isAmong(this.#tokens.digests, token)
+  }
+
+  watch(note: (message: string) => void): void {
+    this.#note = note
+    this.#warn()
+    watchFile(this.#path, { interval: POLL_MS, persistent: false }, this.#changed)
+  }
+
+  async reload(): Promise<void> {
+    clearTimeout(this.#settling)
+    try {
+      this.#tokens = await readTokens(this.#flag, this.#path)
+      this.#note(`${this.#flag}: read again, tokens: ${this.#tokens.digests.length}`)
+      this.#warn()
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      this.#note(`${this.#flag}: the old tokens stay; ${error.message}`)
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#settling)
+    unwatchFile(this.#path, this.#changed)
+  }
+
+  readonly #changed = (): void => {
+    clearTimeout(this.#settling)
+    this.#settling = setTimeout(() => void this.reload(), SETTLE_MS)
+  }
+
+  #warn(): void {
+    if (this.#tokens.areExposed)
+      this.#note(
+        `${this.#flag}: every user of this machine can read ${this.#path}; chmod 600, or hash the tokens`,
+      )
+  }
+}
+
+interface Tokens {
+  readonly digests: readonly Buffer[]
+  readonly areExposed: boolean
+}
+
+async function readTokens(flag: string, path: string): Promise<Tokens> {
+  try {
+    const [text, { mode }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
+    return {
+      digests: parseTokens(text, `${flag} ${path}`),
+      // Hashes may be read: they open nothing. A container's secrets are often 0444, so this is no refusal; Windows
+      // has no such bits.
+      areExposed: process.platform !== 'win32' && (mode & 0o004) !== 0 && /^\s*(?!sha256:|#)\S/im.test(text),
+    }
+  } catch (error) {
+    if (error instanceof EssError) throw error
+    const { code } = error as NodeJS.ErrnoException // All that reading a file throws.
+    throw new EssError('usage', `Expected ${flag} to be a file of tokens, cannot read ${path}: ${code}`)
+  }
+}
+/**
+ * The SHA-256 of each token of a file: one a line, plain or as `sha256:` and 64 hex digits (`printf %s TOKEN |
+ * sha256sum`). A fast hash is right, because a token is drawn at random and not thought up: nobody finds 128 bits by
+ * trying. What follows a token after a blank is for whoever keeps the file; lines that begin with `#`, and empty
+ * ones, are not read. Throws EssError `usage`, which says the line's number and never what is in it.
+ */
+export function parseTokens(text: string, place: string): readonly Buffer[] {
+  const digests = text
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/)
+    .flatMap((line, index) => {
+      const [token = ''] = line.trim().split(/\s+/)
+      if (token === '' || token.startsWith('#')) return []
+      const where = `in line ${index + 1} of ${place}`
+      if (/^sha256:/i.test(token)) {
+        const [, hex] = /^sha256:([0-9a-f]{64})$/i.exec(token) ?? []
+        if (hex === undefined)
+          throw new EssError('usage', `Expected "sha256:" and 64 hexadecimal digits ${where}`)
+        return [Buffer.from(hex, 'hex')]
+      }
+      if (!/^[\x21-\x7e]+$/.test(token)) throw new EssError('usage', `Expected printable ASCII ${where}`)
+      if (token.length < MIN_TOKEN_LENGTH)
+        throw new EssError(
+          'usage',
+          `Expected a random token of at least ${MIN_TOKEN_LENGTH} characters, such as "openssl rand -hex 32" makes, ${where}`,
+        )
+      return [digestOf(token)]
+    })
+  if (digests.length === 0) throw new EssError('usage', `Expected at least one token in ${place}, got none`)
+  return digests
+}
+
+/** The token in an `Authorization`: of Bearer (RFC 6750, 2.1), or the password of Basic (RFC 7617, 2), by any user. */
+export function tokenIn(authorization: string | undefined): string | undefined {
+  const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '') ?? []
+  if (scheme.toLowerCase() !== 'basic') return credentials || undefined
+  const [, password] = /^[^:]*:(.+)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? []
+  return password
+}
+
+/** Takes the same time whichever it is, and whether it is any: all are looked at, by digests of one length. */
+function isAmong(digests: readonly Buffer[], token: string): boolean {
+  const given = digestOf(token)
+  let isKnown = false
+  for (const digest of digests) isKnown = timingSafeEqual(digest, given) || isKnown
+  return isKnown
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}

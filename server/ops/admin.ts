@@ -1,0 +1,96 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Service } from '../broker/service.js'
+import type { AdminAddress } from './admin-address.js'
+import { isExposed } from './exposure.js'
+import type { Log } from './log.js'
+import { measureService } from './metrics.js'
+
+/** The operator's own listener: metrics for Prometheus, and whether the server is alive and ready. */
+export interface Admin {
+  /** Its own address as a URL, with the real port. */
+  readonly url: string
+  /** False where other machines may reach it, and so read it: it asks for no password. */
+  readonly isPrivate: boolean
+  /** From now on `/ready` says whether the service takes senders; until then, that it does not. */
+  ready(): void
+  /** Stops at once. */
+  close(): Promise<void>
+}
+
+/** How long a client may take for its request, for reading what it is answered, and over nothing at all. */
+const PATIENCE_MS = 10_000
+
+/**
+ * Serves `/metrics`, `/health` (200 while the process lives) and `/ready` (200 while `service` takes senders, 503
+ * before and after that), on an address of its own. Rejects with Node's own error where that cannot be had.
+ */
+export async function listenAdmin(
+  service: Service,
+  address: AdminAddress,
+  log?: Pick<Log, 'lost'>,
+  patienceMs = PATIENCE_MS,
+): Promise<Admin> {
+  const metrics = measureService(service, log)
+  let hasBegun = false
+  const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void> | void>> = {
+    '/metrics': async (response) => {
+      const text = await metrics.text()
+      answer(response, 200, text, metrics.contentType)
+    },
+    '/health': (response) => answer(response, 200, 'ok\n'),
+    '/ready': (response) =>
+      hasBegun && service.isAccepting
+        ? answer(response, 200, 'ready\n')
+        : answer(response, 503, hasBegun ? 'stopping\n' : 'starting\n'),
+  }
+  const server = createServer({ requestTimeout: patienceMs, headersTimeout: patienceMs })
+  server.setTimeout(patienceMs)
+  server.on('request', (request, response) => {
+    const [path = ''] = (request.url ?? '').split('?')
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined
+    if (page === undefined) answer(response, 404, `Expected one of ${Object.keys(pages).join(', ')}\n`)
+    else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD')
+      answer(response, 405, 'Expected GET or HEAD\n')
+    }
+    // Nothing here rejects: what collects the metrics is ours, and a bug of it ends the process like any other.
+    else void page(response)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  // A server that listens on TCP has this kind of address.
+  const { family, address: ip, port } = server.address() as AddressInfo
+  return {
+    url: `http://${family === 'IPv6' ? `[${ip}]` : ip}:${port}`,
+    isPrivate: !(await isExposed(ip)),
+    ready: () => {
+      hasBegun = true
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function answer(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  response.end(body)
+}

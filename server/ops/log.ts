@@ -1,0 +1,91 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { type DestinationStream, pino } from 'pino'
+import type { SocketInfo, SocketStats } from '../broker/events.js'
+import type { Service } from '../broker/service.js'
+import { clientAddress } from '../request/client-address.js'
+import { textLine } from './log-text.js'
+import type { Outlet } from './outlet.js'
+
+/** How a log is written: a line for people, a JSON object a line, or nothing. */
+export type LogFormat = 'text' | 'json' | 'off'
+
+/** What all lines about one socket have in common: those of its sender's request, or its reservation's. */
+interface Subject {
+  readonly request: string
+  readonly from: string
+  readonly socket: string
+}
+
+/** The log of a service. */
+export interface Log {
+  /** Writes a line about the server itself. */
+  note(message: string): void
+  /** How many lines could not be written so far. */
+  lost(): number
+}
+
+/**
+ * Writes what a service does to `outlet`, a line an event. Whoever has an id has the file, so a log shows
+ * only a keyed hash of it: the same within one run of the server, useless outside.
+ */
+export function logService(service: Service, format: LogFormat, outlet: Outlet): Log {
+  if (format === 'off') return { note: () => undefined, lost: () => 0 }
+  const lines: DestinationStream = {
+    write: (line) => outlet.write(format === 'json' ? line : textLine(line)),
+  }
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
+  outlet.onMended((lost) => logger.warn({ lost }, 'lines of this log could not be written'))
+  const key = randomBytes(32)
+  const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
+  const nameRequest = requestNames()
+  const addressOf = (request: IncomingMessage) => clientAddress(request, service.options.trust)
+  const subjects = new WeakMap<SocketInfo, Subject>()
+
+  const begin = (socket: SocketInfo, request: IncomingMessage): Subject => {
+    const hash = subjects.get(socket)?.socket ?? socketHash(socket)
+    const subject = { request: nameRequest(request), from: addressOf(request), socket: hash }
+    subjects.set(socket, subject)
+    return subject
+  }
+  const logEnd = (socket: SocketInfo, stats: SocketStats) => {
+    const { outcome, bytes, durationMs, confirmed, gear } = stats
+    logger.info({ ...subjects.get(socket), outcome, bytes, durationMs, confirmed, gear }, 'ended')
+  }
+  service.on('socket:reserved', (socket, _id, _query, request) => {
+    logger.info(begin(socket, request), 'reserved')
+  })
+  service.on('socket:opened', (socket, _id, _query, request) => {
+    logger.info({ ...begin(socket, request), bytes: socket.contentLength }, 'opened')
+  })
+  service.on('socket:connected', (socket, request) => {
+    const waitedMs = Math.round(socket.ageMs)
+    const receiver = { request: nameRequest(request), from: addressOf(request) }
+    logger.info({ ...receiver, socket: subjects.get(socket)?.socket, waitedMs }, 'receiver connected')
+  })
+  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, logEnd)
+  service.on('request:refused', (error, request) => {
+    const who = { request: nameRequest(request), from: addressOf(request) }
+    if (error.code === 'internal-error') logger.error({ ...who, err: error.cause }, 'bug')
+    else logger.info({ ...who, method: request.method, code: error.code }, 'refused')
+  })
+  return { note: (message) => logger.info(message), lost: () => outlet.lost }
+}
+
+/**
+ * Names each request by a number of its own behind the run's: short, and no other run's. A request that a log has
+ * named keeps its name.
+ */
+function requestNames(): (request: IncomingMessage) => string {
+  const run = randomBytes(3).toString('hex')
+  const names = new WeakMap<IncomingMessage, string>()
+  let count = 0
+  return (request) => {
+    const known = names.get(request)
+    if (known !== undefined) return known
+    count++
+    const name = `${run}-${count}`
+    names.set(request, name)
+    return name
+  }
+}

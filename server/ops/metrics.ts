@@ -1,0 +1,189 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { VERSION } from '../../shared/version.js'
+import type { SocketInfo, SocketStats } from '../broker/events.js'
+import type { Outcome, Phase } from '../broker/lifecycle.js'
+import type { Service } from '../broker/service.js'
+import { GEARS } from '../relay/gears/pump.js'
+import type { Log } from './log.js'
+
+/** What an admin listener shows to Prometheus. */
+export interface Metrics {
+  readonly contentType: string
+  /** All of them, in Prometheus' text format. */
+  text(): Promise<string>
+}
+
+/** In seconds. A receiver that is told the link comes at once; one that has to be found, within the TTL. */
+const WAITING_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600]
+/** In seconds: from a 1 KiB file to what takes a night. */
+const DURATION_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400]
+/** In seconds. The server's own share is below a millisecond; from 10 s on, the head has gone before the byte. */
+const FIRST_BYTE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10]
+
+/** rate() and increase() can't see a first value: what is to wake somebody the first time is there before, at 0. */
+const ALARMING = 'internal-error' satisfies Outcome
+
+/** prom-client's first names for three of its gauges. Prometheus keeps that ending for counters. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`)
+
+const OPEN_PHASES = ['reserved', 'waiting', 'streaming'] as const satisfies readonly Phase[]
+
+/**
+ * Counts what a service does, from now on. What costs more than a number (the sockets by phase) is looked up when
+ * somebody asks.
+ */
+export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const transfers = new Counter({
+    name: 'ess_transfers_total',
+    help: 'Sockets that have ended, by outcome and by the gear that moved the bytes (none: no receiver came)',
+    labelNames: ['outcome', 'gear'],
+    registers,
+  })
+  const relayed = new Counter({
+    name: 'ess_relayed_bytes_total',
+    help: 'Bytes handed to receivers, those of failed transfers too',
+    registers,
+  })
+  const refusals = new Counter({
+    name: 'ess_refusals_total',
+    help: 'Requests answered with a problem, by its code',
+    labelNames: ['code'],
+    registers,
+  })
+  refusals.inc({ code: ALARMING }, 0)
+  for (const gear of GEARS) transfers.inc({ outcome: ALARMING, gear }, 0)
+  const waiting = new Histogram({
+    name: 'ess_waiting_seconds',
+    help: 'From the opening of a socket, or its reservation, to its receiver',
+    buckets: WAITING_BUCKETS,
+    registers,
+  })
+  const firstByte = new Histogram({
+    name: 'ess_first_byte_seconds',
+    help: "From the receiver's coming to the first byte handed on to it",
+    buckets: FIRST_BYTE_BUCKETS,
+    registers,
+  })
+  const durations = new Histogram({
+    name: 'ess_transfer_duration_seconds',
+    help: "From the receiver's coming to the end, however it ended",
+    buckets: DURATION_BUCKETS,
+    registers,
+  })
+  if (log !== undefined) countLostLines(log, registers)
+  gaugesOf(service, registers)
+  const ofProcess = processRegistry()
+
+  /** When a socket's receiver came, and the bytes of it that are counted already. */
+  const running = new WeakMap<SocketInfo, { readonly since: number; counted: number }>()
+  service.on('socket:connected', (socket) => {
+    waiting.observe(socket.ageMs / 1000)
+    running.set(socket, { since: performance.now(), counted: 0 })
+  })
+  // A long transfer shows while it runs.
+  service.on('socket:progress', (socket, bytes) => {
+    const transfer = running.get(socket)
+    if (transfer === undefined) return
+    relayed.inc(bytes - transfer.counted)
+    transfer.counted = bytes
+  })
+  const ended = (socket: SocketInfo, { outcome, gear, bytes, firstByteMs }: SocketStats) => {
+    transfers.inc({ outcome, gear: gear ?? 'none' })
+    const transfer = running.get(socket)
+    if (transfer === undefined) return
+    relayed.inc(bytes - transfer.counted)
+    durations.observe((performance.now() - transfer.since) / 1000)
+    if (firstByteMs !== undefined) firstByte.observe(firstByteMs / 1000)
+  }
+  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, ended)
+  service.on('request:refused', ({ code }) => refusals.inc({ code }))
+
+  return {
+    contentType: registry.contentType,
+    text: async () => `${await registry.metrics()}\n${await ofProcess.metrics()}`,
+  }
+}
+
+/** A log cannot say itself that it is not written. */
+function countLostLines(log: Pick<Log, 'lost'>, registers: Registry[]): void {
+  new Counter({
+    name: 'ess_log_lines_lost_total',
+    help: 'Lines of the log that could not be written: its disk is full, its reader has gone or has stopped reading',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(log.lost())
+    },
+  })
+}
+
+/** What is looked up when Prometheus asks. */
+function gaugesOf(service: Service, registers: Registry[]): void {
+  new Gauge({
+    name: 'ess_sockets',
+    help: 'Sockets that have not ended, by phase',
+    labelNames: ['phase'],
+    registers,
+    collect() {
+      const phases = service.sockets().map(({ phase }) => phase)
+      for (const phase of OPEN_PHASES) this.set({ phase }, phases.filter((one) => one === phase).length)
+    },
+  })
+  new Gauge({
+    name: 'ess_sockets_limit',
+    help: 'The most sockets at the same time: --max-sockets',
+    registers,
+  }).set(service.options.maxSockets)
+  new Gauge({
+    name: 'ess_early_receivers',
+    help: 'Receivers that wait for an id to appear',
+    registers,
+    collect() {
+      this.set(service.counts().awaiting)
+    },
+  })
+  new Gauge({
+    name: 'ess_tombstones',
+    help: 'Ids that have ended and are still answered with 410',
+    registers,
+    collect() {
+      this.set(service.counts().tombstones)
+    },
+  })
+  new Gauge({
+    name: 'ess_accepting',
+    help: '1 while senders are taken, 0 while the server stops',
+    registers,
+    collect() {
+      this.set(service.isAccepting ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'ess_build_info',
+    help: 'Always 1: the version, the Node it runs on, and the best gear that works here',
+    labelNames: ['version', 'node', 'relay'],
+    registers,
+    collect() {
+      // The gear is known when the relay is ready, which may be later than this.
+      this.reset()
+      this.set({ version: VERSION, node: process.version, relay: service.relay.gear }, 1)
+    },
+  })
+}
+
+let ofThisProcess: Registry | undefined
+
+/**
+ * The process' own: CPU, memory, descriptors, the event loop's lag, collections of garbage. What watches them can't
+ * be taken back, and keeps no process alive: so there is one for all services of a process.
+ */
+function processRegistry(): Registry {
+  if (ofThisProcess === undefined) {
+    ofThisProcess = new Registry()
+    collectDefaultMetrics({ register: ofThisProcess })
+    for (const name of MISNAMED) ofThisProcess.removeSingleMetric(name)
+  }
+  return ofThisProcess
+}

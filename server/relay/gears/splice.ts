@@ -1,0 +1,139 @@
+import { descriptorOf } from '../../node/node-inside.js'
+import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
+import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
+import type { RawBody } from './raw-body.js'
+import { socketsPump } from './sockets.js'
+
+/** What is read here before the kernel moves the rest: the first byte decides that the receiver gets a 200. */
+const FIRST_BYTES = 16 * 1024
+
+/** How often in a stall timeout the engine is asked whether anything moved. */
+const STALL_CHECKS = 8
+
+/**
+ * The gear between two TCP connections of plain HTTP/1.1, for a body of known length on Linux: after its first
+ * bytes the rest never leaves the kernel.
+ */
+export function splicePump(body: RawBody, contentLength: number, flow: Flow, splicer: Splicer): Pump {
+  const receiverConnection = flow.receiverResponse.req.socket
+  /** Bytes that went through this process: read, and taken by the kernel. */
+  let received = 0
+  let handedOn = 0
+  let job: SpliceJob | undefined
+  /** Moves the rest where the engine could not begin with it. */
+  let fallback: Pump | undefined
+  let watch: NodeJS.Timeout | undefined
+  let isStopped = false
+
+  body.connection.on('close', lost)
+
+  return {
+    gear: 'splice',
+    received: () => received + (job?.moved() ?? 0) + (fallback?.received() ?? 0),
+    handedOn: () => handedOn + (job?.moved() ?? 0) + (fallback?.handedOn() ?? 0),
+    isBlocked: () =>
+      handedOn < received ||
+      (job !== undefined && job.taken() > job.moved()) ||
+      fallback?.isBlocked() === true,
+    start,
+    stop,
+  }
+
+  function start(): void {
+    const buffer = Buffer.allocUnsafe(FIRST_BYTES)
+    const first = body.start({ buffer: () => buffer, take })
+    if (first.length === 0) body.resume()
+    else take(first)
+  }
+
+  /** The first bytes; there is no second call, because the answer is no. */
+  function take(bytes: Buffer): boolean {
+    const own = bytes.subarray(0, contentLength)
+    received = own.length
+    if (!flow.admit()) return false
+    receiverConnection.write(own, (error) => {
+      // A receiver that is gone is the transfer's to notice.
+      if (error) return
+      handedOn = own.length
+      if (!isStopped) spliceRest()
+    })
+    return false
+  }
+
+  function spliceRest(): void {
+    if (received === contentLength) {
+      whole()
+      return
+    }
+    const senderFd = descriptorOf(body.connection)
+    const receiverFd = descriptorOf(receiverConnection)
+    // Closed just now: the event that says so is on its way.
+    if (senderFd === undefined || receiverFd === undefined) return
+    job = splicer.start(senderFd, receiverFd, contentLength - received)
+    watch = watchForStalls(job)
+    // It never rejects, and nobody else waits for it.
+    void job.ended.then(spliced)
+  }
+
+  /** Node sees nothing move, and would call the receiver's connection idle. */
+  function watchForStalls({ moved }: SpliceJob): NodeJS.Timeout | undefined {
+    if (flow.stallTimeoutMs === 0) return undefined
+    let last = 0
+    return setInterval(() => {
+      const now = moved()
+      if (now !== last) receiverConnection.setTimeout(flow.stallTimeoutMs)
+      last = now
+    }, flow.stallTimeoutMs / STALL_CHECKS)
+  }
+
+  function spliced({ how, taken }: SpliceEnd): void {
+    clearInterval(watch)
+    if (isStopped) return
+    switch (how) {
+      case 'whole':
+        whole()
+        break
+      case 'sender-ended':
+        flow.fail('sender-lost', SENDER_CLOSED_ITS_HALF)
+        break
+      case 'sender-failed':
+        flow.senderEnded(false)
+        break
+      case 'receiver-failed':
+        flow.fail('receiver-lost')
+        break
+      case 'engine-failed':
+        // Out of descriptors, for one. Nothing has moved, so nothing can be lost or doubled.
+        if (taken === 0) goOnWithout()
+        else flow.fail('internal-error', 'the relay failed')
+        break
+      case 'cancelled':
+        break
+    }
+  }
+
+  function goOnWithout(): void {
+    body.connection.off('close', lost)
+    fallback = socketsPump(body, flow, contentLength - received)
+    fallback.start()
+  }
+
+  function whole(): void {
+    body.connection.off('close', lost)
+    body.finish()
+    flow.senderEnded(true)
+  }
+
+  function lost(): void {
+    flow.senderEnded(false)
+  }
+
+  function stop(): Promise<void> | undefined {
+    isStopped = true
+    clearInterval(watch)
+    body.connection.off('close', lost)
+    body.release()
+    job?.cancel()
+    return fallback?.stop() ?? job?.ended.then(() => undefined)
+  }
+}

@@ -1,0 +1,222 @@
+import { writeSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { withResolvers } from '../../node/with-resolvers.js'
+import { CallError, type Libc, loadLibc } from './libc.js'
+import { JobRecord, type Order, type Report, type SpliceOutcome, type WorkerSetup } from './messages.js'
+import { probe } from './probe.js'
+
+export type { SpliceOutcome } from './messages.js'
+
+/** Bytes on their way from one socket to another. */
+export interface SpliceJob {
+  /**
+   * Fulfilled, never rejected, when the job is over and the worker has let go of both sockets. Until then what
+   * the caller does to its own descriptors does not reach the peers: a close or a reset takes effect only with
+   * the last descriptor of a connection.
+   */
+  readonly ended: Promise<SpliceEnd>
+  /** Bytes that the receiver's socket has taken so far. It is read from shared memory, and costs nothing. */
+  moved(): number
+  /** Bytes that were taken from the sender's socket so far, likewise: those beyond `moved` wait for the receiver. */
+  taken(): number
+  /** Stops it, within about a millisecond; `ended` says when. Without effect on a job that is over. */
+  cancel(): void
+}
+
+/** How a job ended. */
+export interface SpliceEnd {
+  readonly how: SpliceOutcome
+  /** Bytes that the receiver's socket took. */
+  readonly moved: number
+  /** Bytes that were taken from the sender's socket; those beyond `moved` are lost. */
+  readonly taken: number
+  /** Of the call that failed, where one did. */
+  readonly errno: number | undefined
+}
+
+/** Moves bytes between sockets within the kernel, in a thread of its own. */
+export interface Splicer {
+  /**
+   * Moves exactly `bytes` from one connected, non-blocking socket to another. Nobody else may read from the
+   * sender's or write to the receiver's until the job is over. It works on duplicates, so both descriptors may
+   * be closed at any time after this returns; neither socket is ended or shut down.
+   *
+   * It throws a RangeError when `bytes` is no size. Everything else is told by the job's end, with
+   * `engine-failed` and nothing taken where it could not begin.
+   */
+  start(senderFd: number, receiverFd: number, bytes: number): SpliceJob
+  /** Why every new job fails: the thread broke down, or was closed. Undefined while all is well. */
+  failure(): Error | undefined
+  /** Cancels what is under way, and ends the thread. */
+  close(): Promise<void>
+}
+
+/**
+ * The compiled worker beside this file, as a test runner that runs the sources needs it built. Undefined in a bundle,
+ * where a `worker.js` beside it would be another program's: CommonJS leaves `import.meta` empty, and an ES module has
+ * the bundle's own name there.
+ */
+function workerFile(): URL | undefined {
+  const own: string | undefined = import.meta.url
+  if (own?.endsWith('/splice/splicer.js')) return new URL('./worker.js', own)
+  if (own?.endsWith('/splice/splicer.ts')) return new URL('../../../dist/server/relay/splice/worker.js', own)
+  return undefined
+}
+
+/**
+ * Starts the thread, and has it move some MiB over real connections. It does not keep the process alive.
+ * Rejects, saying why, wherever this does not work: not Linux, a bundle, no koffi, a kernel or a sandbox that forbids
+ * a call, bytes that did not arrive as they were sent.
+ */
+export async function createSplicer(): Promise<Splicer> {
+  if (process.platform !== 'linux') throw new Error('splice(2) is only on Linux')
+  const file = workerFile()
+  if (file === undefined)
+    throw new Error('splice(2) runs in a thread of its own, whose file a bundle leaves out')
+  const splicer = startWorker(await loadLibc(), file)
+  try {
+    await probe(splicer)
+    return splicer
+  } catch (error) {
+    const cause = splicer.failure() ?? error
+    // Not waited for: where a call does not work, it may not return either.
+    void splicer.close()
+    throw cause
+  }
+}
+
+interface RunningJob {
+  readonly senderFd: number
+  readonly receiverFd: number
+  readonly record: JobRecord
+  readonly end: (how: SpliceOutcome, errno: number | undefined) => void
+}
+
+/** What an eventfd is written with: the number that is added to it, of 64 bits, as this machine has them. */
+const ONE = new BigUint64Array([1n])
+
+function startWorker(libc: Libc, file: URL): Splicer {
+  const wakeFd = libc.eventfd()
+  const attention = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const jobs = new Map<number, RunningJob>()
+  /** Of jobs that are over, for those to come. */
+  const spareRecords: JobRecord[] = []
+  let lastId = 0
+  let failure: Error | undefined
+
+  const workerData: WorkerSetup = { wakeFd, attention: attention.buffer }
+  const worker = createWorker(workerData)
+  const { promise: gone, resolve: goneNow } = withResolvers<void>()
+  worker.on('message', ({ id, how, errno }: Report) => {
+    const job = jobs.get(id)
+    if (job === undefined) return
+    jobs.delete(id)
+    job.end(how, errno)
+    spareRecords.push(job.record)
+  })
+  worker.on('error', (cause) => {
+    failure ??= new Error(`The splicing thread broke down: ${String(cause)}`, { cause })
+  })
+  worker.once('exit', () => {
+    failure ??= new Error('The splicing thread ended')
+    libc.close(wakeFd)
+    for (const { senderFd, receiverFd, record, end } of jobs.values()) {
+      // What the thread did not live to close, or never heard of.
+      if (record.claim()) closeAll(libc, [senderFd, receiverFd])
+      end('engine-failed', undefined)
+    }
+    jobs.clear()
+    goneNow()
+  })
+  worker.unref()
+
+  return { start, failure: () => failure, close }
+
+  function start(senderFd: number, receiverFd: number, bytes: number): SpliceJob {
+    if (!Number.isSafeInteger(bytes) || bytes < 0)
+      throw new RangeError(`Expected a number of bytes, got ${bytes}`)
+    if (failure !== undefined) return failedJob(undefined)
+    const fds = duplicate(libc, [senderFd, receiverFd])
+    if (fds instanceof CallError) return failedJob(fds.errno)
+    // As many as were asked for.
+    const [sender = -1, receiver = -1] = fds
+
+    // 0 stands for the orders themselves.
+    lastId = (lastId % 0xffff_ffff) + 1
+    const id = lastId
+    const record = spareRecords.pop() ?? new JobRecord()
+    record.reset()
+    const { promise: ended, resolve } = withResolvers<SpliceEnd>()
+    let end: SpliceEnd | undefined
+    jobs.set(id, {
+      senderFd: sender,
+      receiverFd: receiver,
+      record,
+      end: (how, errno) => {
+        end = { how, moved: record.moved(), taken: record.taken(), errno }
+        resolve(end)
+      },
+    })
+    post({ order: 'start', id, senderFd: sender, receiverFd: receiver, bytes, record: record.shared })
+    return {
+      ended,
+      // The record may be another job's by now.
+      moved: () => (end === undefined ? record.moved() : end.moved),
+      taken: () => (end === undefined ? record.taken() : end.taken),
+      cancel: () => {
+        if (end === undefined) post({ order: 'cancel', id })
+      },
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (failure === undefined) {
+      failure = new Error('The splicing thread was closed')
+      post({ order: 'close' })
+    }
+    worker.ref()
+    await gone
+  }
+
+  function post(order: Order): void {
+    worker.postMessage(order)
+    // The thread looks here between any two jobs, and sleeps in a poll of the other.
+    Atomics.store(attention, 0, 1)
+    writeSync(wakeFd, ONE)
+  }
+
+  function createWorker(workerData: WorkerSetup): Worker {
+    try {
+      // Not the options of this process, which may be for its main script alone.
+      return new Worker(file, { name: 'ess-splice', workerData, execArgv: [] })
+    } catch (error) {
+      libc.close(wakeFd)
+      throw error
+    }
+  }
+}
+
+function duplicate(libc: Libc, fds: readonly number[]): number[] | CallError {
+  const duplicates: number[] = []
+  try {
+    for (const fd of fds) duplicates.push(libc.duplicate(fd))
+    return duplicates
+  } catch (error) {
+    closeAll(libc, duplicates)
+    if (error instanceof CallError) return error
+    throw error
+  }
+}
+
+function closeAll(libc: Libc, fds: readonly number[]): void {
+  for (const fd of fds) libc.close(fd)
+}
+
+function failedJob(errno: number | undefined): SpliceJob {
+  return {
+    ended: Promise.resolve({ how: 'engine-failed', moved: 0, taken: 0, errno }),
+    moved: () => 0,
+    taken: () => 0,
+    cancel: () => undefined,
+  }
+}

@@ -1,0 +1,62 @@
+import { EssError, parseContentDisposition } from '../../shared/index.js'
+import { brokenForm } from './form-scanner.js'
+
+/** What a part that holds a file says of it. */
+export interface FilePart {
+  /** Empty where a browser's file field was left empty, or where the file has no name. */
+  readonly fileName: string
+  readonly contentType: string
+}
+
+/** A line of a part's head (RFC 5322, 2.2). Names come in any encoding, so any byte but a stray line end will do. */
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*)$/
+
+/** Fields of which a second one would leave two readings of the part. */
+const ONCE = ['content-disposition', 'content-type', 'content-transfer-encoding']
+
+/** The codings of RFC 2045, 6.2, in which the bytes stand as they are. */
+const IDENTITY_CODINGS = ['7bit', '8bit', 'binary']
+
+/**
+ * Reads the head of a form's part (RFC 7578, 4); undefined for a part that is no file. Throws EssError `bad-request`
+ * where it is malformed, and `unsupported-media-type` for a file whose bytes are encoded.
+ */
+export function readFilePart(head: string): FilePart | undefined {
+  const fields = fieldsOf(head)
+  const disposition = fields.get('content-disposition')
+  if (disposition === undefined || !/^form-data\s*(?:;|$)/i.test(disposition)) return undefined
+  const contentType = fields.get('content-type')
+  // Old browsers send a whole path, whose backslashes quote nothing.
+  const name = parseContentDisposition(disposition.replace(/\\(["\\])|\\/g, (pair) => pair.padEnd(2, '\\')))
+  const isBinary = /^application\/octet-stream\s*(?:;|$)/i.test(contentType ?? '')
+  if (name === undefined && !isBinary) return undefined
+  const coding = fields.get('content-transfer-encoding')
+  if (coding !== undefined && !IDENTITY_CODINGS.includes(coding.trim().toLowerCase())) {
+    throw new EssError(
+      'unsupported-media-type',
+      `Expected the bytes of the file as they are, got Content-Transfer-Encoding: ${coding}; send the part without it (RFC 7578, 4.7)`,
+    )
+  }
+  // The type of a part that names none (RFC 7578, 4.4).
+  return { fileName: unescapeName(name ?? ''), contentType: contentType ?? 'text/plain' }
+}
+
+/** By name, in lower case. */
+function fieldsOf(head: string): Map<string, string> {
+  const fields = new Map<string, string>()
+  if (head === '') return fields
+  // A line that begins with white space continues the one before (RFC 5322, 2.2.3).
+  for (const line of head.replace(/\r\n(?=[ \t])/g, '').split('\r\n')) {
+    const [, name = '', value = ''] = FIELD.exec(line) ?? []
+    if (name === '') throw brokenForm(`${JSON.stringify(line.slice(0, 40))} in the head of a part`)
+    const key = name.toLowerCase()
+    if (fields.has(key) && ONCE.includes(key)) throw brokenForm(`two ${name} in the head of a part`)
+    fields.set(key, value)
+  }
+  return fields
+}
+
+/** Browsers and curl write three characters of a name as percent-encodings, and only those (WHATWG HTML, 4.10.22.7). */
+function unescapeName(name: string): string {
+  return name.replace(/%(?:22|0D|0A)/gi, (escaped) => decodeURIComponent(escaped))
+}

@@ -1,0 +1,187 @@
+import { EssError } from '../../shared/index.js'
+
+/** The head of one part. No program writes more than a name and a type. */
+const MAX_HEAD_BYTES = 16 * 1024
+
+const [TAB, LF, CR, SPACE, DASH] = [0x09, 0x0a, 0x0d, 0x20, 0x2d]
+
+/** Gets the parts of a form, in order. */
+export interface FormReader {
+  /** A part begins. `head` has a character for each byte; `at` is the offset of the part's body within the form. */
+  part(head: string, at: number): void
+  /** Bytes of that part. They share their memory with the bytes that were scanned. */
+  body(bytes: Buffer): void
+  /** The part is complete. */
+  partEnd(): void
+}
+
+/** How far the line is read that a boundary begins. */
+type DelimiterState = 'boundary' | 'dash' | 'padding' | 'cr' | 'closing'
+
+/**
+ * Takes a form apart at its boundaries (RFC 2046, 5.1.1), however its bytes are cut into pieces. A line that begins with
+ * the boundary must be a delimiter from its first to its last byte, and the closing one must be the last of them:
+ * otherwise a file could end in the middle and look complete.
+ */
+export class FormScanner {
+  readonly #reader: FormReader
+  readonly #delimiter: Buffer
+  #state: 'preamble' | 'delimiter' | 'head' | 'body' | 'epilogue' = 'preamble'
+  #line: DelimiterState = 'boundary'
+  /** How much of a delimiter the last bytes were. The line end before the first one may be missing. */
+  #matched = 2
+  /** How many of those bytes are not the part's own if no delimiter comes of them. */
+  #borrowed = 2
+  #head = ''
+  /** Bytes scanned before this piece. */
+  #offset = 0
+
+  constructor(boundary: string, reader: FormReader) {
+    this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
+    this.#reader = reader
+  }
+
+  /** Bytes scanned so far. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** True once the closing delimiter has come, with or without a line end. */
+  get isClosed(): boolean {
+    return this.#state === 'epilogue' || (this.#state === 'delimiter' && this.#line === 'closing')
+  }
+
+  /** Throws EssError `bad-request` where the form is malformed. */
+  scan(bytes: Buffer): void {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#state === 'delimiter') at = this.#scanLine(bytes, at)
+      else if (this.#state === 'head') at = this.#scanHead(bytes, at)
+      else at = this.#search(bytes, at)
+    }
+    this.#offset += bytes.length
+  }
+
+  /** No more bytes come. Throws EssError `bad-request` if the closing delimiter is missing. */
+  end(): void {
+    if (!this.isClosed) throw brokenForm('no closing boundary at its end')
+  }
+
+  /** Up to the next delimiter. The delimiter's only CR is its first byte, so a failed match can't hide another one. */
+  #search(bytes: Buffer, start: number): number {
+    const delimiter = this.#delimiter
+    let at = start
+    while (this.#matched > 0 && at < bytes.length) {
+      if (bytes[at] !== delimiter[this.#matched]) {
+        this.#emit(delimiter.subarray(this.#borrowed, this.#matched))
+        this.#matched = 0
+        this.#borrowed = 0
+      } else {
+        at++
+        this.#matched++
+        if (this.#matched === delimiter.length) return this.#found(at)
+      }
+    }
+    if (at === bytes.length) return at
+    const found = bytes.indexOf(delimiter, at)
+    if (found !== -1) {
+      this.#emit(bytes.subarray(at, found))
+      return this.#found(found + delimiter.length)
+    }
+    const tail = bytes.subarray(Math.max(at, bytes.length - delimiter.length + 1))
+    const cr = tail.lastIndexOf(CR)
+    const last = cr === -1 ? tail.subarray(tail.length) : tail.subarray(cr)
+    if (last.equals(delimiter.subarray(0, last.length))) this.#matched = last.length
+    this.#emit(bytes.subarray(at, bytes.length - this.#matched))
+    return bytes.length
+  }
+
+  #found(next: number): number {
+    if (this.#state === 'epilogue') throw brokenForm('another boundary after its closing one')
+    if (this.#state === 'body') this.#reader.partEnd()
+    this.#state = 'delimiter'
+    this.#line = 'boundary'
+    return next
+  }
+
+  #emit(bytes: Buffer): void {
+    if (this.#state === 'body' && bytes.length > 0) this.#reader.body(bytes)
+  }
+
+  /** `boundary *LWSP CRLF`, or `boundary "--" *LWSP` with a line end or nothing behind it. */
+  #scanLine(bytes: Buffer, start: number): number {
+    for (let at = start; at < bytes.length; at++) {
+      const next = nextInLine(this.#line, bytes[at])
+      if (next === undefined) throw brokenForm('a line that begins with its boundary and goes on differently')
+      if (next === 'head') {
+        this.#state = 'head'
+        // The empty line may be the first one.
+        this.#head = '\r\n'
+        return at + 1
+      }
+      if (next === 'epilogue') {
+        this.#state = 'epilogue'
+        // Of this line end and another boundary, a delimiter could be made.
+        this.#matched = 0
+        this.#borrowed = 0
+        return at
+      }
+      this.#line = next
+    }
+    return bytes.length
+  }
+
+  #scanHead(bytes: Buffer, at: number): number {
+    const before = this.#head.length
+    const text = this.#head + bytes.toString('latin1', at, Math.min(bytes.length, at + MAX_HEAD_BYTES))
+    const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
+    if ((end === -1 ? text.length : end) > MAX_HEAD_BYTES) {
+      throw brokenForm(`a part whose head is longer than ${MAX_HEAD_BYTES} bytes`)
+    }
+    if (end === -1) {
+      this.#head = text
+      return bytes.length
+    }
+    if (text.slice(0, end).includes(this.#delimiter.toString('latin1'))) {
+      throw brokenForm('its boundary in the head of a part')
+    }
+    const next = at + end + 4 - before
+    this.#head = ''
+    this.#state = 'body'
+    // The head's last line end may be the delimiter's first: of a part without a body (RFC 2046, 5.1.1).
+    this.#matched = 2
+    this.#borrowed = 2
+    this.#reader.part(text.slice(2, end), this.#offset + next)
+    return next
+  }
+}
+
+/** Undefined for a byte that no delimiter has there. */
+function nextInLine(
+  state: DelimiterState,
+  byte: number | undefined,
+): DelimiterState | 'head' | 'epilogue' | undefined {
+  const isPadding = byte === SPACE || byte === TAB
+  switch (state) {
+    case 'boundary':
+      if (byte === DASH) return 'dash'
+      if (byte === CR) return 'cr'
+      return isPadding ? 'padding' : undefined
+    case 'dash':
+      return byte === DASH ? 'closing' : undefined
+    case 'padding':
+      if (byte === CR) return 'cr'
+      return isPadding ? 'padding' : undefined
+    case 'cr':
+      return byte === LF ? 'head' : undefined
+    case 'closing':
+      // Of the last line, no byte could be anything else: a bare line feed will do.
+      if (byte === CR || byte === LF) return 'epilogue'
+      return isPadding ? 'closing' : undefined
+  }
+}
+
+/** What a malformed form is refused with. */
+export function brokenForm(what: string): EssError {
+  return new EssError('bad-request', `Expected a form as multipart/form-data, got ${what}`)
+}

@@ -1,0 +1,258 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { EssError, safeContentType, safeFileName } from '../../shared/index.js'
+import type { Payload } from '../broker/socket.js'
+import { withResolvers } from '../node/with-resolvers.js'
+import type { SenderBody } from '../relay/transfer.js'
+import { type FilePart, readFilePart } from './form-part.js'
+import { brokenForm, FormScanner } from './form-scanner.js'
+
+/** How long the head of the file's part may take. */
+const PART_HEAD_MS = 30_000
+
+/** How many parts may stand before the file: with more it is no form for a file. */
+const MAX_LEAD_PARTS = 64
+
+/** And how many bytes. */
+const MAX_LEAD_BYTES = 64 * 1024
+
+/** How much of the file waits here for a receiver, beside what Node has read ahead. */
+const BUFFER_BYTES = 16 * 1024
+
+/** What a boundary may be made of, and how long (RFC 2046, 5.1.1). */
+const BOUNDARY = /;\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70})(?=[\s;]|$))/i
+
+/**
+ * Boundaries of programs that end every form with `--` and one line end. For these, the size of the file follows from
+ * the size of the form. Others write no line end (undici 5, node-fetch), or two (got), and don't say so in advance.
+ */
+const ONE_LINE_END: readonly RegExp[] = [
+  // curl, to 8.3 and since
+  /^-{24}(?:[0-9a-f]{16}|[0-9A-Za-z]{22})$/,
+  // Chromium, Safari
+  /^-{4}WebKitFormBoundary[0-9A-Za-z]{16}$/,
+  // Firefox, since 131 and before
+  /^-{4}geckoformboundary[0-9a-f]{16,64}$/,
+  /^-{27}[0-9]{15,40}$/,
+  // form-data of npm, for axios among others
+  /^-{26}[0-9a-f]{24}$/,
+]
+
+/** The one file in a form. */
+export interface FormFile {
+  readonly payload: Payload
+  readonly body: SenderBody
+}
+
+/** True for a request whose body is a form that can hold files. */
+export function isForm({ headers }: IncomingMessage): boolean {
+  return /^multipart\/form-data\s*(?:;|$)/i.test(headers['content-type'] ?? '')
+}
+
+/** What stands between the parts of a form. Throws EssError `bad-request` where its head does not say. */
+export function boundaryOf({ headers }: IncomingMessage): string {
+  const [, quoted, plain] = BOUNDARY.exec(headers['content-type'] ?? '') ?? []
+  // White space at its end would be lost on the way (RFC 2046, 5.1.1).
+  const boundary = quoted?.trimEnd() || plain
+  if (boundary === undefined) throw brokenForm('no boundary in its Content-Type')
+  return boundary
+}
+
+/**
+ * Reads a form (RFC 7578) up to its file, of which it then gives the bytes as they come: nothing is stored, and
+ * a slow reader holds the sender up. The file has to be the last part. Rejects with EssError `no-file-in-form`,
+ * `bad-request`, `unsupported-media-type`, `request-timeout` or `sender-lost`; what goes wrong later destroys
+ * `body.stream` with such an error.
+ */
+export async function readForm(request: IncomingMessage): Promise<FormFile> {
+  const boundary = boundaryOf(request)
+  const { promise: found, resolve, reject } = withResolvers<FormFile>()
+  const file = new FileBody(() => request.resume())
+  /** The file, and where it begins. */
+  let part: (FilePart & { readonly at: number }) | undefined
+  /** A part that is a file only if a byte of it comes: a field in which no file was chosen has none. */
+  let nameless: typeof part
+  let parts = 0
+  let wasLeftEmpty = false
+  const scanner = new FormScanner(boundary, {
+    part: (head, at) => partFound(readFilePart(head), at),
+    body: (bytes) => {
+      part ??= nameless
+      if (part !== undefined) file.add(bytes)
+    },
+    partEnd: () => {
+      wasLeftEmpty ||= nameless !== undefined
+      nameless = undefined
+    },
+  })
+  const deadline = setTimeout(() => {
+    fail(new EssError('request-timeout', `Expected the file's part within ${PART_HEAD_MS / 1000} s`))
+  }, PART_HEAD_MS)
+  request.on('data', take).on('end', ended).on('close', lost).on('error', lost)
+  return await found
+
+  function partFound(next: FilePart | undefined, at: number): void {
+    if (part !== undefined) {
+      if (next === undefined) throw brokenForm('a field after the file, which has to come last')
+      throw new EssError('no-file-in-form', 'Expected one file in the form, got a second one')
+    }
+    parts++
+    if (parts > MAX_LEAD_PARTS) throw brokenForm(`more than ${MAX_LEAD_PARTS} parts`)
+    checkLead(at)
+    if (next === undefined) return
+    if (next.fileName === '') nameless = { ...next, at }
+    else part = { ...next, at }
+  }
+
+  function take(chunk: Buffer): void {
+    attempt(() => scanner.scan(chunk))
+  }
+
+  function ended(): void {
+    unhook()
+    attempt(() => {
+      scanner.end()
+      if (part === undefined) {
+        const why = wasLeftEmpty ? 'a file field in which no file was chosen' : 'none'
+        throw new EssError('no-file-in-form', `Expected a file in the form, got ${why}`)
+      }
+      file.finish()
+    })
+  }
+
+  function attempt(read: () => void): void {
+    const failure = failureOf(read) ?? failureOf(() => checkLead())
+    // A file that was found has its link, even if the form is malformed behind it.
+    if (part !== undefined && !file.isFed) begin(part, failure === undefined)
+    if (failure !== undefined) fail(failure)
+    else if (file.isFull) request.pause()
+  }
+
+  /** Throws EssError `bad-request` for too much before the file. */
+  function checkLead(bytes = part?.at ?? scanner.offset): void {
+    if (bytes > MAX_LEAD_BYTES) throw brokenForm(`more than ${MAX_LEAD_BYTES} bytes before its file`)
+  }
+
+  function begin({ fileName, contentType, at }: NonNullable<typeof part>, isWell: boolean): void {
+    clearTimeout(deadline)
+    const contentLength = lengthOf(at, isWell)
+    file.feed(contentLength)
+    resolve({
+      payload: {
+        fileName: safeFileName(fileName),
+        contentType: safeContentType(contentType),
+        contentLength,
+      },
+      body: { stream: file, isWhole: () => request.complete },
+    })
+  }
+
+  /** The size of the file that begins at `at`: counted if all of the form is here, or as the form's own foretells it. */
+  function lengthOf(at: number, isWell: boolean): number | undefined {
+    const total = request.headers['content-length']
+    if (total === undefined) return undefined
+    if (isWell && scanner.isClosed && scanner.offset === Number(total)) return file.bytes
+    const foretold = Number(total) - at - `\r\n--${boundary}--\r\n`.length
+    // Not for an end that the form can't have: more of the file has come than would be left for it.
+    const isForetold = ONE_LINE_END.some((pattern) => pattern.test(boundary)) && file.bytes <= foretold
+    return isForetold ? foretold : undefined
+  }
+
+  function lost(): void {
+    fail(new EssError('sender-lost', 'the sender disconnected'))
+  }
+
+  function fail(error: EssError): void {
+    unhook()
+    reject(error)
+    file.destroy(error)
+    // The rest of the form is thrown away.
+    request.resume()
+  }
+
+  function unhook(): void {
+    clearTimeout(deadline)
+    request.off('data', take).off('end', ended).off('close', lost).off('error', lost)
+    request.on('error', () => undefined)
+  }
+}
+
+function failureOf(action: () => void): EssError | undefined {
+  try {
+    action()
+  } catch (error) {
+    if (!(error instanceof EssError)) throw error
+    return error
+  }
+  return undefined
+}
+
+/** The bytes of the file. They end when the whole form has: a form that is cut short has no end. */
+class FileBody extends Readable {
+  readonly #readOn: () => void
+  /** What came before its size was looked for; undefined from then on. */
+  #first: Buffer[] | undefined = []
+  #total: number | undefined
+  #last: Buffer | undefined
+  #bytes = 0
+  #isFull = false
+
+  constructor(readOn: () => void) {
+    super({ highWaterMark: BUFFER_BYTES })
+    this.#readOn = readOn
+    // Its reader listens as well; before there is one, the request's own answer says what is wrong.
+    this.on('error', () => undefined)
+  }
+
+  get isFed(): boolean {
+    return this.#first === undefined
+  }
+
+  /** True when no more is wanted until `readOn` is called. */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  /** Bytes added so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** From now on its bytes are given out: `total` of them, if that is known. */
+  feed(total: number | undefined): void {
+    const first = this.#first ?? []
+    this.#first = undefined
+    this.#total = total
+    this.#bytes = 0
+    for (const bytes of first) this.add(bytes)
+  }
+
+  /** The last of `total` bytes waits for the end: a file that only has the right size must not look complete. */
+  add(bytes: Buffer): void {
+    if (this.destroyed) return
+    this.#bytes += bytes.length
+    if (this.#first !== undefined) {
+      this.#first.push(bytes)
+      return
+    }
+    if (this.#total !== undefined && this.#bytes > this.#total) {
+      throw brokenForm(`a file of more than the ${this.#total} bytes that the form's length leaves for it`)
+    }
+    if (this.#bytes === this.#total) this.#last = bytes
+    else if (!this.push(bytes)) this.#isFull = true
+  }
+
+  /** Throws EssError `bad-request` for a file that is shorter than its length foretold. */
+  finish(): void {
+    if (this.#total !== undefined && this.#bytes < this.#total) {
+      throw brokenForm(`a file of ${this.#bytes} bytes, where the form's length leaves ${this.#total} for it`)
+    }
+    if (this.#last !== undefined) this.push(this.#last)
+    this.push(null)
+  }
+
+  override _read(): void {
+    this.#isFull = false
+    this.#readOn()
+  }
+}

@@ -1,0 +1,380 @@
+import { appendFile, open, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { ess } from '../../helpers/client-io.js'
+import { rawServer } from '../../helpers/client-raw-server.js'
+import { ID, LAST_CHUNK, openDownload, openUpload, tell } from '../../helpers/client-wire.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+
+async function folderWith(name: string, content: string): Promise<string> {
+  const cwd = await tempDir()
+  await writeFile(join(cwd, name), content)
+  return cwd
+}
+
+/** An output that nobody reads any more. */
+function brokenPipe(): Writable {
+  return new Writable({
+    write: (_bytes, _encoding, callback) =>
+      callback(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  })
+}
+
+/** `| head -1` */
+function readsOneLine(): Writable {
+  let lines = 0
+  return new Writable({
+    write: (_bytes, _encoding, callback) =>
+      callback(lines++ === 0 ? null : Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  })
+}
+
+test('send prints the URL at once and nothing else', async () => {
+  const server = await rawServer()
+  const run = ess(['send', 'f', '--server', server.url], { cwd: await folderWith('f', 'hello') })
+  const connection = await openUpload(server, { url: `${server.url}/${ID}/f` })
+  await run.untilStdout(/\n/)
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  expect(run.stdout()).toBe(`${server.url}/${ID}/f\n`)
+  expect(run.stderr()).toBe('')
+})
+
+test.each([
+  [[], 'this server lets a link wait for 10 min at most; 99999 s were asked for\n'],
+  [['--quiet'], ''],
+])('send %j says on stderr that its ttl was cut', async (flags, words) => {
+  const server = await rawServer()
+  const run = ess(['send', 'f', '--ttl', '99999', ...flags, '--server', server.url], {
+    cwd: await folderWith('f', 'hello'),
+  })
+  const connection = await openUpload(server, { ttl: 600, ttlAsked: 99_999 })
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  expect(run.stderr()).toBe(words)
+})
+
+test('send --json prints the events as they came', async () => {
+  const server = await rawServer()
+  const run = ess(['send', 'f', '--json'], {
+    cwd: await folderWith('f', 'hello'),
+    env: { ESS_SERVER: server.url.replace('http://', '') },
+  })
+  const connection = await openUpload(server, { later: 'member' })
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  const events = run
+    .stdout()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(events.map(({ event }) => event)).toEqual(['opened', 'connected', 'delivered'])
+  expect(events[0]).toMatchObject({ later: 'member' })
+})
+
+test('send --json ends with a failed event, whichever side noticed', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const missing = ess(['send', 'nowhere', '--json', '--server', server.url], { cwd })
+  expect(await missing.status).toBe(8)
+  expect(JSON.parse(missing.stdout())).toMatchObject({
+    event: 'failed',
+    problem: { type: 'urn:ess:problem:file-unreadable' },
+  })
+  const cut = ess(['send', 'f', '--json', '--server', server.url], { cwd })
+  const connection = await openUpload(server)
+  await cut.untilStdout(/opened/)
+  connection.end()
+  expect(await cut.status).toBe(5)
+  const lines = cut.stdout().trimEnd().split('\n')
+  expect(lines).toHaveLength(2)
+  expect(JSON.parse(lines[1] ?? '')).toMatchObject({
+    event: 'failed',
+    problem: { type: 'urn:ess:problem:connection-lost' },
+  })
+  const told = ess(['send', 'f', '--json', '--server', server.url], { cwd })
+  const other = await openUpload(server)
+  tell(other, {
+    event: 'failed',
+    problem: { type: 'urn:ess:problem:expired', title: 'Nobody came' },
+    bytes: 0,
+  })
+  other.end()
+  expect(await told.status).toBe(4)
+  expect(told.stdout().match(/failed/g)).toHaveLength(1)
+})
+
+test('a failure is one line, with nothing in it that a terminal would obey', async () => {
+  const server = await rawServer()
+  const run = ess(['send', 'f', '--server', server.url], { cwd: await folderWith('f', 'hello') })
+  const connection = await openUpload(server)
+  const detail = 'gone\u001b[2J\nand more'
+  tell(connection, {
+    event: 'failed',
+    problem: { type: 'urn:ess:problem:gone', title: 't', detail },
+    bytes: 0,
+  })
+  connection.end()
+  expect(await run.status).toBe(4)
+  expect(run.stderr()).toBe('ess: gone: gone [2J and more\n')
+})
+
+for (const flags of [[], ['--json'], ['--quiet']])
+  test(`send ${flags.join(' ')} whose link has no reader cancels, and the server sees a reset`, async () => {
+    const server = await rawServer()
+    const cwd = await folderWith('f', 'hello')
+    const run = ess(['send', 'f', ...flags, '--server', server.url], { cwd, stdout: brokenPipe() })
+    const connection = await openUpload(server)
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toBe(
+      'ess: file-unwritable: Cannot write the link: nobody reads it any more; the transfer was cancelled\n',
+    )
+    expect(await connection.ending()).toBe('rst')
+  })
+
+test('send goes on when the reader of its link, or of its events, has read that and left', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  for (const flags of [[], ['--json']]) {
+    const run = ess(['send', 'f', ...flags, '--server', server.url], { cwd, stdout: readsOneLine() })
+    const connection = await openUpload(server)
+    tell(connection, { event: 'connected' })
+    await connection.until(/hello$/)
+    tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+    connection.end(LAST_CHUNK)
+    expect([await run.status, run.stderr()]).toEqual([0, ''])
+  }
+})
+
+test('get to an output that nobody reads is a local failure, and the server sees a reset', async () => {
+  const server = await rawServer()
+  const run = ess(['get', ID, '--server', server.url], { stdout: brokenPipe() })
+  const connection = await openDownload(server, 'Content-Length: 9')
+  connection.write('hello')
+  expect(await run.status).toBe(8)
+  expect(run.stderr()).toBe('ess: file-unwritable: Cannot write the output: nobody reads it any more\n')
+  expect(await connection.ending()).toBe('rst')
+})
+
+test('get writes to standard output when that is no terminal, and to a file when told', async () => {
+  const server = await rawServer()
+  const cwd = await tempDir()
+  const piped = ess(['get', ID, '--server', server.url], { cwd })
+  ;(await openDownload(server, 'Content-Length: 5')).end('hello')
+  expect(await piped.status).toBe(0)
+  expect([piped.stdout(), piped.stderr()]).toEqual(['hello', ''])
+  expect(await readdir(cwd)).toEqual([])
+  const filed = ess(['get', ID, '-o', 'x', '--server', server.url], { cwd })
+  ;(await openDownload(server, 'Content-Length: 5')).end('hello')
+  expect(await filed.status).toBe(0)
+  expect([filed.stdout(), filed.stderr()]).toEqual(['', ''])
+  expect(await readFile(join(cwd, 'x'), 'utf8')).toBe('hello')
+})
+
+for (const what of ['send', 'get'] as const)
+  test(`an interrupted ${what} is 130, and the other side learns it at once`, async () => {
+    const server = await rawServer()
+    const cwd = await folderWith('f', 'hello')
+    const run = ess([what, what === 'send' ? 'f' : ID, '--server', server.url], { cwd })
+    const connection =
+      what === 'send' ? await openUpload(server) : await openDownload(server, 'Content-Length: 9')
+    if (what === 'send') await run.untilStdout(/\n/)
+    else {
+      connection.write('hello')
+      await run.untilStdout(/hello/)
+    }
+    run.interrupt()
+    expect(await run.status).toBe(130)
+    expect(run.stderr()).toMatch(/^ess: interrupted: .*\n$/)
+    expect(await connection.ending()).toBe('rst')
+  })
+
+const RED = '\u001b[31m'
+const GREEN = '\u001b[32m'
+
+const TWELVE = 'AbCdEfGhIjKl'
+const USAGE: Readonly<Record<string, readonly string[]>> = {
+  'Expected a command, send or get, got none': [],
+  'Expected a command, send or get, got fetch': ['fetch'],
+  'Expected one file, got 2': ['send', 'a', 'b'],
+  'Expected one id or URL, got 0': ['get'],
+  'Expected an id of 12 characters or an http(s) URL, got "short"': ['get', 'short'],
+  'Expected --ttl to be a positive number of seconds, got "soon"': ['send', 'f', '--ttl', 'soon'],
+  'Expected --ttl to be a positive number of seconds, got "0"': ['send', 'f', '--ttl', '0'],
+  'Expected --wait to be zero or a positive number of seconds, got "-1"': ['get', TWELVE, '--wait=-1'],
+  'Expected --wait to be zero or a positive number of seconds, got ""': ['get', TWELVE, '--wait', ''],
+  'Expected --server to be an http(s) URL, got "ftp://h"': ['send', 'f', '--server', 'ftp://h'],
+  'Expected --server to be an http(s) URL, got ""': ['get', TWELVE, '--server', ''],
+  'Expected --name to be a file name, got "../"': ['send', 'f', '--name', '../'],
+  'Unknown argument: speed': ['send', 'f', '--speed'],
+  'Not enough arguments following: ttl': ['send', 'f', '--ttl'],
+}
+
+for (const [message, argv] of Object.entries(USAGE))
+  test(`usage: ${message}`, async () => {
+    const run = ess(argv)
+    expect(await run.status).toBe(2)
+    expect(run.stdout()).toBe('')
+    expect(run.stderr()).toBe(`ess: usage: ${message}\ntry: ess --help\n`)
+  })
+
+test('ESS_SERVER is named when it is what is wrong', async () => {
+  const run = ess(['send', 'f'], { env: { ESS_SERVER: 'ftp://h' } })
+  expect(await run.status).toBe(2)
+  expect(run.stderr()).toContain('Expected ESS_SERVER to be')
+})
+
+test('send without a file on a terminal is usage', async () => {
+  const run = ess(['send'], { stdin: Object.assign(new PassThrough(), { isTTY: true }) })
+  expect(await run.status).toBe(2)
+  expect(run.stderr()).toContain('Expected a file, or something piped in')
+})
+
+test('a directory is refused with what to type instead', async () => {
+  const cwd = await tempDir()
+  const run = ess(['send', '.'], { cwd })
+  expect(await run.status).toBe(2)
+  expect(run.stderr()).toContain('| ess send')
+})
+
+for (const operands of [[], ['-']])
+  test(`send ${operands.join(' ')} sends what is piped in`, async () => {
+    const server = await rawServer()
+    const stdin = new PassThrough()
+    stdin.end('piped')
+    const run = ess(['send', ...operands, '--server', server.url], { stdin })
+    const connection = await openUpload(server)
+    tell(connection, { event: 'connected' })
+    await connection.until(/piped\r\n0\r\n\r\n$/)
+    tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+    connection.end(LAST_CHUNK)
+    expect(await run.status).toBe(0)
+    expect(stdin.destroyed).toBe(true)
+  })
+
+test('get --wait 0 asks for no wait, as the server takes it', async () => {
+  const server = await rawServer()
+  const run = ess(['get', ID, '-o', '-', '--wait', '0', '--server', server.url])
+  const connection = await openDownload(server, 'Content-Length: 0')
+  expect(connection.text()).toMatch(new RegExp(`^GET /${ID}\\?wait=0 `))
+  expect(await run.status).toBe(0)
+})
+
+test('a file is not sent into itself', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const file = await open(join(cwd, 'f'), 'a')
+  const stdout = Object.assign(new PassThrough(), { fd: file.fd })
+  const run = ess(['send', 'f', '--server', server.url], { cwd, stdout })
+  expect(await run.status).toBe(2)
+  expect(run.stderr()).toContain('another file than f')
+  await file.close()
+  expect(server.connections()).toBe(0)
+})
+
+test('help and version go to stdout', async () => {
+  const version = ess(['--version'])
+  expect(await version.status).toBe(0)
+  expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\n$/)
+  for (const [argv, expected] of [
+    [
+      ['--help'],
+      /ess send[\s\S]*ess get[\s\S]*of send: .*--reserve[\s\S]*of get: .*--wait[\s\S]*of both: .*--server/,
+    ],
+    [
+      ['send', '--help'],
+      /--name[\s\S]*--ttl[\s\S]*--reserve[\s\S]*--json[\s\S]*--server[\s\S]*--quiet[\s\S]*--no-progress[\s\S]*Examples/,
+    ],
+    [['get', '-h'], /--output[\s\S]*--force[\s\S]*--wait[\s\S]*Examples/],
+  ] as const) {
+    const help = ess(argv)
+    expect(await help.status).toBe(0)
+    expect(help.stdout()).toMatch(expected)
+    expect(help.stderr()).toBe('')
+  }
+})
+
+test('on a terminal there are hints, a last line, and nothing to put right', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith("it's.txt", 'hello')
+  const env = { NO_COLOR: '1', TERM: 'xterm' }
+  const run = ess(['send', "it's.txt", '--server', server.url], { cwd, env, isWatched: true })
+  const connection = await openUpload(server, { url: `${server.url}/${ID}/it's.txt` })
+  await run.untilStdout(/\n/)
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'progress', bytes: 5, total: 5 })
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  expect(run.stdout()).toBe(`${server.url}/${ID}/it's.txt\n`)
+  expect(run.stderr()).toContain(`ess get ${ID} --server ${server.url}\n`)
+  expect(run.stderr()).toContain(`curl -fo 'it'\\''s.txt' '${server.url}/${ID}/it%27s.txt'\n`)
+  expect(run.stderr()).toContain('waiting for the receiver (10 min left)')
+  expect(run.stderr()).toMatch(/✔ delivered it's\.txt, 5 B in \d+\.\d s \(.*\/s\)\n$/)
+  expect(run.stderr()).not.toContain(RED)
+  expect(run.stderr()).not.toContain(GREEN)
+  expectAsFound(run.stderr())
+})
+
+test('on a terminal a failure takes the spinner away', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const run = ess(['send', 'f', '--server', server.url], { cwd, isWatched: true })
+  const connection = await openUpload(server)
+  await run.untilStdout(/\n/)
+  connection.end()
+  expect(await run.status).toBe(5)
+  expect(run.stderr()).toContain(`${RED}✖`)
+  expect(run.stderr()).toMatch(/connection-lost: .*\n$/)
+  expectAsFound(run.stderr())
+})
+
+for (const [flag, env] of [
+  ['--quiet', {}],
+  ['--no-progress', {}],
+  ['--name=x', { TERM: 'dumb' }],
+] as const)
+  test(`nothing is drawn with ${flag} ${JSON.stringify(env)}`, async () => {
+    const server = await rawServer()
+    const cwd = await folderWith('f', 'hello')
+    const run = ess(['send', 'f', flag, '--server', server.url], { cwd, env, isWatched: true })
+    const connection = await openUpload(server)
+    tell(connection, { event: 'connected' })
+    await connection.until(/hello$/)
+    tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+    connection.end(LAST_CHUNK)
+    expect(await run.status).toBe(0)
+    expect(run.stderr()).toBe('')
+  })
+
+test('a file that grows while it is sent is exit 8', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const run = ess(['send', 'f', '--server', server.url], { cwd })
+  const connection = await openUpload(server)
+  await run.untilStdout(/\n/)
+  await appendFile(join(cwd, 'f'), '!')
+  tell(connection, { event: 'connected' })
+  expect(await run.status).toBe(8)
+  expect(run.stderr()).toMatch(/^ess: file-changed: Expected .*f to stay at 5 bytes, got at least 6\n$/)
+})
+
+/** Something was drawn, line wrap came back each time, the cursor was never hidden, and what was drawn was erased. */
+function expectAsFound(text: string): void {
+  const frames = text.split('\u001b[?7l').slice(1)
+  expect(frames.length).toBeGreaterThan(0)
+  for (const frame of frames) expect(frame).toContain('\u001b[K\u001b[?7h\r')
+  expect(text).not.toContain('\u001b[?25')
+  expect(text.lastIndexOf('\r\u001b[K')).toBeGreaterThan(text.lastIndexOf('\u001b[?7h'))
+}

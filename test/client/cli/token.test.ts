@@ -1,0 +1,231 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { get, send } from '../../../client/index.js'
+import { ess } from '../../helpers/client-io.js'
+import { type RawServer, rawServer } from '../../helpers/client-raw-server.js'
+import { ID, problem } from '../../helpers/client-wire.js'
+import { runEss } from '../../helpers/run-ess.js'
+import { startServer } from '../../helpers/start-server.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+
+const TOKEN = 'a-token-that-nobody-else-has'
+
+/** The Authorization of the next request, which is refused. */
+async function nextAuthorization(server: RawServer): Promise<string | undefined> {
+  const connection = await server.accept()
+  const [head] = await connection.until(/^.*?\r\n\r\n/s)
+  connection.end(problem(401, 'unauthorized', 'Expected a token'))
+  return /\r\nauthorization: (.*)\r\n/i.exec(head)?.[1]
+}
+
+async function folder(): Promise<string> {
+  const cwd = await tempDir()
+  await writeFile(join(cwd, 'f'), 'hello')
+  await writeFile(join(cwd, 'token'), `${TOKEN}\n`)
+  await writeFile(join(cwd, 'other'), 'the-other-token')
+  return cwd
+}
+
+describe('ess sends the token', () => {
+  test.each<[string, string[], Record<string, string>, string | undefined]>([
+    ['of ESS_TOKEN', [], { ESS_TOKEN: TOKEN }, TOKEN],
+    ['of --token-file', ['--token-file', 'token'], {}, TOKEN],
+    ['of ESS_TOKEN_FILE', [], { ESS_TOKEN_FILE: 'token' }, TOKEN],
+    [
+      'of the flag before the environment',
+      ['--token-file', 'token'],
+      { ESS_TOKEN: 'x', ESS_TOKEN_FILE: 'other' },
+      TOKEN,
+    ],
+    ['of ESS_TOKEN before that of a file', [], { ESS_TOKEN: TOKEN, ESS_TOKEN_FILE: 'other' }, TOKEN],
+    ['of nowhere, where the variables are empty', [], { ESS_TOKEN: '', ESS_TOKEN_FILE: '' }, undefined],
+  ])('%s', async (_where, flags, env, token) => {
+    const server = await rawServer()
+    const cwd = await folder()
+    for (const command of [
+      ['send', 'f'],
+      ['send', 'f', '--reserve'],
+      ['get', ID, '-o', 'x'],
+    ]) {
+      const run = ess([...command, ...flags, '--server', server.url], { cwd, env })
+      expect(await nextAuthorization(server)).toBe(token && `Bearer ${token}`)
+      expect(await run.status).toBe(3)
+      expect(run.stderr()).toMatch(
+        /^ess: unauthorized: Expected a token\n.*ESS_TOKEN or --token-file FILE.*\n$/,
+      )
+    }
+  })
+
+  test('to no other origin than its server', async () => {
+    const [server, stranger] = [await rawServer(), await rawServer()]
+    const env = { ESS_TOKEN: TOKEN, ESS_SERVER: server.url }
+    const pasted = ess(['get', `${stranger.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
+    expect(await nextAuthorization(stranger)).toBeUndefined()
+    expect(await pasted.status).toBe(3)
+    expect(pasted.stderr()).toMatch(/goes to the server of --server or ESS_SERVER alone\n$/)
+    const own = ess(['get', `${server.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
+    expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
+    expect(await own.status).toBe(3)
+  })
+
+  test('not to an upload resource elsewhere', async () => {
+    const [server, stranger] = [await rawServer(), await rawServer()]
+    const sending = ess(['send', 'f', '--reserve', '--server', server.url], {
+      cwd: await folder(),
+      env: { ESS_TOKEN: TOKEN },
+    })
+    const connection = await server.accept()
+    await connection.until(/\r\n\r\n/)
+    const upload = `${stranger.url}/uploads/x`
+    const body = JSON.stringify({ id: ID, url: `${server.url}/${ID}`, upload, events: `${upload}/events` })
+    connection.end(
+      `HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    )
+    expect(await nextAuthorization(stranger)).toBeUndefined()
+    expect(await sending.status).toBe(3)
+  })
+})
+
+describe('the configuration', () => {
+  async function configOf(config: unknown): Promise<{ XDG_CONFIG_HOME: string }> {
+    const home = await tempDir()
+    await mkdir(join(home, 'ess'))
+    await writeFile(
+      join(home, 'ess', 'config.json'),
+      typeof config === 'string' ? config : JSON.stringify(config),
+    )
+    await writeFile(join(home, 'ess', 'mine'), TOKEN)
+    return { XDG_CONFIG_HOME: home }
+  }
+
+  test.each([{ token: TOKEN }, { tokenFile: 'mine' }])('names a server and its token: %j', async (token) => {
+    const server = await rawServer()
+    const env = await configOf({ server: server.url, ...token })
+    const cwd = await folder()
+    const first = ess(['send', 'f'], { cwd, env })
+    expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
+    expect(await first.status).toBe(3)
+    const second = ess(['get', ID, '--token-file', 'other'], { cwd, env })
+    expect(await nextAuthorization(server)).toBe('Bearer the-other-token')
+    expect(await second.status).toBe(3)
+  })
+
+  test('is found in the home, where XDG_CONFIG_HOME says nothing', async () => {
+    const server = await rawServer()
+    const { XDG_CONFIG_HOME } = await configOf({ server: server.url, token: TOKEN })
+    const HOME = await tempDir()
+    await rename(XDG_CONFIG_HOME, join(HOME, '.config'))
+    const run = ess(['send', 'f'], { cwd: await folder(), env: { HOME, XDG_CONFIG_HOME: '' } })
+    expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
+    expect(await run.status).toBe(3)
+  })
+
+  test('gives its token to no server but its own', async () => {
+    const [own, other] = [await rawServer(), await rawServer()]
+    const env = await configOf({ server: own.url, token: TOKEN })
+    const cwd = await folder()
+    for (const settings of [
+      { argv: ['--server', other.url], env },
+      { argv: [], env: { ...env, ESS_SERVER: other.url } },
+    ]) {
+      const run = ess(['send', 'f', ...settings.argv], { cwd, env: settings.env })
+      expect(await nextAuthorization(other)).toBeUndefined()
+      expect(await run.status).toBe(3)
+    }
+  })
+
+  test.each([
+    [`{"token": "${TOKEN}"`, /Expected \S+ to be JSON/],
+    ['[]', /to be an object/],
+    [{ tokens: TOKEN }, /Expected server, token, tokenFile in \S+, got "tokens"/],
+    [{ token: 1 }, /Expected token in \S+ to be text/],
+    [{ token: `${TOKEN} ${TOKEN}` }, /to be printable ASCII without spaces/],
+    [{ server: 'ftp://x' }, /Expected the server in config\.json to be an http\(s\) URL/],
+  ])('%j is a usage error, which does not show a token', async (config, message) => {
+    const run = ess(['send', 'f'], { cwd: await folder(), env: await configOf(config) })
+    expect(await run.status).toBe(2)
+    expect(run.stderr()).toMatch(message)
+    expect(run.stderr()).not.toContain(TOKEN)
+  })
+})
+
+describe('before it connects to anything', () => {
+  test.each([
+    ['a blank', 'two words'],
+    ['a line end', 'one\ntwo'],
+    ['what is not ASCII', 'schlüssel'],
+  ])('ess refuses a token with %s, without showing it', async (_what, token) => {
+    const cwd = await folder()
+    await writeFile(join(cwd, 'token'), token)
+    for (const settings of [
+      { argv: [], env: { ESS_TOKEN: token } },
+      { argv: ['--token-file', 'token'], env: {} },
+    ]) {
+      // Nothing listens there, and that would be another exit status.
+      const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', ...settings.argv], {
+        cwd,
+        env: settings.env,
+      })
+      expect(await run.status).toBe(2)
+      expect(run.stderr()).toMatch(/to be printable ASCII without spaces/)
+      expect(run.stderr()).not.toContain(token)
+    }
+  })
+
+  test.each([
+    ['--token-file', ['--token-file', TOKEN], {}],
+    ['ESS_TOKEN_FILE', [], { ESS_TOKEN_FILE: TOKEN }],
+  ])('a token where %s wants the name of a file is not shown', async (named, argv, env) => {
+    const cwd = await folder()
+    const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', ...argv], { cwd, env })
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toBe(`ess: file-unreadable: Cannot read the file that ${named} names: ENOENT\n`)
+  })
+
+  test('ess says which file of a token is there and cannot be read', async () => {
+    const cwd = await folder()
+    const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', '--token-file', '.'], { cwd })
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toBe('ess: file-unreadable: Cannot read the token in .: EISDIR\n')
+  })
+
+  test('the library refuses such a token, and one beside a password in the URL', async () => {
+    const bad = { server: 'http://127.0.0.1:1', token: 'a b' }
+    await expect(get(ID, bad)).rejects.toMatchObject({ code: 'usage' })
+    await expect(send(join(await folder(), 'f'), bad).verdict).rejects.toMatchObject({ code: 'usage' })
+    await expect(get(ID, { server: 'http://a:b@127.0.0.1:1', token: TOKEN })).rejects.toMatchObject({
+      code: 'usage',
+    })
+  })
+})
+
+test.each([[[]], [['--reserve']]])(
+  'a closed circle sends and receives by its token, with %j',
+  async (flags) => {
+    const cwd = await folder()
+    const tokens = join(cwd, 'token')
+    const server = await startServer('--reservations', '--send-tokens', tokens, '--receive-tokens', tokens)
+    const env = { ESS_TOKEN: TOKEN }
+    const stranger = await runEss(server.url, ['send', 'f', ...flags], { cwd })
+    expect((await stranger.ended()).code).toBe(3)
+    const sender = await runEss(server.url, ['send', 'f', '--json', ...flags], { cwd, env })
+    const [, id = ''] = await sender.untilStdout(/"id":"([^"]+)"/)
+    const uninvited = await (await runEss(server.url, ['get', id, '-o', 'y'], { cwd })).ended()
+    expect(uninvited.code).toBe(3)
+    expect(uninvited.stderr).toMatch(/^ess: unauthorized: .*\n.*--token-file FILE.*\n$/)
+    const receiver = await runEss(server.url, ['get', id], { cwd, env })
+    const received = await receiver.ended()
+    expect({ code: received.code, text: received.stdout.toString() }).toEqual({ code: 0, text: 'hello' })
+    const sent = await sender.ended()
+    expect(sent.code).toBe(0)
+    for (const text of [
+      sent.stdout.toString(),
+      sent.stderr,
+      received.stderr,
+      uninvited.stderr,
+      server.stderr(),
+    ])
+      expect(text).not.toContain(TOKEN)
+  },
+)
