@@ -38,7 +38,7 @@ describe.each(HOSTS)('$name', ({ path, hasApp, start }) => {
 
   test.skipIf(path === '')('without a final slash its root is the same', async () => {
     const { port } = await start()
-    expect((await ask(port, 'GET ')).body).toContain(`curl -T file.iso http://localhost${path}/\n`)
+    expect((await ask(port, 'GET ')).body).toContain(`curl -NT file.iso http://localhost${path}/\n`)
     for (const target of ['POST ', 'POST ?ttl=60'])
       expect((await open(port, { length: 0 }, target)).url).toContain(`http://localhost${path}/`)
   })

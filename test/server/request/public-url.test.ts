@@ -106,13 +106,13 @@ test('the base URL of the operator wins over everything a request says', async (
 test('the usage has the URL of the host it was asked from', async () => {
   const { port } = await serve()
   const { body } = await exchange(port, requestHead('GET /', { Host: 'send.example.org' }))
-  expect(body).toContain('curl -T file.iso http://send.example.org/\n')
+  expect(body).toContain('curl -NT file.iso http://send.example.org/\n')
 })
 
 test('an HTTP/1.0 client without a Host is told the address it came to', async () => {
   const { port } = await serve()
   const { body } = await exchange(port, 'GET / HTTP/1.0\r\n\r\n')
-  expect(body).toContain(`curl -T file.iso http://127.0.0.1:${port}/\n`)
+  expect(body).toContain(`curl -NT file.iso http://127.0.0.1:${port}/\n`)
 })
 
 test('a server on an IPv6 address has it in brackets', async (context) => {
@@ -124,7 +124,7 @@ test('a server on an IPv6 address has it in brackets', async (context) => {
   onTestFinished(() => server.stopNow())
   expect(server.url).toBe(`http://[::1]:${server.port}`)
   const usage = await (await fetch(server.url, { headers: { Connection: 'close' } })).text()
-  expect(usage).toContain(`curl -T file.iso ${server.url}/\n`)
+  expect(usage).toContain(`curl -NT file.iso ${server.url}/\n`)
 })
 
 describe('a target that is a whole URL', () => {
@@ -175,7 +175,7 @@ describe('a target that is a whole URL', () => {
     const sender = await openSender(port, { length: 2 })
     const target = `http://target.example/${sender.id}`
     expect((await exchange(port, requestHead(`HEAD ${target}`))).status).toBe(200)
-    const page = await exchange(port, requestHead(`GET ${target}`, { Accept: 'text/html' }))
+    const page = await exchange(port, requestHead(`GET ${target}`, { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' }))
     expect(page.body).toContain(target)
     const receiver = await connectRaw(port)
     await receiver.write(requestHead(`GET ${target}`))
