@@ -93,11 +93,13 @@ test('only what has to do with dates looks at the clock', async () => {
     }
   }
   expect(looks.sort()).toEqual([
-    // The field Date of a head.
-    'server/node/node-inside.ts',
+    // Whether another `ess get` has touched its part lately: a file's mtime is a date.
+    'client/receive/part-file.ts',
     // openedAt and expiresAt, which are dates.
     'server/broker/socket.ts',
     // Whether a certificate is out of date.
     'server/listen/tls.ts',
+    // The field Date of a head.
+    'server/node/node-inside.ts',
   ])
 })
