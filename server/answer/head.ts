@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { type Framing, storeHead } from '../node/node-inside.js'
+import { type Framing, storeHead } from '../node/stored-head.js'
 
 /** The fields of a head, by their names. */
 export type Fields = Readonly<Record<string, string | number>>

@@ -1,38 +1,41 @@
 import { EventEmitter } from 'node:events'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { ResponsePort } from '../node/ports.js'
 import { StreamConnection } from './connection.js'
 import type { Line } from './line.js'
+import { type Http2Head, Http2Request } from './request.js'
 import type { Unread, UnreadAnswers } from './unread.js'
 
 /**
- * How much of a download of known length is kept back until its end: curl is content with the last byte, and closes
+ * How much of a download of known length is kept back until its end. curl is content with the last byte, and closes
  * its connection before it has read the end of the stream, unless both come in one frame.
  */
 const KEPT_BACK_BYTES = 1024
 
-/** How long the end of a download may wait for the peer to have read what comes before it. */
+/** How long the end of a download may wait for the peer to read what comes before it. */
 const READ_MS = 30_000
 
-/** What speaks of the connection has no place in HTTP/2 (RFC 9113, 8.2.2): there each stream ends by itself. */
+/** Fields about the connection have no place in HTTP/2 (RFC 9113, 8.2.2): each stream ends by itself. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
 type Taken = (error?: Error | null) => void
 
 /**
- * A response by HTTP/2, with what is used of `http.ServerResponse`. Node's own (`Http2ServerResponse`) ends the
- * stream in a frame of its own, after the last byte, and calls an aborted one finished.
+ * A response by HTTP/2. Node's own (`Http2ServerResponse`) ends the stream in a frame of its own, after the last byte,
+ * and calls an aborted one finished.
  */
-export class Http2Response extends EventEmitter implements Unread {
-  readonly req: { readonly complete: boolean }
+export class Http2Response extends EventEmitter implements ResponsePort, Unread {
+  readonly req: Http2Request
   readonly socket: StreamConnection
   statusCode = 200
+  shouldKeepAlive = true
   readonly #stream: ServerHttp2Stream
   readonly #line: Line
   readonly #unread: UnreadAnswers
   readonly #headers: OutgoingHttpHeaders = {}
   readonly #trailers: OutgoingHttpHeaders = {}
   #isEnded = false
-  /** Bytes that are still to come; not a number where the head does not say how many there are. */
+  /** Bytes still to come; NaN if the head doesn't say how many there are. */
   #left = Number.NaN
   #keptBack: Uint8Array | undefined
   /** Writes that the kernel has not taken. */
@@ -41,14 +44,9 @@ export class Http2Response extends EventEmitter implements Unread {
   /** To be called when the whole answer has left. */
   #taken: (() => void) | undefined
 
-  constructor(
-    stream: ServerHttp2Stream,
-    line: Line,
-    request: { readonly complete: boolean },
-    unread: UnreadAnswers,
-  ) {
+  constructor(stream: ServerHttp2Stream, head: Http2Head, line: Line, unread: UnreadAnswers) {
     super()
-    this.req = request
+    this.req = new Http2Request(stream, head, line, this)
     this.#stream = stream
     this.#line = line
     this.#unread = unread
@@ -119,11 +117,8 @@ export class Http2Response extends EventEmitter implements Unread {
     if (!this.#isGone) this.#stream.additionalHeaders({ ':status': constants.HTTP_STATUS_CONTINUE })
   }
 
-  writeHead(
-    status: number,
-    headers: Readonly<Record<string, number | string | readonly string[]>> = {},
-  ): this {
-    for (const [name, value] of Object.entries(headers)) this.setHeader(name, value)
+  writeHead(status: number, headers: OutgoingHttpHeaders = {}): this {
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.setHeader(name, value)
     this.statusCode = status
     if (this.#isGone) return this
     this.#left = Number(this.#headers['content-length'])
@@ -146,7 +141,7 @@ export class Http2Response extends EventEmitter implements Unread {
     this.#stream.uncork()
   }
 
-  /** `taken` is called when the kernel has taken the bytes; of those that are kept back, when it has the others. */
+  /** `taken` is called when the kernel has the bytes; for those that are kept back, when it has the others. */
   write(chunk: string | Uint8Array, taken: Taken = () => undefined): boolean {
     this.flushHeaders()
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
@@ -158,7 +153,7 @@ export class Http2Response extends EventEmitter implements Unread {
     this.#left -= bytes.length
     const isLast = this.#left === 0
     const now = isLast ? bytes.subarray(0, -KEPT_BACK_BYTES) : bytes
-    // A copy, because whoever wrote it may use its memory again.
+    // A copy, because the caller may use its memory again.
     if (isLast) this.#keptBack = Uint8Array.prototype.slice.call(bytes, now.length)
     if (now.length === 0) {
       process.nextTick(taken)
@@ -179,9 +174,9 @@ export class Http2Response extends EventEmitter implements Unread {
     if (chunk !== undefined && chunk.length > 0) this.write(chunk)
     this.flushHeaders()
     this.#isEnded = true
-    // A download has its own time, of which its transfer takes care.
+    // A download's transfer times it.
     if (!this.socket.isAskedFor) this.#taken = this.#unread.add(this)
-    // It never rejects, and nobody else waits for it.
+    // It never rejects, and the stream's events carry the result.
     if (this.socket.isAskedFor && this.#hasWritten) void this.#endWhenRead()
     else this.#end()
     return this
@@ -206,7 +201,7 @@ export class Http2Response extends EventEmitter implements Unread {
     return this.#stream.closed || this.#stream.destroyed
   }
 
-  /** What the peer has not read by the end of a download would have to be confirmed together with that end. */
+  /** Sends the end of a download once the peer has read the rest: the two would have to be confirmed together. */
   async #endWhenRead(): Promise<void> {
     if (this.#pending > 0) await new Promise((resolve) => this.once('taken', resolve).once('close', resolve))
     let deadline: NodeJS.Timeout | undefined
@@ -230,8 +225,8 @@ export class Http2Response extends EventEmitter implements Unread {
     if (!this.#isEnded) return
     this.#taken?.()
     this.emit('finish')
-    // What is still to come of a request that is answered is not wanted (RFC 9113, 8.1). In another turn, because
-    // the end of the response is to come first.
+    // The rest of a request that is answered is not wanted (RFC 9113, 8.1). In another turn, because the end of the
+    // response must come first.
     if (!this.req.complete) setImmediate(() => this.#stream.close(constants.NGHTTP2_NO_ERROR))
   }
 }

@@ -11,7 +11,7 @@ import { type Answers, http2Side } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
 import { Attachment } from '../node/attachment.js'
 import { drainThenDestroy } from '../node/linger.js'
-import { setOptionsOnce } from '../node/node-inside.js'
+import { setOptionsOnce } from '../node/listening-options.js'
 import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
 import { checkHead } from '../request/request-head.js'
 import { ALLOWED_METHODS } from '../routes/addresses.js'
@@ -130,16 +130,16 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const answers: Answers = {
     request: handle,
     // Whether the body may come is decided first: a refused upload costs no bytes.
-    checkContinue: (request, response) => {
+    checkContinue: (request, response: ServerResponse) => {
       service.holdContinue(request)
       handle(request, response)
     },
-    checkExpectation: (request, response) => {
+    checkExpectation: (request, response: ServerResponse) => {
       if (!mayAsk(request, response)) return
       const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
       refuse(request, response, new EssError('expectation-failed', expected))
     },
-    connect: (request, response) => {
+    connect: (request, response: ServerResponse) => {
       service.refused(NO_TUNNEL, request)
       sendProblem(request, response, cors, NO_TUNNEL, { Allow })
     },

@@ -1,24 +1,24 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import { Attachment } from './attachment.js'
-import { type Exceptions, exceptFromTimeouts } from './node-inside.js'
+import type { ConnectionPort, RequestPort, ResponsePort } from './ports.js'
+import { type Exceptions, exceptFromTimeouts } from './server-timeouts.js'
 
 /*
- * A service doesn't own the server it is mounted in. That server's timeouts are made for requests that are answered at
- * once: Node's `requestTimeout` ends every request after five minutes, even one whose bytes flow. Here they are lifted
- * from the requests of a transfer alone, which the service times itself: `ttl`, `heartbeat`, `stallTimeout`.
+ * A service doesn't own the server it is mounted in, and that server's timeouts suit requests that are answered at
+ * once: Node's `requestTimeout` ends every request after five minutes, even one whose bytes flow. This file lifts them
+ * from a transfer's requests alone. The service times those itself: `ttl`, `heartbeat`, `stallTimeout`.
  */
 
 const patient = new Attachment<IncomingMessage, true>('patient')
-const inUse = new Attachment<Socket, boolean>('in use')
+const inUse = new Attachment<ConnectionPort, boolean>('in use')
 
 const EXCEPTIONS: Exceptions = {
   mayTakeLong: (request) => patient.get(request) === true,
   isInUse: (connection) => inUse.get(connection) === true,
 }
 
-/** From now on the host's timeouts leave this request alone: it takes as long as its transfer does. */
-export function outlastHost(request: IncomingMessage, response: ServerResponse): void {
+/** Frees this request from the host's timeouts: it may take as long as its transfer does. */
+export function outlastHost(request: IncomingMessage, response: ResponsePort): void {
   if (request.httpVersionMajor !== 1) return
   if (!request.complete) {
     patient.set(request, true)
@@ -30,20 +30,21 @@ export function outlastHost(request: IncomingMessage, response: ServerResponse):
   if (timeout !== undefined && timeout > 0) {
     connection.setTimeout(0)
     response.once('finish', () => {
-      // Node may have set the one for the time between two requests.
+      // Node may have set the timeout between two requests.
       if (!connection.timeout) connection.setTimeout(timeout)
     })
   }
-  // What connect-timeout gives a request that is going to take its time.
+  // The middleware connect-timeout gives each request this method, to call when the request will take its time.
   const { clearTimeout: clearHostsTimer } = request as { clearTimeout?: unknown }
   if (typeof clearHostsTimer === 'function') clearHostsTimer.call(request)
 }
 
 /**
- * Node takes a connection for idle as soon as the response was given its last byte, and then a host's `server.close()`
- * destroys it. A receiver has bytes under way at that time, and has yet to confirm them.
+ * Says that a receiver's connection is still in use, or no longer. Node takes a connection for idle as soon as the
+ * response has its last byte, and a host's `server.close()` destroys idle ones. But then a receiver's last bytes are
+ * still under way, and it has yet to confirm them.
  */
-export function setInUse(request: IncomingMessage, connection: Socket, isInUse: boolean): void {
+export function setInUse(request: RequestPort, connection: ConnectionPort, isInUse: boolean): void {
   inUse.set(connection, isInUse)
   if (isInUse && request.httpVersionMajor === 1) exceptFromTimeouts(request, EXCEPTIONS)
 }

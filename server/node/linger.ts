@@ -1,52 +1,73 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Attachment } from './attachment.js'
-import { socketBelow } from './node-inside.js'
+import type { ConnectionPort } from './ports.js'
+import { socketBelow } from './socket-inside.js'
 
-/** How long a peer that is still sending may go on until it has read why its request was refused. */
+/** How long a refused peer may go on sending, so that it can read why its request was refused. */
 const DRAIN_MS = 2000
 
 /**
- * Lets a connection end gently when its peer may still be sending: the caller closes our half after its last
- * words, and what still comes is thrown away here until the peer closes its half, for at most 2 s. Closing all
- * at once would answer the peer's next byte with a reset, and a reset destroys what the peer has not read yet
- * (RFC 9112, 9.6).
+ * Lets a connection end gently whose peer may still be sending. The caller closes our half after its last words; this
+ * throws away what still comes until the peer closes its half, for at most 2 s. If we closed both halves at once, the
+ * peer's next byte would be answered with a reset, and a reset destroys what the peer has not read yet (RFC 9112, 9.6).
  */
-export function drainThenDestroy(connection: Socket): void {
+export function drainThenDestroy(connection: ConnectionPort): void {
   connection.resume()
   const deadline = setTimeout(() => connection.destroy(), DRAIN_MS)
   connection.once('close', () => clearTimeout(deadline))
 }
 
 /**
- * Has Node end this connection gently, when it has written the last response: as it would by itself, it would close
- * it all at once, under a peer that may still be sending.
+ * Has Node end this connection gently after the last response. By itself Node would close both halves at once, while
+ * the peer may still be sending.
  */
-export function endGently(connection: Socket): void {
-  connection.destroySoon = endThenDrain
+export function endGently(connection: ConnectionPort): void {
+  endInsteadOfClosing(connection, endThenDrain)
+}
+
+/** Has Node call `end` after the last response, where by itself it would close both halves of the connection. */
+export function endInsteadOfClosing(connection: ConnectionPort, end: () => void): void {
+  connection.destroySoon = end
+}
+
+/**
+ * Makes `end` do nothing, for a connection that has ended already. Node ends it once more when the peer's end comes,
+ * and would make an error of that.
+ */
+export function ignoreEnd(connection: ConnectionPort): void {
+  connection.end = hasEnded
+}
+
+function hasEnded(this: ConnectionPort): ConnectionPort {
+  return this
 }
 
 /*
- * Never a function literal in an assignment to a property: V8 takes such a one for part of a class, and gives it a
- * place among the old objects at once. What it can see, here a whole connection, then stays until all of them are
- * collected.
+ * Never assign a function literal to a property of a connection. V8 takes such a function for part of a class, and
+ * puts it among the old objects at once. The whole connection, which the function can see, then stays in memory until
+ * all old objects are collected.
  */
-function endThenDrain(this: Socket): void {
+function endThenDrain(this: ConnectionPort): void {
   this.end()
   drainThenDestroy(this)
 }
 
-/** The TCP connections below those of TLS. */
-const carriers = new Attachment<Socket, Socket>('carrier')
+/** The TCP connection below each TLS connection of ours. */
+const carriers = new Attachment<ConnectionPort, Socket>('carrier')
 
-/** Says what `connection`, which speaks TLS, is carried by: Node doesn't document how to ask for it. */
+/** Says which TCP connection carries this TLS connection: Node has no documented way to ask. */
 export function setCarrier(connection: Socket, carrier: Socket): void {
   carriers.set(connection, carrier)
 }
 
-/** The TCP connection, or whatever else it is, below `connection`; the same one where there is no TLS of ours. */
-export function carrierOf(connection: Socket): Socket {
-  return carriers.get(connection) ?? socketBelow(connection) ?? connection
+/** The connection below this TLS connection; `connection` itself where there is none, or Node hides it. */
+export function carrierOf(connection: ConnectionPort): ConnectionPort {
+  return carrierBelow(connection) ?? connection
+}
+
+function carrierBelow(connection: ConnectionPort): Socket | undefined {
+  return carriers.get(connection) ?? socketBelow(connection)
 }
 
 /**
@@ -55,19 +76,19 @@ export function carrierOf(connection: Socket): Socket {
  * also how it answers for a program that died with half the file unread. A FIN leaves nothing to read. It can't hide a
  * cut either: only the length or the last chunk says that a download is whole (RFC 9112, 9.8).
  */
-export function endWithoutGoodbye(connection: Socket): void {
+export function endWithoutGoodbye(connection: ConnectionPort): void {
   if (connection instanceof TLSSocket) connection._final = endCarrier
 }
 
 function endCarrier(this: Socket, done: (error?: Error | null) => void): void {
-  const carrier = carrierOf(this)
-  // Where Node hides the carrier, our half stays open, and the receiver's own end is waited for.
-  if (carrier === this) done()
+  const carrier = carrierBelow(this)
+  // Where Node hides the carrier, our half stays open, and we wait for the receiver's own end.
+  if (carrier === undefined) done()
   else carrier.end(done)
 }
 
 /**
- * True where an error is TLS's answer to such an end. OpenSSL 3 sends this alert when it reads a FIN without a
+ * True if an error is TLS's answer to such an end. OpenSSL 3 sends this alert when it reads a FIN without a
  * close_notify, so its program has read every byte before that. Only receivers that read to the end of the connection
  * do so, such as busybox's wget.
  */
@@ -76,10 +97,10 @@ export function isAnswerToOurEnd(error: NodeJS.ErrnoException): boolean {
 }
 
 /**
- * Resets a connection, so that its peer cannot take what it has for the whole. libuv refuses that while our half
- * is being closed, and would then leave the connection open for good: it is reset as soon as that is done.
+ * Resets a connection, so that its peer can't take what it has for the whole. While our half is being closed, libuv
+ * refuses a reset and would leave the connection open for good; so the reset waits until that is done.
  */
-export function resetConnection(connection: Socket): void {
+export function resetConnection(connection: ConnectionPort): void {
   if (connection.writableEnded && !connection.writableFinished && !connection.destroyed) {
     connection.once('finish', () => reset(connection))
   } else {
@@ -87,12 +108,12 @@ export function resetConnection(connection: Socket): void {
   }
 }
 
-function reset(connection: Socket): void {
+function reset(connection: ConnectionPort): void {
   const carrier = carrierOf(connection)
   try {
     carrier.resetAndDestroy()
   } catch {
-    // Only TCP can be reset, not a UNIX socket, a stream of the embedder's, or TLS whose carrier Node hides. Their
+    // Only TCP can be reset: not a UNIX socket, a stream of the embedder's, or TLS whose carrier Node hides. Their
     // peer finds its body cut short.
     carrier.destroy()
   }

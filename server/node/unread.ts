@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Attachment } from './attachment.js'
 import type { Entry } from './entry.js'
+import type { ResponsePort } from './ports.js'
 
 /** How long a peer may take over a whole answer, if `--stall-timeout` does not say less. */
 const UNREAD_MS = 30_000
@@ -45,7 +45,7 @@ export class UnreadConnections {
   readonly #limitMs: number
   readonly #watched = new Set<Watched>()
   /** The response that each one is at, or has been at before those that were asked for too early. */
-  readonly #current = new Attachment<Socket, ServerResponse>('current response')
+  readonly #current = new Attachment<Socket, ResponsePort>('current response')
   /** How many wait behind that one. */
   readonly #pipelined = new Attachment<Socket, number>('pipelined requests')
 
@@ -64,7 +64,7 @@ export class UnreadConnections {
   }
 
   /** A request has come that `response` is to answer. False where it is one too many, and its connection closed. */
-  asked(connection: Socket, response: ServerResponse): boolean {
+  asked(connection: Socket, response: ResponsePort): boolean {
     if (response.socket !== null) {
       this.#current.set(connection, response)
       return true

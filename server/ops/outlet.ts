@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { neverBlock } from '../node/node-inside.js'
+import { neverBlock } from '../node/terminal-output.js'
 
 /** How much may wait for a reader that has stopped reading: the process holds what a full pipe does not take. */
 const MAX_WAITING_BYTES = 256 * 1024

@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { acceptsTrailers, EssError, HEADERS, LENGTH_TRAILER } from '../../shared/index.js'
+import type { ResponsePort } from '../node/ports.js'
 
 /**
  * Announces the field that will follow a download of unknown length, to a receiver that reads such fields: what
@@ -7,7 +8,7 @@ import { acceptsTrailers, EssError, HEADERS, LENGTH_TRAILER } from '../../shared
  */
 export function announceLength(
   request: IncomingMessage,
-  response: ServerResponse,
+  response: ResponsePort,
   contentLength: number | undefined,
 ): void {
   const isWanted = contentLength === undefined && canTell(request)
@@ -15,7 +16,7 @@ export function announceLength(
 }
 
 /** Keeps the promise, where it was given: before the end of a response that is whole. */
-export function addLength(response: ServerResponse, bytes: number): void {
+export function addLength(response: ResponsePort, bytes: number): void {
   if (response.hasHeader('Trailer')) response.addTrailers({ [LENGTH_TRAILER]: String(bytes) })
 }
 

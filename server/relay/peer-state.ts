@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net'
 import { carrierOf } from '../node/linger.js'
-import { descriptorOf } from '../node/node-inside.js'
+import type { ConnectionPort } from '../node/ports.js'
+import { descriptorOf } from '../node/socket-inside.js'
 import { CallError, type Libc } from './splice/libc.js'
 
 /** The states of TCP in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */
@@ -35,7 +35,7 @@ export class PeerStates {
   }
 
   /** Undefined where it cannot be asked: of what is no TCP connection, or is closed, or when descriptors have run out. */
-  of(connection: Socket): Acknowledgement | undefined {
+  of(connection: ConnectionPort): Acknowledgement | undefined {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {
@@ -56,7 +56,7 @@ export class PeerStates {
    * True where this peer's end would have come through, and has not: while its bytes fill our window, the end waits
    * behind them. Undefined where the kernel cannot be asked.
    */
-  isThere(connection: Socket): boolean | undefined {
+  isThere(connection: ConnectionPort): boolean | undefined {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import { descriptorOf } from '../node/node-inside.js'
+import type { IncomingMessage } from 'node:http'
+import type { ConnectionPort, ResponsePort } from '../node/ports.js'
+import { descriptorOf } from '../node/socket-inside.js'
 import { probeRawBody } from './gears/probe.js'
 import { GEARS, type Gear } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
@@ -73,7 +73,7 @@ export class Relay {
   }
 
   /** What moves this body to this receiver in the kernel; undefined where that cannot be, or does not pay. */
-  splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ServerResponse): Splicer | undefined {
+  splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ResponsePort): Splicer | undefined {
     const isLong = contentLength !== undefined && contentLength >= this.#least(MIN_SPLICED_BYTES)
     const { socket } = receiverRequest
     const isPlain = !('encrypted' in socket) && descriptorOf(socket) !== undefined
@@ -99,12 +99,12 @@ export class Relay {
    * What the kernel knows of a receiver that has closed its half; undefined where it cannot be asked. Without it, the
    * order in which the two ends came is all there is to go by.
    */
-  acknowledgementOf(receiverConnection: Socket): Acknowledgement | undefined {
+  acknowledgementOf(receiverConnection: ConnectionPort): Acknowledgement | undefined {
     return this.#peers?.of(receiverConnection)
   }
 
   /** True where this sender has not gone, and the kernel would know. */
-  isSenderThere(senderConnection: Socket): boolean {
+  isSenderThere(senderConnection: ConnectionPort): boolean {
     return !senderConnection.destroyed && this.#peers?.isThere(senderConnection) === true
   }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
-import { checkVersion } from '../http2/connection.js'
+import { checkVersion } from '../node/http-version.js'
 
 /** More header fields than any client and the proxies before it have to say. */
 const MAX_HEADER_FIELDS = 100

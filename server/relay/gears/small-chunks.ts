@@ -1,40 +1,40 @@
 import type { Readable } from 'node:stream'
+import { interceptPush } from '../../node/push.js'
 
 /**
- * A chunk below this is copied. Node makes an object of each, of some hundred bytes beside its own: of one that has
- * fewer than these, that is more than the copy costs; of a single byte, 64 KiB off the wire become 4 MiB.
+ * A chunk smaller than this is copied. Node makes an object of some hundred bytes for each chunk. Below this size the
+ * object is larger than the copy; if each chunk has a single byte, 64 KiB off the wire become 4 MiB.
  */
 const SMALL_BYTES = 1024
 
-/** How many bytes of small chunks make one of a reasonable size. */
+/** How many bytes of small chunks make one chunk of a reasonable size. */
 const BATCH_BYTES = 4096
 
 /**
- * Lets the small chunks of a body come in batches: those of one turn of the event loop together, and while nobody
- * reads, those of many. So a body costs what it holds, and not what its sender makes of it. A small chunk that comes
+ * Gathers the small chunks of a body: those of one turn of the event loop, and, while the body isn't read, those of
+ * many turns. So a body costs memory for what it holds, not for how its sender cuts it up. A small chunk that comes
  * alone is not held up.
  *
- * For a body whose reader listens to 'data': who calls `read` would wait for what is held back. Called before it comes.
+ * Call it before the body comes, and only for a body that is read by 'data' events: `read` would wait for what is held
+ * back.
  */
 export function gatherSmallChunks(body: Readable): void {
-  const push = body.push
+  const push = interceptPush(body, gather)
   let batch: Buffer | undefined
   let gathered = 0
-  /** There while this turn has brought a small chunk already. */
+  /** Set once this turn has brought a small chunk. */
   let turn: NodeJS.Immediate | undefined
 
-  // Not a literal: see `endGently`.
-  body.push = gather
   body.on('resume', pushBatch)
 
   function gather(chunk: unknown): boolean {
     if (!(chunk instanceof Uint8Array) || chunk.length >= SMALL_BYTES) {
       pushBatch()
-      return push.call(body, chunk)
+      return push(chunk)
     }
     const isFirst = turn === undefined
     turn ??= setImmediate(turnEnded)
-    if (isFirst && gathered === 0 && !isLeftWaiting()) return push.call(body, ownCopy(chunk))
+    if (isFirst && gathered === 0 && !isLeftWaiting()) return push(ownCopy(chunk))
     if (gathered + chunk.length > BATCH_BYTES) pushBatch()
     batch ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
     batch.set(chunk, gathered)
@@ -47,7 +47,7 @@ export function gatherSmallChunks(body: Readable): void {
     if (!isLeftWaiting()) pushBatch()
   }
 
-  /** Nobody reads, and there is something to read for whoever begins to: more can wait with it. */
+  /** True while the body isn't read and a future reader has a chunk to begin with: more can wait behind that chunk. */
   function isLeftWaiting(): boolean {
     return body.readableFlowing !== true && body.readableLength > 0
   }
@@ -55,15 +55,18 @@ export function gatherSmallChunks(body: Readable): void {
   function pushBatch(): void {
     if (batch === undefined || gathered === 0) return
     const bytes = ownCopy(batch.subarray(0, gathered))
-    // A full one is given away.
+    // A full batch is given away uncopied.
     if (bytes.buffer === batch.buffer) batch = undefined
     gathered = 0
-    // A broken body's last bytes are for nobody.
-    if (!body.destroyed) push.call(body, bytes)
+    // A broken body has no reader for its last bytes.
+    if (!body.destroyed) push(bytes)
   }
 }
 
-/** Not of Node's pool, nor, as by HTTP/2, a piece of all that was read with it: it would keep that from being freed. */
+/**
+ * Memory for these bytes alone. A piece of Node's pool, or (by HTTP/2) of all that was read with it, would keep the
+ * rest of that memory from being freed.
+ */
 function ownCopy(bytes: Uint8Array): Uint8Array {
   if (bytes.buffer.byteLength === bytes.byteLength) return bytes
   const copy = Buffer.allocUnsafeSlow(bytes.length)

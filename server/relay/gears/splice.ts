@@ -1,4 +1,4 @@
-import { descriptorOf } from '../../node/node-inside.js'
+import { descriptorOf } from '../../node/socket-inside.js'
 import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
 import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
 import type { RawBody } from './raw-body.js'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { descriptorOf } from '../../node/node-inside.js'
+import { descriptorOf } from '../../node/socket-inside.js'
 import { withResolvers } from '../../node/with-resolvers.js'
 import type { Splicer } from './splicer.js'
 

@@ -17,7 +17,7 @@ import {
   test,
   vi,
 } from 'vitest'
-import { descriptorOf } from '../../../../server/node/node-inside.js'
+import { descriptorOf } from '../../../../server/node/socket-inside.js'
 import { JobRecord } from '../../../../server/relay/splice/messages.js'
 import { createSplicer, type SpliceJob, type Splicer } from '../../../../server/relay/splice/splicer.js'
 import { bytesOf, sha256, streamOf } from '../../../helpers/bytes.js'
@@ -631,7 +631,7 @@ describe('a process', () => {
     import { connect, createServer } from 'node:net'
     import { setTimeout as delay } from 'node:timers/promises'
     const { createSplicer } = await import(${JSON.stringify(new URL('splicer.js', COMPILED))})
-    const { descriptorOf } = await import(${JSON.stringify(new URL('../../node/node-inside.js', COMPILED))})
+    const { descriptorOf } = await import(${JSON.stringify(new URL('../../node/socket-inside.js', COMPILED))})
     const splicer = await createSplicer()
     const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
     await once(server, 'listening')

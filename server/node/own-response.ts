@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http'
-import { Attachment } from '../node/attachment.js'
+import { Attachment } from './attachment.js'
 
 /** What begins a response, writes to it, or ends it. */
 const WRITING = ['writeHead', 'flushHeaders', 'write', 'end', 'destroy'] as const

@@ -1,0 +1,115 @@
+import { Socket } from 'node:net'
+import type { ConnectionPort } from './ports.js'
+
+/*
+ * The inside of Node's sockets, which its documentation doesn't promise: the handle below a socket, its reading into a
+ * buffer of ours (`net.connect` has `onread` for that, a server's sockets have nothing), the connection below a TLS
+ * one, and the buffer of the HTTP parser. A test fails where a Node differs from Node 20 to 26. On such a Node
+ * everything still works the documented way, at a higher cost.
+ */
+
+/** A stream of libuv's (lib/internal/stream_base_commons.js). */
+interface Handle {
+  reading: boolean
+  readonly fd: number
+  /** On a TLS handle (lib/_tls_wrap.js). */
+  readonly _parentWrap: unknown
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Uint8Array): void
+}
+
+/** A socket by the names its own class uses. */
+interface Internals {
+  _handle?: Partial<Handle> | null
+  parser?: { getCurrentBuffer?(): Buffer | undefined } | null
+  [symbol: symbol]: unknown
+}
+
+/** Where a socket keeps its buffer, the function it calls when the buffer is filled, and the one that gives the next. */
+const [BUFFER, ON_FILLED, NEXT_BUFFER] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name),
+)
+
+/** True if only node:http's parser reads this connection, and reading can be stopped. */
+export function isReadByParserAlone(connection: Socket): boolean {
+  const { _handle: handle } = internalsOf(connection)
+  return (
+    connection.listenerCount('data') === 1 &&
+    connection.listenerCount('readable') === 0 &&
+    [handle?.readStart, handle?.readStop].every((method) => typeof method === 'function')
+  )
+}
+
+/** True if everything that reading into a buffer needs is there. */
+export function canReadIntoBuffer(connection: Socket): boolean {
+  const { _handle: handle } = internalsOf(connection)
+  return (
+    BUFFER !== undefined &&
+    ON_FILLED !== undefined &&
+    NEXT_BUFFER !== undefined &&
+    !('encrypted' in connection) &&
+    typeof handle?.fd === 'number' &&
+    handle.fd >= 0 &&
+    [handle.readStart, handle.readStop, handle.useUserBuffer].every((method) => typeof method === 'function')
+  )
+}
+
+/**
+ * True if what Node's parser has read so far ends with the request's head, with no byte of the body. A chunked body
+ * that came whole ends with an empty line too, so this must be the only empty line. If the head's own came in two
+ * pieces, the second piece begins with a line break.
+ */
+export function isAtEndOfHead(connection: Socket): boolean {
+  const current = internalsOf(connection).parser?.getCurrentBuffer?.()
+  if (current === undefined || current[0] === CR || current[0] === LF) return false
+  return current.indexOf(END_OF_HEAD) === current.length - END_OF_HEAD.length
+}
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+const [CR, LF] = END_OF_HEAD
+
+/** Does what net.Socket does for its option `onread`. Without `reading`, only the buffer changes. */
+export function readInto(
+  connection: Socket,
+  buffer: Buffer,
+  reading?: { filled(bytes: Buffer): boolean; nextBuffer(): Buffer },
+): void {
+  const internals = internalsOf(connection)
+  if (BUFFER === undefined || ON_FILLED === undefined || NEXT_BUFFER === undefined) return
+  internals[BUFFER] = buffer
+  if (reading !== undefined) {
+    // Not as literals: see `endGently`.
+    const onFilled = (length: number, filled: Buffer) => reading.filled(filled.subarray(0, length))
+    const nextBuffer = () => reading.nextBuffer()
+    internals[ON_FILLED] = onFilled
+    internals[NEXT_BUFFER] = nextBuffer
+  }
+  internals._handle?.useUserBuffer?.(buffer)
+}
+
+/** Starts or stops reading at the handle. The socket's own `pause` and `resume` do more than that each time. */
+export function setReading(connection: Socket, isReading: boolean): void {
+  const { _handle: handle } = internalsOf(connection)
+  if (handle === undefined || handle === null || connection.destroyed || handle.reading === isReading) return
+  handle.reading = isReading
+  const error = isReading ? handle.readStart?.() : handle.readStop?.()
+  if (error !== 0) connection.destroy(new Error(`Expected to ${isReading ? 'read' : 'pause'}, got ${error}`))
+}
+
+/** The file descriptor of a connection. Undefined if it is closed, or Node has none to give (TLS, HTTP/2, Windows). */
+export function descriptorOf(connection: ConnectionPort): number | undefined {
+  const fd = internalsOf(connection)._handle?.fd
+  return fd !== undefined && fd >= 0 ? fd : undefined
+}
+
+/** The connection below one of Node's TLS connections. Undefined for any other, and where Node keeps it elsewhere. */
+export function socketBelow(connection: ConnectionPort): Socket | undefined {
+  const below = internalsOf(connection)._handle?._parentWrap
+  return below instanceof Socket ? below : undefined
+}
+
+/** The same object, with members that Node's types leave out. */
+function internalsOf(connection: ConnectionPort): Internals {
+  return connection as unknown as Internals
+}
