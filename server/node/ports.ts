@@ -90,10 +90,11 @@ export interface ResponsePort extends ByteSink, EventEmitter {
 export const UNCONFIRMED = 'unconfirmed'
 
 /**
- * The connection below a response of HTTP/1.1, for bytes that have their framing already. Undefined for HTTP/2, where
- * the response alone takes bytes.
+ * The connection below a response of HTTP/1.1, for bytes that have their framing already. Throws for HTTP/2, where only
+ * the response takes bytes.
  */
-export function sinkBelow({ req }: ResponsePort): (ConnectionPort & ByteSink) | undefined {
+export function connectionBelow({ req }: ResponsePort): ConnectionPort & ByteSink {
+  if (req.httpVersionMajor !== 1) throw new Error(`Expected HTTP/1.1, got HTTP/${req.httpVersionMajor}`)
   // By HTTP/1.1 a connection is a stream of Node's.
-  return req.httpVersionMajor === 1 ? (req.socket as ConnectionPort & ByteSink) : undefined
+  return req.socket as ConnectionPort & ByteSink
 }

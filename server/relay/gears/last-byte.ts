@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { RequestPort } from '../../node/ports.js'
 
 /**
  * How long the last byte of a small file waits behind the others. curl and wget read the head and a small file in one
@@ -12,7 +12,7 @@ export const LAST_BYTE_MS = 10
 const MAX_READ_BYTES = 100 * 1024
 
 /** True when the last byte of a file of `total` bytes has to wait for this receiver. */
-export function lastByteWaits(receiverRequest: IncomingMessage, total: number | undefined): boolean {
+export function lastByteWaits(receiverRequest: RequestPort, total: number | undefined): boolean {
   if (total === undefined || total === 0 || total > MAX_READ_BYTES) return false
   if (receiverRequest.httpVersionMajor !== 1) return false
   return /^(?:curl|wget)\//i.test(receiverRequest.headers['user-agent'] ?? '')

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { ResponsePort } from '../../node/ports.js'
 
 /** The ways to move bytes, the least costly last. */
 export const GEARS = ['streams', 'sockets', 'splice'] as const
@@ -20,7 +20,7 @@ export const SENDER_CLOSED_ITS_HALF = 'the sender closed its half of the connect
 /** What a pump has of its transfer. After the first of `whole` and `fail` none of it has any effect. */
 export interface Flow {
   /** The receiver's: its head is written by `admit`. */
-  readonly receiverResponse: ServerResponse
+  readonly receiverResponse: ResponsePort
   /** Milliseconds without a byte moving; 0 for no limit. */
   readonly stallTimeoutMs: number
   /** The declared length of the sender's body in bytes; undefined when it is chunked. */

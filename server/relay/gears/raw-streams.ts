@@ -1,84 +1,74 @@
 import { EssError } from '../../../shared/index.js'
+import { connectionBelow } from '../../node/ports.js'
 import { ChunkScanner, type Piece } from './chunk-scanner.js'
+import { Cork } from './cork.js'
 import { Countdown } from './countdown.js'
-import { freeChunks } from './free-chunks.js'
+import { Ledger, MAX_QUEUED_BYTES, MAX_QUEUED_BYTES_HTTP2 } from './ledger.js'
 import type { Flow, Pump } from './pump.js'
 import type { RawBody } from './raw-body.js'
-import { FREED_TOGETHER, MAX_QUEUED_BYTES, MAX_QUEUED_BYTES_HTTP2, MAX_QUEUED_WRITES } from './streams.js'
+import { Turn } from './turn.js'
+import { writeParts } from './write-parts.js'
 
 /**
- * What is written together. Each write wakes the receiver up, and a read brings no more than 64 KiB: of twice as much a
- * byte costs a fifth less. Of more it costs the same.
+ * How much is written together. Each write wakes the receiver, and a read brings at most 64 KiB. With twice that in a
+ * write, a byte costs a fifth less; with more it costs the same.
  */
 const BATCH_BYTES = 128 * 1024
 
-/** The same over HTTP/2, whose session batches by itself, and where what is written together counts when all of it is taken. */
+/** The same over HTTP/2. Its session batches by itself, and a batch counts as taken only when all of it is. */
 const BATCH_BYTES_HTTP2 = 32 * 1024
 
 /**
- * What one transfer may move in one turn of the event loop. With twice as much a hundred at once are not served alike
- * (Jain's index 0.8); with half of it they move a tenth less.
+ * What one transfer may move in one turn of the event loop. With twice as much, a hundred transfers are not served
+ * alike (Jain's index 0.8); with half of it they move a tenth less.
  */
 const MAX_TURN_BYTES = 512 * 1024
 
-/** Of more parts than these, one is made before they are written. */
-const MAX_PARTS = 4
-
 const NOTHING = Buffer.alloc(0)
 
-/** What the kernel has not taken yet. */
-interface Write {
-  /** Bytes of the file in it. */
-  readonly payload: number
-  /** What was read, which nobody else has any more when it is written; of what the parser has read, nothing. */
-  readonly read: Buffer | undefined
-}
-
 /**
- * The gear `streams` where Node's parser can be left out: the bytes go from the sender's connection to the receiver's
- * in the sender's own framing; to a receiver by HTTP/2 without it.
+ * The gear `streams` for a body that doesn't need Node's parser. The bytes go from the sender's connection to the
+ * receiver's in the sender's own framing; to a receiver by HTTP/2 they go without it.
  */
 export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
   const { receiverResponse } = flow
   const isHttp2 = receiverResponse.req.httpVersionMajor === 2
-  // Below the response, which would put a framing of its own around it.
-  const receiver = isHttp2 ? receiverResponse : receiverResponse.req.socket
-  const maxQueuedBytes = isHttp2 ? MAX_QUEUED_BYTES_HTTP2 : MAX_QUEUED_BYTES
+  const receiver = isHttp2 ? receiverResponse : connectionBelow(receiverResponse)
   const batchBytes = isHttp2 ? BATCH_BYTES_HTTP2 : BATCH_BYTES
   const framing =
     body.contentLength === undefined ? new ChunkScanner(!isHttp2) : new Countdown(body.contentLength)
-  /** Oldest first. */
-  const pending: Write[] = []
-  let spent: Buffer[] = []
-  let received = 0
-  let handedOn = 0
-  /** The end of this turn of the event loop; undefined while nothing has come in it. */
-  let turn: NodeJS.Immediate | undefined
-  let bytesOfTurn = 0
-  let isCorked = false
-  let corkedBytes = 0
+  const ledger = new Ledger(
+    receiver,
+    body.connection,
+    goOn,
+    isHttp2 ? MAX_QUEUED_BYTES_HTTP2 : MAX_QUEUED_BYTES,
+  )
+  const cork = new Cork(receiver)
+  const turn = new Turn(MAX_TURN_BYTES, turnOver)
   let isStopped = false
-  /** False when the sender waits for the receiver, or for others to have their turn. */
+  /** False while the sender waits for the receiver, or for other transfers to have their turn. */
   let isReading = false
 
   body.connection.on('close', lost)
 
   return {
     gear: 'streams',
-    received: () => received,
-    handedOn: () => handedOn,
-    isBlocked: () => pending.length > 0,
+    received: () => ledger.received,
+    handedOn: () => ledger.handedOn,
+    isBlocked: () => ledger.isWaiting,
     start,
     stop,
   }
 
   function start(): void {
     const first = body.start({ buffer: () => NOTHING, take: (bytes) => take(bytes, bytes) })
-    isReading = first.length === 0 || take(first, undefined)
+    // The memory of the first bytes is the parser's, and nothing of it is freed here.
+    isReading = first.length === 0 || take(first, NOTHING)
     if (isReading) body.resume()
   }
 
-  function take(bytes: Buffer, read: Buffer | undefined): boolean {
+  /** `memory` is freed when it is written. */
+  function take(bytes: Buffer, memory: Buffer): boolean {
     let piece: Piece
     try {
       piece = framing.scan(bytes)
@@ -87,94 +77,54 @@ export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
       flow.fail('bad-request', error.message)
       return false
     }
-    received += piece.payload
-    turn ??= setImmediate(turnOver)
-    // The head as well, if this is the first piece.
-    cork()
+    ledger.received += piece.payload
+    turn.spend(bytes.length)
+    // The head leaves with the first piece.
+    cork.hold()
     if (piece.payload > 0 && !flow.admit()) {
-      // Of this piece nothing is written; what is said instead must not be left in there.
-      uncork()
+      // Nothing of this piece is written, and the refusal that takes its place must not stay under the cork.
+      cork.release()
       return false
     }
-    write(piece, read)
+    write(piece, memory)
     if (framing.isDone) {
-      uncork()
+      cork.release()
       body.connection.off('close', lost)
       body.finish()
       flow.senderEnded(true)
       return false
     }
-    if (corkedBytes >= batchBytes) uncork()
-    bytesOfTurn += bytes.length
-    isReading = bytesOfTurn < MAX_TURN_BYTES && !isFull()
+    if (cork.bytes >= batchBytes) cork.release()
+    isReading = !turn.isSpent && !ledger.isFull
     return isReading
   }
 
-  function isFull(): boolean {
-    return receiver.writableLength >= maxQueuedBytes || pending.length >= MAX_QUEUED_WRITES
-  }
-
-  function write({ pass, payload }: Piece, read: Buffer | undefined): void {
-    // Chunks of a byte each would be an object each.
-    const parts = pass.length > MAX_PARTS ? [Buffer.concat(pass)] : pass
-    const last = parts.at(-1)
-    if (last === undefined) return
-    for (const part of parts) corkedBytes += part.length
-    for (const part of parts.slice(0, -1)) receiver.write(part)
-    pending.push({ payload, read })
-    receiver.write(last, taken)
-  }
-
-  function taken(error?: Error | null): void {
-    const write = pending.shift()
-    // A receiver that is gone is the transfer's to notice.
-    if (write === undefined || error) return
-    handedOn += write.payload
-    if (write.read !== undefined) spent.push(write.read)
-    if (spent.length >= FREED_TOGETHER || pending.length === 0) freeSpent()
-    goOn()
-  }
-
-  function freeSpent(): void {
-    // Whoever listens to the sender's connection beside us may still be using it.
-    if (body.connection.listenerCount('data') <= 1) freeChunks(spent)
-    spent = []
+  function write({ pass, payload }: Piece, memory: Buffer): void {
+    if (pass.length === 0) return
+    for (const part of pass) cork.count(part.length)
+    ledger.wrote(payload, memory)
+    writeParts(receiver, pass, ledger.taken)
   }
 
   function turnOver(): void {
-    turn = undefined
-    bytesOfTurn = 0
-    uncork()
+    cork.release()
     goOn()
   }
 
   function goOn(): void {
-    if (isReading || isStopped || framing.isDone || turn !== undefined || pending.length > 0) return
+    if (isReading || isStopped || framing.isDone || turn.isUnderWay || ledger.isWaiting) return
     isReading = true
     body.resume()
-  }
-
-  function cork(): void {
-    if (isCorked) return
-    isCorked = true
-    corkedBytes = 0
-    receiver.cork()
-  }
-
-  function uncork(): void {
-    if (!isCorked) return
-    isCorked = false
-    receiver.uncork()
   }
 
   function lost(): void {
     flow.senderEnded(false)
   }
 
-  /** What is corked is not written any more: the receiver is about to be told that it has not got the whole. */
+  /** Leaves unwritten what is corked: the receiver is about to be told that it doesn't have the whole file. */
   function stop(): undefined {
     isStopped = true
-    clearImmediate(turn)
+    turn.stop()
     body.connection.off('close', lost)
     body.release()
   }

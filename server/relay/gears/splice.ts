@@ -1,5 +1,7 @@
+import { connectionBelow } from '../../node/ports.js'
 import { descriptorOf } from '../../node/socket-inside.js'
 import type { SpliceEnd, SpliceJob, Splicer } from '../splice/splicer.js'
+import { Ledger } from './ledger.js'
 import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
 import type { RawBody } from './raw-body.js'
 import { socketsPump } from './sockets.js'
@@ -15,10 +17,9 @@ const STALL_CHECKS = 8
  * bytes the rest never leaves the kernel.
  */
 export function splicePump(body: RawBody, contentLength: number, flow: Flow, splicer: Splicer): Pump {
-  const receiverConnection = flow.receiverResponse.req.socket
-  /** Bytes that went through this process: read, and taken by the kernel. */
-  let received = 0
-  let handedOn = 0
+  const receiverConnection = connectionBelow(flow.receiverResponse)
+  /** Counts what goes through this process. */
+  const ledger = new Ledger(receiverConnection, body.connection, handedOn)
   let job: SpliceJob | undefined
   /** Moves the rest where the engine could not begin with it. */
   let fallback: Pump | undefined
@@ -29,10 +30,10 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
 
   return {
     gear: 'splice',
-    received: () => received + (job?.moved() ?? 0) + (fallback?.received() ?? 0),
-    handedOn: () => handedOn + (job?.moved() ?? 0) + (fallback?.handedOn() ?? 0),
+    received: () => ledger.received + (job?.moved() ?? 0) + (fallback?.received() ?? 0),
+    handedOn: () => ledger.handedOn + (job?.moved() ?? 0) + (fallback?.handedOn() ?? 0),
     isBlocked: () =>
-      handedOn < received ||
+      ledger.handedOn < ledger.received ||
       (job !== undefined && job.taken() > job.moved()) ||
       fallback?.isBlocked() === true,
     start,
@@ -49,19 +50,17 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
   /** The first bytes; there is no second call, because the answer is no. */
   function take(bytes: Buffer): boolean {
     const own = bytes.subarray(0, contentLength)
-    received = own.length
+    ledger.received = own.length
     if (!flow.admit()) return false
-    receiverConnection.write(own, (error) => {
-      // A receiver that is gone is the transfer's to notice.
-      if (error) return
-      handedOn = own.length
-      if (!isStopped) spliceRest()
-    })
+    ledger.wrote(own.length)
+    receiverConnection.write(own, ledger.taken)
     return false
   }
 
-  function spliceRest(): void {
-    if (received === contentLength) {
+  /** The first bytes have left; the kernel moves the rest. */
+  function handedOn(): void {
+    if (isStopped) return
+    if (ledger.received === contentLength) {
       whole()
       return
     }
@@ -69,7 +68,7 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
     const receiverFd = descriptorOf(receiverConnection)
     // Closed just now: the event that says so is on its way.
     if (senderFd === undefined || receiverFd === undefined) return
-    job = splicer.start(senderFd, receiverFd, contentLength - received)
+    job = splicer.start(senderFd, receiverFd, contentLength - ledger.received)
     watch = watchForStalls(job)
     // It never rejects, and nobody else waits for it.
     void job.ended.then(spliced)
@@ -114,7 +113,7 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
 
   function goOnWithout(): void {
     body.connection.off('close', lost)
-    fallback = socketsPump(body, flow, contentLength - received)
+    fallback = socketsPump(body, flow, contentLength - ledger.received)
     fallback.start()
   }
 

@@ -1,69 +1,49 @@
 import type { Readable } from 'node:stream'
 import { EssError } from '../../../shared/index.js'
-import { freeChunks } from './free-chunks.js'
+import { Cork } from './cork.js'
 import { LAST_BYTE_MS, lastByteWaits } from './last-byte.js'
+import { Ledger, MAX_QUEUED_BYTES, MAX_QUEUED_BYTES_HTTP2 } from './ledger.js'
 import type { Flow, Pump } from './pump.js'
+import { Turn } from './turn.js'
 
 /**
- * How much may wait in this process for a receiver. Node asks for a pause at 16 KiB, and every pause costs a turn
- * of the event loop in which the kernel's buffers run empty. Much more is memory that a slow receiver holds, and a
- * hundred transfers drive one another out of the processor's caches.
- */
-export const MAX_QUEUED_BYTES = 256 * 1024
-
-/**
- * The same over HTTP/2, where a receiver counts as stalled when it has not taken a whole write in time: so much in a
- * minute is slow enough.
- */
-export const MAX_QUEUED_BYTES_HTTP2 = 128 * 1024
-
-/** And in so many writes: each costs some hundred bytes beside its own, of which it may have a single one. */
-export const MAX_QUEUED_WRITES = 1024
-
-/**
- * What one transfer may move in one turn of the event loop. As long as it has its turn, its bytes are in the processor's
- * caches from its sender's write to its receiver's read: of a hundred transfers a byte costs half as much with this
- * as with a quarter of it. With more, the turns are no longer shared out evenly.
+ * What one transfer may move in one turn of the event loop. During its turn its bytes stay in the processor's caches
+ * from the sender's write to the receiver's read: with a hundred transfers, a byte costs half as much as with a quarter
+ * of this. With more, the turns are no longer shared out evenly.
  */
 const MAX_TURN_BYTES = 1024 * 1024
 
 /**
- * A chunk from this on is written at once, while it is in those caches, and with it what waits. Smaller ones wait for
- * it, or for the end of the turn.
+ * A chunk of at least this size is written at once, while it is in those caches, along with what waits before it.
+ * Smaller chunks wait for such a one, or for the end of the turn.
  */
 const LARGE_BYTES = 32 * 1024
 
-/** So many chunks of up to 64 KiB are freed by one call. */
-export const FREED_TOGETHER = 16
-
-/** The bytes of the sender's file as Node gives them: its request itself, or the file part of the form in it. */
+/** The bytes of the sender's file as Node gives them: the request itself, or the file part of the form in it. */
 export interface StreamBody {
   readonly stream: Readable
-  /** After the stream's end: whether that was the end of the whole file. */
+  /** After the stream's end: true if that was the end of the whole file. */
   isWhole(): boolean
 }
 
 /**
- * The gear for what Node's parser has to read: forms, HTTP/2, small bodies, one that it has begun with. What arrives in
- * one turn of the event loop in small pieces leaves in one write, and a chunked body as one chunk.
+ * The gear for what Node's parser must read: forms, HTTP/2, small bodies, and a body that the parser has begun with.
+ * Small pieces that arrive in one turn of the event loop leave in one write, and those of a chunked body as one chunk.
  */
 export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   const { receiverResponse } = flow
   // Kept, because a finished response has let go of it.
   const receiverConnection = receiverResponse.req.socket
   const isHttp2 = receiverResponse.req.httpVersionMajor === 2
-  const maxQueuedBytes = isHttp2 ? MAX_QUEUED_BYTES_HTTP2 : MAX_QUEUED_BYTES
-  /** The writes that the kernel has not taken yet, oldest first. */
-  const pending: Buffer[] = []
-  /** What the kernel has taken, and may be freed: together, because each call costs the same. */
-  let spent: Buffer[] = []
-  let received = 0
-  let handedOn = 0
-  /** The end of this turn of the event loop; undefined while nothing has come in it. */
-  let turn: NodeJS.Immediate | undefined
-  let bytesOfTurn = 0
-  let isCorked = false
-  /** Writes the last byte, which waits for a receiver that may refuse the file; until then there is no end. */
+  const ledger = new Ledger(
+    receiverResponse,
+    stream,
+    goOn,
+    isHttp2 ? MAX_QUEUED_BYTES_HTTP2 : MAX_QUEUED_BYTES,
+  )
+  const cork = new Cork(receiverResponse, receiverConnection)
+  const turn = new Turn(MAX_TURN_BYTES, turnOver)
+  /** Writes the last byte of a file that the receiver may refuse; until then the file has no end. */
   let lastByte: NodeJS.Timeout | undefined
   let isEnded = false
 
@@ -71,9 +51,9 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
 
   return {
     gear: 'streams',
-    received: () => received,
-    handedOn: () => handedOn,
-    isBlocked: () => pending.length > 0,
+    received: () => ledger.received,
+    handedOn: () => ledger.handedOn,
+    isBlocked: () => ledger.isWaiting,
     start,
     stop,
   }
@@ -84,31 +64,27 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
       // A host's middleware may have paused it, to look something up.
       if (stream.isPaused()) stream.resume()
     }
-    // A form that broke while its sender waited: it has told of that already, when nobody here listened.
+    // A form that broke while its sender waited has said so before there was a listener here.
     else if (stream.errored) failed(stream.errored)
     else lost()
   }
 
   function forward(chunk: Buffer): void {
-    received += chunk.length
-    turn ??= setImmediate(turnOver)
-    if (!isCorked) {
-      // The head as well, if this is the first chunk.
-      receiverResponse.cork()
-      isCorked = true
-    }
+    ledger.received += chunk.length
+    turn.spend(chunk.length)
+    // The head leaves with the first chunk.
+    cork.hold()
     if (!flow.admit()) return
-    if (received === flow.total && lastByteWaits(receiverResponse.req, received)) writeButLast(chunk)
+    const isLast = ledger.received === flow.total
+    if (isLast && lastByteWaits(receiverResponse.req, ledger.received)) writeButLast(chunk)
     else write(chunk)
-    if (chunk.length >= LARGE_BYTES) uncork()
-    bytesOfTurn += chunk.length
-    const isFull = receiverResponse.writableLength >= maxQueuedBytes || pending.length >= MAX_QUEUED_WRITES
-    if (isFull || bytesOfTurn >= MAX_TURN_BYTES) stream.pause()
+    if (chunk.length >= LARGE_BYTES) cork.release()
+    if (ledger.isFull || turn.isSpent) stream.pause()
   }
 
   function write(chunk: Buffer): void {
-    pending.push(chunk)
-    receiverResponse.write(chunk, taken)
+    ledger.wrote(chunk.length, chunk)
+    receiverResponse.write(chunk, ledger.taken)
   }
 
   function writeButLast(chunk: Buffer): void {
@@ -122,68 +98,42 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   }
 
   function turnOver(): void {
-    turn = undefined
-    bytesOfTurn = 0
-    uncork()
+    cork.release()
     goOn()
   }
 
-  function uncork(): void {
-    if (!isCorked) return
-    isCorked = false
-    // As one write, also where Node makes several of it for a chunked body.
-    receiverConnection.cork()
-    receiverResponse.uncork()
-    receiverConnection.uncork()
-  }
-
-  /** Not by 'drain': where all but a few bytes were taken at once, Node never asked for a pause, and tells of none. */
+  /** Not by 'drain': if all but a few bytes were taken at once, Node never asked for a pause, and emits no 'drain'. */
   function goOn(): void {
-    if (turn === undefined && pending.length === 0 && stream.isPaused()) stream.resume()
-  }
-
-  function taken(error?: Error | null): void {
-    const chunk = pending.shift()
-    if (chunk === undefined || error) return
-    handedOn += chunk.length
-    spent.push(chunk)
-    if (spent.length >= FREED_TOGETHER || pending.length === 0) freeSpent()
-    goOn()
-  }
-
-  function freeSpent(): void {
-    // Whoever listens to the sender's body beside us may still be using it.
-    if (stream.listenerCount('data') <= 1) freeChunks(spent)
-    spent = []
+    if (!turn.isUnderWay && !ledger.isWaiting && stream.isPaused()) stream.resume()
   }
 
   function ended(): void {
     isEnded = true
     if (lastByte !== undefined) return
-    uncork()
+    cork.release()
     flow.senderEnded(isWhole())
   }
 
   function lost(): void {
-    // All of it is here, and waits with its last byte.
+    // The whole file is here, and only its last byte waits.
     if (isEnded) return
     flow.senderEnded(false)
   }
 
   function failed(error: Error): void {
-    // What a form's parser found; everything else is a connection that broke.
+    // A form's parser finds these; any other error is a connection that broke.
     const isFormBroken =
       error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form')
     if (isFormBroken) flow.fail(error.code, error.message)
     else lost()
   }
 
-  /** What is corked is not written any more: the receiver is about to be told that it has not got the whole. */
+  /** Leaves unwritten what is corked: the receiver is about to be told that it doesn't have the whole file. */
   function stop(): undefined {
-    clearImmediate(turn)
+    turn.stop()
     clearTimeout(lastByte)
     stream.off('data', forward).off('end', ended).off('close', lost).off('error', failed)
-    // Nobody listens any more, and a broken connection is no reason to crash.
+    // Without a listener a broken connection would crash the process.
     stream.on('error', () => undefined)
   }
 }

@@ -1,0 +1,130 @@
+import { setInUse } from '../node/host-timeouts.js'
+import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } from '../node/linger.js'
+import { type ResponsePort, UNCONFIRMED } from '../node/ports.js'
+import type { Acknowledgement } from './peer-state.js'
+import type { Relay } from './relay.js'
+
+/** How long the receiver has, after its last byte, to close its half: what the kernel still holds must reach it first. */
+const CONFIRM_MS = 30_000
+
+/** When the kernel is asked again whether a receiver that has closed its half has everything: less and less often. */
+const FIRST_LOOK_MS = 5
+const LAST_LOOK_MS = 250
+
+/** What a transfer is told of its receiver. */
+export interface ReceiverEvents {
+  /** The receiver's connection has closed. `isInGoodOrder` is false for a reset, and for an end that was not its own. */
+  closed(isInGoodOrder: boolean): void
+  /** The receiver has everything; or, with false, had not closed its half in time. */
+  delivered(isConfirmed: boolean): void
+  /** The receiver left before it had everything. */
+  lost(): void
+}
+
+/** Finds out whether a receiver has everything: by its own end, and by what the kernel knows of it. */
+export interface Confirmation {
+  /** True when our half was closed behind the last byte, with the receiver still there. */
+  isEndWritten(): boolean
+  /** Call it before the head is written. */
+  begin(): void
+  /** Closes our half alone behind the last byte, and waits for the receiver's end. Call it before the response ends. */
+  awaitEnd(): void
+  /** Asks the kernel of a receiver that has closed in good order whether it has everything. */
+  awaitAcknowledgement(): void
+  /** Nothing is told any more, and the connection's timeouts are the host's again. */
+  stop(): void
+}
+
+/** Listens to the receiver's connection from now on. */
+export function confirmReceiver(
+  receiverResponse: ResponsePort,
+  relay: Relay,
+  events: ReceiverEvents,
+): Confirmation {
+  const { req: receiverRequest } = receiverResponse
+  // Kept, because a finished response has let go of its connection, which has still to be confirmed.
+  const { socket: receiverConnection } = receiverRequest
+  let isEndWritten = false
+  let isEndRead = false
+  let isAwaited = false
+  let deadline: NodeJS.Timeout | undefined
+  let acknowledgement: Acknowledgement | undefined
+  let look: NodeJS.Timeout | undefined
+
+  // Before all other listeners: one of those may close the connection.
+  receiverConnection.prependListener('end', closedItsHalf).prependListener('error', erred).on('close', closed)
+
+  return {
+    isEndWritten: () => isEndWritten,
+    begin: () => endWithoutGoodbye(receiverConnection),
+    awaitEnd,
+    awaitAcknowledgement: () => ask(FIRST_LOOK_MS),
+    stop,
+  }
+
+  function awaitEnd(): void {
+    isAwaited = true
+    // Node would close both halves after the last byte. If we close ours alone, the receiver answers with its own end:
+    // a FIN when it has read everything, a reset when it has not.
+    endInsteadOfClosing(receiverConnection, endOurHalf)
+    receiverConnection.once('finish', endWritten)
+    setInUse(receiverRequest, receiverConnection, true)
+  }
+
+  function endOurHalf(): void {
+    // If the receiver's own end came first, Node has ended the connection, and our last bytes found it closed.
+    isEndWritten = receiverConnection.writable
+    receiverConnection.end()
+  }
+
+  function endWritten(): void {
+    // 'finish' also comes when Node answers a receiver that left early. That one is about to close.
+    if (!isEndWritten) return
+    ignoreEnd(receiverConnection)
+    receiverConnection.setTimeout(0)
+    deadline = setTimeout(unconfirmed, CONFIRM_MS)
+    receiverConnection.once(UNCONFIRMED, unconfirmed)
+  }
+
+  function unconfirmed(): void {
+    events.delivered(false)
+    receiverConnection.destroy()
+  }
+
+  function closedItsHalf(): void {
+    acknowledgement ??= relay.acknowledgementOf(receiverConnection)
+  }
+
+  function erred(error: Error): void {
+    isEndRead = isEndWritten && isAnswerToOurEnd(error)
+  }
+
+  function closed(hadError: boolean): void {
+    events.closed(isEndRead || (!hadError && receiverConnection.readableEnded))
+  }
+
+  /** Our kernel has everything. A receiver that left before its own kernel had it closes its half in as good an order. */
+  function ask(nextLookMs: number): void {
+    const state = acknowledgement?.state() ?? 'whole'
+    if (state === 'whole') events.delivered(true)
+    else if (state === 'lost') events.lost()
+    else {
+      deadline ??= setTimeout(unconfirmed, CONFIRM_MS)
+      look = setTimeout(() => ask(Math.min(2 * nextLookMs, LAST_LOOK_MS)), nextLookMs)
+    }
+  }
+
+  function stop(): void {
+    clearTimeout(deadline)
+    clearTimeout(look)
+    receiverConnection
+      .off('end', closedItsHalf)
+      .off('error', erred)
+      .off('close', closed)
+      .off('finish', endWritten)
+      .off(UNCONFIRMED, unconfirmed)
+    receiverConnection.setTimeout(0)
+    if (isAwaited) setInUse(receiverRequest, receiverConnection, false)
+    acknowledgement?.close()
+  }
+}
