@@ -1,32 +1,32 @@
 import { constants, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 
-/** How long a connection may be without a request: a browser that comes back sooner need not shake hands again. */
+/** How long a connection may be without a request. A browser that comes back sooner is spared a handshake. */
 const IDLE_MS = 60_000
 
 /** How long a peer may take to close a connection that we have ended. */
 const FAREWELL_MS = 5000
 
-/** How long a client may take to say that it has read our settings: until then it may send more than they allow. */
+/** How long a client may take to acknowledge our settings. Until then it may send more than they allow. */
 const SETTINGS_MS = 10_000
 
-/** What one connection may have in flight to us, over all of its uploads. */
+/** How many bytes one connection may have in flight to us, over all of its uploads. */
 export const CONNECTION_WINDOW = 1024 * 1024
 
-/** What an upload may have in flight that nobody reads: it shows that its sender is there; more is only memory. */
+/** How much an upload that isn't read may have in flight: enough to show that its sender is there. */
 export const HELD_WINDOW = 1024
 
-/** What an upload that flows may have at the least, however many there are. */
+/** How much an upload that flows may have in flight at least, however many there are. */
 const LEAST_WINDOW = 64 * 1024
 
 /**
- * One connection of HTTP/2: what all of its streams share. Their windows are its own matter as well, because Node
- * can change them for all at once only (RFC 9113, 6.9.2).
+ * What all streams of one HTTP/2 connection share. That includes their windows, because Node can only change those of
+ * all streams at once (RFC 9113, 6.9.2).
  */
 export class Line {
   readonly session: ServerHttp2Session
   readonly socket: Socket
-  /** Fulfilled when it is over: true where the peer has closed it in good order. */
+  /** Fulfilled when the connection is over: with true if the peer closed it in good order. */
   readonly ended: Promise<boolean>
   #streams = 0
   #uploads = 0
@@ -35,7 +35,7 @@ export class Line {
   #idle: NodeJS.Timeout | undefined
   #isRetired = false
 
-  /** `socket` is what the session goes over, at the very bottom of what Node tells. */
+  /** `socket` carries the session: the lowest connection that Node tells of. */
   constructor(session: ServerHttp2Session, socket: Socket) {
     this.session = session
     this.socket = socket
@@ -44,7 +44,7 @@ export class Line {
       session.destroy(undefined, constants.NGHTTP2_SETTINGS_TIMEOUT)
     }, SETTINGS_MS)
     session.once('localSettings', () => clearTimeout(overdue))
-    // The last word on the windows may have come while the one before was on its way.
+    // The windows may have changed again while the change before was on its way.
     session.on('localSettings', () => this.#setWindow())
     this.#rest()
     this.ended = new Promise((resolve) => {
@@ -64,7 +64,7 @@ export class Line {
     })
   }
 
-  /** A stream begins. Returns what to call when it is over. */
+  /** A stream begins. Returns a function to call when it is over. */
   enter(): () => void {
     clearTimeout(this.#idle)
     this.#streams++
@@ -76,7 +76,7 @@ export class Line {
     }
   }
 
-  /** Takes no more requests; the connection ends with the last of those that are there. */
+  /** Takes no more requests. The connection ends with the last one it has. */
   retire(): void {
     if (this.#isRetired) return
     this.#isRetired = true
@@ -84,7 +84,7 @@ export class Line {
     if (this.#streams === 0) this.#part()
   }
 
-  /** An upload begins, and is not read yet. Returns what to call when it is read, and when it is over. */
+  /** An upload begins, and isn't read yet. Call `flow` when it is read, and `end` when it is over. */
   upload(): { readonly flow: () => void; readonly end: () => void } {
     let isFlowing = false
     this.#uploads++
@@ -104,12 +104,12 @@ export class Line {
   }
 
   /**
-   * Asks the peer for a sign of life, and is fulfilled when that has come: then it has read whatever was written
-   * before (RFC 9113, 5: frames are processed in the order in which they come). False where the connection ended.
+   * Pings the peer. Fulfilled with true when the answer has come: the peer has then read all that was written before,
+   * because frames are processed in order (RFC 9113, 5). False if the connection ended.
    */
   async isRead(): Promise<boolean> {
     return await new Promise((resolve) => {
-      // It throws on a session that is over, and gives false when too many are on their way.
+      // `ping` throws on a session that is over, and returns false if too many pings are on their way.
       if (this.session.destroyed || !this.session.ping((error) => resolve(error === null))) resolve(false)
     })
   }
@@ -118,7 +118,7 @@ export class Line {
     this.#idle = setTimeout(() => this.retire(), IDLE_MS).unref()
   }
 
-  /** A peer that does not answer our end with its own would keep the connection. */
+  /** Without a deadline, a peer that doesn't answer our end with its own would keep the connection. */
   #part(): void {
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => this.socket.destroy(), FAREWELL_MS).unref()
@@ -134,7 +134,7 @@ export class Line {
   }
 }
 
-/** The power of two below: with every upload that comes and goes the windows of all would change otherwise. */
+/** Rounds down to a power of two. Otherwise every upload that comes or goes would change the windows of all. */
 function floorPower(value: number): number {
   return 2 ** Math.floor(Math.log2(value))
 }

@@ -1,15 +1,15 @@
 import { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-/** How long the session may leave what has come where it is, while it has nothing to write either. */
+/** How long the session may leave what has come unread, while it has nothing to write either. */
 const UNREAD_MS = 1000
 
 type Done = (error?: Error | null) => void
 
 /**
- * A connection as a plain stream. Given the connection itself, Node 20 to 24 put HTTP/2 on its handle, and then never
- * notice a peer that resets it while we are writing: nobody reads, and the error of the write is lost between them.
- * As a stream, a lost receiver is an error at once; it costs about a third of the throughput of a core.
+ * A connection as a plain stream. If Node 20 to 24 are given the connection itself, they put HTTP/2 on its handle, and
+ * never notice a peer that resets it while we are writing: the handle isn't read, and the write's error gets lost. With
+ * a stream, a lost receiver is an error at once. It costs about a third of a core's throughput.
  */
 export class ConnectionPipe extends Duplex {
   readonly #connection: TLSSocket
@@ -33,8 +33,8 @@ export class ConnectionPipe extends Duplex {
   }
 
   /**
-   * The session stops reading while it has more to write than its peer takes; and for good when it has ended the
-   * connection for a flood. A connection that is not read does not notice that its peer has left, and would stay.
+   * The session stops reading while it has more to write than its peer takes, and for good when it has ended the
+   * connection because of a flood. A connection that isn't read doesn't notice that its peer has left, and would stay.
    */
   #hold(): void {
     this.#connection.pause()
@@ -53,7 +53,7 @@ export class ConnectionPipe extends Duplex {
     this.#connection.cork()
     for (const [index, { chunk }] of writes.entries()) {
       const isLast = index === writes.length - 1
-      // They are taken in order, and an error of one of them is one of all that follow.
+      // Writes are taken in order, and an error of one is an error of all that follow.
       this.#connection.write(chunk, isLast ? done : undefined)
     }
     this.#connection.uncork()

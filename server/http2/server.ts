@@ -16,12 +16,12 @@ import type { Http2Head } from './request.js'
 import { Http2Response } from './response.js'
 import { UnreadAnswers } from './unread.js'
 
-/** What one connection may cost. nghttp2 bounds floods of PING, SETTINGS and RST_STREAM by itself. */
+/** Limits on one connection. nghttp2 bounds floods of PING, SETTINGS and RST_STREAM by itself. */
 const LIMITS = {
   settings: {
     initialWindowSize: HELD_WINDOW,
     maxConcurrentStreams: 100,
-    // As over HTTP/1.1.
+    // The same as over HTTP/1.1.
     maxHeaderListSize: 16 * 1024,
   },
   maxSessionInvalidFrames: 100,
@@ -30,7 +30,7 @@ const LIMITS = {
   maxOutstandingPings: 200,
 } as const
 
-/** Whoever answers requests, of whichever version. */
+/** Answers requests by HTTP/1.1 and HTTP/2 alike. */
 export interface Answers {
   request(request: IncomingMessage, response: ResponsePort): void
   /** A request with `Expect: 100-continue`. */
@@ -45,14 +45,14 @@ export interface Answers {
 export interface Http2Side {
   /** Speaks HTTP/2 on a connection that has chosen it. */
   speak(connection: TLSSocket): void
-  /** No new requests; each connection ends with its last one. */
+  /** Takes no new requests. Each connection ends with its last one. */
   close(): void
-  /** Ends what is left. */
+  /** Ends all connections that are left. */
   closeAll(): void
 }
 
 /**
- * Serves HTTP/2 by whoever answers HTTP/1.1: each stream comes as a request and a response whose connection is that
+ * Serves HTTP/2 with the handlers of HTTP/1.1. Each stream becomes a request and a response whose connection is that
  * stream alone. A peer may leave an answer unread for `unreadMs`.
  */
 export function http2Side(answers: Answers, unreadMs: number): Http2Side {
@@ -60,12 +60,12 @@ export function http2Side(answers: Answers, unreadMs: number): Http2Side {
   const unread = new UnreadAnswers(unreadMs)
   const stopLooking = lookRegularly(unreadMs, () => unread.look())
   const server = createServer(LIMITS)
-    // What is wrong with a connection ends it, and its streams tell.
+    // An error of a session ends its connection, and its streams report that.
     .on('sessionError', () => undefined)
     .on(
       'stream',
       (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
-        // What is wrong with a connection comes to each stream that is open, also to one that nobody reads yet.
+        // An error of the connection reaches each open stream, even one that isn't read yet.
         stream.on('error', () => undefined)
         const line =
           stream.session === undefined ? undefined : lines.get(stream.session as ServerHttp2Session)
@@ -75,9 +75,9 @@ export function http2Side(answers: Answers, unreadMs: number): Http2Side {
     )
   return {
     speak: (connection) => {
-      // Only HTTP/1.1 has a use for a connection of which one half is closed.
+      // Only HTTP/1.1 has a use for a half-closed connection.
       connection.allowHalfOpen = false
-      // Within the call below.
+      // The event comes within the call below.
       server.once('session', (session: ServerHttp2Session) => {
         lines.set(session, new Line(session, connection))
         session.once('close', () => lines.delete(session))
@@ -85,7 +85,7 @@ export function http2Side(answers: Answers, unreadMs: number): Http2Side {
       server.emit('connection', new ConnectionPipe(connection))
     },
     close: () => {
-      // It has a shorter end than that from now on.
+      // From now on connections end sooner than those limits.
       stopLooking()
       for (const session of lines.keys()) session.close()
     },

@@ -1,11 +1,11 @@
 import type { Entry } from '../node/entry.js'
 
-/** How many answers may be unread, of all clients together: some 13 KiB each, most of it Node's. */
+/** How many answers of all clients together may be unread. Each costs some 13 KiB, most of it Node's. */
 const MAX_UNREAD = 1024
 
-/** An answer that is complete, and that its peer has yet to take. */
+/** A complete answer that its peer has yet to take. */
 export interface Unread {
-  /** Lets go of it, and of its connection as soon as nothing else needs that. */
+  /** Drops it, and its connection as soon as nothing else needs that. */
   giveUp(): void
 }
 
@@ -14,9 +14,9 @@ interface UnreadEntry extends Entry<Unread> {
 }
 
 /**
- * The answers that are complete and not taken yet, of all connections: a peer whose window is shut takes none of them,
- * and may ask for a hundred on each of its connections. The one that has been unread for the longest stands in front.
- * It is given up when its time is over, or when there are too many.
+ * The complete answers of all connections that their peers have not taken. A peer with a shut window takes none, and may
+ * ask for a hundred on each of its connections. The oldest is given up when its time is over, or when there are too
+ * many.
  */
 export class UnreadAnswers {
   readonly #limitMs: number
@@ -26,7 +26,7 @@ export class UnreadAnswers {
     this.#limitMs = limitMs
   }
 
-  /** Returns what to call when it has been taken, or its stream is over. */
+  /** Returns a function to call when the answer was taken, or its stream is over. */
   add(answer: Unread): () => void {
     const entry: UnreadEntry = { member: answer, sinceMs: performance.now() }
     this.#entries.add(entry)
@@ -37,7 +37,7 @@ export class UnreadAnswers {
     return () => this.#forget(entry)
   }
 
-  /** Gives up those whose time is over. */
+  /** Gives up the answers whose time is over. */
   look(): void {
     const dueMs = performance.now() - this.#limitMs
     for (const entry of this.#entries) {

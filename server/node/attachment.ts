@@ -1,12 +1,12 @@
 /**
- * Something of ours that belongs to an object of somebody else's, and is to live no longer than that. A WeakMap says
- * the same, but until all old objects are collected V8 takes its values for alive: of a connection that has closed,
- * everything would stay.
+ * A value of ours that belongs to an object of Node's or the host's, and lives as long as that object. A WeakMap would
+ * say the same, but V8 takes its values for alive until all old objects are collected: everything about a closed
+ * connection would stay in memory.
  */
 export class Attachment<Owner extends object, Value> {
   readonly #key: symbol
 
-  /** `name` is for people who look at the owner. */
+  /** `name` shows when you inspect the owner. */
   constructor(name: string) {
     this.#key = Symbol(name)
   }
@@ -20,7 +20,7 @@ export class Attachment<Owner extends object, Value> {
   }
 }
 
-/** The owner, as far as nobody but us knows it. */
+/** The owner, with the members that only this file knows. */
 interface Attached<Value> {
   [key: symbol]: Value | undefined
 }

@@ -1,11 +1,11 @@
 /**
- * A member of a Map or a Set whose members come and go, to be emptied when it goes.
+ * A member of a Map or Set whose members come and go. Empty it when it goes.
  *
- * Whenever enough were deleted from such a collection, V8 makes it a new table, to which the old one points. Once one
- * of them has grown old itself, those that follow live as long as it does, which is until all old objects are
- * collected; and with them everybody who stood in one of them when it was left.
+ * When enough members were deleted from such a collection, V8 makes a new table, and the old table points to the new
+ * one. Once one of these tables is among the old objects, all tables after it live until all old objects are collected,
+ * and with them every member that stood in one of them when it was replaced.
  */
 export interface Entry<T> {
-  /** Undefined when it has gone. */
+  /** Undefined once it has gone. */
   member: T | undefined
 }

@@ -1,14 +1,14 @@
 import { withResolvers } from './with-resolvers.js'
 
 /**
- * Something that happens once. Thousands of sockets wait for theirs while nobody waits with them, so its promise is
- * made for the first who asks.
+ * An event that happens once. Thousands of sockets have one, and most are never awaited, so the promise is made when it
+ * is first asked for.
  */
 export class Occurrence {
   #hasHappened = false
   #awaited: ReturnType<typeof withResolvers<void>> | undefined
 
-  /** Fulfilled when it happens, or if it has. */
+  /** Fulfilled when it happens; at once if it has happened. */
   get promise(): Promise<void> {
     if (this.#awaited === undefined) {
       this.#awaited = withResolvers<void>()
@@ -17,7 +17,7 @@ export class Occurrence {
     return this.#awaited.promise
   }
 
-  /** It happens; again is without effect. */
+  /** Does nothing the second time. */
   happen(): void {
     this.#hasHappened = true
     this.#awaited?.resolve()

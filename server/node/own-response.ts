@@ -1,15 +1,15 @@
 import { ServerResponse } from 'node:http'
 import { Attachment } from './attachment.js'
 
-/** What begins a response, writes to it, or ends it. */
+/** The methods that begin a response, write to it, or end it. */
 const WRITING = ['writeHead', 'flushHeaders', 'write', 'end', 'destroy'] as const
 
 const owned = new Attachment<ServerResponse, ServerResponse>('owned')
 
 /**
- * The response as the service's own, which its host can't write to any more. Hono's middleware may make a response of
- * its own of the one it is given, even `cors()` and `c.header()` do, and @hono/node-server writes that: an answer in
- * the middle of a transfer, or under a receiver that is kept waiting. `response` itself ignores that from now on.
+ * Takes a response from its host: only the returned one writes from now on, and `response` itself ignores it. Hono's
+ * middleware, even `cors()` and `c.header()`, may make a new response from the one it is given. @hono/node-server would
+ * then write that one in the middle of a transfer, or to a receiver that is kept waiting.
  */
 export function takeResponse(response: ServerResponse): ServerResponse {
   const taken = owned.get(response)
@@ -22,7 +22,7 @@ export function takeResponse(response: ServerResponse): ServerResponse {
   const own = new Proxy(response, {
     get: (target, name) => {
       const member = members.get(name) ?? memberOf(target, name)
-      // One of Node's is the same each time; a host's middleware may still replace others.
+      // A method of Node's stays the same; a host's middleware may still replace other members.
       if (typeof member === 'function') members.set(name, member)
       return member
     },
@@ -32,20 +32,20 @@ export function takeResponse(response: ServerResponse): ServerResponse {
   return own
 }
 
-/** The same, where it was taken; `response` itself otherwise. */
+/** The response that `takeResponse` returned for this one; `response` itself if it wasn't taken. */
 export function asTaken(response: ServerResponse): ServerResponse {
   return owned.get(response) ?? response
 }
 
-/** Methods are those of the response itself: Node asks whether it is the one whose turn it is on its connection. */
+/** Binds methods to the response itself: Node checks whether it is the one whose turn it is on its connection. */
 function memberOf(response: ServerResponse, name: string | symbol): unknown {
   const member: unknown = Reflect.get(response, name)
-  // This one asks nothing, and who it is says that no middleware has replaced it: see `storeHead`.
+  // `writeHead` doesn't check, and its identity shows that no middleware has replaced it: see `storeHead`.
   if (typeof member !== 'function' || member === ServerResponse.prototype.writeHead) return member
   return member.bind(response) as unknown
 }
 
-/** As if it had been done. */
+/** What the host's calls return, as if they had been carried out. */
 const IGNORED = {
   writeHead: ignore,
   flushHeaders: ignore,

@@ -11,9 +11,9 @@ const CONFIRM_MS = 30_000
 const FIRST_LOOK_MS = 5
 const LAST_LOOK_MS = 250
 
-/** What a transfer is told of its receiver. */
+/** What a transfer learns of its receiver. */
 export interface ReceiverEvents {
-  /** The receiver's connection has closed. `isInGoodOrder` is false for a reset, and for an end that was not its own. */
+  /** The receiver's connection has closed. `isInGoodOrder` is false for a reset, or if its half was still open. */
   closed(isInGoodOrder: boolean): void
   /** The receiver has everything; or, with false, had not closed its half in time. */
   delivered(isConfirmed: boolean): void
@@ -25,13 +25,13 @@ export interface ReceiverEvents {
 export interface Confirmation {
   /** True when our half was closed behind the last byte, with the receiver still there. */
   isEndWritten(): boolean
-  /** Call it before the head is written. */
+  /** Prepares the connection for its end: see `endWithoutGoodbye`. Call it before the head is written. */
   begin(): void
   /** Closes our half alone behind the last byte, and waits for the receiver's end. Call it before the response ends. */
   awaitEnd(): void
   /** Asks the kernel of a receiver that has closed in good order whether it has everything. */
   awaitAcknowledgement(): void
-  /** Nothing is told any more, and the connection's timeouts are the host's again. */
+  /** Lets go of the connection, and reports nothing more. */
   stop(): void
 }
 

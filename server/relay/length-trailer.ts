@@ -3,8 +3,8 @@ import { acceptsTrailers, EssError, HEADERS, LENGTH_TRAILER } from '../../shared
 import type { ResponsePort } from '../node/ports.js'
 
 /**
- * Announces the field that will follow a download of unknown length, to a receiver that reads such fields: what
- * passes on a cut as if it were an end cannot make it up. Before the head is written.
+ * Announces a trailer field with the length, for a download of unknown length to a receiver that reads trailers. A proxy
+ * that passes on a cut as if it were an end can't make that field up. Call it before the head is written.
  */
 export function announceLength(
   request: IncomingMessage,
@@ -15,12 +15,12 @@ export function announceLength(
   if (isWanted) response.setHeader('Trailer', LENGTH_TRAILER)
 }
 
-/** Keeps the promise, where it was given: before the end of a response that is whole. */
+/** Adds the field, if it was announced. Call it before the end of a whole response. */
 export function addLength(response: ResponsePort, bytes: number): void {
   if (response.hasHeader('Trailer')) response.addTrailers({ [LENGTH_TRAILER]: String(bytes) })
 }
 
-/** Throws EssError `length-unknown` for a receiver that could not tell a cut download from a whole one. */
+/** Throws EssError `length-unknown` if this receiver couldn't tell a cut download from a whole one. */
 export function checkEnd(request: IncomingMessage, contentLength: number | undefined): void {
   if (contentLength !== undefined || canTell(request)) return
   throw new EssError(

@@ -3,30 +3,30 @@ import type { ConnectionPort } from '../node/ports.js'
 import { descriptorOf } from '../node/socket-inside.js'
 import { CallError, type Libc } from './splice/libc.js'
 
-/** The states of TCP in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */
+/** The TCP states in which our FIN is out and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING. */
 const FIN_UNDER_WAY = [4, 9, 11]
 
-/** With fewer bytes unread there is room for more: a first window has 64 KiB. */
+/** With fewer unread bytes than this, our window is open: a first window has 64 KiB. */
 const OPEN_WINDOW_BYTES = 32 * 1024
 
 const ESTABLISHED = 1
 const CLOSED = 7
 
-/** What the kernel knows of one connection whose peer has closed its half. */
+/** Asks the kernel about one connection whose peer has closed its half. */
 export interface Acknowledgement {
   /**
-   * Whether the peer's kernel has taken every byte that was written to it. Of a peer that closed altogether before
-   * that, it never will: what comes after such an end is answered by a reset (RFC 9293, 3.6.1).
+   * Says whether the peer's kernel has taken every byte that was written to it. If the peer closed both halves before
+   * that, its kernel never will: it answers what comes after such an end with a reset (RFC 9293, 3.6.1).
    */
   state(): 'whole' | 'under way' | 'lost'
-  /** The connection can be closed from here on. Called once. */
+  /** Lets go of the connection. Call it once. */
   close(): void
 }
 
-/** Of a receiver of which nothing is left to be asked. */
+/** For a receiver about which nothing is left to ask. */
 const ALL_ACKNOWLEDGED: Acknowledgement = { state: () => 'whole', close: () => undefined }
 
-/** Asks the kernel, where that can be asked. */
+/** Asks the kernel about peers, as far as it can be asked. */
 export class PeerStates {
   readonly #libc: Libc
 
@@ -34,16 +34,16 @@ export class PeerStates {
     this.#libc = libc
   }
 
-  /** Undefined where it cannot be asked: of what is no TCP connection, or is closed, or when descriptors have run out. */
+  /** Undefined if the kernel can't be asked: no TCP connection, a closed one, or no descriptor left. */
   of(connection: ConnectionPort): Acknowledgement | undefined {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {
-      // Mostly it has everything by then, our own end as well; and there will be no more to have.
+      // Usually it has everything by then, including our end, and no more will come.
       if (connection.writableFinished && this.#libc.unacknowledged(fd) === 0) return ALL_ACKNOWLEDGED
-      // What is no TCP connection has no such state, which is an error.
+      // Throws if it isn't a TCP connection.
       this.#libc.tcpState(fd)
-      // Of our own: Node closes the other one when both halves are closed.
+      // A descriptor of our own: Node closes the other one when both halves are closed.
       const own = this.#libc.duplicate(fd)
       return this.#asked(own)
     } catch (error) {
@@ -53,14 +53,14 @@ export class PeerStates {
   }
 
   /**
-   * True where this peer's end would have come through, and has not: while its bytes fill our window, the end waits
-   * behind them. Undefined where the kernel cannot be asked.
+   * True if this peer has not closed its half, and its end could have come through: an end waits behind bytes that fill
+   * our window. Undefined if the kernel can't be asked.
    */
   isThere(connection: ConnectionPort): boolean | undefined {
     const fd = descriptorOf(carrierOf(connection))
     if (fd === undefined) return undefined
     try {
-      // An error, as above.
+      // Throws, as above.
       return this.#libc.tcpState(fd) === ESTABLISHED && this.#libc.unread(fd) < OPEN_WINDOW_BYTES
     } catch (error) {
       if (error instanceof CallError) return undefined

@@ -8,23 +8,23 @@ import { type Acknowledgement, PeerStates } from './peer-state.js'
 import { loadLibc } from './splice/libc.js'
 import { createSplicer, type Splicer } from './splice/splicer.js'
 
-/** What may be asked for: everything that works here, or no more than one gear and those below it. */
+/** What `relay` may be set to: every gear that works here, or one gear and those below it. */
 export const RELAY_MODES = ['auto', ...GEARS] as const
 export type RelayMode = (typeof RELAY_MODES)[number]
 
-/** A shorter body costs less by way of Node's parser, which reads about as much ahead of it anyway. */
+/** A shorter body costs less by Node's parser, which reads about this much ahead anyway. */
 const MIN_RAW_BYTES = 16 * 1024
 
 /**
- * The same by TLS, where a connection that serves but one request costs the next one its handshake: a millisecond, which
- * is what so many bytes save.
+ * The same over TLS. A connection that serves one request alone costs the next request a handshake of a millisecond,
+ * which is what this many bytes save.
  */
 const MIN_RAW_TLS_BYTES = 4 * 1024 * 1024
 
-/** For a shorter one, a thread would be woken for a read and a write. */
+/** For a shorter body, the thread would be woken for a read and a write. */
 const MIN_SPLICED_BYTES = 1024 * 1024
 
-/** The gears of one service: which of them work on this machine, and which one suits a transfer. */
+/** The gears of one service: finds those that work on this machine, and the one that suits a transfer. */
 export class Relay {
   readonly mode: RelayMode
   #probing: Promise<void> | undefined
@@ -32,7 +32,7 @@ export class Relay {
   #isStreamsOnly = false
   #splicer: Splicer | undefined
   #peers: PeerStates | undefined
-  /** Why a gear that was asked for is not there. */
+  /** Why a gear that was asked for is missing. */
   readonly #missing = new Map<Gear, string>()
 
   constructor(mode: RelayMode) {
@@ -46,33 +46,33 @@ export class Relay {
     return this.#takesRaw ? 'sockets' : 'streams'
   }
 
-  /** Why it is no better one; undefined where none was asked for. */
+  /** Why no better gear works; undefined if every gear that was asked for does. */
   get why(): string | undefined {
     return [...this.#missing].map(([gear, reason]) => `no ${gear}: ${reason}`).join('; ') || undefined
   }
 
   /**
-   * Tries each gear on a connection of this machine's to itself; once, however often it is called. Until then, and
-   * where it fails, transfers go by the gear below.
+   * Tries each gear over a connection from this machine to itself; once, however often it is called. Until a gear has
+   * passed, and if it fails, transfers use the gear below.
    */
   ready(): Promise<void> {
     this.#probing ??= this.#probe()
     return this.#probing
   }
 
-  /** The body of a request as `RawBody.take` gives it; undefined where Node's parser is to read it. */
+  /** The body of a request as `RawBody.take` returns it; undefined if Node's parser must read it. */
   take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
     const length = request.headers['content-length']
     const isTls = 'encrypted' in request.socket
     const least = this.#least(isTls ? MIN_RAW_TLS_BYTES : MIN_RAW_BYTES)
     if (length !== undefined && Number(length) < least) return undefined
-    // For those who embed the service; a server of our own has done it before it listens.
+    // For an embedded service: a server of our own has called it before it listens.
     void this.ready()
     const way = this.#takesRaw && !this.#isStreamsOnly && !isTls ? 'buffer' : 'stream'
     return RawBody.take(request, broken, way)
   }
 
-  /** What moves this body to this receiver in the kernel; undefined where that cannot be, or does not pay. */
+  /** Moves this body to this receiver in the kernel; undefined if that can't be done, or doesn't pay. */
   splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ResponsePort): Splicer | undefined {
     const isLong = contentLength !== undefined && contentLength >= this.#least(MIN_SPLICED_BYTES)
     const { socket } = receiverRequest
@@ -81,14 +81,14 @@ export class Relay {
     return isLong && isPlain && isWell ? this.#splicer : undefined
   }
 
-  /** Whoever asks for a gear by name gets it wherever it works. */
+  /** With `--relay GEAR`, every transfer that can use that gear does, however short. */
   #least(bytes: number): number {
     return this.mode === 'auto' ? bytes : 0
   }
 
   /**
-   * From now on everything goes by streams: no other gear can write to a receiver by HTTP/2, and who will receive is
-   * not known when a sender's body is taken.
+   * Uses the gear `streams` alone from now on. No other gear can write to a receiver by HTTP/2, and the receiver isn't
+   * known yet when a sender's body is taken.
    */
   goByStreamsOnly(): void {
     this.#isStreamsOnly = true
@@ -96,19 +96,19 @@ export class Relay {
   }
 
   /**
-   * What the kernel knows of a receiver that has closed its half; undefined where it cannot be asked. Without it, the
-   * order in which the two ends came is all there is to go by.
+   * Asks the kernel about a receiver that has closed its half; undefined if it can't be asked. Then only the order in
+   * which the two ends came can decide.
    */
   acknowledgementOf(receiverConnection: ConnectionPort): Acknowledgement | undefined {
     return this.#peers?.of(receiverConnection)
   }
 
-  /** True where this sender has not gone, and the kernel would know. */
+  /** True if this sender has not left, and the kernel would know. */
   isSenderThere(senderConnection: ConnectionPort): boolean {
     return !senderConnection.destroyed && this.#peers?.isThere(senderConnection) === true
   }
 
-  /** Ends what runs beside the event loop. */
+  /** Ends the splicing thread. */
   async close(): Promise<void> {
     await this.#probing
     await this.#splicer?.close()

@@ -1,8 +1,8 @@
 import { EssError } from '../../../shared/index.js'
 
-/** A chunk's size and its extensions: as much as Node's own parser takes. */
+/** For a chunk's size and its extensions: as much as Node's own parser takes. */
 const MAX_LINE_BYTES = 16 * 1024
-/** All extensions of one body together, and all of its trailer: as much as Node's own parser takes. */
+/** For all extensions of one body together, and for its trailer: as much as Node's own parser takes. */
 const MAX_ASIDE_BYTES = 16 * 1024
 
 const NOTHING = Buffer.alloc(0)
@@ -13,65 +13,65 @@ const CR = 0x0d
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"'
 
-/** `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), the size within what a number holds exactly. Extensions are read over. */
+/** `chunk-size [ chunk-ext ]` (RFC 9112, 7.1), with a size that a number holds exactly. Extensions are skipped. */
 const SIZE_LINE = new RegExp(
   `^(0*[0-9a-fA-F]{1,16})((?:[\\t ]*;[\\t ]*${TOKEN}(?:[\\t ]*=[\\t ]*(?:${TOKEN}|${QUOTED}))?)*)$`,
 )
 
 /**
- * A size that is passed on as it came. Extensions are between the sender and this server (RFC 9112, 7.1.1), and Node's
- * fetch and curl fail on some that are valid, as they do on too many zeros.
+ * A size that is passed on unchanged. Extensions are between the sender and this server (RFC 9112, 7.1.1). Node's fetch
+ * and curl fail on some valid ones, and on too many leading zeros.
  */
 const PLAIN_SIZE = /^[1-9a-fA-F][0-9a-fA-F]*$/
 
 /** `field-name ":" OWS field-value OWS` (RFC 9112, 5). */
 const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/
 
-/** A field that says once more where the body ends (RFC 9110, 6.5.1). */
+/** A trailer field that would say a second time where the body ends (RFC 9110, 6.5.1). */
 const FRAMING_FIELD = /^(?:content-length|transfer-encoding):/i
 
-/** What the bytes that were read hold of a body. */
+/** The part of a body in the bytes that were read. */
 export interface Piece {
   /**
-   * What may be written to the receiver, framing and all; without extensions, the last chunk and the trailer. A chunk's
-   * size comes with the first of its bytes, so the file's first bytes are never behind anything. From a scanner that
-   * keeps no framing, the bytes of the file alone.
+   * The bytes to write to the receiver, with their framing, but without extensions, the last chunk and the trailer. A
+   * chunk's size comes along with the first of its bytes. From a scanner that keeps no framing, these are the bytes of
+   * the file alone.
    */
   readonly pass: readonly Buffer[]
-  /** How many bytes of the file that are. */
+  /** How many bytes of the file are in `pass`. */
   readonly payload: number
 }
 
 /**
- * Follows the framing of a chunked body without taking it apart (RFC 9112, 7.1), strictly: what it would have to
- * guess about is an error, because the receiver might guess otherwise. The last chunk and the trailer are held
- * back, so that whoever passes the rest on decides whether the body is whole.
+ * Follows the framing of a chunked body without taking it apart (RFC 9112, 7.1). It is strict: anything it would have to
+ * guess is an error, because the receiver might guess otherwise. It holds back the last chunk and the trailer, so that
+ * the transfer decides whether the body is whole.
  */
 export class ChunkScanner {
   #state: 'size' | 'data' | 'data-end' | 'trailer' | 'done' = 'size'
-  /** A line whose end has not come yet. */
+  /** The beginning of a line whose end has not come yet. */
   #line: Buffer = NOTHING
-  /** Bytes of this chunk that are still to come, or of the line end after it. */
+  /** Bytes still to come of this chunk, or of the line end after it. */
   #left = 0
-  /** The size of a chunk of which no byte has come yet. */
+  /** The size line of a chunk of which no byte has come yet. */
   #heldSize: Buffer | undefined
   #extensions = 0
   #trailer = 0
   readonly #keepsFraming: boolean
 
-  /** `keepsFraming` is false for a receiver that has a framing of its own. */
+  /** Pass false for a receiver with a framing of its own. */
   constructor(keepsFraming = true) {
     this.#keepsFraming = keepsFraming
   }
 
-  /** True when the last chunk and the trailer are behind it. */
+  /** True when the last chunk and the trailer have been read. */
   get isDone(): boolean {
     return this.#state === 'done'
   }
 
   /**
-   * The next bytes of the body; `pass` refers to their memory. What comes after the body's end is left alone.
-   * Throws EssError `bad-request` where the framing is broken.
+   * Scans the next bytes of the body; `pass` refers to their memory. Bytes after the body's end are ignored. Throws
+   * EssError `bad-request` if the framing is broken.
    */
   scan(bytes: Buffer): Piece {
     if (this.isDone || bytes.length === 0) return { pass: [], payload: 0 }
@@ -81,14 +81,14 @@ export class ChunkScanner {
     this.#heldSize = undefined
     let payload = 0
     let at = 0
-    /** Where what has not been passed on begins. */
+    /** Where the bytes that have not been passed on begin. */
     let from = 0
     while (at < bytes.length && this.#state !== 'done') {
       switch (this.#state) {
         case 'size': {
           const line = this.#takeLine(bytes, at, MAX_LINE_BYTES)
           if (line === undefined) {
-            // It may turn out to be the last one, so it stays until its end is there.
+            // This may turn out to be the last chunk, so its size stays until the line is complete.
             if (keeps && at > from) pass.push(bytes.subarray(from, at))
             return { pass, payload }
           }
@@ -149,7 +149,7 @@ export class ChunkScanner {
     return { pass, payload }
   }
 
-  /** The line that begins at `at`, or went on from before; undefined, and kept, where its end is not there. */
+  /** Takes the line that begins at `at`, or goes on from before. Keeps it for the next call if its end isn't there. */
   #takeLine(
     bytes: Buffer,
     at: number,
@@ -160,7 +160,7 @@ export class ChunkScanner {
     const length = this.#line.length + next - at
     if (length > maxBytes) throw broken('a line of the framing that is too long')
     const isInOnePiece = end !== -1 && this.#line.length === 0
-    // Otherwise a copy: the memory of `bytes` is used again.
+    // Otherwise a copy, because the memory of `bytes` is used again.
     const line = isInOnePiece
       ? bytes.subarray(at, next)
       : Buffer.concat([this.#line, bytes.subarray(at, next)])

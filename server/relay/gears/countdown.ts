@@ -1,6 +1,6 @@
 import type { Piece } from './chunk-scanner.js'
 
-/** The framing of a body of known length: none, until all of it is there. */
+/** The framing of a body of known length: it only counts down to the end. */
 export class Countdown {
   #left: number
 

@@ -7,8 +7,8 @@ const PROBE_BYTES = 256 * 1024
 const PROBE_MS = 5000
 
 /**
- * Sends a body through a connection of this machine's to itself, and reads it raw. Undefined when every byte came
- * as it was sent; otherwise what went wrong. The port is open for as long as that takes, to this machine alone.
+ * Sends a body over a connection from this machine to itself, and reads it raw. Returns undefined if every byte came as
+ * it was sent, and otherwise what went wrong. Meanwhile a port is open, to this machine alone.
  */
 export async function probeRawBody(): Promise<string | undefined> {
   const bytes = randomBytes(PROBE_BYTES)

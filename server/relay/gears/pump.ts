@@ -4,7 +4,7 @@ import type { ResponsePort } from '../../node/ports.js'
 export const GEARS = ['streams', 'sockets', 'splice'] as const
 export type Gear = (typeof GEARS)[number]
 
-/** How a transfer ends badly. */
+/** How a transfer can fail. */
 export type TransferFailure =
   | 'sender-lost'
   | 'receiver-lost'
@@ -14,39 +14,39 @@ export type TransferFailure =
   | 'stalled'
   | 'internal-error'
 
-/** What both sides are told of a sender that ended its own half too early, whoever notices it. */
+/** What both sides are told of a sender that closed its half too early. */
 export const SENDER_CLOSED_ITS_HALF = 'the sender closed its half of the connection before its body was whole'
 
-/** What a pump has of its transfer. After the first of `whole` and `fail` none of it has any effect. */
+/** A transfer, as its pump sees it. After `senderEnded` or `fail`, further calls have no effect. */
 export interface Flow {
-  /** The receiver's: its head is written by `admit`. */
+  /** `admit` writes its head. */
   readonly receiverResponse: ResponsePort
   /** Milliseconds without a byte moving; 0 for no limit. */
   readonly stallTimeoutMs: number
   /** The declared length of the sender's body in bytes; undefined when it is chunked. */
   readonly total: number | undefined
   /**
-   * More bytes of the file have come, and `received` says so: they may be written when this is true. False has
-   * ended the transfer, because they are too many.
+   * Call it when more bytes of the file have come, and `received` counts them. True: they may be written. False: there
+   * are too many, and the transfer has ended.
    */
   admit(): boolean
-  /** The sender's body came to its end: whole or, when bytes are missing, not. */
+  /** The sender's body has ended. `isWhole` is false if bytes are missing. */
   senderEnded(isWhole: boolean): void
-  /** It cannot go on. `detail` is for people, on both sides; a lost peer has one of its own. */
+  /** The transfer can't go on. `detail` is for people, on both sides; by default it says that a peer was lost. */
   fail(input: TransferFailure, detail?: string): void
 }
 
-/** Moves the bytes of one transfer from the sender to the receiver, at the receiver's pace: one for each gear. */
+/** Moves the bytes of one transfer from the sender to the receiver, at the receiver's pace. Each gear has one. */
 export interface Pump {
   readonly gear: Gear
   /** Bytes of the file that have come from the sender. */
   received(): number
-  /** Bytes of it that the kernel has taken for the receiver. */
+  /** Bytes of the file that the kernel has taken for the receiver. */
   handedOn(): number
-  /** True while the receiver has bytes to take: a stall is its doing. */
+  /** True while the receiver has bytes to take: a stall is then the receiver's. */
   isBlocked(): boolean
-  /** Begins to read. Called at most once. */
+  /** Begins to read. Call it at most once. */
   start(): void
-  /** Lets go of both sides; a promise where that takes a while. Called again, the same. */
+  /** Lets go of both sides. Returns a promise if that takes a while, and does so again if called again. */
   stop(): Promise<void> | undefined
 }

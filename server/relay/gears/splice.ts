@@ -6,22 +6,22 @@ import { type Flow, type Pump, SENDER_CLOSED_ITS_HALF } from './pump.js'
 import type { RawBody } from './raw-body.js'
 import { socketsPump } from './sockets.js'
 
-/** What is read here before the kernel moves the rest: the first byte decides that the receiver gets a 200. */
+/** How much is read here before the kernel moves the rest: the receiver gets its 200 when the first byte is there. */
 const FIRST_BYTES = 16 * 1024
 
-/** How often in a stall timeout the engine is asked whether anything moved. */
+/** How often within a stall timeout the engine is asked whether anything moved. */
 const STALL_CHECKS = 8
 
 /**
- * The gear between two TCP connections of plain HTTP/1.1, for a body of known length on Linux: after its first
- * bytes the rest never leaves the kernel.
+ * The gear between two TCP connections of plain HTTP/1.1, for a body of known length on Linux. After the first bytes,
+ * the rest never leaves the kernel.
  */
 export function splicePump(body: RawBody, contentLength: number, flow: Flow, splicer: Splicer): Pump {
   const receiverConnection = connectionBelow(flow.receiverResponse)
-  /** Counts what goes through this process. */
+  /** Counts the first bytes, which go through this process. */
   const ledger = new Ledger(receiverConnection, body.connection, handedOn)
   let job: SpliceJob | undefined
-  /** Moves the rest where the engine could not begin with it. */
+  /** Moves the rest if the engine couldn't begin. */
   let fallback: Pump | undefined
   let watch: NodeJS.Timeout | undefined
   let isStopped = false
@@ -47,7 +47,7 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
     else take(first)
   }
 
-  /** The first bytes; there is no second call, because the answer is no. */
+  /** Takes the first bytes. It returns false, so it isn't called again. */
   function take(bytes: Buffer): boolean {
     const own = bytes.subarray(0, contentLength)
     ledger.received = own.length
@@ -66,15 +66,15 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
     }
     const senderFd = descriptorOf(body.connection)
     const receiverFd = descriptorOf(receiverConnection)
-    // Closed just now: the event that says so is on its way.
+    // A connection was closed just now, and the event that says so is on its way.
     if (senderFd === undefined || receiverFd === undefined) return
     job = splicer.start(senderFd, receiverFd, contentLength - ledger.received)
     watch = watchForStalls(job)
-    // It never rejects, and nobody else waits for it.
+    // It never rejects, and `spliced` handles every end.
     void job.ended.then(spliced)
   }
 
-  /** Node sees nothing move, and would call the receiver's connection idle. */
+  /** Node sees no byte move, and would take the receiver's connection for idle. */
   function watchForStalls({ moved }: SpliceJob): NodeJS.Timeout | undefined {
     if (flow.stallTimeoutMs === 0) return undefined
     let last = 0
@@ -102,7 +102,7 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
         flow.fail('receiver-lost')
         break
       case 'engine-failed':
-        // Out of descriptors, for one. Nothing has moved, so nothing can be lost or doubled.
+        // For example, descriptors have run out. If nothing has moved, nothing can be lost or doubled.
         if (taken === 0) goOnWithout()
         else flow.fail('internal-error', 'the relay failed')
         break

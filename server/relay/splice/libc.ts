@@ -2,19 +2,19 @@ import { constants as files } from 'node:fs'
 import { constants as os } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
-/** The numbers that splicing has to tell apart, as this platform has them. */
+/** The error numbers that splicing tells apart, as this platform has them. */
 export const { EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, EPIPE, ESPIPE } = os.errno
 
-/** What epoll reports of a descriptor, and what it can be asked for. */
+/** The events that epoll reports of a descriptor, and can be asked for. */
 export const EPOLLIN = 0x1
 export const EPOLLOUT = 0x4
 export const EPOLLERR = 0x8
 export const EPOLLHUP = 0x10
 export const EPOLLRDHUP = 0x2000
-/** Reports a change once, rather than for as long as it lasts. */
+/** Reports a change once, not for as long as it lasts. */
 export const EPOLLET = 0x8000_0000
 
-// These are the same on every architecture that koffi has a binary for.
+// These are the same on every architecture for which koffi has a binary.
 const F_DUPFD_CLOEXEC = 1030
 const F_SETPIPE_SZ = 1031
 const F_GETPIPE_SZ = 1032
@@ -26,22 +26,22 @@ const SO_ERROR = 4
 const SO_RCVLOWAT = process.arch === 'ppc64' ? 16 : 18
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
-/** SIOCOUTQ, which is TIOCOUTQ (tcp(7)). */
+/** The same number as TIOCOUTQ (tcp(7)). */
 const SIOCOUTQ = process.arch === 'ppc64' ? 0x4004_7473 : 0x5411
-/** FIONREAD, which tcp(7) calls SIOCINQ. */
+/** tcp(7) calls FIONREAD so. */
 const SIOCINQ = process.arch === 'ppc64' ? 0x4004_667f : 0x541b
 const SPLICE_F_MOVE = 1
 const SPLICE_F_NONBLOCK = 2
 
 /**
- * `struct epoll_event` in 32-bit words: the events, then our own 64 bits. Its 64 bits are aligned to 8 bytes,
- * but not on Intel's, where the first architecture's layout was kept.
+ * `struct epoll_event` in 32-bit words: the events, then our own 64 bits. These are aligned to 8 bytes, except on x86,
+ * which kept its first layout.
  */
 const isPacked = process.arch === 'x64' || process.arch === 'ia32'
 const EVENT_WORDS = isPacked ? 3 : 4
 const DATA_WORD = isPacked ? 1 : 2
 
-/** A call of the C library that failed, with its `errno`. */
+/** A failed call of the C library, with its `errno`. */
 export class CallError extends Error {
   override readonly name = 'CallError'
   readonly errno: number
@@ -53,59 +53,59 @@ export class CallError extends Error {
 }
 
 /**
- * The calls of the C library that splicing needs. Those that fail in the ordinary course of things return -1
- * and leave why in `errno()`; the others throw a `CallError`.
+ * The calls of the C library that splicing needs. Those that may fail in ordinary use return -1 and leave the reason in
+ * `errno()`; the others throw a `CallError`.
  */
 export interface Libc {
-  /** The reason of the last call that returned -1; to be read before any other call. */
+  /** Why the last call returned -1. Read it before any other call. */
   errno(): number
-  /** Moves at most `bytes` from a socket into a pipe or from a pipe into a socket; 0 at the end, or -1. */
+  /** Moves at most `bytes` from a socket into a pipe, or from a pipe into a socket. Returns 0 at the end, or -1. */
   splice(from: number, to: number, bytes: number): number
-  /** Another descriptor for the same thing, closed by exec. */
+  /** Makes another descriptor for the same file, which exec closes. */
   duplicate(fd: number): number
   close(fd: number): void
-  /** A non-blocking pipe. */
+  /** Makes a non-blocking pipe. */
   pipe(): { readEnd: number; writeEnd: number }
-  /** Asks for room in a pipe, in bytes; -1 when the kernel does not allow so much. */
+  /** Asks for room in a pipe, in bytes. Returns -1 if the kernel doesn't allow that much. */
   resizePipe(fd: number, bytes: number): number
   /** The room in a pipe, in bytes. */
   pipeSize(fd: number): number
-  /** A counter to wake a poller with. */
+  /** Makes a counter that wakes a poll. */
   eventfd(): number
   createPoll(): number
   addToPoll(poll: number, fd: number, events: number, key: number, side: number): void
-  /** Has to come before `close(fd)`: a poll goes on reporting what has a duplicate that is open elsewhere. */
+  /** Call it before `close(fd)`: a poll goes on reporting a descriptor that has an open duplicate. */
   removeFromPoll(poll: number, fd: number): void
   /**
-   * Waits until something happens, `ms` are over or a signal comes. `report` is called for each event, with the
-   * key and the side that its descriptor was added with.
+   * Waits for an event or a signal, for at most `ms`. `report` is called for each event, with the key and the side that
+   * its descriptor was added with.
    */
   waitForPoll(poll: number, ms: number, report: (key: number, side: number, events: number) => void): void
-  /** The error that waits on a socket, which is thereby cleared; 0 for none. */
+  /** Returns and clears the error that waits on a socket; 0 for none. */
   socketError(fd: number): number
-  /** From how many unread bytes on a poll tells of them; of the end and of errors it does in any case (tcp(7)). */
+  /** Sets how many unread bytes a poll must find to report them. It always reports the end and errors (tcp(7)). */
   setLowWater(fd: number, bytes: number): void
-  /** How many of the bytes that were written to a TCP socket its peer's kernel has not acknowledged; a FIN is one. */
+  /** How many bytes written to a TCP socket its peer's kernel has not acknowledged. A FIN counts as one. */
   unacknowledged(fd: number): number
-  /** How many bytes have come on a TCP connection that nobody has read. */
+  /** How many bytes have come on a TCP connection, and have not been read. */
   unread(fd: number): number
-  /** The state of a TCP connection, by the kernel's number (`net/tcp_states.h`). */
+  /** The state of a TCP connection, as the kernel numbers it (`net/tcp_states.h`). */
   tcpState(fd: number): number
 }
 
-/** Events that one wait can bring; more are brought by the next. */
+/** How many events one wait can bring. The next wait brings more. */
 const MAX_EVENTS = 64
 
-/** What of koffi is used here. Its types come with the package that is not installed. */
+/** koffi, as far as it is used here. Its types come with a package that isn't installed. */
 interface Koffi {
-  /** The library at a path, or what this process has loaded itself. */
+  /** Loads the library at a path; null is the one that this process has loaded itself. */
   load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown }
   errno(): number
 }
 
 /**
- * koffi's binary for this platform, which is a package of its own and all that is needed: the package `koffi`
- * around it has types, deprecated names, and a script that npm runs when it is installed.
+ * Loads koffi's binary for this platform, which is a package of its own. The package `koffi` around it adds only types,
+ * deprecated names, and a script that npm runs on installation.
  */
 async function loadKoffi(): Promise<Koffi> {
   const name = `@koromix/koffi-linux-${process.arch}`
@@ -118,8 +118,8 @@ async function loadKoffi(): Promise<Koffi> {
 }
 
 /**
- * The C library of this process, called through koffi, which is loaded here and nowhere else. Rejects, saying
- * why, where koffi is not installed or the library lacks a call.
+ * Loads the C library of this process through koffi, which is used nowhere else. Rejects with the reason if koffi isn't
+ * installed, or the library lacks a call.
  */
 export async function loadLibc(): Promise<Libc> {
   const { load, errno } = await loadKoffi()
@@ -189,7 +189,7 @@ export async function loadLibc(): Promise<Libc> {
     errno: () => errno(),
     splice: (from, to, bytes) => splice(from, null, to, null, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK),
     duplicate: (fd) => checked('fcntl(F_DUPFD_CLOEXEC)', fcntl(fd, F_DUPFD_CLOEXEC, 0)),
-    // On Linux the number is free again even where this fails with EINTR: it must not be tried again.
+    // Never try again: on Linux the number is free even if this fails with EINTR.
     close: (fd) => void close(fd),
     pipe: () => {
       checked('pipe2', pipe2(pair, files.O_NONBLOCK | CLOSE_ON_EXEC))
@@ -206,7 +206,7 @@ export async function loadLibc(): Promise<Libc> {
       event[DATA_WORD + 1] = side
       checked('epoll_ctl(EPOLL_CTL_ADD)', epollCtl(poll, EPOLL_CTL_ADD, fd, event))
     },
-    // What it would complain of is a descriptor that is not in there.
+    // It could only complain that the descriptor isn't in the poll.
     removeFromPoll: (poll, fd) => void epollCtl(poll, EPOLL_CTL_DEL, fd, event),
     waitForPoll: (poll, ms, report) => {
       const count = epollWait(poll, events, MAX_EVENTS, ms)
@@ -215,7 +215,7 @@ export async function loadLibc(): Promise<Libc> {
         if (reason !== EINTR) throw new CallError('epoll_wait', reason)
       }
       for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
-        // All three are within the array.
+        // All three indices are within the array.
         report(events[at + DATA_WORD] ?? 0, events[at + DATA_WORD + 1] ?? 0, events[at] ?? 0)
       }
     },
@@ -224,7 +224,7 @@ export async function loadLibc(): Promise<Libc> {
       checked('getsockopt(SO_ERROR)', getsockopt(fd, SOL_SOCKET, SO_ERROR, pair, length))
       return pair[0] ?? 0
     },
-    // A kernel that does not take it tells of every byte, as ever.
+    // A kernel that refuses it reports every byte, as before.
     setLowWater: (fd, bytes) => {
       length[0] = bytes
       setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, length, length.byteLength)
@@ -238,7 +238,7 @@ export async function loadLibc(): Promise<Libc> {
       return pair[0] ?? 0
     },
     tcpState: (fd) => {
-      // The first member of `struct tcp_info`; no more of it is asked for.
+      // It asks for the first member of `struct tcp_info` alone.
       length[0] = state.length
       checked('getsockopt(TCP_INFO)', getsockopt(fd, IPPROTO_TCP, TCP_INFO, state, length))
       return state[0] ?? 0

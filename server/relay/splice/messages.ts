@@ -1,6 +1,6 @@
 /**
- * What the main thread tells the worker. `start` hands over both descriptors: from then on they are the
- * worker's to close, as far as `claim` says so.
+ * An order from the main thread to the worker. `start` hands over both descriptors: from then on the worker closes them,
+ * if `claim` says so.
  */
 export type Order =
   | {
@@ -12,7 +12,7 @@ export type Order =
       readonly record: SharedArrayBuffer
     }
   | { readonly order: 'cancel'; readonly id: number }
-  /** Ends every job as cancelled, and the worker. */
+  /** Cancels every job, and ends the worker. */
   | { readonly order: 'close' }
 
 /** How a job ended. */
@@ -20,26 +20,26 @@ export type SpliceOutcome =
   /** The receiver's socket has taken every byte. */
   | 'whole'
   | 'cancelled'
-  /** The sender closed its half too early; what it had sent was handed on, unless the receiver failed too. */
+  /** The sender closed its half too early. What it had sent was handed on, unless the receiver failed too. */
   | 'sender-ended'
-  /** The sender's connection broke; what had come before was handed on, unless the receiver failed too. */
+  /** The sender's connection broke. What had come before was handed on, unless the receiver failed too. */
   | 'sender-failed'
   | 'receiver-failed'
-  /** Our own fault, or for want of descriptors or memory. */
+  /** A bug of our own, or no descriptors or memory left. */
   | 'engine-failed'
 
-/** What the worker tells the main thread: it has let go of the descriptors of job `id`. */
+/** The worker tells the main thread that it has let go of the descriptors of job `id`. */
 export interface Report {
   readonly id: number
   readonly how: SpliceOutcome
   readonly errno: number | undefined
 }
 
-/** Told once, when the worker starts. */
+/** Passed to the worker when it starts. */
 export interface WorkerSetup {
   /** An eventfd that is written to after each order. */
   readonly wakeFd: number
-  /** One word that is not 0 while there are orders that the worker has not read. */
+  /** One word, which is not 0 while the worker has unread orders. */
   readonly attention: SharedArrayBuffer
 }
 
@@ -47,9 +47,7 @@ const MOVED = 0
 const TAKEN = 1
 const CLAIMED = 2
 
-/**
- * The part of a job that both threads see. Counts are of 64 bits, since a transfer may be of any size.
- */
+/** The part of a job that both threads see. Counts have 64 bits, because a transfer may be of any size. */
 export class JobRecord {
   readonly shared: SharedArrayBuffer
   readonly #words: BigInt64Array
@@ -76,14 +74,14 @@ export class JobRecord {
   }
 
   /**
-   * True for the first who asks: it has to close the job's two descriptors. So they are closed once, also when
-   * the worker dies with them in its hands and the main thread has to do it.
+   * True for the first thread that asks: it must close the job's two descriptors. So they are closed once, even if the
+   * worker dies with them and the main thread has to close them.
    */
   claim(): boolean {
     return Atomics.exchange(this.#words, CLAIMED, 1n) === 0n
   }
 
-  /** Makes it as new, for another job. */
+  /** Clears it for another job. */
   reset(): void {
     this.#words.fill(0n)
   }

@@ -1,26 +1,26 @@
 import type { Libc } from './libc.js'
 
-/** A pipe, the only thing that splice(2) can move a socket's bytes into. */
+/** A pipe: splice(2) can't move a socket's bytes into anything else. */
 export interface Pipe {
   readonly readEnd: number
   readonly writeEnd: number
-  /** Bytes that fit in at most. */
+  /** How many bytes fit in at most. */
   readonly capacity: number
-  /** Bytes that are in it. */
+  /** How many bytes are in it. */
   held: number
 }
 
-/** What a pipe is asked to hold: the most that the kernel grants without privileges, unless it was configured. */
+/** How large a pipe we ask for: the most that the kernel grants without privileges, by default. */
 const WANTED_BYTES = 1024 * 1024
-/** Below this it is not worth asking: a new pipe has as much, when its user has not too many already. */
+/** Don't ask for less than this: a new pipe has as much, unless its user has too many already. */
 const LEAST_BYTES = 64 * 1024
 
-/** Spare pipes that are kept while there are jobs; each is two descriptors. */
+/** How many spare pipes are kept while there are jobs. Each costs two descriptors. */
 const MAX_SPARE = 64
 
 /**
- * The worker's pipes. A job has one only while bytes of it are in there, so that many jobs with receivers that
- * keep up share one: what all pipes of a user may hold together is limited (pipe-user-pages-soft: 64 MiB).
+ * The worker's pipes. A job has one only while its bytes are in there, so that many jobs whose receivers keep up share
+ * one: all pipes of a user together are limited (pipe-user-pages-soft: 64 MiB).
  */
 export class Pipes {
   readonly #libc: Libc
@@ -32,26 +32,26 @@ export class Pipes {
     this.#libc = libc
   }
 
-  /** An empty pipe. Throws when there can't be one more. */
+  /** Returns an empty pipe. Throws if there can't be one more. */
   take(): Pipe {
     return this.#spare.pop() ?? this.#open()
   }
 
-  /** Takes a pipe back; one with bytes in it, or a poor one of a time when no better was granted, is closed. */
+  /** Takes a pipe back. Closes it if bytes are in it, or if it is smaller than the kernel has granted since. */
   giveBack(pipe: Pipe): void {
     const isWorthKeeping = pipe.held === 0 && pipe.capacity >= this.#best && this.#spare.length < MAX_SPARE
     if (isWorthKeeping) this.#spare.push(pipe)
     else this.#close(pipe)
   }
 
-  /** Closes the spare ones. */
+  /** Closes the spare pipes. */
   clear(): void {
     for (const pipe of this.#spare.splice(0)) this.#close(pipe)
   }
 
   #open(): Pipe {
     const { readEnd, writeEnd } = this.#libc.pipe()
-    // EPERM: more than pipe-max-size, or more than a user may have in pipes.
+    // It fails with EPERM beyond pipe-max-size, or beyond what a user may have in pipes.
     for (let bytes = WANTED_BYTES; bytes > LEAST_BYTES; bytes /= 2) {
       if (this.#libc.resizePipe(writeEnd, bytes) >= 0) break
     }

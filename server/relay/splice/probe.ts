@@ -5,13 +5,13 @@ import { descriptorOf } from '../../node/socket-inside.js'
 import { withResolvers } from '../../node/with-resolvers.js'
 import type { Splicer } from './splicer.js'
 
-/** Enough that sockets and pipe are full and empty by turns; no more, since all of it is in memory at once. */
+/** Enough to fill and empty the sockets and the pipe by turns. No more, because all of it is in memory at once. */
 const PROBE_BYTES = 4 * 1024 * 1024
 const PIECE_BYTES = 64 * 1024
-/** A hundred times what it takes, for a machine that is busy starting other things too. */
+/** A hundred times as long as it takes, for a machine that is busy with other things too. */
 const PROBE_MS = 3000
 
-/** Moves some MiB over two loopback connections, and rejects unless all of it arrives, as it was sent. */
+/** Moves some MiB over two loopback connections. Rejects unless all of it arrives as it was sent. */
 export async function probe(splicer: Splicer): Promise<void> {
   const server = createServer({ pauseOnConnect: true })
   const sockets: Socket[] = []
@@ -51,11 +51,11 @@ async function attempt(splicer: Splicer, server: Server, sockets: Socket[]): Pro
 }
 
 interface Connection {
-  /** What a client would have. */
+  /** The client's side. */
   readonly peer: Socket
   /** The server's side. */
   readonly ours: Socket
-  /** Of the server's side. */
+  /** The descriptor of the server's side. */
   readonly fd: number
 }
 
@@ -63,7 +63,7 @@ async function connection(server: Server, sockets: Socket[]): Promise<Connection
   // A server that listens on a port has an address of this kind.
   const { port } = server.address() as AddressInfo
   const peer = connect(port, '127.0.0.1')
-  // A failure shows in what arrives.
+  // What arrives shows a failure.
   peer.on('error', () => undefined)
   sockets.push(peer)
   // 'connection' brings one socket.

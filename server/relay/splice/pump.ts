@@ -2,23 +2,23 @@ import { EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, ESPIPE, type Libc } from './libc.
 import type { JobRecord, SpliceOutcome } from './messages.js'
 import type { Pipe, Pipes } from './pipes.js'
 
-/** One job in the worker's hands. */
+/** One job of the worker's. */
 export interface Job {
   readonly id: number
   readonly senderFd: number
   readonly receiverFd: number
   readonly record: JobRecord
-  /** Bytes that are still to be taken from the sender. */
+  /** Bytes still to be taken from the sender. */
   left: number
   /** Bytes that were taken from the sender. */
   taken: number
-  /** Bytes that the last call took that took any. */
+  /** Bytes taken by the last call that took any. */
   lastTaken: number
   /** Bytes that the receiver's socket has taken. */
   moved: number
-  /** Set while bytes are on their way. */
+  /** Set while bytes are in it. */
   pipe: Pipe | undefined
-  /** Why no more comes from the sender; what it had sent before is still handed on. */
+  /** Why no more comes from the sender. What it had sent before is still handed on. */
   senderEnd: JobEnd | undefined
 }
 
@@ -27,19 +27,19 @@ export interface JobEnd {
   readonly errno: number | undefined
 }
 
-/** What a turn leaves: a job with more to do, one that waits for its sockets, or one that is over. */
+/** The state of a job after its turn: it has more to do, waits for its sockets, or is over. */
 export type Turn = 'ready' | 'waiting' | JobEnd
 
 /**
- * What one job may move before it is the others' turn: two pipes full, by which a single job loses nothing. It
- * takes about half a millisecond, which is how soon an order is heard.
+ * How much one job may move before the others have their turn: two full pipes, with which a single job loses nothing. It
+ * takes about half a millisecond, and a new order is read after that.
  */
 const TURN_BYTES = 2 * 1024 * 1024
 
-/** What splice(2) says when it was called wrongly or lacks memory; all else is what became of a socket. */
+/** Errors of splice(2) that mean a wrong call or no memory. Every other error is a socket's. */
 const OUR_ERRORS: ReadonlySet<number> = new Set([EBADF, EINVAL, ENOMEM, ESPIPE])
 
-/** Moves what one turn allows. Throws when there is no pipe to be had. */
+/** Moves what one turn allows. Throws if there can't be one more pipe. */
 export function pump(job: Job, libc: Libc, pipes: Pipes): Turn {
   job.pipe ??= pipes.take()
   const turn = move(job, job.pipe, libc)
@@ -70,14 +70,14 @@ function move(job: Job, pipe: Pipe, libc: Libc): Turn {
     if (moved === 0) throw new Error(`Expected ${pipe.held} bytes in a pipe, got none`)
     const errno = libc.errno()
     if (errno === EINTR) continue
-    // Its socket is full. When it drains, or when it fails, the poll says so.
+    // The receiver's socket is full. The poll reports when it drains or fails.
     if (errno === EAGAIN) return 'waiting'
     return job.senderEnd ?? failure('receiver-failed', errno)
   }
   return 'ready'
 }
 
-/** Takes from the sender what fits into the pipe; false when there is nothing to be taken for now. */
+/** Takes from the sender what fits into the pipe. False if there is nothing to take for now. */
 function fill(job: Job, pipe: Pipe, libc: Libc): boolean {
   const room = pipe.capacity - pipe.held
   if (job.left === 0 || job.senderEnd !== undefined || room === 0) return false
@@ -95,7 +95,7 @@ function fill(job: Job, pipe: Pipe, libc: Libc): boolean {
   }
   const errno = libc.errno()
   if (errno === EINTR) return true
-  // Nothing has come, or the pipe's slots are all used up by small pieces: then it has bytes to hand on.
+  // Nothing has come; or small pieces use up all slots of the pipe, which then has bytes to hand on.
   if (errno !== EAGAIN) job.senderEnd = failure('sender-failed', errno)
   return false
 }

@@ -7,19 +7,18 @@ import { probe } from './probe.js'
 
 export type { SpliceOutcome } from './messages.js'
 
-/** Bytes on their way from one socket to another. */
+/** One job: bytes on their way from one socket to another. */
 export interface SpliceJob {
   /**
-   * Fulfilled, never rejected, when the job is over and the worker has let go of both sockets. Until then what
-   * the caller does to its own descriptors does not reach the peers: a close or a reset takes effect only with
-   * the last descriptor of a connection.
+   * Fulfilled, never rejected, when the job is over and the worker has let go of both sockets. Until then a close or a
+   * reset by the caller doesn't reach the peers: it takes effect only with the last descriptor of a connection.
    */
   readonly ended: Promise<SpliceEnd>
-  /** Bytes that the receiver's socket has taken so far. It is read from shared memory, and costs nothing. */
+  /** Bytes that the receiver's socket has taken so far. It reads shared memory, and costs nothing. */
   moved(): number
-  /** Bytes that were taken from the sender's socket so far, likewise: those beyond `moved` wait for the receiver. */
+  /** Bytes taken from the sender's socket so far, likewise. Those beyond `moved` wait for the receiver. */
   taken(): number
-  /** Stops it, within about a millisecond; `ended` says when. Without effect on a job that is over. */
+  /** Stops the job within about a millisecond; `ended` says when. Does nothing to a job that is over. */
   cancel(): void
 }
 
@@ -28,33 +27,33 @@ export interface SpliceEnd {
   readonly how: SpliceOutcome
   /** Bytes that the receiver's socket took. */
   readonly moved: number
-  /** Bytes that were taken from the sender's socket; those beyond `moved` are lost. */
+  /** Bytes taken from the sender's socket. Those beyond `moved` are lost. */
   readonly taken: number
-  /** Of the call that failed, where one did. */
+  /** The error of the call that failed; undefined if none did. */
   readonly errno: number | undefined
 }
 
 /** Moves bytes between sockets within the kernel, in a thread of its own. */
 export interface Splicer {
   /**
-   * Moves exactly `bytes` from one connected, non-blocking socket to another. Nobody else may read from the
-   * sender's or write to the receiver's until the job is over. It works on duplicates, so both descriptors may
-   * be closed at any time after this returns; neither socket is ended or shut down.
+   * Moves exactly `bytes` from one connected, non-blocking socket to another. Until the job is over, don't read from the
+   * sender's or write to the receiver's. The job works on duplicates, so you may close both descriptors at any time
+   * after this returns; it neither ends nor shuts down a socket.
    *
-   * It throws a RangeError when `bytes` is no size. Everything else is told by the job's end, with
-   * `engine-failed` and nothing taken where it could not begin.
+   * Throws a RangeError if `bytes` isn't a size. The job's end tells of everything else: `engine-failed` with nothing
+   * taken means that it couldn't begin.
    */
   start(senderFd: number, receiverFd: number, bytes: number): SpliceJob
-  /** Why every new job fails: the thread broke down, or was closed. Undefined while all is well. */
+  /** Why every new job fails: the thread broke down, or was closed. Undefined while it works. */
   failure(): Error | undefined
-  /** Cancels what is under way, and ends the thread. */
+  /** Cancels all jobs, and ends the thread. */
   close(): Promise<void>
 }
 
 /**
- * The compiled worker beside this file, as a test runner that runs the sources needs it built. Undefined in a bundle,
- * where a `worker.js` beside it would be another program's: CommonJS leaves `import.meta` empty, and an ES module has
- * the bundle's own name there.
+ * The compiled worker beside this file. A test runner that runs the sources needs it built first. Undefined in a bundle,
+ * where a `worker.js` beside it would belong to another program: in CommonJS `import.meta` is empty, and in an ES module
+ * it has the bundle's own name.
  */
 function workerFile(): URL | undefined {
   const own: string | undefined = import.meta.url
@@ -64,9 +63,9 @@ function workerFile(): URL | undefined {
 }
 
 /**
- * Starts the thread, and has it move some MiB over real connections. It does not keep the process alive.
- * Rejects, saying why, wherever this does not work: not Linux, a bundle, no koffi, a kernel or a sandbox that forbids
- * a call, bytes that did not arrive as they were sent.
+ * Starts the thread, which doesn't keep the process alive, and has it move some MiB over real connections. Rejects with
+ * the reason if this doesn't work: not Linux, a bundle, no koffi, a kernel or sandbox that forbids a call, or bytes that
+ * didn't arrive as they were sent.
  */
 export async function createSplicer(): Promise<Splicer> {
   if (process.platform !== 'linux') throw new Error('splice(2) is only on Linux')
@@ -79,7 +78,7 @@ export async function createSplicer(): Promise<Splicer> {
     return splicer
   } catch (error) {
     const cause = splicer.failure() ?? error
-    // Not waited for: where a call does not work, it may not return either.
+    // Not awaited: a call that doesn't work may not return either.
     void splicer.close()
     throw cause
   }
@@ -92,14 +91,14 @@ interface RunningJob {
   readonly end: (how: SpliceOutcome, errno: number | undefined) => void
 }
 
-/** What an eventfd is written with: the number that is added to it, of 64 bits, as this machine has them. */
+/** The number that a write adds to an eventfd, in this machine's byte order. */
 const ONE = new BigUint64Array([1n])
 
 function startWorker(libc: Libc, file: URL): Splicer {
   const wakeFd = libc.eventfd()
   const attention = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const jobs = new Map<number, RunningJob>()
-  /** Of jobs that are over, for those to come. */
+  /** Records of jobs that are over, for jobs to come. */
   const spareRecords: JobRecord[] = []
   let lastId = 0
   let failure: Error | undefined
@@ -121,7 +120,7 @@ function startWorker(libc: Libc, file: URL): Splicer {
     failure ??= new Error('The splicing thread ended')
     libc.close(wakeFd)
     for (const { senderFd, receiverFd, record, end } of jobs.values()) {
-      // What the thread did not live to close, or never heard of.
+      // The thread died before it closed these, or before it heard of them.
       if (record.claim()) closeAll(libc, [senderFd, receiverFd])
       end('engine-failed', undefined)
     }
@@ -138,10 +137,10 @@ function startWorker(libc: Libc, file: URL): Splicer {
     if (failure !== undefined) return failedJob(undefined)
     const fds = duplicate(libc, [senderFd, receiverFd])
     if (fds instanceof CallError) return failedJob(fds.errno)
-    // As many as were asked for.
+    // There are as many as were asked for.
     const [sender = -1, receiver = -1] = fds
 
-    // 0 stands for the orders themselves.
+    // Never 0, which stands for the orders themselves.
     lastId = (lastId % 0xffff_ffff) + 1
     const id = lastId
     const record = spareRecords.pop() ?? new JobRecord()
@@ -160,7 +159,7 @@ function startWorker(libc: Libc, file: URL): Splicer {
     post({ order: 'start', id, senderFd: sender, receiverFd: receiver, bytes, record: record.shared })
     return {
       ended,
-      // The record may be another job's by now.
+      // After the end, the record may be another job's.
       moved: () => (end === undefined ? record.moved() : end.moved),
       taken: () => (end === undefined ? record.taken() : end.taken),
       cancel: () => {
@@ -180,14 +179,14 @@ function startWorker(libc: Libc, file: URL): Splicer {
 
   function post(order: Order): void {
     worker.postMessage(order)
-    // The thread looks here between any two jobs, and sleeps in a poll of the other.
+    // The thread looks at this word between any two jobs, and sleeps in a poll of the eventfd.
     Atomics.store(attention, 0, 1)
     writeSync(wakeFd, ONE)
   }
 
   function createWorker(workerData: WorkerSetup): Worker {
     try {
-      // Not the options of this process, which may be for its main script alone.
+      // This process's own options may be for its main script alone.
       return new Worker(file, { name: 'ess-splice', workerData, execArgv: [] })
     } catch (error) {
       libc.close(wakeFd)

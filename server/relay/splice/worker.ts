@@ -16,19 +16,19 @@ import { Pipes } from './pipes.js'
 import { type Job, type JobEnd, pump } from './pump.js'
 
 /**
- * How long the poll may block. Orders and sockets wake it at once; but a process that exits, or a thread that
- * is terminated, has to wait for it to return.
+ * How long the poll may block. Orders and sockets wake it at once, but a process that exits has to wait for it to
+ * return, and so has a thread that is terminated.
  */
 const POLL_MS = 200
 
-/** What an event of the poll is about: the first word is a job's id, or 0 for a new order. */
+/** An event's key is a job's id, or this one for a new order; its side is one of the two below. */
 const WAKE = 0
 const SENDER = 0
 const RECEIVER = 1
 
 if (parentPort === null) throw new Error('Expected to run in a worker thread')
 const port = parentPort
-// Set by the splicer, which starts this file and is typed to do so.
+// The splicer sets it, with this type, when it starts this file.
 const setup = workerData as WorkerSetup
 const attention = new Int32Array(setup.attention)
 
@@ -37,20 +37,20 @@ const pipes = new Pipes(libc)
 const lowWater = new LowWater(libc)
 const poll = libc.createPoll()
 const jobs = new Map<number, Job>()
-/** Jobs whose next turn need not wait for a socket. */
+/** Jobs that can have their next turn without waiting for a socket. */
 const ready = new Set<Job>()
 let isClosed = false
 
-// Reported once for each time it is written to, without being read: a counter of 64 bits does not overflow.
+// The poll reports each write to it once. It is never read: a counter of 64 bits doesn't overflow.
 libc.addToPoll(poll, setup.wakeFd, EPOLLIN | EPOLLET, WAKE, 0)
 
-// Without jobs the thread waits here, like any other; with jobs it waits in the poll, until there are none.
+// Without jobs the thread waits for messages here. With jobs it waits in the poll, until there are none.
 port.on('message', (order: Order) => {
   try {
     obey(order)
     while (jobs.size > 0) turn()
   } catch (error) {
-    // The main thread sees the thread die, and ends the jobs as failed.
+    // The main thread sees this thread die, and ends the jobs as failed.
     for (const job of jobs.values()) letGo(job)
     close()
     throw error
@@ -62,7 +62,7 @@ function turn(): void {
   hear()
   for (const job of lowWater.sweep()) ready.add(job)
   for (const job of [...ready]) {
-    // An order that was heard meanwhile may have ended it.
+    // An order that came meanwhile may have ended it.
     if (!ready.delete(job)) continue
     const outcome = pumped(job)
     if (outcome === 'ready') ready.add(job)
@@ -75,8 +75,8 @@ function turn(): void {
 function noticed(key: number, side: number, events: number): void {
   const job = jobs.get(key)
   if (job === undefined) return
-  // The sender's errors come with its last bytes in front of them: it is read until it says so itself. A
-  // receiver that has closed its own half (EPOLLRDHUP) may well be reading.
+  // A sender's last bytes stand before its error, so it is read until the read itself fails. A receiver that has closed
+  // its own half (EPOLLRDHUP) may still be reading.
   if (side === RECEIVER && (events & (EPOLLERR | EPOLLHUP)) !== 0) finish(job, receiverFailure(job))
   else ready.add(job)
 }
@@ -85,7 +85,7 @@ function pumped(job: Job): ReturnType<typeof pump> {
   try {
     return pump(job, libc, pipes)
   } catch (error) {
-    // No descriptor or memory for a pipe: this job's misfortune, not the engine's.
+    // There is no descriptor or memory for a pipe: this job fails, not the engine.
     if (error instanceof CallError) return { how: 'engine-failed', errno: error.errno }
     throw error
   }
@@ -93,11 +93,11 @@ function pumped(job: Job): ReturnType<typeof pump> {
 
 function receiverFailure(job: Job): JobEnd {
   if (job.senderEnd !== undefined) return job.senderEnd
-  // Without an error of its own it has been closed both ways.
+  // A socket without an error has been closed both ways.
   return { how: 'receiver-failed', errno: libc.socketError(job.receiverFd) || EPIPE }
 }
 
-/** Reads the orders that have come. It costs nothing when there are none, so that it can be done at any time. */
+/** Reads the orders that have come. If there are none it costs nothing, so it can be called at any time. */
 function hear(): void {
   while (Atomics.exchange(attention, 0, 0) !== 0) {
     for (;;) {
@@ -147,7 +147,7 @@ function start({ id, senderFd, receiverFd, bytes, record }: Extract<Order, { ord
     libc.addToPoll(poll, senderFd, EPOLLIN | EPOLLRDHUP | EPOLLET, id, SENDER)
     libc.addToPoll(poll, receiverFd, EPOLLOUT | EPOLLET, id, RECEIVER)
   } catch (error) {
-    // Such as EPERM for what is no socket, ENOSPC beyond the user's watches.
+    // For example EPERM if it isn't a socket, or ENOSPC if the user has too many watches.
     if (!(error instanceof CallError)) throw error
     finish(job, { how: 'engine-failed', errno: error.errno })
   }
@@ -161,7 +161,7 @@ function finish(job: Job, { how, errno }: JobEnd): void {
   port.postMessage({ id: job.id, how, errno } satisfies Report)
 }
 
-/** Closes what is the job's; what was in its pipe is gone. */
+/** Closes the job's descriptors and gives its pipe back. Bytes that were in the pipe are lost. */
 function letGo(job: Job): void {
   if (job.pipe !== undefined) pipes.giveBack(job.pipe)
   job.pipe = undefined
