@@ -2,7 +2,7 @@ import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { type Input, nextStep, type Phase, type Step } from '../server/broker/lifecycle.js'
+import { effectsOf, type Input, nextStep, type Stage, type Step } from '../server/broker/lifecycle.js'
 import { parseFlags } from '../server/cli/flags.js'
 import {
   CORS_HEADERS,
@@ -44,14 +44,18 @@ test.each(PAGES)('%s links to pages that are there', async (path) => {
 
 describe('docs/lifecycle.md', () => {
   // Records, because the compiler then misses a phase or an input that the page could miss too.
-  const PHASES = { reserved: true, waiting: true, streaming: true, closed: true } satisfies Record<
-    Phase,
-    true
-  >
+  const STAGES = {
+    reserved: true,
+    waiting: true,
+    connected: true,
+    streaming: true,
+    closed: true,
+  } satisfies Record<Stage, true>
   const INPUTS = {
     'sender-arrived': true,
-    'sender-moved': true,
     'receiver-arrived': true,
+    'early-receiver-lost': true,
+    'body-began': true,
     delivered: true,
     expired: true,
     'sender-lost': true,
@@ -67,20 +71,49 @@ describe('docs/lifecycle.md', () => {
 
   function inWords(step: Step): string {
     if (step === 'ignored') return step
+    if ('stay' in step) return `stay: ${inList(step.stay)}`
     const [[verb, what] = []] = Object.entries(step)
     return `${verb}: \`${what}\``
+  }
+
+  function inList(effects: readonly string[]): string {
+    return effects.length === 0 ? 'nothing' : effects.map((effect) => `\`${effect}\``).join(', ')
   }
 
   test('its table is the one in the code, cell by cell', async () => {
     // Two tables begin with "input"; the other one explains them.
     const [transitions] = (await readPage('docs/lifecycle.md')).split('## What each input is')
     const { head, rows } = tableOf(transitions ?? '', 'input')
-    const phases = Object.keys(PHASES) as Phase[]
+    const stages = Object.keys(STAGES) as Stage[]
     const inputs = Object.keys(INPUTS) as Input[]
-    expect(head.slice(1).map(code)).toEqual(phases)
+    expect(head.slice(1).map(code)).toEqual(stages)
     expect(rows).toEqual(
-      inputs.map((input) => [`\`${input}\``, ...phases.map((phase) => inWords(nextStep(phase, input)))]),
+      inputs.map((input) => [`\`${input}\``, ...stages.map((stage) => inWords(nextStep(stage, input)))]),
     )
+  })
+
+  test('what it says of entering and leaving a phase is what the code does', async () => {
+    const page = await readPage('docs/lifecycle.md')
+    const { rows } = tableOf(page, 'phase')
+    const stages = Object.keys(STAGES) as Stage[]
+    expect(rows).toEqual(
+      stages.map((stage) => {
+        const { enter, leave } = effectsOf(stage)
+        return [`\`${stage}\``, inList(enter), inList(leave)]
+      }),
+    )
+    const stays = stages.flatMap((stage) =>
+      (Object.keys(INPUTS) as Input[]).flatMap((input) => {
+        const step = nextStep(stage, input)
+        return typeof step === 'object' && 'stay' in step ? step.stay : []
+      }),
+    )
+    const all = [
+      ...stays,
+      ...stages.flatMap((stage) => [...effectsOf(stage).enter, ...effectsOf(stage).leave]),
+    ]
+    const explained = tableOf(page, 'effect').rows.map(([effect = '']) => code(effect))
+    expect(explained.toSorted()).toEqual([...new Set(all)].sort())
   })
 
   test('it explains every input', async () => {

@@ -1,9 +1,11 @@
 import { EssError } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
+import { goneBecause } from './download-answer.js'
+import type { SocketTerms } from './effects.js'
 import type { Outcome } from './lifecycle.js'
 import type { ResolvedOptions } from './options.js'
-import { type EphemeralSocket, goneBecause } from './socket.js'
+import type { EphemeralSocket } from './socket.js'
 
 /** How often an id that is taken is drawn again before that is called a failure of the generator's. */
 const ID_ATTEMPTS = 10
@@ -11,12 +13,7 @@ const ID_ATTEMPTS = 10
 /** The most ids remembered after their end; the oldest is forgotten first. About 150 bytes each. */
 const MAX_TOMBSTONES = 100_000
 
-/** A socket that has not ended. */
-interface SocketEntry extends Entry<EphemeralSocket> {
-  readonly ttl: NodeJS.Timeout
-}
-
-/** Which sockets exist, and which have lately ended. It mints the ids and owns the TTL. */
+/** Which sockets exist, and which have lately ended. It mints the ids. */
 export class Registry {
   readonly #options: ResolvedOptions
   /*
@@ -24,8 +21,8 @@ export class Registry {
    * each process, and compares it only with one of the same hash. There is no first half of an id or of a token to be
    * found before its second half.
    */
-  readonly #sockets = new Map<string, SocketEntry>()
-  readonly #byToken = new Map<string, SocketEntry>()
+  readonly #sockets = new Map<string, Entry<EphemeralSocket>>()
+  readonly #byToken = new Map<string, Entry<EphemeralSocket>>()
   /** In the order in which they were added, which is the order in which they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -69,29 +66,23 @@ export class Registry {
     )
   }
 
-  /** From here the socket can be found, and its TTL runs. */
+  /** From here the socket can be found. */
   add(socket: EphemeralSocket): void {
-    const { token, ttlMs } = socket.terms
-    const entry = { member: socket, ttl: setTimeout(() => socket.expire(), ttlMs) }
+    const { token } = socket.terms
+    const entry = { member: socket }
     if (token !== undefined) this.#byToken.set(token, entry)
     this.#sockets.set(socket.id, entry)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
-  /** The TTL is for waiting: it ends when a receiver is there. */
-  keep(socket: EphemeralSocket): void {
-    clearTimeout(this.#sockets.get(socket.id)?.ttl)
-  }
-
   /** The socket has ended; its id is remembered for a while. */
-  bury(socket: EphemeralSocket, outcome: Outcome): void {
-    this.keep(socket)
-    const entry = this.#sockets.get(socket.id)
+  bury({ id, token }: SocketTerms, outcome: Outcome): void {
+    const entry = this.#sockets.get(id)
     if (entry !== undefined) entry.member = undefined
-    this.#sockets.delete(socket.id)
-    if (socket.terms.token !== undefined) this.#byToken.delete(socket.terms.token)
+    this.#sockets.delete(id)
+    if (token !== undefined) this.#byToken.delete(token)
     this.#forgetOld()
-    this.#tombstones.set(socket.id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
+    this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
 
   /** The socket with this id; undefined where it has ended, or never was. */

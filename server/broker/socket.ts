@@ -1,114 +1,47 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import {
-  DOWNLOAD_HEADERS,
-  EssError,
-  formatContentDisposition,
-  formatDuration,
-  type ProgressEvent,
-  type StatusEvent,
-  type TerminalEvent,
-  toFailedProblem,
-} from '../../shared/index.js'
-import type { Cors } from '../answer/cors.js'
-import { beginResponse, fixed, withFixedHeaders } from '../answer/head.js'
-import { sendProblem } from '../answer/problem-response.js'
-import type { ProgressClock, Ticking } from '../answer/progress-clock.js'
+import { EssError, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
-import type { Entry } from '../node/entry.js'
-import { resetConnection } from '../node/linger.js'
-import { Occurrence } from '../node/occurrence.js'
-import { RawBody } from '../relay/gears/raw-body.js'
-import { announceLength } from '../relay/length-trailer.js'
-import type { Relay } from '../relay/relay.js'
-import { createTransfer, type SenderBody, type Transfer } from '../relay/transfer.js'
-import { entityTag } from '../request/range.js'
-import { takesResetForEnd } from '../request/undici.js'
-import type { SocketInfo, SocketStats } from './events.js'
-import { type Input, nextStep, type Outcome, type Phase } from './lifecycle.js'
+import { Delivery } from './delivery.js'
+import { downloadHeaders } from './download-answer.js'
+import {
+  type Cause,
+  type Ending,
+  SocketEffects,
+  type SocketObserver,
+  type SocketTerms,
+  type Subject,
+} from './effects.js'
+import {
+  type Effect,
+  effectsOf,
+  type Input,
+  nextStep,
+  type Outcome,
+  type Phase,
+  type Stage,
+} from './lifecycle.js'
+import { isReadWhole, type Segment } from './segment.js'
 
-/** What the sender said of its file. */
-export interface Payload {
-  readonly fileName: string | undefined
-  /** Safe to serve from our origin. */
-  readonly contentType: string
-  /** Bytes; undefined when it is chunked. */
-  readonly contentLength: number | undefined
-}
+export type { Payload } from './segment.js'
 
-/** The sender's half of a socket. */
-export interface SenderLeg {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly payload: Payload
-  readonly body: SenderBody
-  /** How it is told what happens. */
-  readonly status: StatusSink
-}
+const NO_CAUSE: Cause = {}
 
-/** The receiver's half. */
-export interface ReceiverLeg {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-}
-
-/** What is fixed when a socket is made. */
-export interface SocketTerms {
-  readonly id: string
-  /** The secret of its upload resource; undefined where reservations are off. */
-  readonly token: string | undefined
-  readonly ttlMs: number
-  /** Where its sender asked for more than the server allows. */
-  readonly askedTtlMs?: number
-  readonly maxUploadBytes: number
-  readonly stallTimeoutMs: number
-  readonly relay: Relay
-  readonly cors: Cors
-  readonly progress: ProgressClock
-  /** Gives its client's share back; for whoever made it to call when it has ended. */
-  readonly giveBack: () => void
-}
-
-/** Whom a socket tells of its life. */
-export interface SocketObserver {
-  connected(socket: EphemeralSocket, receiverRequest: IncomingMessage): void
-  progress(socket: EphemeralSocket, bytes: number): void
-  closed(socket: EphemeralSocket, stats: SocketStats): void
-}
-
-/** The same in the head of every download. */
-const FIXED_HEADERS = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
-
-/** A file of which nothing is known yet. */
-const UNKNOWN: Payload = {
-  fileName: undefined,
-  contentType: 'application/octet-stream',
-  contentLength: undefined,
-}
-
-/** One pending transfer: its phase, and its legs. The only caller of the table in `lifecycle.ts`. */
-export class EphemeralSocket implements SocketInfo, Ticking {
+/**
+ * One pending transfer: its identity, its terms, and its stage. It is the only caller of the table in `lifecycle.ts`: a
+ * verb says what happened, and the table says what is done about it.
+ */
+export class EphemeralSocket implements Subject {
   readonly terms: SocketTerms
   readonly openedAt = Date.now()
   readonly #openedMs = performance.now()
-  readonly #observer: SocketObserver
-  /** All who are told: the sender by its own response, and whoever follows its upload resource's events. */
-  readonly #audience = new Set<StatusSink>()
-  readonly #senderCame = new Occurrence()
-  readonly #ended = new Occurrence()
-  #phase: Phase = 'reserved'
-  #payload: Payload
-  #sender: SenderLeg | undefined
-  #receiver: ReceiverLeg | undefined
-  #transfer: Transfer | undefined
-  /** What the observer was told last. */
-  #toldBytes = 0
-  #ticking: Entry<Ticking> | undefined
+  readonly #effects: SocketEffects
+  #stage: Stage = 'reserved'
 
-  /** `fileName` is what the reservation says; the sender itself may say better. */
+  /** It begins in `reserved`, and its TTL runs. `fileName` is the reservation's; the sender's own name comes first. */
   constructor(terms: SocketTerms, observer: SocketObserver, fileName?: string) {
     this.terms = terms
-    this.#observer = observer
-    this.#payload = { ...UNKNOWN, fileName }
+    this.#effects = new SocketEffects(this, observer, fileName)
+    this.#run(effectsOf(this.#stage).enter, NO_CAUSE)
   }
 
   get id(): string {
@@ -116,15 +49,15 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   }
 
   get phase(): Phase {
-    return this.#phase
+    return this.#stage === 'connected' ? 'streaming' : this.#stage
   }
 
   get fileName(): string | undefined {
-    return this.#payload.fileName
+    return this.#effects.payload.fileName
   }
 
   get contentLength(): number | undefined {
-    return this.#payload.contentLength
+    return this.#effects.payload.contentLength
   }
 
   get ageMs(): number {
@@ -132,316 +65,141 @@ export class EphemeralSocket implements SocketInfo, Ticking {
   }
 
   get expiresAt(): number {
-    // By the clock as it is set now. Below a second it is no more than two clocks that are read one after the other.
+    // By the clock as it is set now. It was set if it is a second off; less is the time between two readings.
     const setByMs = Date.now() - this.openedAt - this.ageMs
     return this.openedAt + this.terms.ttlMs + (Math.abs(setByMs) < 1000 ? 0 : Math.round(setByMs))
   }
 
   /** Settled when a reservation is over: its sender came, or it ended without one. */
   get senderCame(): Promise<void> {
-    return this.#senderCame.promise
+    return this.#effects.senderCame.promise
   }
 
-  /** Settled when it has ended, however. */
+  /** Settled when the socket has ended, well or not. */
   get ended(): Promise<void> {
-    return this.#ended.promise
+    return this.#effects.ended.promise
   }
 
   /** The head of a download, the same for GET and HEAD. */
   downloadHeaders(request: IncomingMessage): Record<string, string | number> {
-    const own = this.#ownFields()
-    if (this.contentLength !== undefined) own['Content-Length'] = this.contentLength
-    return withFixedHeaders(own, FIXED_HEADERS, this.terms.cors.headers(request))
+    return downloadHeaders({ id: this.id, ...this.#effects.payload }, request, this.terms.cors)
   }
 
-  #ownFields(): Record<string, string | number> {
-    const { fileName, contentType } = this.#payload
-    return {
-      'Content-Type': contentType,
-      'Content-Disposition': formatContentDisposition(fileName),
-      ETag: entityTag(this.id),
-    }
-  }
-
-  /** The event that says where it is now. */
   state(): StatusEvent {
     const secondsLeft = Math.max(0, Math.round((this.terms.ttlMs - this.ageMs) / 1000))
-    if (this.#phase === 'reserved') return { event: 'reserved', secondsLeft }
-    return this.#phase === 'waiting' ? { event: 'waiting', secondsLeft } : { event: 'connected' }
+    if (this.#stage === 'reserved') return { event: 'reserved', secondsLeft }
+    return this.#stage === 'waiting' ? { event: 'waiting', secondsLeft } : { event: 'connected' }
   }
 
-  /** Throws the refusal that this input would meet, without being one. */
+  /** Throws the refusal that this input would meet, and changes nothing. */
   inspect(input: 'sender-arrived' | 'receiver-arrived' = 'receiver-arrived'): void {
-    const step = nextStep(this.#phase, input)
+    const step = nextStep(this.#stage, input)
     if (typeof step === 'object' && 'refuse' in step) throw new EssError(step.refuse)
   }
 
-  /** Takes the sender of a reservation, or of a new socket. Throws EssError `already-open` or `gone`. */
-  admit(sender: SenderLeg): void {
+  /**
+   * Takes the sender: its first request, or another one that begins again while no byte of the first one's body has been
+   * read. Throws EssError `already-open` or `gone`.
+   */
+  admit(segment: Segment): void {
     this.inspect('sender-arrived')
-    this.#take(sender)
-    this.#apply('sender-arrived')
+    // The receiver may have read the length already.
+    const isSameLength = segment.payload.contentLength === this.contentLength
+    if (this.#effects.segment !== undefined && !isSameLength) throw new EssError('already-open')
+    this.apply('sender-arrived', { segment })
   }
 
-  /** True while a sender whose body never comes through may begin again by another request. */
-  mayMove(): boolean {
-    return this.#sender !== undefined && (this.#transfer?.isUntouched() ?? this.#phase === 'waiting')
-  }
-
-  /** The same sender begins again by another request: see `mayMove`. Throws EssError `already-open` or `gone`. */
-  move(sender: SenderLeg): void {
-    const isSame = sender.payload.contentLength === this.contentLength
-    if (!this.mayMove() || !isSame) throw new EssError('already-open')
-    const left = this.#sender
-    if (left?.body instanceof RawBody) left.body.release()
-    this.#take({ ...sender, payload: this.#payload })
-    left?.response.off('close', this.#senderClosed)
-    if (left !== undefined) this.forget(left.status)
-    this.#apply('sender-moved')
-  }
-
-  /** Takes a receiver, and the bytes begin to move. Throws EssError `busy` or `gone`. */
-  receive(receiver: ReceiverLeg): void {
+  /**
+   * Takes a receiver, and the bytes begin to move. In `reserved` the receiver is only held: call again when `senderCame` is
+   * settled, or call `loseEarlyReceiver`. Throws EssError `busy` or `gone`.
+   */
+  receive(request: IncomingMessage, response: ServerResponse): void {
     this.inspect('receiver-arrived')
-    this.#receiver = receiver
-    this.#apply('receiver-arrived')
+    this.apply('receiver-arrived', { delivery: new Delivery(request, response, this.terms.cors) })
   }
 
-  /** Tells `sink` whatever happens from now on. */
+  /** A receiver that was held in `reserved` has left. */
+  loseEarlyReceiver(): void {
+    this.apply('early-receiver-lost')
+  }
+
+  /** Tells `sink` about everything from now on. */
   tell(sink: StatusSink): void {
-    this.#audience.add(sink)
-    if (this.#phase === 'streaming' && this.#transfer !== undefined)
-      follow(sink, this.#progressOf(this.#transfer))
+    const { audience, progress } = this.#effects
+    audience.add(sink)
+    if (this.phase !== 'streaming' || progress === undefined) return
+    sink.send(progress())
+    sink.follow(progress)
   }
 
-  /** `sink` is told no more, and ends. */
+  /** Tells `sink` no more, and ends it. */
   forget(sink: StatusSink): void {
-    this.#audience.delete(sink)
-    sink.release()
+    this.#effects.audience.dismiss(sink)
   }
 
-  /** The TTL is over: the registry's to say. */
-  expire(): void {
-    const waited = formatDuration(this.terms.ttlMs / 1000)
-    this.#apply('expired', `nobody came within ${waited}`)
-  }
-
-  /** The sender, or the embedder, wants it no more. */
+  /** The sender, or the embedder, no longer wants the transfer. */
   cancel(detail = 'the sender cancelled it'): void {
-    this.#apply('cancelled', detail)
+    this.apply('cancelled', { detail })
   }
 
   /** The server stops. */
   shutDown(): void {
-    this.#apply('shutting-down', 'the server is stopping')
+    this.apply('shutting-down', { detail: 'the server is stopping' })
   }
 
   /**
-   * The body of `request` cannot be read any further as HTTP or as a form, or was ended before it was whole.
-   * Without effect when its sender has begun again by another one.
+   * The body of `request` can't be read any further as HTTP or as a form, or it ended before it was whole. Without effect
+   * when the sender has begun again by another request.
    */
   breakOff(
     request: IncomingMessage,
     input: 'bad-request' | 'sender-lost' | 'no-file-in-form',
     detail: string,
   ): void {
-    if (this.#sender?.request === request) this.#apply(input, detail)
+    if (this.#effects.segment?.request === request) this.apply(input, { detail })
   }
 
   /**
-   * The sender of `request` has sent its whole body and closed its half. If it is gone altogether, its kernel answers the
-   * next word with a reset; where no word may be said, a sender that waits is taken to have left.
+   * The sender of `request` has sent its whole body and closed its half. If it has gone altogether, its kernel answers our
+   * next write with a reset. If nothing may be written yet, a waiting sender is taken to have left.
    */
   senderClosedItsHalf(request: IncomingMessage): void {
-    if (this.#sender?.request !== request || this.#phase !== 'waiting') return
-    if (!this.#sender.status.probe()) {
-      this.#apply('sender-lost', 'the sender closed its half of the connection while it waited')
-    }
+    const { segment } = this.#effects
+    if (segment?.request !== request || this.#stage !== 'waiting' || segment.status.probe()) return
+    this.apply('sender-lost', { detail: 'the sender closed its half of the connection while it waited' })
   }
 
-  /** True when the whole body of `request` was read below Node's parser, which takes it for incomplete. */
+  /** True when the whole body of `request` was read below Node's parser, which takes the request for incomplete. */
   hasAllOf(request: IncomingMessage): boolean {
-    const { request: own, body } = this.#sender ?? {}
-    return own === request && body instanceof RawBody && body.isWhole
+    const { segment } = this.#effects
+    return segment?.request === request && isReadWhole(segment)
   }
 
-  #take(sender: SenderLeg): void {
-    this.#sender = sender
-    this.#payload = { ...sender.payload, fileName: sender.payload.fileName ?? this.#payload.fileName }
-    this.#audience.add(sender.status)
-    // Until bytes move, this listener notices a sender that goes away.
-    sender.response.once('close', this.#senderClosed)
-  }
-
-  /** Every change of phase. `detail` says to both sides why it failed. */
-  #apply(input: Input, detail?: string, confirmed = false): void {
-    const step = nextStep(this.#phase, input)
+  apply(input: Input, cause = NO_CAUSE): void {
+    const step = nextStep(this.#stage, input)
     if (step === 'ignored' || 'refuse' in step) return
-    if ('close' in step) {
-      this.#phase = 'closed'
-      this.#close(step.close, detail, confirmed)
+    if ('stay' in step) {
+      this.#run(step.stay, cause)
       return
     }
-    const was = this.#phase
-    this.#phase = step.go
-    if (was === 'reserved') this.#announceSender()
-    if (step.go === 'streaming') this.#stream()
+    this.#run(effectsOf(this.#stage).leave, cause)
+    const isOver = 'close' in step
+    this.#stage = isOver ? 'closed' : step.go
+    const { enter } = effectsOf(this.#stage)
+    this.#run(enter, isOver ? { ending: this.#endingOf(step.close, cause) } : cause)
   }
 
-  #announceSender(): void {
-    // The sender's own stream has said so by its first line.
-    for (const sink of this.#audience) if (sink !== this.#sender?.status) sink.send(this.state())
-    this.#senderCame.happen()
-  }
-
-  #stream(): void {
-    const sender = this.#sender
-    const receiver = this.#receiver
-    if (sender === undefined || receiver === undefined) return
-    // Not a byte has moved, so nothing has to be waited for.
-    void this.#transfer?.stop()
-    const transfer = createTransfer(sender.body, receiver.response, {
-      total: this.contentLength,
-      maxUploadBytes: this.terms.maxUploadBytes,
-      stallTimeoutMs: this.terms.stallTimeoutMs,
-      relay: this.terms.relay,
-      writeHead: () => {
-        // It may be out already, when the sender has begun again.
-        if (receiver.response.headersSent) return
-        announceLength(receiver.request, receiver.response, this.contentLength)
-        // A download ends with its connection.
-        const closes =
-          this.contentLength === undefined && takesResetForEnd(receiver.request) ? 'unsaid' : true
-        const body = { framing: this.contentLength ?? ('chunked' as const), closes } as const
-        const others = [FIXED_HEADERS, this.terms.cors.headers(receiver.request)] as const
-        beginResponse(receiver.response, 200, this.#ownFields(), others, body)
-      },
-    })
-    const isFirst = this.#transfer === undefined
-    this.#transfer = transfer
-    // It never rejects, and nobody else waits for it.
-    void transfer.ended.then((end) => {
-      if (end.input === 'delivered') this.#apply('delivered', undefined, end.confirmed)
-      else this.#apply(end.input, end.detail)
-    })
-    // From here the transfer notices: a sender that leaves after its last byte is none of the receiver's loss.
-    sender.response.off('close', this.#senderClosed)
-    if (isFirst) this.#observer.connected(this, receiver.request)
-    const isAllHere = sender.request.complete
-    const connection = sender.request.socket
-    // With all of the body here Node reads on, and soon notices who left; what it knows already, we are told later in
-    // this turn.
-    const isThere = isAllHere ? !connection.destroyed : this.terms.relay.isSenderThere(connection)
-    if (isThere) this.#startAtOnce(transfer, isFirst, isAllHere)
-    else this.#startWhenProbed(transfer, isFirst)
-  }
-
-  #startAtOnce(transfer: Transfer, isFirst: boolean, isAllHere: boolean): void {
-    // What is all here is as good as over: its verdict will be there as soon as the news.
-    if (isAllHere) this.#announce(transfer, isFirst, isAllHere)
-    transfer.start()
-    // The first bytes come before the news of them.
-    if (!isAllHere && this.#phase === 'streaming') this.#announce(transfer, isFirst, isAllHere)
-  }
-
-  #announce(transfer: Transfer, isFirst: boolean, isAllHere: boolean): void {
-    const progress = this.#progressOf(transfer)
-    for (const sink of this.#audience) {
-      if (isFirst) sink.send({ event: 'connected' }, true)
-      if (isAllHere) sink.follow(progress)
-      else follow(sink, progress)
+  #run(effects: readonly Effect[], cause: Cause): void {
+    const stage = this.#stage
+    for (const effect of effects) {
+      // A listener of the embedder's may have cancelled the transfer.
+      if (this.#stage !== stage) return
+      this.#effects[effect](cause)
     }
-    this.#ticking ??= this.terms.progress.start(this)
   }
 
-  /**
-   * A paused sender that died, behind bytes that fill our window or where the kernel cannot be asked, is noticed only
-   * by writing to it: the first write made its kernel answer with a reset, the second one, a turn later, meets it.
-   * Both come before the first byte goes to the receiver.
-   */
-  #startWhenProbed(transfer: Transfer, isFirst: boolean): void {
-    if (isFirst) for (const sink of this.#audience) sink.send({ event: 'connected' })
-    setImmediate(() => {
-      if (this.#phase !== 'streaming' || transfer !== this.#transfer) return
-      for (const sink of this.#audience) follow(sink, this.#progressOf(transfer))
-      this.#ticking ??= this.terms.progress.start(this)
-      setImmediate(() => transfer.start())
-    })
-  }
-
-  #progressOf(transfer: Transfer): () => ProgressEvent {
-    const total = this.contentLength
-    return () => ({ event: 'progress', bytes: transfer.bytes(), ...(total !== undefined && { total }) })
-  }
-
-  tick(): void {
-    const bytes = this.#transfer?.bytes() ?? 0
-    if (bytes !== this.#toldBytes) this.#observer.progress(this, bytes)
-    this.#toldBytes = bytes
-  }
-
-  /** The single place that ends both legs, however it came to that. */
-  #close(outcome: Outcome, detail: string | undefined, confirmed: boolean): void {
-    this.terms.progress.stop(this.#ticking)
-    this.#sender?.response.off('close', this.#senderClosed)
-    const bytes = this.#transfer?.bytes() ?? 0
+  #endingOf(outcome: Outcome, { detail, isConfirmed = false }: Cause): Ending {
     const error = outcome === 'delivered' ? undefined : new EssError(outcome, detail)
-    if (error !== undefined) {
-      // A reset reaches the receiver only when nobody else has its connection open.
-      const failReceiver = () => this.#failReceiver(error)
-      const released = this.#transfer?.stop()
-      // It never rejects, and nobody else waits for it.
-      if (released !== undefined) void released.then(failReceiver)
-      else failReceiver()
-    }
-    // Whatever is left of it must not hold up the sender's reading of the verdict.
-    if (this.#sender?.body instanceof RawBody) this.#sender.body.release()
-    const verdict: TerminalEvent =
-      error === undefined
-        ? { event: 'delivered', bytes, confirmed }
-        : { event: 'failed', problem: toFailedProblem(error), bytes }
-    for (const sink of this.#audience) sink.conclude(verdict)
-    this.#audience.clear()
-    this.#senderCame.happen()
-    this.#ended.happen()
-    const gear = this.#transfer?.gear
-    const firstByteMs = this.#transfer?.firstByteMs()
-    const durationMs = Math.round(this.ageMs)
-    this.#observer.closed(this, { outcome, error, bytes, confirmed, durationMs, gear, firstByteMs })
+    return { outcome, error, bytes: this.#effects.bytes, confirmed: isConfirmed }
   }
-
-  /** Once the 200 is out, only a reset tells a receiver that what it has is not the whole (protocol, chapter 4). */
-  #failReceiver(error: EssError): void {
-    if (this.#receiver === undefined) return
-    const { request, response } = this.#receiver
-    if (response.headersSent) resetConnection(request.socket)
-    else if (!request.socket.destroyed)
-      sendProblem(request, response, this.terms.cors, asSeenByReceiver(error))
-  }
-
-  readonly #senderClosed = (): void => {
-    this.#apply('sender-lost', 'the sender disconnected')
-  }
-}
-
-/** Tells `sink` how far it is, now and whenever that has changed. */
-function follow(sink: StatusSink, progress: () => ProgressEvent): void {
-  sink.send(progress())
-  sink.follow(progress)
-}
-
-/** What was wrong with the sender's request is no fault of the receiver's. */
-function asSeenByReceiver(error: EssError): EssError {
-  const isSendersFault = ['too-large', 'bad-request', 'no-file-in-form'].includes(error.code)
-  return isSendersFault ? new EssError('sender-lost', `the sender was refused: ${error.message}`) : error
-}
-
-/** What a receiver that comes after the end is told. */
-export function goneBecause(outcome: Outcome): EssError {
-  const words: Partial<Record<Outcome, string>> = {
-    delivered: 'this link worked once and has been used',
-    expired: 'nobody came in time, and this link is no longer valid',
-    cancelled: 'the sender cancelled it',
-  }
-  return new EssError('gone', words[outcome] ?? `this transfer failed: ${outcome}`)
 }

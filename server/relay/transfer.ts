@@ -24,6 +24,8 @@ export interface TransferOptions {
   readonly stallTimeoutMs: number
   /** Writes the head of the receiver's response. Called at most once, when the first byte or the end is there. */
   readonly writeHead: () => void
+  /** Called once, when the first byte of the sender's body was read, or its end: from here it can't begin again. */
+  readonly bodyBegan: () => void
   /** The gears of the service. */
   readonly relay: Relay
 }
@@ -47,8 +49,6 @@ export interface Transfer {
   bytes(): number
   /** Milliseconds from `createTransfer` to the first byte; undefined before that. */
   firstByteMs(): number | undefined
-  /** True until the sender's first byte was read. */
-  isUntouched(): boolean
   /** Begins to read the sender's body. Until then only losses are noticed. */
   start(): void
   /** Lets go of both sides, for a socket that ends for another reason. Returns a promise if that takes a while. */
@@ -88,7 +88,6 @@ export function createTransfer(
     ended,
     bytes: pump.handedOn,
     firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
-    isUntouched: () => pump.received() === 0 && !isSenderDone,
     start,
     stop,
   }
@@ -112,6 +111,7 @@ export function createTransfer(
       fail('too-large', `Expected at most ${maxUploadBytes} bytes, got more`)
     } else if (firstByteAt === undefined) {
       firstByteAt = performance.now()
+      options.bodyBegan()
       writeHead()
     }
     return !isOver
@@ -124,6 +124,7 @@ export function createTransfer(
       return
     }
     isSenderDone = true
+    if (firstByteAt === undefined) options.bodyBegan()
     writeHead()
     if (isOver) return
     confirmation.awaitEnd()

@@ -73,7 +73,6 @@ test('there is a story for each way in which a socket can end', () => {
   const phases = ['reserved', 'waiting', 'streaming', 'closed'] satisfies Phase[]
   const inputs = [
     'sender-arrived',
-    'sender-moved',
     'receiver-arrived',
     'delivered',
     'expired',

@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import type { ClientLimits } from '../limits/client-limits.js'
+import type { Exchange } from './exchange.js'
+import type { Registry } from './registry.js'
+import type { EphemeralSocket } from './socket.js'
+
+/** The receivers that come before their link is there, or before its sender is. Each takes a share of its client's. */
+export class EarlyReceivers {
+  readonly #registry: Registry
+  readonly #limits: ClientLimits
+
+  constructor(registry: Registry, limits: ClientLimits) {
+    this.#registry = registry
+    this.#limits = limits
+  }
+
+  /** Waits until a socket with this id is there, for at most `waitMs`. Throws EssError `over-share` or `too-many-sockets`. */
+  async awaitSocket(id: string, waitMs: number, request: IncomingMessage): Promise<void> {
+    const giveBack = this.#limits.take('waiting', request)
+    await untilLeft(request, (left) => this.#registry.appears(id, waitMs, left)).finally(giveBack)
+  }
+
+  /**
+   * Waits until the sender of a reservation is there, or the reservation has ended. A receiver that leaves meanwhile uses
+   * nothing up. Throws EssError `busy` or `over-share`.
+   */
+  async awaitSender(socket: EphemeralSocket, { request, response }: Exchange): Promise<void> {
+    socket.receive(request, response)
+    try {
+      const giveBack = this.#limits.take('waiting', request)
+      await untilLeft(request, (left) => Promise.race([socket.senderCame, aborted(left)])).finally(giveBack)
+    } finally {
+      socket.loseEarlyReceiver()
+    }
+  }
+}
+
+/** Runs `wait` with a signal that is aborted when this request's peer leaves. */
+async function untilLeft(
+  request: IncomingMessage,
+  wait: (left: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const left = new AbortController()
+  const leave = () => left.abort()
+  request.socket.once('close', leave)
+  try {
+    await wait(left.signal)
+  } finally {
+    request.socket.off('close', leave)
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

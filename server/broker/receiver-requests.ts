@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import { EssError } from '../../shared/index.js'
+import type { ClientLimits } from '../limits/client-limits.js'
+import { outlastHost } from '../node/host-timeouts.js'
+import { checkEnd } from '../relay/length-trailer.js'
+import { asksForPart, refusePart } from '../request/range.js'
+import { requestedWaitMs } from '../request/sender.js'
+import { EarlyReceivers } from './early-receivers.js'
+import { type Exchange, hasEnded, refusePipelined } from './exchange.js'
+import type { ResolvedOptions } from './options.js'
+import type { Registry } from './registry.js'
+import type { EphemeralSocket } from './socket.js'
+
+/** The requests of receivers, each on its way to its socket. */
+export class ReceiverRequests {
+  readonly #options: ResolvedOptions
+  readonly #registry: Registry
+  readonly #early: EarlyReceivers
+  readonly #refuseWhenStopping: () => void
+
+  /** `refuseWhenStopping` throws when the service takes nothing new. */
+  constructor(
+    options: ResolvedOptions,
+    registry: Registry,
+    limits: ClientLimits,
+    refuseWhenStopping: () => void,
+  ) {
+    this.#options = options
+    this.#registry = registry
+    this.#early = new EarlyReceivers(registry, limits)
+    this.#refuseWhenStopping = refuseWhenStopping
+  }
+
+  /** See `Service.receive`. */
+  async receive(exchange: Exchange, id: string): Promise<void> {
+    const { request, response, query } = exchange
+    refusePipelined(response)
+    // A body means nothing here, but unread it would stand in front of the receiver's end, which is its confirmation.
+    // Over HTTP/2 that end is the stream's and comes from both sides. Read too early, it would pass for the other side's.
+    if (request.httpVersionMajor === 1) request.resume()
+    const wantsPart = asksForPart(request, id)
+    // A part is refused as soon as the link is there, so there is nothing to wait for.
+    const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, this.#options.ttlMs)
+    outlastHost(request, response)
+    const socket = this.#registry.get(id) ?? (await this.#find(request, id, waitMs))
+    if (wantsPart) {
+      socket.inspect()
+      refusePart(request)
+    }
+    if (socket.phase === 'reserved') await this.#early.awaitSender(socket, exchange)
+    // A receiver that left, during a wait or with its request, leaves the socket to another one.
+    if (!request.socket.writable || hasEnded(exchange)) return
+    socket.inspect()
+    // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.
+    if (request.httpVersion === '1.0' && socket.contentLength === undefined) {
+      throw new EssError(
+        'http-version-not-supported',
+        'Expected HTTP/1.1, because the length is not known; got HTTP/1.0',
+      )
+    }
+    if (this.#options.proxyHidesCuts) checkEnd(request, socket.contentLength)
+    socket.receive(request, response)
+  }
+
+  async #find(request: IncomingMessage, id: string, waitMs: number): Promise<EphemeralSocket> {
+    try {
+      return this.#registry.find(id)
+    } catch (error) {
+      const isUnknown = error instanceof EssError && error.code === 'not-found'
+      const mayAppear = isUnknown && this.#options.ids.matches(id)
+      if (waitMs === 0 || !mayAppear) throw error
+    }
+    this.#refuseWhenStopping()
+    await this.#early.awaitSocket(id, waitMs, request)
+    this.#refuseWhenStopping()
+    return this.#registry.find(id)
+  }
+}

@@ -1,0 +1,46 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { StatusSink } from '../answer/status-body.js'
+import { RawBody } from '../relay/gears/raw-body.js'
+import type { Relay } from '../relay/relay.js'
+import type { SenderBody } from '../relay/transfer.js'
+
+/** What a sender says about its file. */
+export interface Payload {
+  readonly fileName: string | undefined
+  /** Safe to serve from our origin. */
+  readonly contentType: string
+  /** Bytes; undefined when the body is chunked. */
+  readonly contentLength: number | undefined
+}
+
+/** The file in a sender's request: the body itself, or one part of a form. */
+export interface SenderFile {
+  readonly payload: Payload
+  readonly body: SenderBody
+}
+
+/** One request of the sender, with the body that it brings. A socket has one at a time, and each begins at byte 0. */
+export interface Segment extends SenderFile {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Tells this sender what happens. */
+  readonly status: StatusSink
+}
+
+/** Stops reading the body. Anything left of it must not keep the sender from reading its verdict. */
+export function releaseBody({ body }: Segment): void {
+  if (body instanceof RawBody) body.release()
+}
+
+/** True when the whole body was read below Node's parser, which takes the request for incomplete. */
+export function isReadWhole({ body }: Segment): boolean {
+  return body instanceof RawBody && body.isWhole
+}
+
+/** False when this sender may have gone without our having been told: only writing to it will tell. */
+export function isSenderThere({ request }: Segment, relay: Relay): boolean {
+  const connection = request.socket
+  // With the whole body here, Node reads on and soon notices a sender that left. What it knows already reaches us later
+  // in this turn.
+  return request.complete ? !connection.destroyed : relay.isSenderThere(connection)
+}

@@ -1,0 +1,46 @@
+import { Heartbeats } from '../answer/heartbeats.js'
+import { ProgressClock } from '../answer/progress-clock.js'
+import { requestedForm, StatusBody, type StatusStyle } from '../answer/status-body.js'
+import { outlastHost } from '../node/host-timeouts.js'
+import type { Call } from './exchange.js'
+import { openedEvent } from './links.js'
+import type { Listeners } from './listeners.js'
+import type { ResolvedOptions } from './options.js'
+import type { EphemeralSocket } from './socket.js'
+
+/** The status streams of a service. They share its timers: one for all heartbeats, one for all progress. */
+export class StatusStreams {
+  readonly heartbeats: Heartbeats
+  readonly progress = new ProgressClock()
+  readonly #options: ResolvedOptions
+  readonly #listeners: Listeners
+
+  constructor(options: ResolvedOptions, listeners: Listeners) {
+    this.heartbeats = new Heartbeats(options.heartbeatMs)
+    this.#options = options
+    this.#listeners = listeners
+  }
+
+  /** The stream of `socket` as the answer to this call; `open` begins it. */
+  create({ request, response }: Call, socket: EphemeralSocket): StatusBody {
+    const { renderStatus, cors } = this.#options
+    const render: StatusStyle['render'] =
+      renderStatus && ((event) => this.#listeners.guarded('renderStatus', () => renderStatus(event, socket)))
+    return new StatusBody(request, response, { form: requestedForm(request), render, cors }, this, socket)
+  }
+
+  /** Answers with where `socket` is now, then with everything that happens to it. `ended` is called when that is over. */
+  follow(call: Call, socket: EphemeralSocket, base: string, ended: () => void): void {
+    const { request, response } = call
+    outlastHost(request, response)
+    response.once('close', ended)
+    const status = this.create(call, socket)
+    status.open(200, openedEvent(socket, base, socket.fileName))
+    status.send(socket.state())
+    socket.tell(status)
+    // Its heartbeat would go on for a follower that has left.
+    response.once('close', () => socket.forget(status))
+    // A follower sends nothing more. Only reading on shows that it has left.
+    request.resume()
+  }
+}
