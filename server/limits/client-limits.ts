@@ -1,11 +1,21 @@
 import type { IncomingMessage } from 'node:http'
-import type { ResolvedOptions } from '../broker/options.js'
 import { clientOf } from '../request/client-address.js'
+import type { Trust } from '../request/public-url.js'
 import { isProxied } from '../request/sender.js'
 import { Misses } from './misses.js'
 import { Shares } from './shares.js'
 
-/** What a client may hold at the same time, as its refusal says it. */
+/** How much each client may have, in the words of the service's options; 0 for no limit. */
+export interface ClientLimitOptions {
+  readonly maxSocketsPerClient: number
+  readonly maxReservationsPerClient: number
+  readonly maxWaitingPerClient: number
+  readonly maxMissesPerClient: number
+  /** The proxies that are believed about their clients' addresses. */
+  readonly trust: Trust
+}
+
+/** What a client may hold at the same time, in the words of its refusal. */
 const WORDS = {
   sockets: 'sockets, waiting or running',
   reservations: 'reservations whose sender has not come',
@@ -14,12 +24,12 @@ const WORDS = {
 
 /** What one client can hold or ask for, so that nobody takes everybody's place. */
 export class ClientLimits {
-  readonly #options: ResolvedOptions
+  readonly #trust: Trust
   readonly #shares: Readonly<Record<keyof typeof WORDS, Shares>>
   readonly #misses: Misses
 
-  constructor(options: ResolvedOptions) {
-    this.#options = options
+  constructor(options: ClientLimitOptions) {
+    this.#trust = options.trust
     this.#shares = {
       sockets: new Shares(options.maxSocketsPerClient),
       reservations: new Shares(options.maxReservationsPerClient),
@@ -77,12 +87,12 @@ export class ClientLimits {
   }
 
   #clientOf(request: IncomingMessage): string {
-    return clientOf(request, this.#options.trust)
+    return clientOf(request, this.#trust)
   }
 
   /** Who is refused for what others did should read why, and the operator too who tries it. */
   #whoElse(request: IncomingMessage): string {
-    const isUnknownProxy = isProxied(request) && !this.#options.trust(request.socket.remoteAddress ?? '')
+    const isUnknownProxy = isProxied(request) && !this.#trust(request.socket.remoteAddress ?? '')
     return isUnknownProxy
       ? '; it came through a proxy that this server was not told to trust, so all who do count as one client'
       : ''
