@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.js'
 import type { Registry } from './registry.js'
 import type { EphemeralSocket } from './socket.js'
 
-/** The receivers that come before their link is there, or before its sender is. Each takes a share of its client's. */
+/** Receivers that come before their link exists, or before its sender is there. Each wait counts for its client. */
 export class EarlyReceivers {
   readonly #registry: Registry
   readonly #limits: ClientLimits

@@ -3,67 +3,67 @@ import type { EssError } from '../../shared/index.js'
 import type { Gear } from '../relay/gears/pump.js'
 import type { Outcome, Phase } from './lifecycle.js'
 
-/** What a listener may know of a socket. Whoever has the id has the file: never write it to a log whole. */
+/** What a listener is told about a socket. Anyone who has the id can download the file: never log it whole. */
 export interface SocketInfo {
   readonly id: string
   readonly phase: Phase
-  /** As the sender named it, made safe; undefined when it did not. */
+  /** The sender's name for the file, made safe; undefined if it gave none. */
   readonly fileName: string | undefined
-  /** Bytes, as declared by the sender; undefined when its body is chunked, or not there yet. */
+  /** Bytes, as the sender declared them; undefined if the body is chunked or the sender isn't there yet. */
   readonly contentLength: number | undefined
-  /** Milliseconds since 1970, by the clock as it was then. */
+  /** Milliseconds since 1970, by the system clock at that time. */
   readonly openedAt: number
-  /** Milliseconds since it was opened or reserved, whatever the clock was set to meanwhile. */
+  /** Milliseconds since it was opened or reserved, even if the system clock was set meanwhile. */
   readonly ageMs: number
-  /** Milliseconds since 1970, by the clock as it is now: when it ends unless a receiver has come. */
+  /** When it ends unless a receiver has come: milliseconds since 1970, by the system clock as it is now. */
   readonly expiresAt: number
 }
 
 /** How a socket ended. */
 export interface SocketStats {
   readonly outcome: Outcome
-  /** What both sides were told; undefined when the outcome is `delivered`. */
+  /** The error that both sides were told; undefined if the outcome is `delivered`. */
   readonly error: EssError | undefined
   /** Bytes handed to the receiver's connection. */
   readonly bytes: number
   /** Milliseconds from the opening or the reservation to the end. */
   readonly durationMs: number
-  /** True when the receiver closed its connection in good order after the last byte. */
+  /** True if the receiver closed its connection in good order after the last byte. */
   readonly confirmed: boolean
-  /** How the bytes were moved; undefined when no receiver came. */
+  /** How the bytes were moved; undefined if no receiver came. */
   readonly gear: Gear | undefined
-  /** Milliseconds from the receiver's coming to the first byte handed on to it; undefined when there was none. */
+  /** Milliseconds from the receiver's arrival to the first byte handed on; undefined if none was. */
   readonly firstByteMs: number | undefined
 }
 
 /**
- * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with
- * exactly one of `socket:end`, `socket:timeout` and `error:socket`, when both legs have been ended.
- * A listener that throws, or whose promise is rejected, breaks nothing: see `error:listener`.
+ * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with exactly one of
+ * `socket:end`, `socket:timeout` and `error:socket`, after both sides were told. A listener that throws or rejects breaks
+ * nothing: see `error:listener`.
  */
 export interface ServiceEvents {
-  /** A sender came (also to a reservation): its id, the query of its request, and that request. */
+  /** A sender came, by itself or to a reservation: the socket's id, the query of the sender's request, and the request. */
   'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
-  /** An id was given out whose sender comes later. */
+  /** A socket was reserved; its sender comes later. */
   'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
-  /** A receiver came, by this request; bytes begin to move. */
+  /** A receiver came with this request, and bytes begin to move. */
   'socket:connected': [socket: SocketInfo, request: IncomingMessage]
-  /** Bytes handed to the receiver's connection so far; at most 4 times a second, and only when it has changed. */
+  /** Bytes handed to the receiver's connection so far. At most 4 times a second, and only when the number has changed. */
   'socket:progress': [socket: SocketInfo, bytes: number]
   /** Terminal: every byte was delivered. */
   'socket:end': [socket: SocketInfo, stats: SocketStats]
-  /** Terminal: nobody came in time. */
+  /** Terminal: no receiver came in time. */
   'socket:timeout': [socket: SocketInfo, stats: SocketStats]
   /** Terminal: it failed. */
   'error:socket': [socket: SocketInfo, stats: SocketStats]
-  /** A receiver asked for an id that is not there, or is over. */
+  /** A receiver asked for an id that doesn't exist, or is over. */
   'error:not-found': [error: EssError, request: IncomingMessage]
-  /** An upload was refused for its declared size; one that turns out too large midway is `error:socket`. */
+  /** An upload was refused for its declared size. One found too large midway is an `error:socket`. */
   'error:max-upload': [error: EssError, request: IncomingMessage]
   /** A reservation was refused for its Referer. */
   'error:referer': [error: EssError, request: IncomingMessage]
-  /** A request was answered with a problem: every one, those above too. A cause is a bug of the server's. */
+  /** A request was answered with a problem: every such request, including those above. An error with a cause is a bug. */
   'request:refused': [error: EssError, request: IncomingMessage]
-  /** A listener of `event` failed. Where nobody listens to this, it becomes a process warning. */
+  /** A listener of `event` failed. Without a listener of this event, it becomes a process warning. */
   'error:listener': [error: unknown, event: string]
 }

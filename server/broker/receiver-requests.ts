@@ -11,7 +11,7 @@ import type { ResolvedOptions } from './options.js'
 import type { Registry } from './registry.js'
 import type { EphemeralSocket } from './socket.js'
 
-/** The requests of receivers, each on its way to its socket. */
+/** Brings receivers' requests to their sockets. */
 export class ReceiverRequests {
   readonly #options: ResolvedOptions
   readonly #registry: Registry
@@ -48,7 +48,7 @@ export class ReceiverRequests {
       refusePart(request)
     }
     if (socket.phase === 'reserved') await this.#early.awaitSender(socket, exchange)
-    // A receiver that left, during a wait or with its request, leaves the socket to another one.
+    // If this receiver has left, during a wait or right after its request, the socket stays for another one.
     if (!request.socket.writable || hasEnded(exchange)) return
     socket.inspect()
     // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.

@@ -7,23 +7,22 @@ import type { Outcome } from './lifecycle.js'
 import type { ResolvedOptions } from './options.js'
 import type { EphemeralSocket } from './socket.js'
 
-/** How often an id that is taken is drawn again before that is called a failure of the generator's. */
+/** How many taken ids in a row mean that the generator is broken. */
 const ID_ATTEMPTS = 10
 
-/** The most ids remembered after their end; the oldest is forgotten first. About 150 bytes each. */
+/** How many ids are remembered after their end, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
 
-/** Which sockets exist, and which have lately ended. It mints the ids. */
+/** Knows which sockets exist and which ended lately, and mints their ids. */
 export class Registry {
   readonly #options: ResolvedOptions
   /*
-   * Looking a guess up tells nothing by the time it takes: a Map hashes the whole text, with a seed that is drawn for
-   * each process, and compares it only with one of the same hash. There is no first half of an id or of a token to be
-   * found before its second half.
+   * A guesser learns nothing from how long a lookup takes. A Map hashes the whole text with a seed of this process, and
+   * compares it only with a text of the same hash, so the first half of an id or a token can't be found by itself.
    */
   readonly #sockets = new Map<string, Entry<EphemeralSocket>>()
   readonly #byToken = new Map<string, Entry<EphemeralSocket>>()
-  /** In the order in which they were added, which is the order in which they are forgotten. */
+  /** A Map keeps the order of insertion, and in this order they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
   #awaiting = 0
@@ -37,7 +36,7 @@ export class Registry {
     return [...this.#sockets.values()].flatMap(({ member }) => member ?? [])
   }
 
-  /** What is held in memory, by kind. */
+  /** How many of each kind are held in memory. */
   counts(): { sockets: number; tombstones: number; awaiting: number } {
     this.#forgetOld()
     return { sockets: this.#sockets.size, tombstones: this.#tombstones.size, awaiting: this.#awaiting }
@@ -52,7 +51,7 @@ export class Registry {
     })
   }
 
-  /** An id that nobody has. Throws EssError `too-many-sockets` at the limit. */
+  /** A free id. Throws EssError `too-many-sockets` at the limit, and an Error for a generator that gives no free one. */
   mint(): string {
     this.checkRoom()
     this.#forgetOld()
@@ -75,7 +74,7 @@ export class Registry {
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
-  /** The socket has ended; its id is remembered for a while. */
+  /** Forgets a socket that has ended, and remembers its id for a while. */
   bury({ id, token }: SocketTerms, outcome: Outcome): void {
     const entry = this.#sockets.get(id)
     if (entry !== undefined) entry.member = undefined
@@ -85,12 +84,12 @@ export class Registry {
     this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
 
-  /** The socket with this id; undefined where it has ended, or never was. */
+  /** The socket with this id; undefined if it has ended or never existed. */
   get(id: string): EphemeralSocket | undefined {
     return this.#sockets.get(id)?.member
   }
 
-  /** The same. Throws EssError `gone` where it has ended, `not-found` where it never was. */
+  /** The socket with this id. Throws EssError `gone` if it ended lately, `not-found` if it never existed. */
   find(id: string): EphemeralSocket {
     const socket = this.get(id)
     if (socket !== undefined) return socket
@@ -101,8 +100,8 @@ export class Registry {
   }
 
   /**
-   * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words whether it
-   * never was or is over: a token is the sender's alone, and guessing tells nothing.
+   * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words for a token that never
+   * existed and one that is over: only the sender has it, and a guesser learns nothing.
    */
   findUpload(token: string): EphemeralSocket {
     const socket = this.#byToken.get(token)?.member
@@ -111,8 +110,8 @@ export class Registry {
   }
 
   /**
-   * Waits until a socket with this id is there, for at most `waitMs`, or until `signal` says that nobody wants
-   * to know any more. It says nothing by itself: ask `find` afterwards.
+   * Waits until a socket with this id is there, until `waitMs` have passed, or until `signal` is aborted. It doesn't say
+   * which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#awaiting >= this.#options.maxSockets) {
@@ -133,12 +132,12 @@ export class Registry {
     if (others.size === 0) this.#awaited.delete(id)
   }
 
-  /** Ends every wait: nobody will come any more. */
+  /** Ends every wait, because no socket will come any more. */
   giveUpWaiting(): void {
     for (const waiting of this.#awaited.values()) for (const found of waiting) found()
   }
 
-  /** All tombstones live equally long, so the old ones stand in front. */
+  /** All tombstones live equally long, so the oldest come first. */
   #forgetOld(): void {
     const nowMs = performance.now()
     for (const [id, { untilMs }] of this.#tombstones) {

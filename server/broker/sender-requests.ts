@@ -25,7 +25,7 @@ interface Sending {
   isSpoiled: boolean
 }
 
-/** The requests of senders: their files are read from them, and they may break off at any moment. */
+/** Reads the files in senders' requests, and notices requests that break off. */
 export class SenderRequests {
   readonly #options: ResolvedOptions
   readonly #relay: Relay
@@ -38,27 +38,27 @@ export class SenderRequests {
     this.#relay = relay
   }
 
-  /** This request's 100 (Continue) is for `readFile` to send. */
+  /** Leaves this request's 100 (Continue) to `readFile`. */
   holdContinue(request: IncomingMessage): void {
     this.#heldBack.add(request)
   }
 
   /**
-   * The file in a sender's request; of a form, once it was found. The sender may send it from now on. `fileName` is the
-   * one in the path, decoded. Rejects with the EssError to refuse the request with.
+   * Resolves to the file in a sender's request (for a form, when it was found), and lets the sender send it. `fileName` is
+   * the one in the path, decoded. Rejects with the EssError to refuse the request with.
    */
   async readFile({ request, response, query }: Call, fileName: string | undefined): Promise<SenderFile> {
     outliveHalfClose(request, response, () => {
       this.#sending.get(request.socket)?.socket.senderClosedItsHalf(request)
     })
-    // Before the head: a 100 after it would stand in the middle of the chunked body.
+    // Before our head: after it, the 100 would stand in the middle of the chunked response.
     if (this.#heldBack.delete(request)) response.writeContinue()
     if (!isForm(request)) {
       return { payload: readPayload(request, query, fileName), body: this.#takeBody(request, response) }
     }
     gatherSmallChunks(request)
     const reading = readForm(request)
-    // Its listeners are on by now. A host's middleware may have paused it, to look something up.
+    // `readForm` listens by now. A host's middleware may have paused the request, to look something up.
     if (request.isPaused()) request.resume()
     const { payload, body } = await reading
     checkSize(payload.contentLength, this.#options)
@@ -73,18 +73,18 @@ export class SenderRequests {
       gatherSmallChunks(request)
       return { stream: request, isWhole: () => request.complete }
     }
-    // Node's parser will never see the end of this request, nor anything that may follow it.
+    // Node's parser will see neither the end of this request nor anything after it.
     response.shouldKeepAlive = false
     endGently(request.socket)
     return raw
   }
 
-  /** The socket has taken this sender. */
+  /** Call it when `socket` has taken this sender: from now on its request may break off. */
   admitted(socket: EphemeralSocket, { request, response }: Segment): void {
     this.#sending.set(request.socket, { socket, request, response, isSpoiled: false })
   }
 
-  /** Tells the sender at once of a form that is broken behind its file, rather than when a receiver comes. */
+  /** Fails a form that is broken behind its file at once, instead of when a receiver comes. */
   watchForm(socket: EphemeralSocket, { request, body }: Segment): void {
     if (body instanceof RawBody || body.stream === request) return
     const broken = (error: Error) => {
@@ -97,19 +97,19 @@ export class SenderRequests {
 
   /** See `Service.breakOff`. */
   breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
-    // Node types it so for 'clientError'; its servers never give anything but a Socket.
+    // Node's type for 'clientError' says Duplex, but its servers always pass a Socket.
     const connection = duplex as Connection
     const sender = this.#sending.get(connection)
     if (sender === undefined || sender.response.writableFinished) return false
     const { socket, request, response } = sender
-    // The connection's own end says that the sender left. Node's error is the reset, not something that was sent.
+    // The sender has left, and the connection's own end says so. Node's error is the reset, not bad bytes.
     if (connection.destroyed) return true
     const isEnd = error.code === 'HPE_INVALID_EOF_STATE'
     if (socket.hasAllOf(request)) {
-      // The sender's own end, where it leaves no room for more: the verdict is still to come.
+      // The sender closed its half after its whole body, and the verdict is still to come.
       if (isEnd) return true
     } else if (request.complete) {
-      // After a whole body comes another request. This one doesn't fail for it; only the connection is of no more use.
+      // The bad bytes follow a whole body, so this request doesn't fail. Only the connection is of no more use.
       if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
       sender.isSpoiled = true
     } else if (isEnd) {

@@ -41,10 +41,10 @@ import { StatusStreams } from './status-streams.js'
 export type { Call, Exchange } from './exchange.js'
 export type { Reservation } from './links.js'
 
-/** The broker without its routes: what can be done with sockets. */
+/** The broker without its routes: everything that can be done with sockets. */
 export class Service extends EventEmitter<ServiceEvents> {
   readonly options: ResolvedOptions
-  /** How it moves bytes. */
+  /** Moves the bytes. */
   readonly relay: Relay
   readonly #registry: Registry
   readonly #limits: ClientLimits
@@ -52,7 +52,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #statusStreams: StatusStreams
   readonly #senderRequests: SenderRequests
   readonly #receiverRequests: ReceiverRequests
-  /** The same for all sockets: each says which one it is. */
+  /** One for all sockets: each call says which socket it is about. */
   readonly #observer: SocketObserver = {
     connected: (socket, request) => this.#listeners.tell('socket:connected', socket, request),
     progress: (socket, bytes) => this.#listeners.tell('socket:progress', socket, bytes),
@@ -78,14 +78,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return !this.#isStopping
   }
 
-  /** What the service holds in memory, by kind; `held` is what its clients hold of their shares. */
+  /** How much the service holds in memory, by kind. `held` counts everything that takes a share of a client's. */
   counts(): { sockets: number; tombstones: number; awaiting: number; held: number } {
     return { ...this.#registry.counts(), held: this.#limits.held }
   }
 
   /**
-   * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true: whoever has the
-   * id has the file.
+   * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true, because anyone who has an
+   * id can download the file. Throws EssError `usage` for another option.
    */
   sockets(options: { ids?: boolean } = {}): SocketInfo[] {
     checkOptionNames('sockets', options, { ids: true }, nearestName)
@@ -98,8 +98,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * Ends a socket from outside: both sides are told `cancelled`. With a signal, when that is aborted.
-   * False when there is no such socket (any more).
+   * Ends a socket, and both sides are told `cancelled`. With a signal, the socket ends when that is aborted. False if there
+   * is no such socket, or it has ended.
    */
   cancel(id: string, signal?: AbortSignal): boolean {
     const socket = this.#registry.sockets().find((candidate) => candidate.id === id)
@@ -113,39 +113,37 @@ export class Service extends EventEmitter<ServiceEvents> {
     return true
   }
 
-  /** Throws EssError `unauthorized` where `authorize` does not say true of the request's head. */
+  /** Throws EssError `unauthorized` unless the option `authorize` returns true for this request. */
   authorize(access: Access, request: IncomingMessage): void {
     const { authorize } = this.options
-    // Code of the embedder's that fails has let nobody in.
-    if (
-      authorize !== undefined &&
-      this.#listeners.guarded('authorize', () => authorize(access, request)) !== true
-    )
-      refuseUnauthorized(access)
+    if (authorize === undefined) return
+    // If the embedder's function throws, this is undefined, and the request is refused.
+    const isAllowed = this.#listeners.guarded('authorize', () => authorize(access, request))
+    if (isAllowed !== true) refuseUnauthorized(access)
   }
 
-  /** Says that this request's 100 (Continue) is for the service to send: see Node's event `checkContinue`. */
+  /** Leaves this request's 100 (Continue) to the service: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
     this.#senderRequests.holdContinue(request)
   }
 
   /**
-   * A sender's request becomes a socket: the early response goes out at once (that of a form, when its file was
-   * found), and stays open until the verdict. `fileName` is the one in the path, decoded. Rejects with the
-   * EssError to refuse it with, nothing being written yet.
+   * Makes a socket of a sender's request. The early response goes out at once (for a form, when its file was found) and
+   * stays open until the verdict. `fileName` is the one in the path, decoded. Rejects with an EssError; then nothing is
+   * written yet, and the caller refuses the request.
    */
   async open(call: Call, fileName?: string): Promise<void> {
     const { request, response, query } = call
     this.#refuseWhenStopping()
     refusePipelined(response)
-    // It came behind a download that ended its connection, and no answer can be written any more.
+    // The request followed a download that ended the connection, so no answer can be written.
     if (!request.socket.writable) return
     const base = baseOf(call, this.options)
     checkEarlyResponse(request, base, this.options)
     checkSender(request, this.options)
     const ttl = requestedTtl(query, this.options.ttlMs)
     this.#registry.checkRoom()
-    // A form is a socket only when its file was found, and until then it holds as much.
+    // A form becomes a socket only when its file was found, but holds as much until then.
     const giveBack = this.#limits.take('sockets', request)
     let socket: EphemeralSocket | undefined
     try {
@@ -163,7 +161,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     }
   }
 
-  /** A socket whose sender comes later, to its upload resource. Throws the EssError to refuse it with. */
+  /** Makes a socket whose sender comes later, to its upload resource. Throws the EssError to refuse the request with. */
   reserve(call: Call): Reservation {
     const { request, query } = call
     this.#refuseWhenStopping()
@@ -174,7 +172,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     const id = this.#registry.mint()
     const share = this.#limits.takeReservation(request)
     const socket = this.#createSocket(id, ttl, share.giveBackSocket, fileName)
-    // It never rejects: a reservation that ends has no sender to wait for either.
+    // It never rejects: it is settled when the reservation ends, too.
     void socket.senderCame.then(share.giveBackReservation)
     this.#registry.add(socket)
     this.#listeners.tell('socket:reserved', socket, socket.id, query, request)
@@ -182,9 +180,9 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * The sender of a reservation comes with its whole body, and is answered at the end. The sender of an early
-   * response may come here too, as long as not a byte of its first request has arrived: a proxy holds it back.
-   * Rejects with the EssError to refuse it with.
+   * Takes the sender of a reservation, who is answered at the end. A sender with an early response may come here, too, while
+   * no byte of its first body has been read, because a proxy holds that body back. Rejects with the EssError to refuse the
+   * request with.
    */
   async upload(call: Call, token: string): Promise<void> {
     const { request, response, query } = call
@@ -201,8 +199,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * The status stream of an upload resource by itself: the state first. Throws EssError `not-found`, or
-   * `over-share`, because who follows holds a connection for as long as who waits.
+   * Answers with the status stream of an upload resource, beginning with its state. Throws EssError `not-found`, or
+   * `over-share`, because a follower holds a connection for as long as a receiver that waits.
    */
   follow(call: Call, token: string): void {
     const socket = this.#registry.findUpload(token)
@@ -212,29 +210,29 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#statusStreams.follow(call, socket, base, this.#limits.take('waiting', call.request))
   }
 
-  /** The sender wants it no more. Throws EssError `not-found`. */
+  /** Cancels a socket for its sender. Throws EssError `not-found`. */
   cancelUpload(token: string): void {
     this.#registry.findUpload(token).cancel()
   }
 
   /**
-   * What comes on this connection is not HTTP any more: if a sender's body was coming on it, its socket fails,
-   * and the sender is told. True if that was so, even if it is over. See Node's event `clientError`.
+   * Call it when a connection brings something that isn't HTTP: see Node's event `clientError`. If a sender's body was
+   * coming, its socket fails and the sender is told. True for such a connection, even if its transfer is over.
    */
   breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
     return this.#senderRequests.breakOff(duplex, error)
   }
 
   /**
-   * A receiver's request meets its socket, and the bytes begin to move. Where the id is not there yet it waits
-   * as long as the request says; for the sender of a reservation, as long as that lives. Rejects with the
-   * EssError to refuse it with, nothing being written yet.
+   * Brings a receiver's request to its socket, and the bytes begin to move. If the id doesn't exist yet, the receiver waits
+   * as long as its request says; for the sender of a reservation, as long as that lives. Rejects with an EssError; then
+   * nothing is written yet, and the caller refuses the request.
    */
   async receive(exchange: Exchange, id: string): Promise<void> {
     await this.#receiverRequests.receive(exchange, id)
   }
 
-  /** The socket that a receiver would meet, which this leaves untouched. Throws what `receive` would be refused with. */
+  /** The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. */
   inspect(id: string): EphemeralSocket {
     const socket = this.#registry.find(id)
     socket.inspect()
@@ -242,8 +240,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * No new sockets from now on; those that wait are told `shutting-down`, those that stream have `drainMs` to
-   * finish and are failed then. Resolves when none is left.
+   * Takes no new sockets. Waiting senders are told `shutting-down`; running transfers have `drainMs` to finish, and then
+   * they fail. Resolves when no socket is left.
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
@@ -255,28 +253,28 @@ export class Service extends EventEmitter<ServiceEvents> {
     await this.relay.close()
   }
 
-  /** Fails whatever is left, truthfully, at once. */
+  /** Fails all sockets at once, and tells both sides. */
   stopNow(): void {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) socket.shutDown()
     this.#registry.giveUpWaiting()
   }
 
-  /** For embedders that stop: running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */
+  /** `stop` for embedders. Running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */
   async close(options: { drain?: number } = {}): Promise<void> {
     checkOptionNames('close', options, { drain: true }, nearestName)
     await this.stop(1000 * seconds('drain', options.drain ?? 30, 'zero too'))
   }
 
   /**
-   * Asked by the routes before they look an id or a token up, which anybody may be guessing. Throws EssError
+   * The routes call it before they look up an id or a token, because the client may be guessing. Throws EssError
    * `too-many-requests`.
    */
   checkMisses(request: IncomingMessage): void {
     this.#limits.checkMisses(request)
   }
 
-  /** The routes' way to tell of a refusal. */
+  /** The routes call it for every refusal. */
   refused(error: EssError, request: IncomingMessage): void {
     if (error.code === 'not-found') this.#limits.missed(request)
     if (error.code === 'not-found' || error.code === 'gone')
@@ -286,7 +284,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#listeners.tell('request:refused', error, request)
   }
 
-  /** The embedder's own answer to a refused request; undefined where there is none, or it fails. */
+  /** The embedder's own answer to a refused request; undefined if there is none, or `onError` throws. */
   ownAnswer(error: EssError, request: IncomingMessage): ErrorAnswer | undefined {
     return this.#listeners.guarded('onError', () => this.options.onError?.(error, request))
   }

@@ -22,7 +22,7 @@ const WORDS = {
   waiting: 'receivers or followers that wait',
 } as const
 
-/** What one client can hold or ask for, so that nobody takes everybody's place. */
+/** Limits each client's sockets, waits and misses, so that no client uses up the whole server. */
 export class ClientLimits {
   readonly #trust: Trust
   readonly #shares: Readonly<Record<keyof typeof WORDS, Shares>>
@@ -38,14 +38,14 @@ export class ClientLimits {
     this.#misses = new Misses(options.maxMissesPerClient)
   }
 
-  /** What all clients hold together, of every kind that has a limit. */
+  /** How much all clients hold together. Kinds without a limit aren't counted. */
   get held(): number {
     return Object.values(this.#shares).reduce((sum, { taken }) => sum + taken, 0)
   }
 
   /**
-   * Takes one of `what` for the client of `request`, until the function it gives is called (again is without
-   * effect). Throws EssError `over-share`.
+   * Takes one of `what` for the client of `request`, until you call the returned function. Calling it again does nothing.
+   * Throws EssError `over-share`.
    */
   take(what: keyof typeof WORDS, request: IncomingMessage): () => void {
     return this.#shares[what].take(
@@ -54,7 +54,7 @@ export class ClientLimits {
     )
   }
 
-  /** Takes a socket and, until its sender comes, a reservation: both, or none. Throws EssError `over-share`. */
+  /** Takes both a socket and, until its sender comes, a reservation, or neither. Throws EssError `over-share`. */
   takeReservation(request: IncomingMessage): {
     readonly giveBackSocket: () => void
     readonly giveBackReservation: () => void
@@ -69,8 +69,8 @@ export class ClientLimits {
   }
 
   /**
-   * Throws EssError `too-many-requests` where this client may look nothing up for now. Mostly no client has to be
-   * checked: whose request it is takes longer than all the rest of this.
+   * Throws EssError `too-many-requests` while this client may not look anything up. Finding the client of a request costs
+   * more than the rest of this, so it is done only while some client is out of misses.
    */
   checkMisses(request: IncomingMessage): void {
     if (!this.#misses.isAnyoneOut) return
@@ -81,7 +81,7 @@ export class ClientLimits {
     )
   }
 
-  /** The client of `request` asked for what is not there. */
+  /** Counts a 404 for the client of `request`. */
   missed(request: IncomingMessage): void {
     this.#misses.count(this.#clientOf(request))
   }
@@ -90,7 +90,7 @@ export class ClientLimits {
     return clientOf(request, this.#trust)
   }
 
-  /** Who is refused for what others did should read why, and the operator too who tries it. */
+  /** Explains a shared limit: behind a proxy that isn't trusted, all clients count as one. */
   #whoElse(request: IncomingMessage): string {
     const isUnknownProxy = isProxied(request) && !this.#trust(request.socket.remoteAddress ?? '')
     return isUnknownProxy

@@ -5,23 +5,22 @@ import { networkOf } from '../request/client-address.js'
 import type { Trust } from '../request/public-url.js'
 import { Shares } from './shares.js'
 
-/** Twice what the other shares of one client come to: 32 transfers with both ends, and 32 that wait. */
+/** Twice the sum of a client's other limits: 32 transfers with both ends, and 32 waiting requests. */
 export const MAX_CONNECTIONS_PER_CLIENT = 192
 
-/** Which connections are counted, and what becomes of those that are too many. */
+/** Which connections count, and what happens to one too many. */
 export interface ConnectionLimit {
-  /** Of one client at the same time; 0 for no limit. */
+  /** Connections per client at the same time; 0 for no limit. */
   readonly most: number
-  /** A trusted proxy brings everybody's: its own are not counted. */
+  /** A trusted proxy's connections aren't counted, because they carry the requests of all clients. */
   readonly trust: Trust
-  /** Ends a connection that nothing was read of, with EssError `over-share`. */
+  /** Ends a connection of which nothing was read. The error is an EssError `over-share`. */
   readonly refuse: (connection: Socket, error: EssError) => void
 }
 
 /**
- * Lets a client have so many connections to a server, whatever it does with them: each costs a descriptor, of which
- * the process has only so many. It stands before everything else that takes connections, TLS among it, and so is
- * asked for last.
+ * Limits how many connections to `server` a client may have, idle ones included: each costs a file descriptor, and the
+ * process has few. Call it last, when all other listeners are on: it runs before them, and before TLS.
  */
 export function limitConnections(server: Server, { most, trust, refuse }: ConnectionLimit): void {
   if (most === 0) return
@@ -29,7 +28,7 @@ export function limitConnections(server: Server, { most, trust, refuse }: Connec
   const listeners = server.listeners('connection')
   server.removeAllListeners('connection').on('connection', (connection: Socket) => {
     const { remoteAddress } = connection
-    // Without one it has left already.
+    // Without an address, the client has left already.
     if (remoteAddress !== undefined && !trust(remoteAddress)) {
       try {
         connection.once(

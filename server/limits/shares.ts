@@ -1,17 +1,17 @@
 import { EssError } from '../../shared/index.js'
 
-/** How much each client has of one thing at the moment, and how much it may have. */
+/** How many of one kind of thing each client has, and how many it may have. */
 export class Shares {
   readonly #most: number
-  /** Only those who have some: it never holds more clients than there are things. */
+  /** Only clients that have some, so it never holds more clients than there are things. */
   readonly #taken = new Map<string, number>()
 
-  /** `most` for each client; 0 for no limit, and then nothing is counted. */
+  /** `most` per client. 0 means no limit, and nothing is counted. */
   constructor(most: number) {
     this.#most = most
   }
 
-  /** What all clients have together. */
+  /** How many all clients have together. */
   get taken(): number {
     let sum = 0
     for (const count of this.#taken.values()) sum += count
@@ -19,9 +19,9 @@ export class Shares {
   }
 
   /**
-   * Takes one for the client that `whose` names, and gives the way to give it back: it does so once, however often it is
-   * called. Throws EssError `over-share`, with what `refusal` says, where the client has all it may have. Without a limit
-   * nobody is asked for a name, which costs a call of the kernel's.
+   * Takes one for the client that `whose` names. Call the returned function to give it back; only the first call counts.
+   * Throws EssError `over-share`, in the words of `refusal`, when the client has all it may have. Without a limit `whose`
+   * isn't called, because finding an address costs a system call.
    */
   take(whose: () => string, refusal: (most: number) => string): () => void {
     if (this.#most === 0) return nothing
@@ -44,7 +44,7 @@ export class Shares {
   }
 }
 
-/** Nobody knows when a client's own transfers will end: as long as a server that is full says. */
+/** Seconds. When a client's own transfers end can't be known, so this is the same as for a full server. */
 const RETRY_AFTER = 30
 
 function nothing(): void {
