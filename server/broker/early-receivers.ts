@@ -14,15 +14,18 @@ export class EarlyReceivers {
     this.#limits = limits
   }
 
-  /** Waits until a socket with this id is there, for at most `waitMs`. Throws EssError `over-share` or `too-many-sockets`. */
+  /**
+   * Waits until a socket with this id is there, for at most `waitMs`. Throws EssError `over-share`, or
+   * `too-many-sockets` when too many wait.
+   */
   async awaitSocket(id: string, waitMs: number, request: IncomingMessage): Promise<void> {
     const giveBack = this.#limits.take('waiting', request)
     await untilLeft(request, (left) => this.#registry.appears(id, waitMs, left)).finally(giveBack)
   }
 
   /**
-   * Waits until the sender of a reservation is there, or the reservation has ended. A receiver that leaves meanwhile uses
-   * nothing up. Throws EssError `busy` or `over-share`.
+   * Waits until the sender of a reservation is there, or the reservation has ended. A receiver that leaves meanwhile
+   * uses nothing up. Throws EssError `busy` or `over-share`.
    */
   async awaitSender(socket: EphemeralSocket, { request, response }: Exchange): Promise<void> {
     socket.receive(request, response)

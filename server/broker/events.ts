@@ -37,18 +37,22 @@ export interface SocketStats {
 }
 
 /**
- * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with exactly one of
- * `socket:end`, `socket:timeout` and `error:socket`, after both sides were told. A listener that throws or rejects breaks
- * nothing: see `error:listener`.
+ * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with exactly one
+ * of `socket:end`, `socket:timeout` and `error:socket`, after both sides were told. A listener that throws or rejects
+ * breaks nothing: see `error:listener`.
  */
 export interface ServiceEvents {
-  /** A sender came, by itself or to a reservation: the socket's id, the query of the sender's request, and the request. */
+  /**
+   * A sender came, by itself or to a reservation: the socket's id, the query of the sender's request, and the request.
+   */
   'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** A socket was reserved; its sender comes later. */
   'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** A receiver came with this request, and bytes begin to move. */
   'socket:connected': [socket: SocketInfo, request: IncomingMessage]
-  /** Bytes handed to the receiver's connection so far. At most 4 times a second, and only when the number has changed. */
+  /**
+   * Bytes handed to the receiver's connection so far. At most 4 times a second, and only when the number has changed.
+   */
   'socket:progress': [socket: SocketInfo, bytes: number]
   /** Terminal: every byte was delivered. */
   'socket:end': [socket: SocketInfo, stats: SocketStats]
@@ -62,7 +66,9 @@ export interface ServiceEvents {
   'error:max-upload': [error: EssError, request: IncomingMessage]
   /** A reservation was refused for its Referer. */
   'error:referer': [error: EssError, request: IncomingMessage]
-  /** A request was answered with a problem: every such request, including those above. An error with a cause is a bug. */
+  /**
+   * A request was answered with a problem: every such request, including those above. An error with a cause is a bug.
+   */
   'request:refused': [error: EssError, request: IncomingMessage]
   /** A listener of `event` failed. Without a listener of this event, it becomes a process warning. */
   'error:listener': [error: unknown, event: string]

@@ -23,8 +23,8 @@ export function hasEnded({ request, response }: Exchange): boolean {
 }
 
 /**
- * Throws EssError `bad-request` for a request sent before the one ahead of it was answered. It would wait, unseen, for a
- * transfer to end.
+ * Throws EssError `bad-request` for a request sent before the one ahead of it was answered. It would wait, unseen, for
+ * a transfer to end.
  */
 export function refusePipelined(response: ServerResponse): void {
   if (response.socket === null)

@@ -163,7 +163,7 @@ const TABLE = {
     },
   },
   connected: {
-    enter: ['clear-ttl', 'take-receiver', 'join-relay', 'report-receiver', 'start-relay'],
+    enter: ['take-receiver', 'join-relay', 'report-receiver', 'start-relay'],
     leave: [],
     on: {
       // The same as in `waiting`. The receiver notices nothing.

@@ -1,7 +1,10 @@
 import type { EventEmitter } from 'node:events'
 import type { ServiceEvents } from './events.js'
 
-/** Calls the embedder's own code: its listeners, and the functions among its options. Whatever that code does, it breaks no transfer. */
+/**
+ * Calls the embedder's own code: its listeners, and the functions among its options. Whatever that code does, it breaks
+ * no transfer.
+ */
 export class Listeners {
   readonly #emitter: EventEmitter<ServiceEvents>
 

@@ -11,38 +11,38 @@ import type { ResolvedOptions } from './options.js'
 import type { Registry } from './registry.js'
 import type { EphemeralSocket } from './socket.js'
 
+/** The parts of a service that a receiver's request passes. */
+export interface ReceiverParts {
+  readonly options: ResolvedOptions
+  readonly registry: Registry
+  readonly limits: ClientLimits
+  /** Throws EssError `shutting-down` once the service takes nothing new. */
+  readonly refuseWhenStopping: () => void
+}
+
 /** Brings receivers' requests to their sockets. */
 export class ReceiverRequests {
-  readonly #options: ResolvedOptions
-  readonly #registry: Registry
+  readonly #parts: ReceiverParts
   readonly #early: EarlyReceivers
-  readonly #refuseWhenStopping: () => void
 
-  /** `refuseWhenStopping` throws when the service takes nothing new. */
-  constructor(
-    options: ResolvedOptions,
-    registry: Registry,
-    limits: ClientLimits,
-    refuseWhenStopping: () => void,
-  ) {
-    this.#options = options
-    this.#registry = registry
-    this.#early = new EarlyReceivers(registry, limits)
-    this.#refuseWhenStopping = refuseWhenStopping
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts
+    this.#early = new EarlyReceivers(parts.registry, parts.limits)
   }
 
   /** See `Service.receive`. */
   async receive(exchange: Exchange, id: string): Promise<void> {
+    const { options, registry } = this.#parts
     const { request, response, query } = exchange
     refusePipelined(response)
     // A body means nothing here, but unread it would stand in front of the receiver's end, which is its confirmation.
-    // Over HTTP/2 that end is the stream's and comes from both sides. Read too early, it would pass for the other side's.
+    // Over HTTP/2 that end is the stream's, and both sides have one: read too early, it would pass for the other one.
     if (request.httpVersionMajor === 1) request.resume()
     const wantsPart = asksForPart(request, id)
     // A part is refused as soon as the link is there, so there is nothing to wait for.
-    const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, this.#options.ttlMs)
+    const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, options.ttlMs)
     outlastHost(request, response)
-    const socket = this.#registry.get(id) ?? (await this.#find(request, id, waitMs))
+    const socket = registry.get(id) ?? (await this.#find(request, id, waitMs))
     if (wantsPart) {
       socket.inspect()
       refusePart(request)
@@ -58,21 +58,22 @@ export class ReceiverRequests {
         'Expected HTTP/1.1, because the length is not known; got HTTP/1.0',
       )
     }
-    if (this.#options.proxyHidesCuts) checkEnd(request, socket.contentLength)
+    if (options.proxyHidesCuts) checkEnd(request, socket.contentLength)
     socket.receive(request, response)
   }
 
   async #find(request: IncomingMessage, id: string, waitMs: number): Promise<EphemeralSocket> {
+    const { options, registry, refuseWhenStopping } = this.#parts
     try {
-      return this.#registry.find(id)
+      return registry.find(id)
     } catch (error) {
       const isUnknown = error instanceof EssError && error.code === 'not-found'
-      const mayAppear = isUnknown && this.#options.ids.matches(id)
+      const mayAppear = isUnknown && options.ids.matches(id)
       if (waitMs === 0 || !mayAppear) throw error
     }
-    this.#refuseWhenStopping()
+    refuseWhenStopping()
     await this.#early.awaitSocket(id, waitMs, request)
-    this.#refuseWhenStopping()
-    return this.#registry.find(id)
+    refuseWhenStopping()
+    return registry.find(id)
   }
 }

@@ -51,7 +51,9 @@ export class Registry {
     })
   }
 
-  /** A free id. Throws EssError `too-many-sockets` at the limit, and an Error for a generator that gives no free one. */
+  /**
+   * A free id. Throws EssError `too-many-sockets` at the limit, and an Error for a generator that gives no free one.
+   */
   mint(): string {
     this.checkRoom()
     this.#forgetOld()
@@ -100,8 +102,8 @@ export class Registry {
   }
 
   /**
-   * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words for a token that never
-   * existed and one that is over: only the sender has it, and a guesser learns nothing.
+   * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words for a token that
+   * never existed and one that is over: only the sender has it, and a guesser learns nothing.
    */
   findUpload(token: string): EphemeralSocket {
     const socket = this.#byToken.get(token)?.member
@@ -110,8 +112,8 @@ export class Registry {
   }
 
   /**
-   * Waits until a socket with this id is there, until `waitMs` have passed, or until `signal` is aborted. It doesn't say
-   * which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
+   * Waits until a socket with this id is there, until `waitMs` have passed, or until `signal` is aborted. It doesn't
+   * say which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#awaiting >= this.#options.maxSockets) {

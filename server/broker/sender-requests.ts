@@ -1,123 +1,143 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket as Connection } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { EssError } from '../../shared/index.js'
-import { Attachment } from '../node/attachment.js'
-import { outliveHalfClose } from '../node/half-open.js'
-import { endGently } from '../node/linger.js'
-import { SENDER_CLOSED_ITS_HALF } from '../relay/gears/pump.js'
-import { RawBody } from '../relay/gears/raw-body.js'
-import { gatherSmallChunks } from '../relay/gears/small-chunks.js'
+import { randomBytes } from 'node:crypto'
+import { FinalAnswer } from '../answer/final-answer.js'
+import type { ClientLimits } from '../limits/client-limits.js'
+import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
-import { isForm, readForm } from '../request/multipart.js'
-import { checkSize, fileNameOf, readPayload } from '../request/sender.js'
-import type { Call } from './exchange.js'
+import {
+  checkEarlyResponse,
+  checkReferer,
+  checkSender,
+  fileNameOf,
+  requestedTtl,
+  type Ttl,
+} from '../request/sender.js'
+import type { SocketObserver } from './effects.js'
+import { type Call, hasEnded, refusePipelined } from './exchange.js'
+import { baseOf, openedEvent, type Reservation, reservationOf } from './links.js'
+import type { Listeners } from './listeners.js'
 import type { ResolvedOptions } from './options.js'
-import type { Segment, SenderFile } from './segment.js'
-import type { EphemeralSocket } from './socket.js'
+import type { Registry } from './registry.js'
+import type { Segment } from './segment.js'
+import type { SenderBodies } from './sender-bodies.js'
+import { EphemeralSocket } from './socket.js'
+import type { StatusStreams } from './status-streams.js'
 
-/** A connection on which a sender's body is coming. */
-interface Sending {
-  readonly socket: EphemeralSocket
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  /** True when something malformed followed the whole body. */
-  isSpoiled: boolean
+/** The parts of a service that a sender's request passes. */
+export interface SenderParts {
+  readonly options: ResolvedOptions
+  readonly relay: Relay
+  readonly registry: Registry
+  readonly limits: ClientLimits
+  readonly listeners: Listeners
+  readonly statusStreams: StatusStreams
+  readonly senderBodies: SenderBodies
+  readonly observer: SocketObserver
+  /** Throws EssError `shutting-down` once the service takes nothing new. */
+  readonly refuseWhenStopping: () => void
 }
 
-/** Reads the files in senders' requests, and notices requests that break off. */
+/** Makes sockets of senders' requests, and brings senders to the sockets that they reserved. */
 export class SenderRequests {
-  readonly #options: ResolvedOptions
-  readonly #relay: Relay
-  /** Requests that wait for a 100 (Continue) that Node has left to us. */
-  readonly #heldBack = new WeakSet<IncomingMessage>()
-  readonly #sending = new Attachment<Connection, Sending>('sending')
+  readonly #parts: SenderParts
 
-  constructor(options: ResolvedOptions, relay: Relay) {
-    this.#options = options
-    this.#relay = relay
+  constructor(parts: SenderParts) {
+    this.#parts = parts
   }
 
-  /** Leaves this request's 100 (Continue) to `readFile`. */
-  holdContinue(request: IncomingMessage): void {
-    this.#heldBack.add(request)
-  }
-
-  /**
-   * Resolves to the file in a sender's request (for a form, when it was found), and lets the sender send it. `fileName` is
-   * the one in the path, decoded. Rejects with the EssError to refuse the request with.
-   */
-  async readFile({ request, response, query }: Call, fileName: string | undefined): Promise<SenderFile> {
-    outliveHalfClose(request, response, () => {
-      this.#sending.get(request.socket)?.socket.senderClosedItsHalf(request)
-    })
-    // Before our head: after it, the 100 would stand in the middle of the chunked response.
-    if (this.#heldBack.delete(request)) response.writeContinue()
-    if (!isForm(request)) {
-      return { payload: readPayload(request, query, fileName), body: this.#takeBody(request, response) }
+  /** See `Service.open`. */
+  async open(call: Call, fileName: string | undefined): Promise<void> {
+    const { options, registry, limits, statusStreams, senderBodies, refuseWhenStopping } = this.#parts
+    const { request, response, query } = call
+    refuseWhenStopping()
+    refusePipelined(response)
+    // The request followed a download that ended the connection, so no answer can be written.
+    if (!request.socket.writable) return
+    const base = baseOf(call, options)
+    checkEarlyResponse(request, base, options)
+    checkSender(request, options)
+    const ttl = requestedTtl(query, options.ttlMs)
+    registry.checkRoom()
+    // A form becomes a socket only when its file was found, but holds as much until then.
+    const giveBack = limits.take('sockets', request)
+    let socket: EphemeralSocket | undefined
+    try {
+      outlastHost(request, response)
+      const file = await senderBodies.readFile(call, fileName)
+      refuseWhenStopping()
+      if (hasEnded(call)) return
+      socket = this.#createSocket(registry.mint(), ttl, giveBack)
+      const status = statusStreams.create(call, socket)
+      registry.add(socket)
+      status.open(201, openedEvent(socket, base, file.payload.fileName))
+      this.#admit(socket, { request, response, status, ...file }, query)
+    } finally {
+      if (socket === undefined) giveBack()
     }
-    gatherSmallChunks(request)
-    const reading = readForm(request)
-    // `readForm` listens by now. A host's middleware may have paused the request, to look something up.
-    if (request.isPaused()) request.resume()
-    const { payload, body } = await reading
-    checkSize(payload.contentLength, this.#options)
-    return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #takeBody(request: IncomingMessage, response: ServerResponse): SenderFile['body'] {
-    const raw = this.#relay.take(request, (detail) => {
-      this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
-    })
-    if (raw === undefined) {
-      gatherSmallChunks(request)
-      return { stream: request, isWhole: () => request.complete }
-    }
-    // Node's parser will see neither the end of this request nor anything after it.
-    response.shouldKeepAlive = false
-    endGently(request.socket)
-    return raw
+  /** See `Service.reserve`. */
+  reserve(call: Call): Reservation {
+    const { options, registry, limits, listeners, refuseWhenStopping } = this.#parts
+    const { request, query } = call
+    refuseWhenStopping()
+    checkReferer(request, options.requiredReferer)
+    const base = baseOf(call, options)
+    const ttl = requestedTtl(query, options.ttlMs)
+    const fileName = fileNameOf({}, query, undefined)
+    const id = registry.mint()
+    const share = limits.takeReservation(request)
+    const socket = this.#createSocket(id, ttl, share.giveBackSocket, fileName)
+    // It never rejects: it is settled when the reservation ends, too.
+    void socket.senderCame.then(share.giveBackReservation)
+    registry.add(socket)
+    listeners.tell('socket:reserved', socket, socket.id, query, request)
+    return reservationOf(socket, base, fileName)
   }
 
-  /** Call it when `socket` has taken this sender: from now on its request may break off. */
-  admitted(socket: EphemeralSocket, { request, response }: Segment): void {
-    this.#sending.set(request.socket, { socket, request, response, isSpoiled: false })
+  /** See `Service.upload`. */
+  async upload(call: Call, token: string): Promise<void> {
+    const { options, registry, senderBodies, refuseWhenStopping } = this.#parts
+    const { request, response, query } = call
+    refuseWhenStopping()
+    refusePipelined(response)
+    const socket = registry.findUpload(token)
+    checkSender(request, options)
+    socket.inspect('sender-arrived')
+    outlastHost(request, response)
+    const file = await senderBodies.readFile(call, undefined)
+    if (hasEnded(call)) return
+    const status = new FinalAnswer(request, response, options.cors)
+    this.#admit(socket, { request, response, status, ...file }, query)
   }
 
-  /** Fails a form that is broken behind its file at once, instead of when a receiver comes. */
-  watchForm(socket: EphemeralSocket, { request, body }: Segment): void {
-    if (body instanceof RawBody || body.stream === request) return
-    const broken = (error: Error) => {
-      if (error instanceof EssError && (error.code === 'bad-request' || error.code === 'no-file-in-form'))
-        socket.breakOff(request, error.code, error.message)
-    }
-    if (body.stream.errored) broken(body.stream.errored)
-    else body.stream.once('error', broken)
+  #admit(socket: EphemeralSocket, segment: Segment, query: URLSearchParams): void {
+    const { listeners, senderBodies } = this.#parts
+    const isFirst = socket.phase === 'reserved'
+    socket.admit(segment)
+    senderBodies.admitted(socket, segment)
+    if (!isFirst) return
+    listeners.tell('socket:opened', socket, socket.id, query, segment.request)
+    senderBodies.watchForm(socket, segment)
   }
 
-  /** See `Service.breakOff`. */
-  breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
-    // Node's type for 'clientError' says Duplex, but its servers always pass a Socket.
-    const connection = duplex as Connection
-    const sender = this.#sending.get(connection)
-    if (sender === undefined || sender.response.writableFinished) return false
-    const { socket, request, response } = sender
-    // The sender has left, and the connection's own end says so. Node's error is the reset, not bad bytes.
-    if (connection.destroyed) return true
-    const isEnd = error.code === 'HPE_INVALID_EOF_STATE'
-    if (socket.hasAllOf(request)) {
-      // The sender closed its half after its whole body, and the verdict is still to come.
-      if (isEnd) return true
-    } else if (request.complete) {
-      // The bad bytes follow a whole body, so this request doesn't fail. Only the connection is of no more use.
-      if (!sender.isSpoiled) response.once('finish', () => connection.destroySoon())
-      sender.isSpoiled = true
-    } else if (isEnd) {
-      socket.breakOff(request, 'sender-lost', SENDER_CLOSED_ITS_HALF)
-    } else {
-      const detail = `Expected a body in HTTP/1.1 framing, got something else: ${error.message}`
-      socket.breakOff(request, 'bad-request', detail)
-    }
-    return true
+  #createSocket(id: string, ttl: Ttl, giveBack: () => void, fileName?: string): EphemeralSocket {
+    const { options, relay, statusStreams, observer } = this.#parts
+    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = options
+    const token = reservations ? randomBytes(16).toString('base64url') : undefined
+    return new EphemeralSocket(
+      {
+        id,
+        token,
+        ...ttl,
+        maxUploadBytes,
+        stallTimeoutMs,
+        relay,
+        progress: statusStreams.progress,
+        giveBack,
+        cors,
+      },
+      observer,
+      fileName,
+    )
   }
 }

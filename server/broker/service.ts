@@ -1,26 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
-import { FinalAnswer } from '../answer/final-answer.js'
 import { ClientLimits } from '../limits/client-limits.js'
-import { outlastHost } from '../node/host-timeouts.js'
 import { Relay } from '../relay/relay.js'
 import { refuseUnauthorized } from '../request/access.js'
-import {
-  checkEarlyResponse,
-  checkReferer,
-  checkSender,
-  fileNameOf,
-  requestedTtl,
-  type Ttl,
-} from '../request/sender.js'
 import type { SocketObserver, Subject } from './effects.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
-import { type Call, type Exchange, hasEnded, refusePipelined } from './exchange.js'
-import { baseOf, openedEvent, type Reservation, reservationOf } from './links.js'
+import type { Call, Exchange } from './exchange.js'
+import { baseOf, type Reservation } from './links.js'
 import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import {
@@ -33,9 +22,9 @@ import {
 } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
 import { Registry } from './registry.js'
-import type { Segment } from './segment.js'
+import { SenderBodies } from './sender-bodies.js'
 import { SenderRequests } from './sender-requests.js'
-import { EphemeralSocket } from './socket.js'
+import type { EphemeralSocket } from './socket.js'
 import { StatusStreams } from './status-streams.js'
 
 export type { Call, Exchange } from './exchange.js'
@@ -50,6 +39,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #limits: ClientLimits
   readonly #listeners = new Listeners(this)
   readonly #statusStreams: StatusStreams
+  readonly #senderBodies: SenderBodies
   readonly #senderRequests: SenderRequests
   readonly #receiverRequests: ReceiverRequests
   /** One for all sockets: each call says which socket it is about. */
@@ -67,10 +57,20 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry = new Registry(this.options)
     this.#limits = new ClientLimits(this.options)
     this.#statusStreams = new StatusStreams(this.options, this.#listeners)
-    this.#senderRequests = new SenderRequests(this.options, this.relay)
-    this.#receiverRequests = new ReceiverRequests(this.options, this.#registry, this.#limits, () =>
-      this.#refuseWhenStopping(),
-    )
+    this.#senderBodies = new SenderBodies(this.options, this.relay)
+    const parts = {
+      options: this.options,
+      relay: this.relay,
+      registry: this.#registry,
+      limits: this.#limits,
+      listeners: this.#listeners,
+      statusStreams: this.#statusStreams,
+      senderBodies: this.#senderBodies,
+      observer: this.#observer,
+      refuseWhenStopping: () => this.#refuseWhenStopping(),
+    }
+    this.#senderRequests = new SenderRequests(parts)
+    this.#receiverRequests = new ReceiverRequests(parts)
   }
 
   /** True until `stop` is called. */
@@ -84,8 +84,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true, because anyone who has an
-   * id can download the file. Throws EssError `usage` for another option.
+   * The sockets that have not ended. Their ids are cut to four characters unless `ids` is true, because anyone who has
+   * an id can download the file. Throws EssError `usage` for another option.
    */
   sockets(options: { ids?: boolean } = {}): SocketInfo[] {
     checkOptionNames('sockets', options, { ids: true }, nearestName)
@@ -98,8 +98,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * Ends a socket, and both sides are told `cancelled`. With a signal, the socket ends when that is aborted. False if there
-   * is no such socket, or it has ended.
+   * Ends a socket, and both sides are told `cancelled`. With a signal, the socket ends when that is aborted. False if
+   * there is no such socket, or it has ended.
    */
   cancel(id: string, signal?: AbortSignal): boolean {
     const socket = this.#registry.sockets().find((candidate) => candidate.id === id)
@@ -124,7 +124,7 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   /** Leaves this request's 100 (Continue) to the service: see Node's event `checkContinue`. */
   holdContinue(request: IncomingMessage): void {
-    this.#senderRequests.holdContinue(request)
+    this.#senderBodies.holdContinue(request)
   }
 
   /**
@@ -133,69 +133,23 @@ export class Service extends EventEmitter<ServiceEvents> {
    * written yet, and the caller refuses the request.
    */
   async open(call: Call, fileName?: string): Promise<void> {
-    const { request, response, query } = call
-    this.#refuseWhenStopping()
-    refusePipelined(response)
-    // The request followed a download that ended the connection, so no answer can be written.
-    if (!request.socket.writable) return
-    const base = baseOf(call, this.options)
-    checkEarlyResponse(request, base, this.options)
-    checkSender(request, this.options)
-    const ttl = requestedTtl(query, this.options.ttlMs)
-    this.#registry.checkRoom()
-    // A form becomes a socket only when its file was found, but holds as much until then.
-    const giveBack = this.#limits.take('sockets', request)
-    let socket: EphemeralSocket | undefined
-    try {
-      outlastHost(request, response)
-      const file = await this.#senderRequests.readFile(call, fileName)
-      this.#refuseWhenStopping()
-      if (hasEnded(call)) return
-      socket = this.#createSocket(this.#registry.mint(), ttl, giveBack)
-      const status = this.#statusStreams.create(call, socket)
-      this.#registry.add(socket)
-      status.open(201, openedEvent(socket, base, file.payload.fileName))
-      this.#admit(socket, { request, response, status, ...file }, query)
-    } finally {
-      if (socket === undefined) giveBack()
-    }
-  }
-
-  /** Makes a socket whose sender comes later, to its upload resource. Throws the EssError to refuse the request with. */
-  reserve(call: Call): Reservation {
-    const { request, query } = call
-    this.#refuseWhenStopping()
-    checkReferer(request, this.options.requiredReferer)
-    const base = baseOf(call, this.options)
-    const ttl = requestedTtl(query, this.options.ttlMs)
-    const fileName = fileNameOf({}, query, undefined)
-    const id = this.#registry.mint()
-    const share = this.#limits.takeReservation(request)
-    const socket = this.#createSocket(id, ttl, share.giveBackSocket, fileName)
-    // It never rejects: it is settled when the reservation ends, too.
-    void socket.senderCame.then(share.giveBackReservation)
-    this.#registry.add(socket)
-    this.#listeners.tell('socket:reserved', socket, socket.id, query, request)
-    return reservationOf(socket, base, fileName)
+    await this.#senderRequests.open(call, fileName)
   }
 
   /**
-   * Takes the sender of a reservation, who is answered at the end. A sender with an early response may come here, too, while
-   * no byte of its first body has been read, because a proxy holds that body back. Rejects with the EssError to refuse the
-   * request with.
+   * Makes a socket whose sender comes later, to its upload resource. Throws the EssError to refuse the request with.
+   */
+  reserve(call: Call): Reservation {
+    return this.#senderRequests.reserve(call)
+  }
+
+  /**
+   * Takes the sender of a reservation, who is answered at the end. A sender with an early response may come here, too,
+   * while no byte of its first body has been read, because a proxy holds that body back. Rejects with the EssError to
+   * refuse the request with.
    */
   async upload(call: Call, token: string): Promise<void> {
-    const { request, response, query } = call
-    this.#refuseWhenStopping()
-    refusePipelined(response)
-    const socket = this.#registry.findUpload(token)
-    checkSender(request, this.options)
-    socket.inspect('sender-arrived')
-    outlastHost(request, response)
-    const file = await this.#senderRequests.readFile(call, undefined)
-    if (hasEnded(call)) return
-    const status = new FinalAnswer(request, response, this.options.cors)
-    this.#admit(socket, { request, response, status, ...file }, query)
+    await this.#senderRequests.upload(call, token)
   }
 
   /**
@@ -220,13 +174,13 @@ export class Service extends EventEmitter<ServiceEvents> {
    * coming, its socket fails and the sender is told. True for such a connection, even if its transfer is over.
    */
   breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
-    return this.#senderRequests.breakOff(duplex, error)
+    return this.#senderBodies.breakOff(duplex, error)
   }
 
   /**
-   * Brings a receiver's request to its socket, and the bytes begin to move. If the id doesn't exist yet, the receiver waits
-   * as long as its request says; for the sender of a reservation, as long as that lives. Rejects with an EssError; then
-   * nothing is written yet, and the caller refuses the request.
+   * Brings a receiver's request to its socket, and the bytes begin to move. If the id doesn't exist yet, the receiver
+   * waits as long as its request says; for the sender of a reservation, as long as that lives. Rejects with an
+   * EssError; then nothing is written yet, and the caller refuses the request.
    */
   async receive(exchange: Exchange, id: string): Promise<void> {
     await this.#receiverRequests.receive(exchange, id)
@@ -240,8 +194,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
-   * Takes no new sockets. Waiting senders are told `shutting-down`; running transfers have `drainMs` to finish, and then
-   * they fail. Resolves when no socket is left.
+   * Takes no new sockets. Waiting senders are told `shutting-down`; running transfers have `drainMs` to finish, and
+   * then they fail. Resolves when no socket is left.
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
@@ -287,35 +241,6 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** The embedder's own answer to a refused request; undefined if there is none, or `onError` throws. */
   ownAnswer(error: EssError, request: IncomingMessage): ErrorAnswer | undefined {
     return this.#listeners.guarded('onError', () => this.options.onError?.(error, request))
-  }
-
-  #admit(socket: EphemeralSocket, segment: Segment, query: URLSearchParams): void {
-    const isFirst = socket.phase === 'reserved'
-    socket.admit(segment)
-    this.#senderRequests.admitted(socket, segment)
-    if (!isFirst) return
-    this.#listeners.tell('socket:opened', socket, socket.id, query, segment.request)
-    this.#senderRequests.watchForm(socket, segment)
-  }
-
-  #createSocket(id: string, ttl: Ttl, giveBack: () => void, fileName?: string): EphemeralSocket {
-    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = this.options
-    const token = reservations ? randomBytes(16).toString('base64url') : undefined
-    return new EphemeralSocket(
-      {
-        id,
-        token,
-        ...ttl,
-        maxUploadBytes,
-        stallTimeoutMs,
-        relay: this.relay,
-        progress: this.#statusStreams.progress,
-        giveBack,
-        cors,
-      },
-      this.#observer,
-      fileName,
-    )
   }
 
   #refuseWhenStopping(): void {

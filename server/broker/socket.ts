@@ -98,8 +98,8 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * Takes the sender: its first request, or another one that begins again while no byte of the first one's body has been
-   * read. Throws EssError `already-open` or `gone`.
+   * Takes the sender: its first request, or another one that begins again while no byte of the first one's body has
+   * been read. Throws EssError `already-open` or `gone`.
    */
   admit(segment: Segment): void {
     this.inspect('sender-arrived')
@@ -110,8 +110,8 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * Takes a receiver, and the bytes begin to move. In `reserved` the receiver is only held: call again when `senderCame` is
-   * settled, or call `loseEarlyReceiver`. Throws EssError `busy` or `gone`.
+   * Takes a receiver, and the bytes begin to move. In `reserved` the receiver is only held: call again when
+   * `senderCame` is settled, or call `loseEarlyReceiver`. Throws EssError `busy` or `gone`.
    */
   receive(request: IncomingMessage, response: ServerResponse): void {
     this.inspect('receiver-arrived')
@@ -148,8 +148,8 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * The body of `request` can't be read any further as HTTP or as a form, or it ended before it was whole. Without effect
-   * when the sender has begun again by another request.
+   * The body of `request` can't be read any further as HTTP or as a form, or it ended before it was whole. Without
+   * effect when the sender has begun again by another request.
    */
   breakOff(
     request: IncomingMessage,
@@ -160,8 +160,8 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * The sender of `request` has sent its whole body and closed its half. If it has gone altogether, its kernel answers our
-   * next write with a reset. If nothing may be written yet, a waiting sender is taken to have left.
+   * The sender of `request` has sent its whole body and closed its half. If it has gone altogether, its kernel answers
+   * our next write with a reset. If nothing may be written yet, a waiting sender is taken to have left.
    */
   senderClosedItsHalf(request: IncomingMessage): void {
     const { segment } = this.#effects

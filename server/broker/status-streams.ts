@@ -29,7 +29,9 @@ export class StatusStreams {
     return new StatusBody(request, response, { form: requestedForm(request), render, cors }, this, socket)
   }
 
-  /** Answers with where `socket` is now, then with everything that happens to it. `ended` is called when that is over. */
+  /**
+   * Answers with where `socket` is now, then with everything that happens to it. `ended` is called when that is over.
+   */
   follow(call: Call, socket: EphemeralSocket, base: string, ended: () => void): void {
     const { request, response } = call
     outlastHost(request, response)

@@ -44,8 +44,8 @@ export class ClientLimits {
   }
 
   /**
-   * Takes one of `what` for the client of `request`, until you call the returned function. Calling it again does nothing.
-   * Throws EssError `over-share`.
+   * Takes one of `what` for the client of `request`, until you call the returned function. Calling it again does
+   * nothing. Throws EssError `over-share`.
    */
   take(what: keyof typeof WORDS, request: IncomingMessage): () => void {
     return this.#shares[what].take(
@@ -69,8 +69,8 @@ export class ClientLimits {
   }
 
   /**
-   * Throws EssError `too-many-requests` while this client may not look anything up. Finding the client of a request costs
-   * more than the rest of this, so it is done only while some client is out of misses.
+   * Throws EssError `too-many-requests` while this client may not look anything up. Finding the client of a request
+   * costs more than the rest of this, so it is done only while some client is out of misses.
    */
   checkMisses(request: IncomingMessage): void {
     if (!this.#misses.isAnyoneOut) return

@@ -39,8 +39,8 @@ export class Misses {
   }
 
   /**
-   * Throws EssError `too-many-requests`, in the words of `refusal`, when `client` has no misses left. Call it before you
-   * look anything up: then the answer doesn't tell whether the thing exists.
+   * Throws EssError `too-many-requests`, in the words of `refusal`, when `client` has no misses left. Call it before
+   * you look anything up: then the answer doesn't tell whether the thing exists.
    */
   check(client: string, refusal: (most: number, seconds: number) => string): void {
     // Not `get`, which would make this client's last miss the newest.

@@ -19,9 +19,9 @@ export class Shares {
   }
 
   /**
-   * Takes one for the client that `whose` names. Call the returned function to give it back; only the first call counts.
-   * Throws EssError `over-share`, in the words of `refusal`, when the client has all it may have. Without a limit `whose`
-   * isn't called, because finding an address costs a system call.
+   * Takes one for the client that `whose` names. Call the returned function to give it back; only the first call
+   * counts. Throws EssError `over-share`, in the words of `refusal`, when the client has all it may have. Without a
+   * limit `whose` isn't called, because finding an address costs a system call.
    */
   take(whose: () => string, refusal: (most: number) => string): () => void {
     if (this.#most === 0) return nothing

@@ -623,8 +623,51 @@ test.each(Object.entries(STORIES))('%s', async (_name, story) => {
   expect(here.log).toEqual(story.log)
 })
 
+test('a sender that began again while it waited is missed when it leaves', async () => {
+  const here = await bring({ from: 'waiting' })
+  const second = await here.ask(`PUT ${here.upload}`, CHUNKED)
+  await here.logEvents('first sender', here.sender)
+  second.reset()
+  await here.logEvents('follower', here.follower)
+  expect(here.log).toEqual([
+    'opened',
+    'first sender reads: opened',
+    'ended: sender-lost',
+    'follower reads: opened, waiting, failed(sender-lost)',
+  ])
+})
+
+test('a sender that leaves after its last byte takes nothing from the receiver', async () => {
+  const here = await bring({ from: 'streaming' })
+  await here.sender.write(LAST_CHUNK)
+  expect(await here.receiver.ending()).toBe('fin')
+  here.sender.reset()
+  // A connection that was made later is answered later: the reset has been met by then.
+  await (await here.ask('GET /health')).until(/"ok"/)
+  expect(here.log).toEqual(['opened', 'connected'])
+  await here.logAnswer('receiver', here.receiver)
+  expect(here.log).toEqual(['opened', 'connected', 'receiver gets 200 "he"', 'ended: delivered'])
+})
+
+test('a listener that cancels a transfer as its receiver comes ends it, and nothing begins after that', async () => {
+  const here = await bring({ from: 'waiting' })
+  here.service.on('socket:connected', ({ id }) => here.service.cancel(id))
+  here.service.on('socket:progress', () => here.log.push('progress'))
+  await here.sender.write(chunk('hello') + LAST_CHUNK)
+  await here.logAnswer('receiver', await here.ask(`GET ${here.link}`))
+  await SENDER_AND_FOLLOWER(here)
+  expect(here.log).toEqual([
+    'opened',
+    'connected',
+    'ended: cancelled',
+    'receiver gets 410 cancelled',
+    'sender reads: opened, failed(cancelled)',
+    'follower reads: opened, waiting, failed(cancelled)',
+  ])
+})
+
 /** A socket in the stage where the story begins. */
-async function bring({ from, options, isForm }: Story): Promise<Here> {
+async function bring({ from, options, isForm }: Omit<Story, 'act' | 'log'>): Promise<Here> {
   const served = await serve({ reservations: true, ...options })
   const log: string[] = []
   const { service, port } = served
