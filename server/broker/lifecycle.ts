@@ -33,7 +33,7 @@ export type Input =
   | 'cancelled'
   | 'shutting-down'
 
-/** Everything that a socket does when its stage changes, or stays for a reason. `socket.ts` has one method for each. */
+/** Everything that a socket does when its stage changes, or stays for a reason. `effects.ts` has one method for each. */
 export type Effect =
   | 'arm-ttl'
   | 'clear-ttl'
