@@ -1,6 +1,6 @@
 import { EssError, safeFileName, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
-import { DEFAULT_SERVER } from '../send/send-options.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Config, readConfig } from './config.js'
 import { parser } from './parser.js'
 

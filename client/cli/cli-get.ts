@@ -7,7 +7,7 @@ import type { Destination } from '../receive/sink.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
-import { type Screen, summary } from './terminal.js'
+import { type Screen, summary } from './screen.js'
 import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>

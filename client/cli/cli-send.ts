@@ -16,7 +16,7 @@ import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { receivingLines } from './hints.js'
 import type { Io } from './io.js'
-import { type Screen, summary } from './terminal.js'
+import { type Screen, summary } from './screen.js'
 import { readToken } from './token.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>

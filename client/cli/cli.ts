@@ -1,10 +1,12 @@
 import { EssError, EXIT_STATUS, formatDuration } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
+import { codeOf } from '../node/errno-words.js'
 import { written } from '../receive/sink.js'
 import { type Command, parseArguments } from './arguments.js'
 import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
-import { oneLine, openScreen, type Screen } from './terminal.js'
+import { oneLine, type Screen } from './screen.js'
+import { openScreen } from './terminal.js'
 
 type TransferCommand = Exclude<Command, { command: 'help' }>
 
@@ -37,8 +39,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /** Help that was cut short because its reader has seen enough is no failure; help that is nowhere is one. */
 async function answer(text: string, io: Io): Promise<void> {
-  await written(io.stdout, Buffer.from(text)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw unwritable(undefined, error)
+  await written(io.stdout, Buffer.from(text)).catch((error: unknown) => {
+    if (codeOf(error) !== 'EPIPE') throw unwritable(undefined, error)
   })
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { EssError } from '../../shared/index.js'
+import { codeOf, errnoWords } from '../node/errno-words.js'
 
 /** What a person has written down once: a server, and the token that it wants. */
 export interface Config {
@@ -31,10 +32,13 @@ export async function readConfig(env: Readonly<Record<string, string | undefined
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException // What the file system throws.
+    const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return { config: {} }
     const advice = 'name the server with --server or ESS_SERVER'
-    const trouble = new EssError('usage', `Cannot read ${path}: ${REASONS[code ?? ''] ?? code}; ${advice}`)
+    const trouble = new EssError(
+      'usage',
+      `Cannot read ${path}: ${errnoWords('configure', error) ?? code}; ${advice}`,
+    )
     return { config: {}, trouble }
   }
   const config = parseConfig(text, path)
@@ -49,12 +53,6 @@ export async function readConfig(env: Readonly<Record<string, string | undefined
 function configPath({ XDG_CONFIG_HOME = '', HOME = '' }: Readonly<Record<string, string | undefined>>) {
   if (isAbsolute(XDG_CONFIG_HOME)) return join(XDG_CONFIG_HOME, 'ess', 'config.json')
   return isAbsolute(HOME) ? join(HOME, '.config', 'ess', 'config.json') : undefined
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EISDIR: 'it is a folder',
-  EPERM: 'permission denied',
 }
 
 function parseConfig(text: string, path: string): Config {

@@ -1,5 +1,5 @@
 import { curlLine, downloadPath, isSocketId, type OpenedEvent, quoteUrl } from '../../shared/index.js'
-import { DEFAULT_SERVER } from '../send/send-options.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
 
 /** What to tell the person at the receiving end. */
 export interface Hints {

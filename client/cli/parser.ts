@@ -1,6 +1,6 @@
 import yargs, { type Argv, type Options } from 'yargs'
 import { VERSION } from '../../shared/version.js'
-import { DEFAULT_SERVER } from '../send/send-options.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
 
 const HELP_WIDTH = 96
 

@@ -1,6 +1,7 @@
 import { constants, openSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { isatty } from 'node:tty'
+import { codeOf } from '../node/errno-words.js'
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants
 
@@ -60,8 +61,7 @@ export class TerminalOutput {
       while (this.#unwritten.length > 0)
         this.#unwritten = this.#unwritten.subarray(writeSync(fd, this.#unwritten))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN')
-        this.#retry = setTimeout(() => this.#flush(fd), RETRY_MS)
+      if (codeOf(error) === 'EAGAIN') this.#retry = setTimeout(() => this.#flush(fd), RETRY_MS)
       // EIO: the terminal is gone.
       else this.#unwritten = Buffer.alloc(0)
     }

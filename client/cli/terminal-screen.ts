@@ -4,8 +4,8 @@ import { formatBytes, formatDuration, printable } from '../../shared/index.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
 import { Pace } from './pace.js'
+import type { Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
-import type { Screen } from './terminal.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
 const COLORS = { green: 32, red: 31, cyan: 36, dim: 2, bold: 1 } as const

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { EssError } from '../../shared/index.js'
+import { codeOf } from '../node/errno-words.js'
 
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 const openPath = promisify(open)
@@ -31,7 +32,7 @@ export async function openWhenRead(path: string, signal: AbortSignal | undefined
       const fd = await openPath(path, O_WRONLY | O_NONBLOCK)
       return new Socket({ fd, readable: false, writable: true })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error
+      if (codeOf(error) !== 'ENXIO') throw error
     }
     await delay(POLL_MS, undefined, { ...(signal && { signal }) }).catch((cause: unknown) => {
       throw new EssError('interrupted', 'Stopped before the FIFO had a reader', { cause })

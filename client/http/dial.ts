@@ -1,7 +1,7 @@
 import { ADDRCONFIG, type LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { codeOf } from './wire-errors.js'
+import { codeOf } from '../node/errno-words.js'
 
 /** RFC 8305, 5: how long an address is tried alone before the next one is tried beside it. */
 const HEAD_START_MS = 250

@@ -1,32 +1,6 @@
 import { EssError } from '../../shared/index.js'
+import { codeOf, errnoWords } from '../node/errno-words.js'
 import type { HttpProxy } from './proxy.js'
-
-const UNKNOWN_AUTHORITY =
-  'its certificate is from no known authority (NODE_EXTRA_CA_CERTS can name a file with one)'
-
-/** Causes whose own words would not help. */
-const CAUSES: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'the connection was cut off',
-  EHOSTUNREACH: 'no route to that host',
-  ENETUNREACH: 'no route to that network',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name could not be looked up',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
-  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
-  EPROTO: 'it does not speak TLS as expected',
-  ETIMEDOUT: 'no answer in time',
-}
-
-/** Node's code for an error, or '' for one without. */
-export function codeOf(error: unknown): string {
-  const isCoded = error instanceof Error && 'code' in error && typeof error.code === 'string'
-  return isCoded ? String(error.code) : ''
-}
 
 /** The cause of a failed connection, in words that follow a colon. */
 export function wordsFor(error: unknown): string {
@@ -35,7 +9,7 @@ export function wordsFor(error: unknown): string {
   // OpenSSL's own words have a source file and a line end in them; its reason is in the code, too.
   if (code.startsWith('ERR_SSL_'))
     return `it does not speak TLS as expected (${code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ')})`
-  return CAUSES[code] ?? (error instanceof Error ? error.message : String(error))
+  return errnoWords('connect', error) ?? (error instanceof Error ? error.message : String(error))
 }
 
 /** What went wrong with an exchange, said as people need it. */

@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { unwritable } from '../files/unwritable.js'
-import { type Exchange, isExchangeError } from '../http/http.js'
+import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import {
   downloadUrl,

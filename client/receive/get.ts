@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
-import type { Exchange } from '../http/http.js'
+import type { Exchange } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import {
   downloadUrl,

@@ -12,10 +12,10 @@ import {
   resolveDownloadUrl,
   safeFileName,
 } from '../../shared/index.js'
-import { bearer } from '../cli/token.js'
-import { notEss, readRefusal } from '../http/answer.js'
-import { type Exchange, exchange } from '../http/http.js'
-import { DEFAULT_SERVER } from '../send/send-options.js'
+import { bearer } from '../http/bearer.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
+import { type Exchange, exchange } from '../http/exchange.js'
+import { notEss, readRefusal } from '../http/refusal.js'
 import { localFileName } from './local-name.js'
 
 /** Whatever the file's type is, it is welcome; the problem only has to be named. */

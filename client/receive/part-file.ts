@@ -4,6 +4,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
+import { codeOf } from '../node/errno-words.js'
 import type { FileTarget } from './target.js'
 
 /** A part that is being written is touched this often, because no byte may come for minutes. */
@@ -66,7 +67,7 @@ async function create(
       return { path, file: await open(path, 'wx', old === undefined ? 0o666 : 0o600) }
     } catch (error) {
       trouble = error
-      const { code } = error as NodeJS.ErrnoException // What the file system throws.
+      const code = codeOf(error)
       if (code === 'EEXIST' && path === plain && !force && isLive(plain)) throw underWay(asked, plain)
       if (code !== 'EEXIST' && code !== 'ENAMETOOLONG') break
     }

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
+import { codeOf } from '../node/errno-words.js'
 import { giveName } from './give-name.js'
 import { openPart } from './part-file.js'
 import { checkRoom } from './room.js'
@@ -111,7 +112,7 @@ export function written(writable: Writable, bytes: Uint8Array | ''): Promise<voi
 function keptAside(part: string, path: string, cause: unknown): EssError {
   const where = `; the whole download is in ${part}`
   if (cause instanceof EssError) return new EssError(cause.code, `${cause.message}${where}`, { cause })
-  if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+  if (codeOf(cause) === 'EEXIST')
     return new EssError('file-exists', `${path} exists meanwhile${where}`, { cause })
   return unwritable(path, cause, where)
 }

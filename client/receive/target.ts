@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { exists, unwritable } from '../files/unwritable.js'
+import { codeOf } from '../node/errno-words.js'
 
 /** A pipe, a device, or an open file: it is written to as it is. */
 export interface StreamTarget {
@@ -89,7 +90,7 @@ function fileTarget(path: string, real: string, old: Stats): FileTarget {
     accessSync(real, constants.W_OK)
   } catch (error) {
     // A file that is only read-only can be replaced by another one. One that is immutable (EPERM) cannot.
-    if (isFixed || (error as NodeJS.ErrnoException).code !== 'EACCES') throw unwritable(path, error)
+    if (isFixed || codeOf(error) !== 'EACCES') throw unwritable(path, error)
   }
   return { kind: 'file', path, real, old, isFixed }
 }

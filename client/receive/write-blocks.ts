@@ -1,5 +1,5 @@
 import { finished } from 'node:stream/promises'
-import type { TwoBlocks } from '../http/two-blocks.js'
+import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Sink, written } from './sink.js'
 
 /**

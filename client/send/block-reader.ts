@@ -1,6 +1,7 @@
 import { close, read } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { codeOf } from '../node/errno-words.js'
 
 const readInto = promisify(read)
 
@@ -71,7 +72,7 @@ async function readBlock(
       const { bytesRead } = await readInto(fd, memory, 0, memory.length, position)
       return memory.subarray(0, bytesRead)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || isClosed()) throw error
+      if (codeOf(error) !== 'EAGAIN' || isClosed()) throw error
     }
     await delay(POLL_MS)
   }

@@ -8,11 +8,13 @@ import {
   type TerminalEvent,
   urlAtServer,
 } from '../../shared/index.js'
-import { bearer } from '../cli/token.js'
-import { type Exchange, exchange } from '../http/http.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
+import { bearer } from '../http/bearer.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
+import { type Exchange, exchange } from '../http/exchange.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
 import { resourceOf, type UploadResource, uploadTo } from './reserved-upload.js'
-import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
+import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
@@ -119,11 +121,8 @@ function bodyWantedFirst(): EssError {
 /** Notices that the first bytes went out and never arrived. */
 function watchFirstByte() {
   let timer: NodeJS.Timeout | undefined
-  let resolve = () => {}
   let isOver = false
-  const heldBack = new Promise<void>((settle) => {
-    resolve = settle
-  })
+  const { promise: heldBack, resolve } = withResolvers<void>()
   const stop = () => {
     isOver = true
     clearTimeout(timer)

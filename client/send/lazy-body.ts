@@ -5,6 +5,7 @@ import {
   PROBLEM_MEDIA_TYPE,
   safeFileName,
 } from '../../shared/index.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 
@@ -54,12 +55,7 @@ export async function* lazyBody(source: Source, hooks: LazyBodyHooks): AsyncGene
 
 /** A promise that is always settled in the end, so that a body never waits for nobody. */
 export function bodyGate() {
-  let open = () => {}
-  let giveUp = () => {}
-  const opened = new Promise<void>((resolve, reject) => {
-    open = resolve
-    giveUp = () => reject(new Error('the transfer ended before its body began'))
-  })
+  const { promise: opened, resolve: open, reject } = withResolvers<void>()
   opened.catch(() => {}) // The transfer's own failure says more.
-  return { opened, open: () => open(), giveUp: () => giveUp() }
+  return { opened, open, giveUp: () => reject(new Error('the transfer ended before its body began')) }
 }

@@ -16,12 +16,13 @@ import {
   uploadPath,
   urlAtServer,
 } from '../../shared/index.js'
-import { bearer } from '../cli/token.js'
-import { notEss, readRefusal } from '../http/answer.js'
-import { type Exchange, exchange } from '../http/http.js'
+import { bearer } from '../http/bearer.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
+import { type Exchange, exchange } from '../http/exchange.js'
+import { notEss, readRefusal } from '../http/refusal.js'
 import { unreachable } from '../http/wire-errors.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
-import { DEFAULT_SERVER, type SendOptions } from './send-options.js'
+import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 

@@ -1,6 +1,3 @@
-/** Where an `ess-server` listens unless it is told otherwise. */
-export const DEFAULT_SERVER = 'http://127.0.0.1:9000'
-
 export interface SendOptions {
   /** The server's URL, with its base path if it has one. Default: `http://127.0.0.1:9000`. */
   readonly server?: string | URL | undefined

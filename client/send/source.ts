@@ -8,6 +8,7 @@ import { EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
 import { NOT_UTF8 } from '../files/raw-arguments.js'
+import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
 
 /** What is sent: bytes, with what is known of them beforehand. */
@@ -158,23 +159,13 @@ function changed(path: string, size: number, found: string): EssError {
   return new EssError('file-changed', `Expected ${path} to stay at ${size} bytes, got ${found}`)
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  ENOTDIR: 'no such file',
-  EACCES: 'permission denied',
-  ELOOP: 'its symbolic links lead in a circle',
-  ENAMETOOLONG: 'the name is too long',
-  ENXIO: 'it is a socket, or a device that is not there',
-  EPERM: 'permission denied',
-}
-
 function unreadable(path: string, error: unknown): EssError {
-  const { code, message } = error as NodeJS.ErrnoException // What the file system and streams throw.
+  const { message } = error as Error // What the file system and streams throw.
   // Where the bytes of such a name are not to be had, we have asked for another one.
   const advice =
-    code === 'ENOENT' && path.includes(NOT_UTF8)
+    codeOf(error) === 'ENOENT' && path.includes(NOT_UTF8)
       ? ' of that name in UTF-8; pipe it in: ess send --name NAME < FILE'
       : ''
-  const words = `${REASONS[code ?? ''] ?? message}${advice}`
+  const words = `${errnoWords('read', error) ?? message}${advice}`
   return new EssError('file-unreadable', `Cannot read ${path}: ${words}`, { cause: error })
 }

@@ -9,8 +9,8 @@ import {
   type StatusEvent,
   type TerminalEvent,
 } from '../../shared/index.js'
-import { notEss, readRefusal } from '../http/answer.js'
-import type { Exchange } from '../http/http.js'
+import type { Exchange } from '../http/exchange.js'
+import { notEss, readRefusal } from '../http/refusal.js'
 
 /** Throws what the server refuses with, or EssError `not-ess` where no status stream begins. */
 export async function expectStatusStream(exchange: Exchange, url: URL): Promise<void> {

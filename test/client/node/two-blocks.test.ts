@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { TwoBlocks } from '../../../client/http/two-blocks.js'
+import { TwoBlocks } from '../../../client/node/two-blocks.js'
 import { DEADLINE_MS, within } from '../../helpers/within.js'
 
 /** Puts `bytes` where the next ones go. */

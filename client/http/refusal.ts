@@ -6,7 +6,7 @@ import {
   type ProblemCode,
   withoutUserinfo,
 } from '../../shared/index.js'
-import type { Exchange } from './http.js'
+import type { Exchange } from './exchange.js'
 
 /** A problem is some hundred bytes; whatever is longer is somebody else's page. */
 const MAX_PROBLEM_BYTES = 64 * 1024

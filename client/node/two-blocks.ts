@@ -1,3 +1,5 @@
+import { withResolvers } from '../../shared/with-resolvers.js'
+
 /**
  * Bytes on their way from who fills memory to who empties it, through two blocks that are used in turn: one is
  * filled while the other is emptied, and nothing is copied or thrown away on the way.
@@ -16,20 +18,21 @@ export class TwoBlocks {
   #isFull = false
   #isEnded = false
   #isFailed = false
-  #failWith: (error: unknown) => void = () => {}
   #wake = () => {}
   readonly #onRoom: () => void
-  /** Rejects with what `fail` is called with. */
-  readonly failure = new Promise<never>((_resolve, reject) => {
-    this.#failWith = reject
-  })
+  readonly #failure = withResolvers<never>()
 
   /** `onRoom` is called when there is room again after `fill` said that there was none. */
   constructor(blockBytes: number, onRoom: () => void) {
     this.#blockBytes = blockBytes
     this.#blocks = [Buffer.allocUnsafeSlow(blockBytes), Buffer.allocUnsafeSlow(blockBytes)]
     this.#onRoom = onRoom
-    this.failure.catch(() => {}) // Whoever empties it may be done.
+    this.failure.catch(() => {}) // The reader may be done by then.
+  }
+
+  /** Rejects with what `fail` is called with. */
+  get failure(): Promise<never> {
+    return this.#failure.promise
   }
 
   /** Where the next bytes go. While there is no room, where they will go: not to be written to before `onRoom`. */
@@ -58,7 +61,7 @@ export class TwoBlocks {
   /** Whoever empties it gets `error` instead of what is still in here. The first one counts. */
   fail(error: unknown): void {
     this.#isFailed = true
-    this.#failWith(error)
+    this.#failure.reject(error)
     this.#wake()
   }
 

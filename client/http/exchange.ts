@@ -4,12 +4,15 @@ import type { Readable } from 'node:stream'
 import got, { type OptionsInit, RequestError } from 'got'
 import { EssError } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
+import { watchForCut, watchForSurplus } from '../node/answer-end.js'
+import { codeOf } from '../node/errno-words.js'
+import { HeldConnection } from '../node/held-connection.js'
+import { CutError, Intake } from '../node/intake.js'
+import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
-import { HeldConnection } from './held-connection.js'
-import { CutError, Intake } from './intake.js'
-import type { TwoBlocks } from './two-blocks.js'
-import { codeOf, translate } from './wire-errors.js'
+import { translate } from './wire-errors.js'
 
 /** How long an answer that was read may keep its connection open before we stop looking at it. */
 const LAST_WORD_MS = 1_000
@@ -63,14 +66,9 @@ export function exchange(
   let answer: IncomingMessage | undefined
   let isConnected = false
   let wire: Socket | undefined
-  let resolveHead: (head: IncomingMessage) => void
-  let rejectHead: (error: EssError) => void
-  const head = new Promise<IncomingMessage>((resolve, reject) => {
-    resolveHead = resolve
-    rejectHead = reject
-  })
-  // Whoever reads the body hears of the same failure there.
-  head.catch(() => {})
+  const head = withResolvers<IncomingMessage>()
+  // Reading the body fails in the same way, and not every caller awaits the head.
+  head.promise.catch(() => {})
 
   const connecting = new AbortController()
   // Node takes a connection by the callback too, which got's types leave out.
@@ -107,11 +105,8 @@ export function exchange(
   })
   body.on('response', (response: IncomingMessage) => {
     answer = response
-    // Before Node's own listener, which stops looking once the answer is whole: what comes then is too much.
-    wire?.prependListener('data', () => {
-      if (response.complete) onSurplus()
-    })
-    resolveHead(response)
+    if (wire !== undefined) watchForSurplus(wire, response, onSurplus)
+    head.resolve(response)
   })
   body.on('error', onWireError)
 
@@ -138,18 +133,13 @@ export function exchange(
     isConnected = true
     connection.hold(socket, tcp)
     if (isReadDirectly) intake?.connect(tcp)
-    // Node tells the answer's end from its interruption only when the socket closes, and that is held back.
-    socket.once('end', () => {
-      process.nextTick(() => {
-        if (!isAnswered()) connection.reset()
-      })
-    })
+    watchForCut(socket, isAnswered, () => connection.reset())
     return socket
   }
 
   function fail(reason: EssError): void {
     failure ??= reason
-    rejectHead(failure)
+    head.reject(failure)
     intake?.cut(failure)
     reset()
   }
@@ -166,23 +156,14 @@ export function exchange(
   }
 
   return {
-    head,
+    head: head.promise,
     body,
     blocks: (onBytes) => intake?.body(onBytes),
     get failure() {
       return failure
     },
     async lastWord() {
-      if (wire === undefined || wire.readableEnded || wire.destroyed) return
-      const socket = wire
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LAST_WORD_MS)
-        const done = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-        socket.once('end', done).once('close', done)
-      })
+      if (wire !== undefined && !wire.readableEnded && !wire.destroyed) await endOf(wire)
     },
     fail,
     reset,
@@ -192,6 +173,18 @@ export function exchange(
       connection.close()
     },
   }
+}
+
+/** Resolves when the server has ended its side, or the connection is gone, or a second has passed. */
+function endOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, LAST_WORD_MS)
+    const done = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    socket.once('end', done).once('close', done)
+  })
 }
 
 /** A password in a URL goes into its header here: got would choke on a lone `%`, and keep it in its errors. */

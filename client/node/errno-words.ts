@@ -1,0 +1,65 @@
+/** What was tried when a call failed: the same code means other things to a person who reads and one who writes. */
+export type Attempt = 'read' | 'write' | 'configure' | 'connect'
+
+const NO_PERMISSION = { EACCES: 'permission denied', EPERM: 'permission denied' } as const
+const BAD_PATH = {
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+} as const
+const UNKNOWN_AUTHORITY =
+  'its certificate is from no known authority (NODE_EXTRA_CA_CERTS can name a file with one)'
+
+/** Words for the codes that Node and the system fail with, to be put after a colon. */
+const WORDS: Readonly<Record<Attempt, Readonly<Record<string, string>>>> = {
+  read: {
+    ...NO_PERMISSION,
+    ...BAD_PATH,
+    ENOENT: 'no such file',
+    ENOTDIR: 'no such file',
+    ENXIO: 'it is a socket, or a device that is not there',
+  },
+  write: {
+    ...NO_PERMISSION,
+    ...BAD_PATH,
+    EBUSY: 'it is in use, or mounted',
+    EDQUOT: 'the quota is used up',
+    EFBIG: 'the file system takes no files of this size',
+    EILSEQ: 'the file system takes no such name',
+    EINVAL: 'the file system takes no such name',
+    ENOENT: 'no such folder',
+    ENOSPC: 'no space left',
+    ENOTDIR: 'no such folder',
+    EPIPE: 'nobody reads it any more',
+    EROFS: 'the file system is read-only',
+  },
+  configure: { ...NO_PERMISSION, EISDIR: 'it is a folder' },
+  connect: {
+    ECONNREFUSED: 'connection refused',
+    ECONNRESET: 'the connection was cut off',
+    EHOSTUNREACH: 'no route to that host',
+    ENETUNREACH: 'no route to that network',
+    ENOTFOUND: 'no such host',
+    EAI_AGAIN: 'the name could not be looked up',
+    CERT_HAS_EXPIRED: 'its certificate has expired',
+    DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+    SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+    ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
+    EPROTO: 'it does not speak TLS as expected',
+    ETIMEDOUT: 'no answer in time',
+  },
+}
+
+/** Node's code for an error, or '' for one without. */
+export function codeOf(error: unknown): string {
+  const isCoded = typeof error === 'object' && error !== null && 'code' in error
+  return isCoded && typeof error.code === 'string' ? error.code : ''
+}
+
+/** What `error` means to a person who tried that; undefined where Node's own words have to do. */
+export function errnoWords(attempt: Attempt, error: unknown): string | undefined {
+  const words = WORDS[attempt]
+  const code = codeOf(error)
+  return Object.hasOwn(words, code) ? words[code] : undefined
+}
