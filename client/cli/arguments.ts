@@ -2,93 +2,79 @@ import { EssError, safeFileName, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Config, readConfig } from './config.js'
+import { flagOf, OPTIONS, type OptionName, type OptionsWith, type ValuesOf } from './options.js'
 import { parser } from './parser.js'
 
 /** What a command line asks for, checked. */
 export type Command =
   | { readonly command: 'help'; readonly text: string }
-  | ({ readonly command: 'send'; readonly file: string | undefined } & SendFlags & CommonFlags)
-  | ({ readonly command: 'get'; readonly idOrUrl: string } & GetFlags & CommonFlags)
+  | ({ readonly command: 'send'; readonly file: string | undefined } & ValuesOf<'send'> & Common)
+  | ({ readonly command: 'get'; readonly idOrUrl: string } & ValuesOf<'get'> & Common)
 
-interface SendFlags {
-  readonly name: string | undefined
-  readonly ttl: number | undefined
-  readonly reserve: boolean
-  readonly json: boolean
-}
-
-interface GetFlags {
-  readonly output: string | undefined
-  readonly force: boolean
-  readonly wait: number | undefined
-}
-
-interface CommonFlags {
+interface Common extends Omit<ValuesOf<'both'>, 'server'> {
   readonly server: string
-  readonly tokenFile: string | undefined
   /** What the configuration says, for its own server. */
   readonly configured: Config
   /** Why the configuration could not be read, where the command can do without it. */
   readonly configTrouble: EssError | undefined
-  readonly quiet: boolean
-  readonly progress: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
-type Values = Readonly<Record<string, unknown>>
+/** What yargs read, by flag; an option that is not there is undefined. */
+type Parsed = Readonly<Record<string, unknown>>
 
 /** Reads a command line. Throws EssError `usage` with what was expected and what came. */
 export async function parseArguments(argv: readonly string[], env: Environment): Promise<Command> {
   let text = ''
-  const values: Values = await parser().parse([...argv], {}, (error, _values, output) => {
+  const parsed: Parsed = await parser().parse([...argv], {}, (error, _parsed, output) => {
     if (error !== undefined && error !== null) throw new EssError('usage', error.message)
     text = output
   })
   if (text !== '') return { command: 'help', text: `${text}\n` }
-  const [command, ...operands] = (values['_'] as readonly unknown[]).map(String) // yargs always sets it.
-  if (command === 'send') return sendCommand(operands, values, await commonFlags(values, env))
-  if (command === 'get') return getCommand(operands, values, await commonFlags(values, env, operands[0]))
+  const [command, ...operands] = (parsed['_'] as readonly unknown[]).map(String) // yargs always sets it.
+  if (command === 'send') return sendCommand(operands, parsed, await readCommon(parsed, env))
+  if (command === 'get') return getCommand(operands, parsed, await readCommon(parsed, env, operands[0]))
   throw new EssError('usage', `Expected a command, send or get, got ${withoutUserinfo(command ?? 'none')}`)
 }
 
-function sendCommand(operands: readonly string[], values: Values, common: CommonFlags): Command {
+function sendCommand(operands: readonly string[], parsed: Parsed, common: Common): Command {
   if (operands.length > 1) throw new EssError('usage', `Expected one file, got ${operands.length}`)
-  const name = text(values, 'name')
+  const name = text(parsed, 'name')
   if (name !== undefined && safeFileName(name) === undefined)
     throw new EssError('usage', `Expected --name to be a file name, got ${JSON.stringify(name)}`)
   return {
     command: 'send',
     file: operands[0],
     name,
-    ttl: seconds(values, 'ttl'),
-    reserve: values['reserve'] === true,
-    json: values['json'] === true,
+    ttl: seconds(parsed, 'ttl'),
+    reserve: isOn(parsed, 'reserve'),
+    json: isOn(parsed, 'json'),
     ...common,
   }
 }
 
-function getCommand(operands: readonly string[], values: Values, common: CommonFlags): Command {
+function getCommand(operands: readonly string[], parsed: Parsed, common: Common): Command {
   const [idOrUrl] = operands
   if (idOrUrl === undefined || operands.length > 1)
     throw new EssError('usage', `Expected one id or URL, got ${operands.length}`)
-  const output = text(values, 'output')
+  const output = text(parsed, 'output')
   if (output === '') throw new EssError('usage', 'Expected --output to be a file or -, got nothing')
   return {
     command: 'get',
     idOrUrl,
     output,
-    force: values['force'] === true,
-    wait: seconds(values, 'wait', 'zero too'),
+    force: isOn(parsed, 'force'),
+    wait: seconds(parsed, 'wait'),
     ...common,
   }
 }
 
 /** `idOrUrl` is what is received; a whole URL names its server itself. */
-async function commonFlags(values: Values, env: Environment, idOrUrl = ''): Promise<CommonFlags> {
+async function readCommon(parsed: Parsed, env: Environment, idOrUrl = ''): Promise<Common> {
   const { config: configured, trouble } = await readConfig(env)
   const named = [
-    { from: '--server', server: text(values, 'server') },
-    { from: 'ESS_SERVER', server: env['ESS_SERVER'] || undefined },
+    { from: '--server', server: text(parsed, 'server') },
+    { from: OPTIONS.server.variable, server: env[OPTIONS.server.variable] || undefined },
   ].find(({ server }) => server !== undefined)
   if (trouble !== undefined && named === undefined && !HTTP_URL.test(idOrUrl)) throw trouble
   const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'the server in config.json')
@@ -97,11 +83,11 @@ async function commonFlags(values: Values, env: Environment, idOrUrl = ''): Prom
   const isItsOwn = new URL(server).origin === new URL(ownServer).origin
   return {
     server,
-    tokenFile: text(values, 'token-file'),
+    tokenFile: text(parsed, 'tokenFile'),
     configured: isItsOwn ? configured : {},
     configTrouble: trouble,
-    quiet: values['quiet'] === true,
-    progress: values['no-progress'] !== true,
+    quiet: isOn(parsed, 'quiet'),
+    noProgress: isOn(parsed, 'noProgress'),
   }
 }
 
@@ -118,24 +104,31 @@ function serverUrl(typed: string, source: string): string {
 }
 
 function seconds(
-  values: Values,
-  name: string,
-  range: 'positive' | 'zero too' = 'positive',
+  parsed: Parsed,
+  name: OptionsWith<{ kind: 'seconds' | 'seconds or 0' }>,
 ): number | undefined {
-  const typed = text(values, name)
+  const typed = text(parsed, name)
   if (typed === undefined) return undefined
   const number = Number(typed)
-  const isInRange = range === 'positive' ? number > 0 : number >= 0
+  const isPositive = OPTIONS[name].kind === 'seconds'
+  const isInRange = isPositive ? number > 0 : number >= 0
   if (typed.trim() !== '' && Number.isFinite(number) && isInRange) return number
-  const kind = range === 'positive' ? 'a positive number' : 'zero or a positive number'
-  throw new EssError('usage', `Expected --${name} to be ${kind} of seconds, got ${JSON.stringify(typed)}`)
+  const kind = isPositive ? 'a positive number' : 'zero or a positive number'
+  throw new EssError(
+    'usage',
+    `Expected --${flagOf(name)} to be ${kind} of seconds, got ${JSON.stringify(typed)}`,
+  )
 }
 
-function text(values: Values, name: string): string | undefined {
-  const value = values[name]
+function text(parsed: Parsed, name: OptionName): string | undefined {
+  const value = parsed[flagOf(name)]
   if (value === undefined) return undefined
   const typed = String(value)
   if (bytesOf(typed) === undefined) return typed
   const advice = name === 'output' ? '; or write to standard output: ess get ID > FILE' : ''
-  throw new EssError('usage', `Expected --${name} in UTF-8, got ${JSON.stringify(typed)}${advice}`)
+  throw new EssError('usage', `Expected --${flagOf(name)} in UTF-8, got ${JSON.stringify(typed)}${advice}`)
+}
+
+function isOn(parsed: Parsed, name: OptionsWith<{ kind: 'switch' }>): boolean {
+  return parsed[flagOf(name)] === true
 }

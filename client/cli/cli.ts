@@ -57,7 +57,7 @@ function isWatched(command: TransferCommand, io: Io): boolean {
   // Where data goes to the same terminal, nothing may be drawn over it.
   const isDataShown = io.stdout.isTTY === true
   const hasData = command.command === 'send' ? command.json : command.output === '-'
-  return isTerminal && command.progress && !command.quiet && !(isDataShown && hasData)
+  return isTerminal && !command.noProgress && !command.quiet && !(isDataShown && hasData)
 }
 
 function report(error: unknown, io: Io, screen: Screen | undefined, trouble: EssError | undefined): number {

@@ -2,16 +2,17 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
+import { OPTIONS, type OptionRow, type OptionsWith } from './options.js'
 
-/** What a person has written down once: a server, and the token that it wants. */
-export interface Config {
-  readonly server?: string
-  readonly token?: string
-  /** An absolute path; in the file it starts from the file's own folder. */
-  readonly tokenFile?: string
-}
+/**
+ * What config.json sets, by the names of the options: a server, and the token that it wants. `tokenFile` is an absolute
+ * path; in the file it may be relative to the file's own folder.
+ */
+export type Config = { readonly [Name in OptionsWith<{ isConfigurable: true }>]?: string }
 
-const KEYS: readonly string[] = ['server', 'token', 'tokenFile'] satisfies readonly (keyof Config)[]
+const KEYS = Object.entries<OptionRow>(OPTIONS)
+  .filter(([, { isConfigurable }]) => isConfigurable)
+  .map(([name]) => name)
 
 /** The configuration, or why it can't be read: HOME may be another user's, as under `sudo`, cron or systemd. */
 export interface ConfigReading {

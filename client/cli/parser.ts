@@ -1,6 +1,6 @@
 import yargs, { type Argv, type Options } from 'yargs'
 import { VERSION } from '../../shared/version.js'
-import { DEFAULT_SERVER } from '../http/default-server.js'
+import { flagsOf, type OptionRow, type TransferName } from './options.js'
 
 const HELP_WIDTH = 96
 
@@ -31,68 +31,40 @@ export function parser(): Argv {
     .exitProcess(false)
 }
 
-const SEND_OPTIONS = {
-  name: { type: 'string', requiresArg: true, describe: 'File name for the receiver [default: its own]' },
-  ttl: {
-    type: 'string',
-    requiresArg: true,
-    describe: "Seconds to wait for a receiver [default: the server's limit]",
-  },
-  reserve: { type: 'boolean', describe: 'Reserve first and upload separately, for a proxy that needs it' },
-  json: { type: 'boolean', describe: 'Print the events as NDJSON instead of the URL' },
-} as const satisfies Record<string, Options>
+const OVERVIEW = `Options of send:  ${flagNames('send')}
+Options of get:   ${flagNames('get')}
+Options of both:  ${flagNames('both')}
 
-const GET_OPTIONS = {
-  output: {
-    alias: 'o',
-    type: 'string',
-    requiresArg: true,
-    describe: "File to write, - for standard output [default: the sender's name; - off a terminal]",
-  },
-  force: { alias: 'f', type: 'boolean', describe: 'Overwrite a file that exists' },
-  wait: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Seconds to wait for a sender that is not there yet [default: 0]',
-  },
-} as const satisfies Record<string, Options>
+More: 'ess send --help', 'ess get --help'.`
 
-const COMMON_OPTIONS = {
-  server: {
-    type: 'string',
-    requiresArg: true,
-    describe: `The server's URL [env: ESS_SERVER] [default: ${DEFAULT_SERVER}]`,
-  },
-  'token-file': {
-    type: 'string',
-    requiresArg: true,
-    describe:
-      'File with the token that the server wants; ESS_TOKEN is the token itself [env: ESS_TOKEN_FILE]',
-  },
-  quiet: { alias: 'q', type: 'boolean', describe: 'Say nothing but what went wrong' },
-  'no-progress': { type: 'boolean', describe: 'No spinner, no bar, no hints' },
-} as const satisfies Record<string, Options>
-
-/** Which options there are, in a line, for who has not said yet what to do. */
-function names(options: Readonly<Record<string, Options>>): string {
-  return Object.entries(options)
-    .map(([name, { alias }]) => (alias === undefined ? `--${name}` : `-${String(alias)}, --${name}`))
+/** The flags in one line, for `ess --help`. */
+function flagNames(of: OptionRow['of']): string {
+  return Object.entries(flagsOf(of))
+    .map(([flag, { short }]) => (short === undefined ? `--${flag}` : `-${short}, --${flag}`))
     .join('  ')
 }
 
-const OVERVIEW = `Options of send:  ${names(SEND_OPTIONS)}
-Options of get:   ${names(GET_OPTIONS)}
-Options of both:  ${names(COMMON_OPTIONS)}
+/** The options of a command, and then those that both have. */
+function optionsOf(command: TransferName): Readonly<Record<string, Options>> {
+  const flags = Object.entries({ ...flagsOf(command), ...flagsOf('both') })
+  return Object.fromEntries(flags.map(([flag, row]) => [flag, grammarOf(row)]))
+}
 
-More: 'ess send --help', 'ess get --help'.`
+function grammarOf({ kind, short, words, variable, fallback }: OptionRow): Options {
+  const origin = [variable && `[env: ${variable}]`, fallback && `[default: ${fallback}]`]
+  const describe = [words, ...origin].filter(Boolean).join(' ')
+  const alias = short === undefined ? {} : { alias: short }
+  return kind === 'switch'
+    ? { ...alias, type: 'boolean', describe }
+    : { ...alias, type: 'string', requiresArg: true, describe }
+}
 
 function sendOptions(command: Argv): Argv {
   return command
     .usage(
       'Usage: ess send [file]\n\nSends a file, or standard input where none (or -) is named. Prints the download URL at once;\nnothing is read before the receiver is there.',
     )
-    .options(SEND_OPTIONS)
-    .options(COMMON_OPTIONS)
+    .options(optionsOf('send'))
     .epilog(EXIT_STATUSES)
     .example('ess send movie.mkv', 'one file')
     .example('tar c photos | ess send --name photos.tar', 'a folder')
@@ -104,8 +76,7 @@ function getOptions(command: Argv): Argv {
     .usage(
       'Usage: ess get <id | url>\n\nReceives into a file named as its sender named it, or to standard output when that is no terminal.\nA file appears under its name only when it is whole.',
     )
-    .options(GET_OPTIONS)
-    .options(COMMON_OPTIONS)
+    .options(optionsOf('get'))
     .epilog(EXIT_STATUSES)
     .example('ess get AbCdEfGhIjKl', 'under the name its sender gave it')
     .example('ess get AbCdEfGhIjKl | tar x', 'a folder')

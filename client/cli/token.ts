@@ -5,6 +5,7 @@ import { codeOf } from '../node/errno-words.js'
 import type { Config } from './config.js'
 import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
+import { flagOf, OPTIONS } from './options.js'
 
 /** Where `ess` was told to find its token. */
 export interface TokenSource {
@@ -25,18 +26,26 @@ export async function readToken(
   { tokenFile, configured }: TokenSource,
   { env, cwd }: Pick<Io, 'env' | 'cwd'>,
 ): Promise<string | undefined> {
-  const ownToken = env['ESS_TOKEN'] || undefined
-  if (tokenFile === undefined && ownToken !== undefined) return checkToken(ownToken, 'ESS_TOKEN')
-  const named = tokenFile ?? (env['ESS_TOKEN_FILE'] || undefined)
-  if (named === undefined && configured.token !== undefined)
+  const tokenInVariable = env[OPTIONS.token.variable] || undefined
+  if (tokenFile === undefined && tokenInVariable !== undefined)
+    return checkToken(tokenInVariable, OPTIONS.token.variable)
+  const fileInVariable = env[OPTIONS.tokenFile.variable] || undefined
+  if (tokenFile === undefined && fileInVariable === undefined && configured.token !== undefined)
     return checkToken(configured.token, 'the token in config.json')
-  const path = named ?? configured.tokenFile
-  if (path === undefined) return undefined
-  const namedBy =
-    tokenFile !== undefined ? '--token-file' : named !== undefined ? 'ESS_TOKEN_FILE' : 'config.json'
+  const files = [
+    { namedBy: `--${flagOf('tokenFile')}`, path: tokenFile },
+    { namedBy: OPTIONS.tokenFile.variable, path: fileInVariable },
+    { namedBy: 'config.json', path: configured.tokenFile },
+  ]
+  for (const { namedBy, path } of files)
+    if (path !== undefined) return await readTokenFile(path, namedBy, cwd)
+  return undefined
+}
+
+async function readTokenFile(path: string, namedBy: string, cwd: string | undefined): Promise<string> {
   const text = await readFile(absolute(cwd, path), 'utf8').catch((error: unknown) => {
     const code = codeOf(error) || 'unknown'
-    // Where no such file is, its name may be the token itself, put in the wrong place. Node's error quotes it, too.
+    // If there is no such file, its name may be the token itself, put in the wrong place. Node's error quotes it, too.
     if (NO_FILE.includes(code))
       throw new EssError('file-unreadable', `Cannot read the file that ${namedBy} names: ${code}`)
     throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${code}`, { cause: error })
