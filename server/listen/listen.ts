@@ -1,26 +1,21 @@
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { EssError, ROUTES } from '../../shared/index.js'
+import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
-import { problemAsBytes, sendProblem } from '../answer/problem-response.js'
 import { nearestName } from '../broker/nearest-name.js'
 import { wholeNumber } from '../broker/options.js'
 import { Service } from '../broker/service.js'
 import type { EmbeddedService } from '../embed.js'
-import { type Answers, http2Side } from '../http2/server.js'
+import { http2Side } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
 import { Attachment } from '../node/attachment.js'
-import { drainThenDestroy } from '../node/linger.js'
 import { setOptionsOnce } from '../node/listening-options.js'
 import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
-import { checkHead } from '../request/request-head.js'
-import { ALLOWED_METHODS } from '../routes/addresses.js'
+import { answersOf, NO_TUNNEL, TUNNEL_ALLOW } from './answers.js'
+import { answerBroken, endInTurn, HEADERS_TIMEOUT_MS, refuseBare } from './bare-answers.js'
 import { HSTS_MAX_AGE, sayHsts } from './hsts.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
-
-/** How long a client may take to send its request's head; a connection that says nothing is one of those. */
-const HEADERS_TIMEOUT_MS = 25_000
 
 /** How often Node looks for those who took longer. Its default, 30 s, would be added to that time. */
 const CHECKING_INTERVAL_MS = 5_000
@@ -30,9 +25,6 @@ const READ_AHEAD_BYTES = 16 * 1024
 
 /** How long a connection may be silent before the kernel asks whether its peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 30_000
-
-/** How long the rest of a body may take whose request is answered already. */
-const REST_OF_BODY_MS = 2000
 
 /** How long connections that are being closed gently have left when the server itself is done. */
 const LAST_WORDS_MS = 2500
@@ -99,8 +91,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     'connections',
   )
   const hstsMaxAge = wholeNumber('hstsMaxAge', options.tls?.hstsMaxAge ?? HSTS_MAX_AGE, 0, 'seconds')
-  const answer = service.handler
-  const { cors, trust, stallTimeoutMs } = service.options
+  const { trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   /** What is answered last on a connection, as far as it has been asked. */
   const latest = new Attachment<Socket, ServerResponse>('latest response')
@@ -111,39 +102,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     if (options.tls !== undefined) sayHsts(request, response, hstsMaxAge)
     return unread.asked(request.socket, response)
   }
-  const handle = (request: IncomingMessage, response: ServerResponse) => {
-    if (!mayAsk(request, response)) return
-    endAfterAnswer(request, response)
-    try {
-      checkHead(request)
-    } catch (error) {
-      if (!(error instanceof EssError)) throw error
-      refuse(request, response, error)
-      return
-    }
-    answer(request, response)
-  }
-  const refuse = (request: IncomingMessage, response: ServerResponse, error: EssError) => {
-    service.refused(error, request)
-    sendProblem(request, response, cors, error)
-  }
-  const answers: Answers = {
-    request: handle,
-    // Whether the body may come is decided first: a refused upload costs no bytes.
-    checkContinue: (request, response: ServerResponse) => {
-      service.holdContinue(request)
-      handle(request, response)
-    },
-    checkExpectation: (request, response: ServerResponse) => {
-      if (!mayAsk(request, response)) return
-      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
-      refuse(request, response, new EssError('expectation-failed', expected))
-    },
-    connect: (request, response: ServerResponse) => {
-      service.refused(NO_TUNNEL, request)
-      sendProblem(request, response, cors, NO_TUNNEL, { Allow })
-    },
-  }
+  const answers = answersOf(service, mayAsk)
   const server = createServer(
     {
       // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
@@ -158,14 +117,14 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     },
-    handle,
+    answers.request,
   )
   server.on('checkContinue', answers.checkContinue)
   server.on('checkExpectation', answers.checkExpectation)
   // Where nobody listens, Node closes the connection without a word.
   server.on('connect', (request, connection) => {
     service.refused(NO_TUNNEL, request)
-    endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, { Allow })
+    endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, TUNNEL_ALLOW)
   })
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
   if (certificate !== undefined) service.relay.goByStreamsOnly()
@@ -243,98 +202,4 @@ function checkCall(service: unknown, options: ListenOptions): void {
   }
   checkOptionNames('listen', options, LISTEN_OPTIONS, nearestName)
   if (options.tls !== undefined) checkOptionNames('listen, tls', options.tls, TLS_OPTIONS, nearestName)
-}
-
-/** What takes files, which is where CONNECT asks nothing of. */
-const Allow = ALLOWED_METHODS[ROUTES.root]
-const NO_TUNNEL = new EssError('method-not-allowed', `Expected one of ${Allow}, got CONNECT`)
-
-/** Connections that were told why they end, and whose last bytes nobody wants. */
-const answered = new WeakSet<Socket>()
-
-/** Answers what Node could not read as HTTP; also called for every connection that broke. */
-function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
-  // Node goes on to read what it could not understand, and says so each time.
-  if (connection.destroyed || answered.has(connection)) return
-  if (service.breakOff(connection, error)) return
-  // After a response there is nothing to answer; the peer is told by the end of the connection.
-  if (connection.writable && connection.bytesWritten === 0) {
-    answered.add(connection)
-    const problem = brokenRequest(error)
-    // There is no request to tell of: an empty one says whose it was. Who left in the middle was not refused; if that was
-    // a body, its request tells of it.
-    if (error.code !== 'HPE_INVALID_EOF_STATE') service.refused(problem, new IncomingMessage(connection))
-    endBare(connection, problem)
-  } else connection.destroy()
-}
-
-/** As `endBare`, when what was asked before is answered: a transfer, it may be, which none of this is in. */
-function endInTurn(
-  connection: Socket,
-  ahead: ServerResponse | undefined,
-  problem: EssError,
-  headers: Readonly<Record<string, string>>,
-): void {
-  if (ahead === undefined || ahead.writableFinished) {
-    endBare(connection, problem, headers)
-    return
-  }
-  // Node reads no more of it, which is how its peer's end is noticed; and an error that nobody hears is a crash.
-  connection.on('error', () => undefined).resume()
-  ahead.once('finish', () => {
-    if (connection.writable) endBare(connection, problem, headers)
-  })
-}
-
-/** Answers on a connection that has no response object, and ends it. */
-function endBare(connection: Socket, problem: EssError, headers?: Readonly<Record<string, string>>): void {
-  // That its peer has left is no reason to crash, and nobody else listens after CONNECT.
-  connection.on('error', () => undefined)
-  connection.end(problemAsBytes(problem, headers))
-  // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
-  drainThenDestroy(connection)
-}
-
-/** Answers on a connection that nobody has read, and closes it as soon as that is out: one more must not be held. */
-function refuseBare(connection: Socket, problem: EssError): void {
-  connection.on('error', () => undefined)
-  connection.write(problemAsBytes(problem, { 'Retry-After': String(problem.retryAfter) }))
-  connection.destroySoon()
-}
-
-/**
- * A request may be answered before its body is there, and its sender take for ever over that: the connection, which
- * is kept for the next request, is ended gently when the rest has not come in time.
- */
-function endAfterAnswer(request: IncomingMessage, response: ServerResponse): void {
-  const { headers, socket: connection } = request
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-  if (!hasBody || request.httpVersionMajor !== 1) return
-  response.once('finish', () => {
-    // Whoever ends it in a way of their own has begun to.
-    if (request.complete || connection.writableEnded || !response.shouldKeepAlive) return
-    const deadline = setTimeout(() => {
-      if (request.complete) return
-      connection.end()
-      drainThenDestroy(connection)
-    }, REST_OF_BODY_MS)
-    request.once('close', () => clearTimeout(deadline))
-  })
-}
-
-function brokenRequest(error: NodeJS.ErrnoException): EssError {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new EssError(
-        'headers-too-large',
-        'Expected a request head of at most 16 KiB and 100 fields, got more',
-      )
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new EssError(
-        'request-timeout',
-        `Expected a whole request head within ${HEADERS_TIMEOUT_MS / 1000} s`,
-      )
-    default:
-      return new EssError('bad-request', `Expected HTTP/1.1, got something else: ${error.message}`)
-  }
 }

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { EssError, ROUTES } from '../../shared/index.js'
+import { sendProblem } from '../answer/problem-response.js'
+import type { EmbeddedService } from '../embed.js'
+import type { Answers } from '../http2/server.js'
+import { checkHead } from '../request/request-head.js'
+import { ALLOWED_METHODS } from '../routes/addresses.js'
+import { limitRestOfBody } from './rest-of-body.js'
+
+/** CONNECT names no address, so these are the methods of the one that takes files. */
+export const TUNNEL_ALLOW = { Allow: ALLOWED_METHODS[ROUTES.root] } as const
+export const NO_TUNNEL = new EssError(
+  'method-not-allowed',
+  `Expected one of ${TUNNEL_ALLOW.Allow}, got CONNECT`,
+)
+
+/**
+ * Hands requests of either version of HTTP to the service, and refuses those that are not for it. `mayAsk` is called
+ * first for each; where it returns false, the connection has been dealt with.
+ */
+export function answersOf(
+  service: EmbeddedService,
+  mayAsk: (request: IncomingMessage, response: ServerResponse) => boolean,
+): Answers {
+  const answer = service.handler
+  const { cors } = service.options
+
+  function refuse(request: IncomingMessage, response: ServerResponse, error: EssError): void {
+    service.refused(error, request)
+    sendProblem(request, response, cors, error)
+  }
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    if (!mayAsk(request, response)) return
+    limitRestOfBody(request, response)
+    try {
+      checkHead(request)
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      refuse(request, response, error)
+      return
+    }
+    answer(request, response)
+  }
+
+  return {
+    request: handle,
+    checkContinue(request, response) {
+      // The service decides first whether the body may come: a refused upload costs no bytes.
+      service.holdContinue(request)
+      handle(request, response)
+    },
+    checkExpectation(request, response) {
+      if (!mayAsk(request, response)) return
+      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+      refuse(request, response, new EssError('expectation-failed', expected))
+    },
+    connect(request, response) {
+      service.refused(NO_TUNNEL, request)
+      sendProblem(request, response, cors, NO_TUNNEL, TUNNEL_ALLOW)
+    },
+  }
+}

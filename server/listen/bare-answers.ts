@@ -1,0 +1,82 @@
+import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { EssError } from '../../shared/index.js'
+import { problemAsBytes } from '../answer/problem-response.js'
+import type { Service } from '../broker/service.js'
+import { drainThenDestroy } from '../node/linger.js'
+
+/** How long a client may take to send the head of its request. A connection that stays silent counts as one. */
+export const HEADERS_TIMEOUT_MS = 25_000
+
+/** Connections that were told why they end, and whose last bytes are thrown away. */
+const answered = new WeakSet<Socket>()
+
+/** Answers what Node could not read as HTTP. Node also calls it for every connection that broke. */
+export function answerBroken(service: Service, error: NodeJS.ErrnoException, connection: Socket): void {
+  // Node goes on to read what it could not understand, and says so each time.
+  if (connection.destroyed || answered.has(connection)) return
+  if (service.breakOff(connection, error)) return
+  // After a response there is nothing to answer; the end of the connection tells the peer.
+  if (connection.writable && connection.bytesWritten === 0) {
+    answered.add(connection)
+    const problem = brokenRequest(error)
+    // There is no request to report, so an empty one says whose it was. A client that left in the middle of a head was
+    // not refused; if it left in the middle of a body, that request reports it.
+    if (error.code !== 'HPE_INVALID_EOF_STATE') service.refused(problem, new IncomingMessage(connection))
+    endBare(connection, problem)
+  } else connection.destroy()
+}
+
+/**
+ * Answers on a connection that has no response object, and ends it: after `ahead`, the response to the request before,
+ * which may be a transfer.
+ */
+export function endInTurn(
+  connection: Socket,
+  ahead: ServerResponse | undefined,
+  problem: EssError,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (ahead === undefined || ahead.writableFinished) {
+    endBare(connection, problem, headers)
+    return
+  }
+  // Node has stopped reading, and only a read shows that the peer has left. An error without a listener is a crash.
+  connection.on('error', () => undefined).resume()
+  ahead.once('finish', () => {
+    if (connection.writable) endBare(connection, problem, headers)
+  })
+}
+
+/** Refuses a connection before a byte of it was read, and closes it as soon as the answer is out, to hold no more. */
+export function refuseBare(connection: Socket, problem: EssError): void {
+  connection.on('error', () => undefined)
+  connection.write(problemAsBytes(problem, { 'Retry-After': String(problem.retryAfter) }))
+  connection.destroySoon()
+}
+
+/** Answers on a connection that has no response object, and ends it at once. */
+function endBare(connection: Socket, problem: EssError, headers?: Readonly<Record<string, string>>): void {
+  // After CONNECT nothing else listens, and a peer that has left is no reason to crash.
+  connection.on('error', () => undefined)
+  connection.end(problemAsBytes(problem, headers))
+  // A peer that never closes its half, or that is not read because its body was left waiting, would keep it open.
+  drainThenDestroy(connection)
+}
+
+function brokenRequest(error: NodeJS.ErrnoException): EssError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new EssError(
+        'headers-too-large',
+        'Expected a request head of at most 16 KiB and 100 fields, got more',
+      )
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new EssError(
+        'request-timeout',
+        `Expected a whole request head within ${HEADERS_TIMEOUT_MS / 1000} s`,
+      )
+    default:
+      return new EssError('bad-request', `Expected HTTP/1.1, got something else: ${error.message}`)
+  }
+}
