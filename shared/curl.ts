@@ -1,4 +1,4 @@
-import { safeFileName } from './headers.js'
+import { safeFileName } from './file-name.js'
 
 /**
  * The line for a shell that receives by curl. Not `-OJ`, which takes the name from the answer: where such a file exists,

@@ -6,7 +6,7 @@ export const SOCKET_ID_LENGTH = 12
  * A leading `-` would be read as an option by every command line, and a trailing one is lost when a URL
  * is picked out of a sentence.
  */
-export const SOCKET_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{10}[A-Za-z0-9]$/
+export const SOCKET_ID_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{${SOCKET_ID_LENGTH - 2}}[A-Za-z0-9]$`)
 
 /** True for a string that can be the id of a socket; it says nothing about whether the socket exists. */
 export function isSocketId(value: string): boolean {
@@ -17,4 +17,4 @@ export function isSocketId(value: string): boolean {
 export const UPLOAD_TOKEN_LENGTH = 22
 
 /** What the token of an upload resource looks like. */
-export const UPLOAD_TOKEN_PATTERN = /^[A-Za-z0-9_-]{22}$/
+export const UPLOAD_TOKEN_PATTERN = new RegExp(`^[A-Za-z0-9_-]{${UPLOAD_TOKEN_LENGTH}}$`)

@@ -1,9 +1,16 @@
-/** The protocol: what both sides must agree on, and whoever writes another client. Plain data and pure functions. */
+/** The protocol, for ESS itself and for other clients: plain data and pure functions. */
+export * from './content-disposition.js'
+export * from './content-type.js'
 export * from './curl.js'
+export * from './exit-status.js'
+export * from './file-name.js'
 export * from './headers.js'
 export { printable } from './hidden.js'
 export * from './id.js'
+export * from './length-trailer.js'
+export * from './percent-decode.js'
 export * from './problems.js'
 export * from './routes.js'
 export * from './status.js'
+export * from './status-decoder.js'
 export * from './units.js'

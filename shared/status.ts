@@ -1,4 +1,4 @@
-import { EssError, type Problem } from './problems.js'
+import type { Problem } from './problems.js'
 import { formatBytes, formatDuration } from './units.js'
 
 /** The version of the status stream, in its first event. */
@@ -135,60 +135,4 @@ function statusText(event: StatusEvent): string {
 /** What a sender is told whose link won't wait as long as it asked; both in seconds. */
 export function shorterThanAsked(ttl: number, asked: number): string {
   return `this server lets a link wait for ${formatDuration(ttl)} at most; ${asked} s were asked for`
-}
-
-/** The longest line of a status stream a client reads; a real one is under 4 KiB. */
-const MAX_LINE_LENGTH = 64 * 1024
-
-/**
- * Reads the NDJSON form as it comes in pieces. Events of a later version are left out.
- * Throws EssError `not-ess` on a line that is not a JSON object with an `event`, or is over 64 KiB.
- */
-export class StatusDecoder {
-  #rest = ''
-
-  /** The events that `text` completes. */
-  push(text: string): StatusEvent[] {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() ?? ''
-    const tooLong = [...lines, this.#rest].find((line) => line.length > MAX_LINE_LENGTH)
-    if (tooLong !== undefined) throw notStatus(tooLong)
-    return lines.filter((line) => line.trim() !== '').flatMap(parseEvent)
-  }
-}
-
-const NUMBER = 'number'
-const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<string, string>>>> = {
-  opened: { v: NUMBER, id: 'string', url: 'string', ttl: NUMBER, expires: 'string', maxUploadBytes: NUMBER },
-  reserved: { secondsLeft: NUMBER },
-  waiting: { secondsLeft: NUMBER },
-  connected: {},
-  progress: { bytes: NUMBER },
-  delivered: { bytes: NUMBER, confirmed: 'boolean' },
-  failed: { problem: 'object', bytes: NUMBER },
-}
-
-function parseEvent(line: string): StatusEvent[] {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch (error) {
-    throw notStatus(line, error)
-  }
-  if (typeof value !== 'object' || value === null || !('event' in value)) throw notStatus(line)
-  const { event } = value
-  if (typeof event !== 'string' || !Object.hasOwn(EVENT_MEMBERS, event)) return []
-  const members = Object.entries(EVENT_MEMBERS[event as StatusEvent['event']])
-  const record = value as Readonly<Record<string, unknown>>
-  if (members.some(([name, type]) => typeof record[name] !== type || record[name] === null))
-    throw notStatus(line)
-  for (const name of ['total', 'ttlAsked'])
-    if (name in record && typeof record[name] !== NUMBER) throw notStatus(line)
-  // Every member the type names was just looked at.
-  return [value as StatusEvent]
-}
-
-function notStatus(line: string, cause?: unknown): EssError {
-  const start = JSON.stringify(line.slice(0, 60))
-  return new EssError('not-ess', `Expected a line of an ESS status stream, got ${start}`, { cause })
 }

@@ -1,5 +1,6 @@
 import { curlLine, downloadPath, isSocketId, type OpenedEvent, quoteUrl } from '../../shared/index.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
+import { namelessFile } from '../receive/local-name.js'
 
 /** What to tell the person at the receiving end. */
 export interface Hints {
@@ -18,7 +19,7 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
     title: isHere
       ? 'To receive it, in another terminal of this machine:'
       : 'To receive it, on the other machine:',
-    lines: [essLine(id, url, server), curlLine(url, name, `ess-${id}`)],
+    lines: [essLine(id, url, server), curlLine(url, name, namelessFile(id))],
   }
 }
 

@@ -14,3 +14,8 @@ export function localFileName(name: string, platform: NodeJS.Platform = process.
   const taken = name.replace(NOT_ON_WINDOWS, '_').replace(/[\s.]+$/, (end) => '_'.repeat(end.length))
   return WINDOWS_DEVICE.test(taken) ? `_${taken}` : taken
 }
+
+/** The name of a download whose sender and URL give none. */
+export function namelessFile(id: string): string {
+  return `ess-${id}`
+}

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { entityTag } from '../../shared/entity-tag.js'
 import {
   announcesLength,
   DEFAULT_CONTENT_TYPE,
@@ -16,7 +17,7 @@ import { bearer } from '../http/bearer.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
-import { localFileName } from './local-name.js'
+import { localFileName, namelessFile } from './local-name.js'
 
 /** Whatever the file's type is, it is welcome; the problem only has to be named. */
 const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
@@ -123,7 +124,7 @@ export function incomplete(cause: EssError | undefined, bytes: number, size: num
 
 /** The ETag of a download of ours always is the id, so whoever sends another is somebody else. */
 function idIn(head: IncomingMessage, url: URL): string | undefined {
-  return url.pathname.split('/').find((segment) => segment !== '' && head.headers.etag === `"${segment}"`)
+  return url.pathname.split('/').find((segment) => segment !== '' && head.headers.etag === entityTag(segment))
 }
 
 /** The name its sender gave it, or the one at the end of the URL, made safe; `ess-ID` where there is neither. */
@@ -131,7 +132,7 @@ function nameOf(head: IncomingMessage, url: URL, id: string): string {
   const last = url.pathname.split('/').at(-1) ?? ''
   const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
   const named = last === id ? undefined : percentDecode(last)
-  return localFileName(safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? `ess-${id}`)
+  return localFileName(safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? namelessFile(id))
 }
 
 /** The declared size. Without one only the chunked form tells a file's end from a cut. */

@@ -13,9 +13,10 @@ import { bearer } from '../http/bearer.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
-import { resourceOf, type UploadResource, uploadTo } from './reserved-upload.js'
+import { uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
+import { resourceOf, type UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
 /** How long the first byte may be on its way before something in between is taken to hold the body back. */

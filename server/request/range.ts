@@ -1,5 +1,8 @@
 import type { IncomingMessage } from 'node:http'
+import { entityTag } from '../../shared/entity-tag.js'
 import { EssError } from '../../shared/index.js'
+
+export { entityTag }
 
 /**
  * True for a request for a part of a file. A link gives its bytes once, from the first one on, so the whole would use
@@ -14,11 +17,6 @@ export function asksForPart({ headers, httpVersion }: IncomingMessage, id: strin
   const { range, 'if-range': tag } = headers
   if (range === undefined || (tag !== undefined && tag !== entityTag(id))) return false
   return httpVersion === '1.0' || !/^\s*bytes\s*=\s*0-\s*$/i.test(range)
-}
-
-/** What tells a link's file from every other one, in an `ETag`: strong, because the bytes never change. */
-export function entityTag(id: string): string {
-  return `"${id}"`
 }
 
 /**

@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http'
+import { EssError, PROBLEM_MEDIA_TYPE, QUERY, ROUTES, safeFileName, urlAtServer } from '../../shared/index.js'
+import { bearer } from '../http/bearer.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
+import { type Exchange, exchange } from '../http/exchange.js'
+import { notEss, readRefusal } from '../http/refusal.js'
+import type { SendOptions } from './send-options.js'
+import { JSON_MEDIA_TYPE, nothing, readText, soon } from './short-answer.js'
+import type { Source } from './source.js'
+import { isUrl, type UploadResource } from './upload-resource.js'
+
+/** How long a failed upload may take to give its reservation back. */
+const CANCEL_MS = 1_000
+
+/**
+ * Reserves a socket for `source`. Throws EssError `method-not-allowed` where the server takes no reservations.
+ */
+export async function reserve(source: Source, options: SendOptions): Promise<UploadResource> {
+  const url = reservationUrl(source, options)
+  const asking = exchange('POST', url, {
+    headers: {
+      accept: `${JSON_MEDIA_TYPE}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
+      'content-length': '0',
+      ...bearer(url, options),
+    },
+    body: nothing(),
+    signal: options.signal,
+  })
+  try {
+    const resource = await soon(asking, url, readReservation(asking, url))
+    asking.close()
+    return resource
+  } catch (error) {
+    asking.reset()
+    throw error
+  }
+}
+
+/**
+ * Takes a reservation back whose upload will not come, because its receiver would wait in vain. Where that can't be said
+ * within a second, it expires by itself.
+ */
+export async function cancelReservation({ upload }: UploadResource, options: SendOptions): Promise<void> {
+  const asking = exchange('DELETE', upload, {
+    headers: { accept: PROBLEM_MEDIA_TYPE, 'content-length': '0', ...bearer(upload, options) },
+    body: nothing(),
+  })
+  const timer = setTimeout(
+    () => asking.fail(new EssError('connection-lost', 'No answer to the cancellation')),
+    CANCEL_MS,
+  )
+  try {
+    await asking.head
+    asking.close()
+  } catch {
+    // What made it fail is what is told.
+    asking.reset()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function readReservation(asking: Exchange, url: URL): Promise<UploadResource> {
+  const head = await asking.head
+  if (head.statusCode === 404 || head.statusCode === 405) throw await withoutReservations(asking, head, url)
+  if ((head.statusCode ?? 0) >= 400) throw await readRefusal(asking, head, url)
+  const { upload, events } = parseObject(await readText(asking, head, url))
+  if (head.statusCode !== 201 || !isUrl(upload, url) || !isUrl(events, url)) throw notEss(head, url)
+  return { upload: new URL(upload, url), events: new URL(events, url) }
+}
+
+/** A server of ours says `not-found` there, or `method-not-allowed`; anybody else's 404 is no ESS. */
+async function withoutReservations(asking: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+  const refusal = await readRefusal(asking, head, url)
+  if (refusal.code !== 'not-found' && refusal.code !== 'method-not-allowed') return refusal
+  return new EssError(
+    'method-not-allowed',
+    `Expected a server that takes reservations, got one that does not at ${url.origin}`,
+    { cause: refusal },
+  )
+}
+
+function reservationUrl(source: Source, options: SendOptions): URL {
+  const url = urlAtServer(options.server ?? DEFAULT_SERVER, ROUTES.reserve)
+  const name = safeFileName(options.name ?? source.name ?? '')
+  if (name !== undefined) url.searchParams.set(QUERY.filename, name)
+  if (options.ttl !== undefined) url.searchParams.set(QUERY.ttl, String(options.ttl))
+  return url
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    // Any object may be asked for a member; what that is, is looked at where it is used.
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+  } catch {
+    // Not JSON, so not a reservation: the caller says so.
+    return {}
+  }
+}

@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+import type { Exchange } from '../http/exchange.js'
+import { notEss } from '../http/refusal.js'
+import { unreachable } from '../http/wire-errors.js'
+
+/** The form in which short answers are asked for. */
+export const JSON_MEDIA_TYPE = 'application/json'
+/** A reservation and a final answer are some hundred bytes each. */
+const MAX_ANSWER_BYTES = 64 * 1024
+/** How long a reservation, or the head of its status stream, may take, connecting included: both are ready at once. */
+const UNANSWERED_MS = 15_000
+
+/** Waits for what a server has at once; fails the exchange where it does not come. */
+export async function soon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
+  const timer = setTimeout(
+    () => answer.fail(unreachable(url, 'it took the connection, and did not answer within 15 s')),
+    UNANSWERED_MS,
+  )
+  try {
+    return await coming
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export async function readText(answer: Exchange, head: IncomingMessage, url: URL): Promise<string> {
+  let text = ''
+  try {
+    for await (const chunk of answer.body) {
+      text += String(chunk)
+      if (text.length > MAX_ANSWER_BYTES) throw notEss(head, url)
+    }
+  } catch (error) {
+    throw answer.failure ?? error
+  }
+  return text
+}
+
+/** got waits for the body of a POST, also when there is none. */
+export async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,26 @@
+import { joinUrl, uploadEventsPath, uploadPath } from '../../shared/index.js'
+
+/** The sender's own handle on its socket. */
+export interface UploadResource {
+  /** Takes the whole body. */
+  readonly upload: URL
+  /** Its status stream. */
+  readonly events: URL
+}
+
+/** The upload resource that an `opened` event names; undefined where reservations are off. */
+export function resourceOf(upload: string | undefined, server: URL): UploadResource | undefined {
+  if (!isUrl(upload, server)) return undefined
+  const url = new URL(upload, server)
+  const token = url.pathname.split('/').at(-1) ?? ''
+  const base = url.href.slice(0, url.href.lastIndexOf(uploadPath(token)))
+  return { upload: url, events: new URL(joinUrl(base, uploadEventsPath(token))) }
+}
+
+export function isUrl(value: unknown, base: URL): value is string {
+  return (
+    typeof value === 'string' &&
+    URL.canParse(value, base.href) &&
+    /^https?:$/.test(new URL(value, base).protocol)
+  )
+}

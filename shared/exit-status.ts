@@ -1,0 +1,26 @@
+/** The exit statuses of `ess`, a class of endings each; scripts may rely on them. */
+export const EXIT_STATUS = {
+  /** Delivered (send) or whole (get). */
+  ok: 0,
+  /** A bug in ESS itself. */
+  bug: 1,
+  /** The command line was wrong. */
+  usage: 2,
+  /** The server refused: too large, not allowed, a bad request. */
+  refused: 3,
+  /** Not found, gone, expired, nobody came. */
+  absent: 4,
+  /** Broken midway: a peer went away or stalled. */
+  broken: 5,
+  /** The server is unreachable, full (for everybody, or for this client) or stopping, or it is not an ESS server. */
+  unavailable: 6,
+  /** Could not be verified or decrypted. */
+  unverified: 7,
+  /** Trouble with a local file: it exists, no space, no permission. */
+  local: 8,
+  /** Interrupted by Ctrl-C (128 + SIGINT); another signal gives 128 and its own number. */
+  interrupted: 130,
+} as const satisfies Record<string, number>
+
+/** One of the exit statuses above. */
+export type ExitStatus = (typeof EXIT_STATUS)[keyof typeof EXIT_STATUS]
