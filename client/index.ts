@@ -1,4 +1,4 @@
-/** The client's engine: send and receive from a program. It never writes to the console. */
+/** The client for programs: it sends and receives, and never writes to the console. */
 export { EssError } from '../shared/index.js'
 export { DEFAULT_SERVER } from './http/default-server.js'
 export { type DownloadOptions, download, type Received } from './receive/download.js'

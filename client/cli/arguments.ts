@@ -5,7 +5,7 @@ import { type Config, readConfig } from './config.js'
 import { flagOf, OPTIONS, type OptionName, type OptionsWith, type ValuesOf } from './options.js'
 import { parser } from './parser.js'
 
-/** What a command line asks for, checked. */
+/** A command line, checked. */
 export type Command =
   | { readonly command: 'help'; readonly text: string }
   | ({ readonly command: 'send'; readonly file: string | undefined } & ValuesOf<'send'> & Common)
@@ -13,17 +13,17 @@ export type Command =
 
 interface Common extends Omit<ValuesOf<'both'>, 'server'> {
   readonly server: string
-  /** What the configuration says, for its own server. */
+  /** The configuration if it is for `server`; otherwise empty. */
   readonly configured: Config
-  /** Why the configuration could not be read, where the command can do without it. */
+  /** Why the configuration could not be read. Set only if the command can do without it. */
   readonly configTrouble: EssError | undefined
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
-/** What yargs read, by flag; an option that is not there is undefined. */
+/** What yargs read, by flag. An option that was not given is undefined. */
 type Parsed = Readonly<Record<string, unknown>>
 
-/** Reads a command line. Throws EssError `usage` with what was expected and what came. */
+/** Reads a command line. Throws EssError `usage`, which says what was expected and what came. */
 export async function parseArguments(argv: readonly string[], env: Environment): Promise<Command> {
   let text = ''
   const parsed: Parsed = await parser().parse([...argv], {}, (error, _parsed, output) => {
@@ -69,7 +69,7 @@ function getCommand(operands: readonly string[], parsed: Parsed, common: Common)
   }
 }
 
-/** `idOrUrl` is what is received; a whole URL names its server itself. */
+/** `idOrUrl` is the operand of `ess get`. A whole URL names its own server. */
 async function readCommon(parsed: Parsed, env: Environment, idOrUrl = ''): Promise<Common> {
   const { config: configured, trouble } = await readConfig(env)
   const named = [
@@ -79,7 +79,7 @@ async function readCommon(parsed: Parsed, env: Environment, idOrUrl = ''): Promi
   if (trouble !== undefined && named === undefined && !HTTP_URL.test(idOrUrl)) throw trouble
   const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'the server in config.json')
   const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
-  // A token is for the server that it was written down with, and for no other.
+  // The configured token belongs to the configured server and goes to no other.
   const isItsOwn = new URL(server).origin === new URL(ownServer).origin
   return {
     server,
@@ -93,7 +93,7 @@ async function readCommon(parsed: Parsed, env: Environment, idOrUrl = ''): Promi
 
 const HTTP_URL = /^https?:\/\//i
 
-/** `host:port` is enough of a URL for a person to type. */
+/** Takes `host:port` too, because people type that. */
 function serverUrl(typed: string, source: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `http://${typed}`
   if (URL.canParse(url) && HTTP_URL.test(url) && !/[?#]/.test(url)) return url

@@ -12,7 +12,7 @@ import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>
 
-/** `ess get`: the file goes where the command line says, words to the screen. Resolves with the last line. */
+/** Runs `ess get`: the bytes go where the command line says, words go to the screen. Resolves with the last line. */
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force } = command
   const token = await readToken(command, io)
@@ -43,8 +43,8 @@ function destination(output: string | undefined, io: Io): Destination {
 }
 
 /**
- * Where stdout is a file, Node writes to it with calls of which it ignores how much they wrote: on a full disk
- * the file would be cut in silence. A file stream of our own goes on writing until it is told of the failure.
+ * Where stdout is a file, Node ignores how many bytes each of its writes took: a full disk would cut the file
+ * silently. A file stream of our own writes the rest, until a write fails.
  */
 function standardOutput({ stdout }: Io): Writable {
   if (stdout.fd === undefined || !fstatSync(stdout.fd).isFile()) return stdout

@@ -21,7 +21,7 @@ import { readToken } from './token.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
 
-/** `ess send`: the URL goes to stdout and everything else to the screen. Resolves with the last line. */
+/** Runs `ess send`: the URL goes to stdout, everything else to the screen. Resolves with the last line. */
 export async function runSend(command: SendCommand, io: Io, screen: Screen): Promise<string> {
   let bytes = 0
   let isOver = false
@@ -60,7 +60,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     return `delivered ${summary(name, bytes, performance.now() - connectedAt)}`
   } catch (thrown) {
     const error = link.failure ?? thrown
-    // Whoever reads the events is told of every ending there, whichever side noticed it.
+    // The events tell of every ending, also of one that only this side noticed.
     if (command.json && !isOver && error instanceof EssError)
       io.stdout.write(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson'))
     throw error
@@ -68,8 +68,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
 }
 
 /**
- * Prints the link. Where it can't be written (a full disk, a reader that has exited), no receiver can come: `signal`,
- * which is the user's own as well, then cancels the transfer, and `failure` says why.
+ * Prints the link. If that fails (the disk is full, the reading program has exited), no receiver can come. Then
+ * `signal` cancels the transfer, and `failure` says why. The user's own interruption aborts `signal` too.
  */
 function watchLink({ stdout, signal }: Io) {
   const unwritten = new AbortController()
@@ -99,7 +99,7 @@ async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
   return await openFile(path)
 }
 
-/** A socket cannot be opened by its path, which is what /dev/stdin comes to where a program or ssh starts us. */
+/** Where a program or ssh starts us, /dev/stdin may be a socket, and a socket can't be opened by its path. */
 function isSocketOfStdin(file: string): boolean {
   if (!/^\/(?:dev\/(?:stdin|fd\/0)|proc\/self\/fd\/0)$/.test(file)) return false
   return statSync(file, { throwIfNoEntry: false })?.isSocket() === true

@@ -11,12 +11,12 @@ import { openScreen } from './terminal.js'
 type TransferCommand = Exclude<Command, { command: 'help' }>
 
 /**
- * `ess`: reads the command line, does what it says, and resolves with the exit status when nothing is left to
- * do: no handle of its own keeps the process alive.
+ * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
+ * no handle of ours keeps the process alive.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  // EPIPE: the program that read the link or the words may have exited, and the transfer goes on; a link and a
-  // download that can't be written are seen where they are written. The listeners stay, because it may come late.
+  // EPIPE: the program that read the link or the words may exit, and the transfer goes on. A failed write of the link
+  // or of the download is handled where it is written. The listeners stay, because the error may come late.
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   let screen: Screen | undefined
   let trouble: EssError | undefined
@@ -37,24 +37,26 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** Help that was cut short because its reader has seen enough is no failure; help that is nowhere is one. */
+/**
+ * A reader may stop after the first lines of the help (EPIPE), and that is no failure. Any other failed write is one.
+ */
 async function answer(text: string, io: Io): Promise<void> {
   await written(io.stdout, Buffer.from(text)).catch((error: unknown) => {
     if (codeOf(error) !== 'EPIPE') throw unwritable(undefined, error)
   })
 }
 
-/** Loads only what the command needs: an HTTP client takes longer to load than to say what went wrong before it. */
+/** Loads only the command's own modules: loading an HTTP client takes longer than refusing a wrong command line. */
 async function runCommand(command: TransferCommand, io: Io, screen: Screen): Promise<string> {
   if (command.command === 'send') return await (await import('./cli-send.js')).runSend(command, io, screen)
   return await (await import('./cli-get.js')).runGet(command, io, screen)
 }
 
-/** True when a person looks on: words for people and things that move are for them alone. */
+/** True when a person is looking: hints and moving lines are only for people. */
 function isWatched(command: TransferCommand, io: Io): boolean {
-  // A serial line has no columns, and nothing can be drawn without.
+  // A serial line reports no columns, and without them nothing can be drawn.
   const isTerminal = io.stderr.isTTY === true && io.stderr.columns !== 0 && io.env['TERM'] !== 'dumb'
-  // Where data goes to the same terminal, nothing may be drawn over it.
+  // When data goes to the same terminal, nothing may be drawn over it.
   const isDataShown = io.stdout.isTTY === true
   const hasData = command.command === 'send' ? command.json : command.output === '-'
   return isTerminal && !command.noProgress && !command.quiet && !(isDataShown && hasData)

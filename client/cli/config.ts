@@ -5,8 +5,8 @@ import { codeOf, errnoWords } from '../node/errno-words.js'
 import { OPTIONS, type OptionRow, type OptionsWith } from './options.js'
 
 /**
- * What config.json sets, by the names of the options: a server, and the token that it wants. `tokenFile` is an absolute
- * path; in the file it may be relative to the file's own folder.
+ * What config.json sets, named after the options: a server and its token. `tokenFile` is an absolute path here; in
+ * the file it may be relative to the file's own folder.
  */
 export type Config = { readonly [Name in OptionsWith<{ isConfigurable: true }>]?: string }
 
@@ -14,17 +14,17 @@ const KEYS = Object.entries<OptionRow>(OPTIONS)
   .filter(([, { isConfigurable }]) => isConfigurable)
   .map(([name]) => name)
 
-/** The configuration, or why it can't be read: HOME may be another user's, as under `sudo`, cron or systemd. */
+/** The configuration, or why it can't be read: under `sudo`, cron or systemd, HOME may be another user's. */
 export interface ConfigReading {
-  /** Empty where there is none. */
+  /** Empty if there is no file. */
   readonly config: Config
-  /** EssError `usage`. It matters only to a command that could need the configuration. */
+  /** EssError `usage`. It matters only to a command that needs the configuration. */
   readonly trouble?: EssError
 }
 
 /**
- * Reads `ess/config.json` in `XDG_CONFIG_HOME`, or else in `~/.config`. Throws EssError `usage` for a file that can be
- * read but is not as it should be, which shows nothing of what is in it but the name of a key.
+ * Reads `ess/config.json` in `XDG_CONFIG_HOME` or, without that, in `~/.config`. Throws EssError `usage` for a file
+ * that is readable but wrong; the message shows nothing from the file but the name of a key.
  */
 export async function readConfig(env: Readonly<Record<string, string | undefined>>): Promise<ConfigReading> {
   const path = configPath(env)
@@ -48,8 +48,8 @@ export async function readConfig(env: Readonly<Record<string, string | undefined
 }
 
 /**
- * Undefined where neither variable names a folder. The XDG specification has a relative path ignored; so is a relative
- * HOME, which would have the file read from the current folder, and so from whoever wrote that.
+ * Undefined if neither variable names a folder. The XDG specification says to ignore a relative path. We ignore a
+ * relative HOME too: it would read the file from the current folder, which may belong to another user.
  */
 function configPath({ XDG_CONFIG_HOME = '', HOME = '' }: Readonly<Record<string, string | undefined>>) {
   if (isAbsolute(XDG_CONFIG_HOME)) return join(XDG_CONFIG_HOME, 'ess', 'config.json')
@@ -61,7 +61,7 @@ function parseConfig(text: string, path: string): Config {
   try {
     config = JSON.parse(text)
   } catch {
-    // Its message would quote the file.
+    // The parser's own message would quote the file.
     throw new EssError('usage', `Expected ${path} to be JSON`)
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config))
@@ -71,5 +71,5 @@ function parseConfig(text: string, path: string): Config {
       throw new EssError('usage', `Expected ${KEYS.join(', ')} in ${path}, got ${JSON.stringify(key)}`)
     if (typeof value !== 'string') throw new EssError('usage', `Expected ${key} in ${path} to be text`)
   }
-  return config // Every member has been looked at.
+  return config // Every member was checked above.
 }

@@ -4,17 +4,20 @@ import { isatty } from 'node:tty'
 import { EssError, EXIT_STATUS } from '../../shared/index.js'
 
 /**
- * What ends a program from outside. SIGHUP: its terminal was closed. SIGQUIT: Ctrl-\. Each would end it by default, but
- * the kernel would then send a FIN, which could be taken for our word.
+ * The signals that end us. SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\. By default each would end the process,
+ * and the kernel would send a FIN, which the server could take for "I have the file".
  */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
-/** How long cleaning up may take once the user has interrupted. */
+/** How long cleaning up may take after an interruption. */
 const CLEAN_UP_MS = 2_000
-/** How long an interrupted process may live on after its last word: for what is in a pipe's buffer. */
+/** How long an interrupted process may live after its last word, to empty the buffer of a pipe. */
 const LAST_WORD_MS = 500
 
-/** Aborted by the first signal, whose name is its reason. A second one ends the process at once. */
+/**
+ * Returns a signal that the first interruption aborts, with the signal's name as the reason. A second one ends the
+ * process at once.
+ */
 export function interruption(): AbortSignal {
   closeLostTerminals()
   const controller = new AbortController()
@@ -26,12 +29,15 @@ export function interruption(): AbortSignal {
   return controller.signal
 }
 
-/** What a signal does now. Node loses one that comes while its listener is exchanged for another. */
+/**
+ * What a signal does now. It is a variable, because Node loses a signal that comes while one listener replaces
+ * another.
+ */
 let onSignal: (name: NodeJS.Signals) => void = dieOf
 
 /**
- * Rejects with `interrupted` when `work` has not ended two seconds after the interruption: it may be in a system call
- * that never returns, such as a read from a device.
+ * Rejects with `interrupted` if `work` has not ended two seconds after the interruption: a system call, such as a
+ * read from a device, may never return.
  */
 export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let timer: NodeJS.Timeout | undefined
@@ -52,17 +58,20 @@ export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal): Pro
   }
 }
 
-/** What a shell shows for a program that a signal ended: 128 and the signal's number; 130 for Ctrl-C. */
+/**
+ * The status by which a shell shows that a signal ended a program: 128 plus the signal's number, so 130 for Ctrl-C.
+ */
 export function interruptedStatus({ reason }: AbortSignal): number {
   const name = SIGNALS.find((signal) => signal === reason)
   return name === undefined ? EXIT_STATUS.interrupted : 128 + constants.signals[name]
 }
 
-/** Ends the process with `status` as soon as its output is written; everything else is done. */
+/** Ends the process with `status` as soon as its output is written. Call it when all else is done. */
 export function exitWith(status: number, { aborted, reason }: AbortSignal): void {
   process.exitCode = status
-  // What is left is a terminal or a pipe that takes nothing, or a thread in a system call that never returns (a device,
-  // a name server). Such a thread would hold up process.exit() too; but after a success there is none.
+  // What can still hold up the exit: a terminal or pipe that takes nothing, or a thread in a system call that never
+  // returns (a device, a name server). Such a thread would hold up process.exit() too, but after a success there is
+  // none.
   onSignal = (name) => (status === EXIT_STATUS.ok ? process.exit() : dieOf(name))
   const name = aborted && SIGNALS.find((signal) => signal === reason)
   if (name) setTimeout(() => onSignal(name), LAST_WORD_MS).unref()
@@ -73,7 +82,9 @@ function dieOf(name: NodeJS.Signals): void {
   process.kill(process.pid, name)
 }
 
-/** At exit Node gives a terminal its old modes back, and aborts (status 134) where that terminal is gone. */
+/**
+ * At exit Node restores a terminal's modes, and aborts with status 134 if that terminal is gone. So close it first.
+ */
 function closeLostTerminals(): void {
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   process.once('exit', () => {

@@ -5,11 +5,11 @@ import { namelessFile } from '../receive/local-name.js'
 /** What to tell the person at the receiving end. */
 export interface Hints {
   readonly title: string
-  /** Lines to type, either of which will do. */
+  /** Commands, either of which will do. */
   readonly lines: readonly string[]
 }
 
-/** The lines to type on the other machine for a transfer that was just opened. */
+/** The commands to type on the other machine, for a transfer that was just opened. */
 export function receivingLines({ id, url }: OpenedEvent, name: string | undefined): Hints {
   const { hostname } = new URL(url)
   const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
@@ -24,7 +24,7 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
 }
 
 function essLine(id: string, url: string, server: string | undefined): string {
-  // A person pastes this into a shell, and what is in an id or an address is the server's to say.
+  // A person pastes this into a shell, and the server chooses the id and the address: let through only harmless ones.
   if (server === undefined || !isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server))
     return `ess get ${quoteUrl(url)}`
   return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`

@@ -1,24 +1,24 @@
 import { DEFAULT_SERVER } from '../http/default-server.js'
 
-/** The commands that transfer something. */
+/** The commands that transfer a file. */
 export type TransferName = 'send' | 'get'
 
-/** One option of `ess`. Its flag, its line in `--help`, its key in config.json and its row in the README follow. */
+/**
+ * One option of `ess`. Its flag, its line in `--help`, its key in config.json and its row in the README follow from
+ * it.
+ */
 export interface OptionRow {
   readonly of: TransferName | 'both'
-  /**
-   * What its value is. A switch has none. A secret has no flag either: every user of a machine can read its command
-   * lines.
-   */
+  /** A switch takes no value. A secret has no flag, because every user of a machine can read its command lines. */
   readonly kind: 'text' | 'seconds' | 'seconds or 0' | 'switch' | 'secret'
   /** The letter of its short flag. */
   readonly short?: string
   readonly words: string
-  /** What holds without it, in words; absent where there is nothing to say. */
+  /** What `--help` gives as its default; absent if there is nothing to say. */
   readonly fallback?: string
-  /** The environment variable that the flag overrides. */
+  /** The environment variable that sets it. The flag overrides the variable. */
   readonly variable?: string
-  /** True where config.json may set it, by the name that it has here. The variable overrides that. */
+  /** True if config.json may set it, under the name that it has here. The variable overrides config.json. */
   readonly isConfigurable?: true
 }
 
@@ -80,12 +80,12 @@ export const OPTIONS = {
 type Options = typeof OPTIONS
 export type OptionName = keyof Options
 
-/** The options whose row has these members. */
+/** The names of the options whose rows have these members. */
 export type OptionsWith<Members> = {
   [Name in OptionName]: Options[Name] extends Members ? Name : never
 }[OptionName]
 
-/** What the options of a command are once they are read. */
+/** The values of a command's options, once they are read. */
 export type ValuesOf<Of extends OptionRow['of']> = {
   readonly [Name in Exclude<OptionsWith<{ of: Of }>, OptionsWith<{ kind: 'secret' }>>]: ValueOf<
     Options[Name]['kind']
@@ -98,10 +98,10 @@ export function flagOf(name: OptionName): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** The options that have a flag, for one command or for both, by their flags. */
+/** The options of one command, or of both, by flag. Secrets have none. */
 export function flagsOf(of: OptionRow['of']): Readonly<Record<string, OptionRow>> {
   const all = Object.entries<OptionRow>(OPTIONS)
   const own = all.filter(([, row]) => row.of === of && row.kind !== 'secret')
-  // Object.entries has the names as plain text.
+  // Object.entries types the names as plain text.
   return Object.fromEntries(own.map(([name, row]) => [flagOf(name as OptionName), row]))
 }

@@ -1,6 +1,6 @@
-/** The speed a person believes is that of the last few seconds. */
+/** The speed shown is that of the last few seconds, because people believe that one. */
 const WINDOW_MS = 5_000
-/** How often a sample is kept; more would only cost memory. */
+/** How often a sample is kept. More of them would only cost memory. */
 const SAMPLE_MS = 200
 
 interface Sample {
@@ -8,18 +8,18 @@ interface Sample {
   readonly atMs: number
 }
 
-/** How far a transfer is and how fast it goes. */
+/** How far a transfer is, and how fast it goes. */
 export class Pace {
   #bytes = 0
   #samples: Sample[] = [{ bytes: 0, atMs: performance.now() }]
 
-  /** So many bytes have moved by now. */
+  /** Call this with the number of bytes that have moved so far. */
   at(bytes: number): void {
     this.#bytes = bytes
     const now = performance.now()
     if (now - (this.#samples.at(-1)?.atMs ?? 0) < SAMPLE_MS) return
     this.#samples.push({ bytes, atMs: now })
-    // One that is older than the window stays, to measure from.
+    // The newest sample older than the window stays, to measure from.
     while ((this.#samples[1]?.atMs ?? now) < now - WINDOW_MS) this.#samples.shift()
   }
 
@@ -27,7 +27,7 @@ export class Pace {
     return this.#bytes
   }
 
-  /** Bytes a second; undefined until there is enough to tell. */
+  /** Bytes per second; undefined until there is enough to measure. */
   get rate(): number | undefined {
     const [first] = this.#samples
     const elapsedMs = performance.now() - (first?.atMs ?? 0)

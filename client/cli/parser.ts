@@ -4,14 +4,14 @@ import { flagsOf, type OptionRow, type TransferName } from './options.js'
 
 const HELP_WIDTH = 96
 
-/** The command line's grammar and its help. It only parses: what it reads is text, and is checked elsewhere. */
+/** The grammar of the command line, and its help. Every value stays text; arguments.ts checks it. */
 export function parser(): Argv {
-  // Without a folder of its own yargs asks for the current one, which may have been removed.
+  // yargs would ask for the current folder, which may have been removed, so it gets one.
   return yargs([], '/')
     .scriptName('ess')
     .locale('en')
     .parserConfiguration({
-      // An id of twelve digits is no number, and --no-progress is the option's own name.
+      // An id of twelve digits must stay text, and --no-progress is an option's own name.
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'boolean-negation': false,
@@ -44,7 +44,7 @@ function flagNames(of: OptionRow['of']): string {
     .join('  ')
 }
 
-/** The options of a command, and then those that both have. */
+/** The options of a command, then those of both. */
 function optionsOf(command: TransferName): Readonly<Record<string, Options>> {
   const flags = Object.entries({ ...flagsOf(command), ...flagsOf('both') })
   return Object.fromEntries(flags.map(([flag, row]) => [flag, grammarOf(row)]))

@@ -2,22 +2,22 @@ import type { JobControl } from './job-control.js'
 import type { TerminalOutput } from './terminal-output.js'
 
 const FRAME_MS = 80
-/** How often a process in the background looks whether the terminal is its own again; `fg` alone doesn't say. */
+/** How often a background process checks whether the terminal is its own again. No signal tells of `fg` alone. */
 const LOOK_MS = 500
 
 const CSI = '\u001b['
-/** Without line wrap a line that is wider than expected stays one line. */
+/** Without line wrap, a line that is wider than expected stays one line. */
 const NO_WRAP = `${CSI}?7l`
 const WRAP = `${CSI}?7h`
 const ERASE_TO_END = `${CSI}K`
 const ERASE_BELOW = `${CSI}J`
 
 /**
- * The last line of a terminal, drawn again and again. It leaves nothing to be put right: the cursor is never hidden,
- * and line wrap is back at the end of each write, so even SIGKILL leaves the terminal as it was.
+ * The last line of a terminal, drawn again and again. It leaves nothing to put right: the cursor is never hidden, and
+ * each write turns line wrap on again at its end. So even SIGKILL leaves the terminal as it was.
  *
- * The cursor rests at the line's beginning. When the window gets narrower, many terminals fold the line and others
- * cut it; the cursor stays at its beginning in both, so that all of it can be erased, and nothing above it.
+ * The cursor rests at the beginning of the line. When the window gets narrower, some terminals fold the line and
+ * others cut it. In both, the cursor stays at the beginning, so we can erase the whole line and nothing above it.
  */
 export class StatusLine {
   readonly #terminal: TerminalOutput
@@ -32,10 +32,10 @@ export class StatusLine {
     this.#job = job
   }
 
-  /** Draws what `render` gives, and again whenever it gives something else, until `hide`. */
+  /** Draws the text that `render` returns, and draws it again whenever it changes, until `hide`. */
   show(render: () => string): void {
     this.hide()
-    // A terminal that doesn't know its width can't be drawn on.
+    // If a terminal doesn't know its width, we can't draw on it.
     if (this.#terminal.columns === 0) return
     this.#render = render
     const redraw = () => this.#redraw()
@@ -48,7 +48,7 @@ export class StatusLine {
     this.#redraw()
   }
 
-  /** Takes the line away. Without effect where there is none. */
+  /** Removes the line, if there is one. */
   hide(): void {
     this.#stopListening()
     this.#stopListening = () => {}
@@ -64,10 +64,10 @@ export class StatusLine {
 
   #redraw(): void {
     clearInterval(this.#timer)
-    // What is typed into the shell, or drawn by another program, is not ours to draw over.
+    // In the background, the line belongs to the shell or to another program.
     const isOurs = this.#job?.isInForeground() ?? true
-    // In a narrower window it may have become several lines. Not without need: at the top of a screen, tmux takes this
-    // for clearing it, and keeps what was there.
+    // In a narrower window the line may have become several. Erase below only when it matters: at the top of a
+    // screen, tmux takes this for clearing the screen, and keeps the old text.
     if (isOurs) this.#pause(ERASE_BELOW)
     this.#drawn = ''
     if (isOurs) this.#draw()
@@ -81,7 +81,7 @@ export class StatusLine {
   }
 
   #draw(): void {
-    // One frame at most is in the way when it takes something again.
+    // While it is held up, at most one frame waits to be written.
     if (this.#terminal.isHeldUp) return
     const text = cut(this.#render?.() ?? '', (this.#terminal.columns ?? 80) - 1)
     if (text === this.#drawn) return
@@ -90,9 +90,9 @@ export class StatusLine {
   }
 }
 
-/** As much of `text` as `columns` have room for; colours take none. */
+/** Cuts `text` to `columns`. Colours take no room. */
 function cut(text: string, columns: number): string {
   let room = columns
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what colours begin with.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one.
   return text.replace(/\u001b\[\d+m|./gsu, (piece) => (piece.length > 2 || room-- > 0 ? piece : ''))
 }

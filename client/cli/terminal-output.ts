@@ -5,7 +5,7 @@ import { codeOf } from '../node/errno-words.js'
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants
 
-/** How often a terminal that took nothing is tried again. */
+/** How often we try again to write to a terminal that took nothing. */
 const RETRY_MS = 100
 
 /** A stream that may be a terminal. */
@@ -15,9 +15,8 @@ export interface TerminalStream extends Writable {
 }
 
 /**
- * Writes to the terminal behind `stderr` without ever waiting for it. Node's own write to a terminal holds up the whole
- * process, and with it the transfer and every signal, while the terminal takes nothing: after Ctrl-S, or when the
- * connection to it (SSH) hangs.
+ * Writes to the terminal behind `stderr` and never waits for it. After Ctrl-S, or when SSH hangs, a terminal takes
+ * nothing. Node's own write would then hold up the whole process, and with it the transfer and every signal.
  */
 export class TerminalOutput {
   readonly #stderr: TerminalStream
@@ -30,7 +29,7 @@ export class TerminalOutput {
     this.#fd = openAgain(stderr.fd)
   }
 
-  /** Undefined where it is not known, and 0 where the terminal doesn't know. */
+  /** Undefined if `stderr` is no terminal, and 0 if the terminal doesn't know. */
   get columns(): number | undefined {
     return this.#stderr.columns
   }
@@ -49,7 +48,7 @@ export class TerminalOutput {
     this.#flush(this.#fd)
   }
 
-  /** Calls back when the window has another size. Returns what takes the listener off. */
+  /** Calls `listener` when the window changes its size. Returns a function that removes it. */
   onResize(listener: () => void): () => void {
     this.#stderr.on('resize', listener)
     return () => void this.#stderr.off('resize', listener)
@@ -69,15 +68,16 @@ export class TerminalOutput {
 }
 
 /**
- * A descriptor of our own for the terminal: that it never waits must not hold for the programs that share it with us.
- * Linux alone opens it anew under this name; elsewhere, and where the terminal is another user's (`su`), there is none.
+ * Opens the terminal again, for a descriptor of our own: other programs share the old one, and must not get writes
+ * that fail instead of waiting. Undefined if that can't be done: on systems other than Linux, and for another user's
+ * terminal (`su`).
  */
 function openAgain(fd: number | undefined): number | undefined {
   if (fd === undefined || process.platform !== 'linux' || !isatty(fd)) return undefined
   try {
     return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY)
   } catch {
-    // Then Node's own write has to do.
+    // Node's own write has to do.
     return undefined
   }
 }

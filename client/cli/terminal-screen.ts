@@ -12,15 +12,15 @@ const COLORS = { green: 32, red: 31, cyan: 36, dim: 2, bold: 1 } as const
 const RESETS = { green: 39, red: 39, cyan: 39, dim: 22, bold: 22 } as const
 
 const BAR_WIDTH = 30
-/** Enough for the words beside the bar; a narrower terminal gets the words alone. */
+/** Room for the words beside the bar. A narrower terminal gets the words alone. */
 const WORDS_WIDTH = 60
 
-/** The screen of a terminal: a spinner while something is waited for, a bar while bytes move. */
+/** The screen of a terminal: a spinner while we wait, a bar while bytes move. */
 export class TerminalScreen implements Screen {
   readonly #terminal: TerminalOutput
   readonly #isColored: boolean
   readonly #line: StatusLine
-  /** As of `performance.now`: a clock that is set must not change what is left. */
+  /** Measured by `performance.now`, so that setting the clock doesn't change the time left. */
   #expiresMs = 0
   #pace = new Pace()
 
@@ -39,7 +39,7 @@ export class TerminalScreen implements Screen {
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
     this.#terminal.write(`\n  ${title}\n\n${typed}\n`)
     this.timeLeft(secondsLeft)
-    // The server says it every half minute, and a person wants to see it go down.
+    // The server reports the time left every half minute; the screen counts it down in between.
     this.#spin(() => this.#waitingText())
   }
 
@@ -72,13 +72,13 @@ export class TerminalScreen implements Screen {
 
   #spin(text: () => string): void {
     const { interval, frames } = spinners.dots
-    // It gives the frames alone. To draw them is for the status line: ora hides the cursor, and counts the lines to
-    // erase by the width that they were drawn in.
+    // ora only supplies the frames. Our status line draws them, because ora hides the cursor, and counts the lines to
+    // erase by the width they were drawn in.
     const spinner = ora({
       isEnabled: false,
-      // ora would swallow what is typed, and stdin may be what is sent.
+      // ora would swallow what you type, and stdin may be the data to send.
       discardStdin: false,
-      // ora looks at the colours of stdout, where the URL may go into a file.
+      // ora would look at the colours of stdout, where the URL may go into a file.
       color: false,
       spinner: { interval, frames: frames.map((frame) => this.#paint('cyan', frame)) },
     })

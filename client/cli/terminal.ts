@@ -9,10 +9,10 @@ interface Outside {
   readonly job?: JobControl
 }
 
-/** The screen for a person, or, when nobody looks on, the one that says what went wrong and nothing else. */
+/** Returns the screen for a person or, if no person is looking, one that prints failures alone. */
 export async function openScreen({ stderr, env, job }: Outside, isWatched: boolean): Promise<Screen> {
   if (!isWatched) return silentScreen(stderr)
-  // A script need not load what draws.
+  // Scripts don't have to load the code that draws.
   const { TerminalScreen } = await import('./terminal-screen.js')
   return new TerminalScreen(stderr, !env['NO_COLOR'], job)
 }

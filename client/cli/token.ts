@@ -9,18 +9,18 @@ import { flagOf, OPTIONS } from './options.js'
 
 /** Where `ess` was told to find its token. */
 export interface TokenSource {
-  /** `--token-file`. */
+  /** The value of `--token-file`. */
   readonly tokenFile: string | undefined
-  /** The configuration, where it is the server's own. */
+  /** The configuration if it is for this server; otherwise empty. */
   readonly configured: Config
 }
 
 const NO_FILE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']
 
 /**
- * The token of `--token-file`, or else of `ESS_TOKEN`, or else of the file that `ESS_TOKEN_FILE` names, or else of the
- * configuration; undefined where there is none. Never one from the command line, which every user of the machine can read.
- * Throws EssError `usage`, and `file-unreadable`, neither of which shows it.
+ * Reads the token: from `--token-file`, else from `ESS_TOKEN`, else from the file that `ESS_TOKEN_FILE` names, else
+ * from the configuration. Undefined if none of them names one. It never comes from the command line, which every user
+ * of the machine can read. Throws EssError `usage` or `file-unreadable`; neither shows the token.
  */
 export async function readToken(
   { tokenFile, configured }: TokenSource,
@@ -45,7 +45,8 @@ export async function readToken(
 async function readTokenFile(path: string, namedBy: string, cwd: string | undefined): Promise<string> {
   const text = await readFile(absolute(cwd, path), 'utf8').catch((error: unknown) => {
     const code = codeOf(error) || 'unknown'
-    // If there is no such file, its name may be the token itself, put in the wrong place. Node's error quotes it, too.
+    // If there is no such file, its "name" may be the token itself, put in the wrong place. Node's error would quote
+    // it.
     if (NO_FILE.includes(code))
       throw new EssError('file-unreadable', `Cannot read the file that ${namedBy} names: ${code}`)
     throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${code}`, { cause: error })

@@ -9,23 +9,21 @@ import { codeOf } from '../node/errno-words.js'
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 const openPath = promisify(open)
 
-/** How often a FIFO is looked at for a reader. */
+/** How often we check whether a FIFO has a reader. */
 const POLL_MS = 50
 
 /**
- * Opens `path` to read from it. open(2) of a FIFO waits for a writer, and a read from a device for bytes, in a thread
- * that nothing can interrupt and that holds up the end of the process; so neither is left to wait there.
+ * Opens `path` for reading. open(2) of a FIFO waits for a writer, and a read from a device waits for bytes. Both wait
+ * in a thread that can't be interrupted and that holds up the end of the process, so we let neither wait there.
  */
 export async function openToRead(path: string | Buffer): Promise<number> {
   const stats = await promisify(stat)(path)
-  // A reader that came first waits for its writer on Linux; elsewhere it could be told that the end is here.
+  // On Linux a reader that comes first waits for its writer. Elsewhere it could read an end at once.
   const mayNotWait = stats.isCharacterDevice() || (stats.isFIFO() && process.platform === 'linux')
   return await openPath(path, mayNotWait ? O_RDONLY | O_NONBLOCK : O_RDONLY)
 }
 
-/**
- * Opens a FIFO to write to it, when it has a reader. Throws EssError `interrupted`, and the system's errors.
- */
+/** Opens a FIFO for writing, once it has a reader. Throws EssError `interrupted`, or the system's own error. */
 export async function openWhenRead(path: string, signal: AbortSignal | undefined): Promise<Writable> {
   for (;;) {
     try {

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 
-/** What Node puts in place of bytes that are not UTF-8. */
+/** The character that Node puts in place of bytes that are not UTF-8. */
 export const NOT_UTF8 = '\ufffd'
 
-/** How an option stands before its value. */
+/** What may come before an option's value in the same argument. */
 const PREFIX = /^(?:-\w=?|--[\w-]+=)?$/
 
 /**
- * The bytes of the one argument of this process that Node reads as `text`, where they are not UTF-8: a file's name
- * may be any bytes, and Node has the others no more. Undefined for what is UTF-8, and where the system does not say.
+ * The bytes of the argument that Node reads as `text`. A file's name may be any bytes, and Node has lost those that
+ * are not UTF-8. Undefined if the argument is UTF-8, if several arguments fit, or if the system doesn't tell.
  */
 export function bytesOf(text: string): Buffer | undefined {
   if (!text.includes(NOT_UTF8)) return undefined
@@ -29,7 +29,7 @@ function rawArguments(): Buffer[] {
     const ends = [...all.keys()].filter((index) => all[index] === 0)
     return ends.map((end, index) => all.subarray(index === 0 ? 0 : (ends[index - 1] ?? 0) + 1, end))
   } catch {
-    // Only Linux has it.
+    // Only Linux has this file.
     return []
   }
 }

@@ -1,16 +1,16 @@
 import { EssError } from '../../shared/index.js'
 import { DEFAULT_SERVER } from './default-server.js'
 
-/** What a request needs to know to give a token to nobody but its server. */
+/** The options that decide which requests carry the token. */
 export interface TokenOptions {
   readonly server?: string | URL | undefined
   readonly token?: string | undefined
 }
 
 /**
- * The header that carries the token (RFC 6750, 2.1), for a request to `url`; none where there is no token, and none
- * to any other origin than the server's own: a link that was pasted from elsewhere must not get it.
- * Throws EssError `usage` for a token that cannot be one.
+ * The header that carries the token (RFC 6750, 2.1), for a request to `url`. Empty without a token, and for any
+ * origin but the server's own: a link pasted from elsewhere must not get the token. Throws EssError `usage` for text
+ * that can't be a token, and for a token beside a password in the URL.
  */
 export function bearer(
   url: URL,
@@ -26,7 +26,7 @@ export function bearer(
   return { authorization: `Bearer ${token}` }
 }
 
-/** It stands in a header as it is; what was pasted with a quote or a line end too many is seen here. */
+/** The token goes into a header as it is. This catches a pasted quote or line end. */
 export function checkToken(token: string, what: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token
   throw new EssError('usage', `Expected ${what} to be printable ASCII without spaces`)

@@ -7,33 +7,33 @@ import { type HttpProxy, portOf, proxyFor } from './proxy.js'
 import { openTunnel } from './tunnel.js'
 import { proxyFailed, unreachable, wordsFor } from './wire-errors.js'
 
-/** DNS, TCP, the proxy's tunnel and TLS together. After that only the server's own limits count. */
+/** For DNS, TCP, the proxy's tunnel and TLS together. Once connected, only the server's own limits count. */
 const CONNECT_TIMEOUT_MS = 10_000
 
 /** A connection to a server, ready for a request. */
 export interface Connection {
   readonly socket: Socket
-  /** The TCP socket at the bottom of it; the same one where there is no TLS. */
+  /** The TCP socket below `socket`; the same one without TLS. */
   readonly tcp: Socket
-  /** True where `onread` reads it. */
+  /** True if `onread` reads the connection. */
   readonly isReadDirectly: boolean
 }
 
 /** A connection in the making. */
 interface Attempt {
   readonly signal: AbortSignal
-  /** Whatever was opened, in that order. */
+  /** The sockets opened so far, lowest first. */
   readonly opened: Socket[]
-  /** What is waited for. */
+  /** What we are waiting for. */
   step: string
-  /** Whose fault a failure would be now. */
+  /** Makes the error for a failure in the present step: the server's or the proxy's. */
   blame: (words: string, cause?: unknown) => EssError
 }
 
 /**
- * Connects to the server of `url`: straight, or through the proxy that the environment names. `onread` reads a
- * connection that is plain TCP all the way. Rejects with EssError `server-unreachable` or `proxy-failed`, after ten
- * seconds at the latest, and at once when `signal` is aborted; then nothing is left open.
+ * Connects to the server of `url`, directly or through the proxy that the environment names. `onread` reads the
+ * connection if it is plain TCP all the way. Rejects with EssError `server-unreachable` or `proxy-failed`: after ten
+ * seconds at the latest, and at once if `signal` aborts. Then nothing is left open.
  */
 export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOpts): Promise<Connection> {
   signal.throwIfAborted()
@@ -78,7 +78,7 @@ async function reachThrough(proxy: HttpProxy, url: URL, attempt: Attempt): Promi
   return url.protocol === 'https:' ? await secure(tunnel, hostOf(url), attempt) : tunnel
 }
 
-/** TCP to the host and port of `url`, and TLS where it is https. */
+/** Opens TCP to the host and port of `url`, and TLS if it is https. */
 async function reach(url: URL, attempt: Attempt, onread?: OnReadOpts): Promise<Socket> {
   const isSecure = url.protocol === 'https:'
   attempt.step = 'address for its name'
@@ -93,7 +93,7 @@ async function secure(carrier: Socket, host: string, attempt: Attempt): Promise<
   attempt.step = 'TLS handshake'
   const socket = connectTls({ ...tlsName(host), socket: carrier })
   attempt.opened.push(socket)
-  // The first one is heard below, and later ones by the request.
+  // `once` hears the first error, and the request hears later ones.
   socket.on('error', () => {})
   await once(socket, 'secureConnect', { signal: attempt.signal })
   return socket
@@ -103,7 +103,7 @@ function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '')
 }
 
-/** RFC 6066, 3: an address is no server name, but the certificate is still checked against it. */
+/** An address is no server name (RFC 6066, 3), but the certificate is still checked against it. */
 function tlsName(host: string) {
   return { host, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) }
 }

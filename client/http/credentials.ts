@@ -1,8 +1,8 @@
 import { EssError } from '../../shared/index.js'
 
 /**
- * The Basic credentials (RFC 7617) in a URL; undefined where it has none. Throws EssError `usage` for a `%` that
- * encodes nothing, which doesn't show them.
+ * The Basic credentials (RFC 7617) in a URL; undefined if it has none. Throws EssError `usage` for a `%` that encodes
+ * nothing; the message doesn't show the credentials.
  */
 export function basicCredentials(url: URL): string | undefined {
   const { username, password } = url
@@ -14,14 +14,14 @@ export function basicCredentials(url: URL): string | undefined {
 }
 
 /**
- * True where the user name or password can't be percent-encoded. curl would take such a `%` for itself; but then
- * a `%40` elsewhere in it is most likely meant as it stands, too, and the proxy would only say that it's wrong.
+ * True if the user name or password has a `%` that encodes nothing. curl takes it literally. But then a `%40` beside
+ * it is probably meant literally too, and the proxy would only call the password wrong.
  */
 export function hasLonePercent({ username, password }: URL): boolean {
   return /%(?![0-9a-f]{2})/i.test(`${username}:${password}`)
 }
 
-/** Bytes and not text, because not every password is UTF-8. */
+/** Decodes to bytes rather than text, because not every password is UTF-8. */
 function percentBytes(text: string): Buffer {
   const pieces = text.split(/(%[0-9a-f]{2})/i)
   return Buffer.concat(

@@ -1,2 +1,2 @@
-/** Where an `ess-server` listens unless it is told otherwise. */
+/** Where `ess-server` listens by default. */
 export const DEFAULT_SERVER = 'http://127.0.0.1:9000'

@@ -3,29 +3,29 @@ import { lookup } from 'node:dns/promises'
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { codeOf } from '../node/errno-words.js'
 
-/** RFC 8305, 5: how long an address is tried alone before the next one is tried beside it. */
+/** How long one address is tried alone, before the next is tried beside it (RFC 8305, 5). */
 const HEAD_START_MS = 250
 
-// `allowHalfOpen`: after the server's FIN we still owe it ours. Keep-alive finds a peer that vanished.
+// `allowHalfOpen`: after the server's FIN we still send our own, later. Keep-alive finds a peer that vanished.
 const TCP_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }
 
-/** Says that this machine has no way to an address, and nothing about who listens there. */
+/** Codes that say: this machine has no route. They say nothing about the peer. */
 const NO_WAY: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']
 
 /**
- * The addresses of a host, in the system's order, its two families in turns (RFC 8305, 4). getaddrinfo(3) cannot be
- * stopped: after an abort it goes on, unheard, until the system gives up.
+ * The addresses of a host, in the system's order, IPv4 and IPv6 in turns (RFC 8305, 4). getaddrinfo(3) can't be
+ * stopped: after an abort it goes on until the system gives up, and its result is ignored.
  */
 export async function addressesOf(host: string, signal: AbortSignal): Promise<readonly string[]> {
   if (isIP(host) !== 0) return [host]
-  // As net.connect asks: a family that this machine has no address of is left out.
+  // As in net.connect: leaves out a family that this machine has no address of.
   const hints = process.platform === 'win32' ? 0 : ADDRCONFIG
   return inTurns(await untilAborted(lookup(host, { all: true, hints }), signal))
 }
 
 /**
- * Connects to the first of these addresses that answers. Unlike Node's own `autoSelectFamily`, an attempt goes on
- * while the next ones begin: a slow handshake is still a way. Rejects with the error that says most, once none is left.
+ * Connects to the first address that answers. Unlike Node's `autoSelectFamily`, an attempt goes on while the next
+ * ones begin, so a slow handshake still counts. If all fail, rejects with the error that says most.
  */
 export function dial(
   addresses: readonly string[],
@@ -52,7 +52,7 @@ export function dial(
         finish()
         resolve(socket)
       })
-      // It stays: whoever takes the socket over hears of its errors from the request.
+      // The listener stays for good. After the handover, the request hears the errors too.
       socket.on('error', (error) => onFailed(socket, error))
       if (waiting.length > 0) headStart = setTimeout(tryNext, HEAD_START_MS)
     }
@@ -86,7 +86,7 @@ export function dial(
   })
 }
 
-/** The families in turns, each in its own order. */
+/** Puts the two families in turns and keeps the order within each. */
 export function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
   const first = addresses.filter(({ family }) => family === addresses[0]?.family)
   const second = addresses.filter(({ family }) => family !== addresses[0]?.family)
@@ -97,7 +97,7 @@ export function inTurns(addresses: readonly LookupAddress[]): readonly string[] 
   return turns.flat().flatMap((entry) => (entry === undefined ? [] : [entry.address]))
 }
 
-/** What `promise` gives, or the reason of an abort before that. */
+/** Settles as `promise` does, or rejects with the signal's reason if that aborts first. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)

@@ -14,29 +14,30 @@ import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
 import { translate } from './wire-errors.js'
 
-/** How long an answer that was read may keep its connection open before we stop looking at it. */
+/** How long we wait for the server to end its side, once its response has been read. */
 const LAST_WORD_MS = 1_000
 
-/** One request, its answer, and the end of its connection. */
+/** One request, its response, and the end of its connection. */
 export interface Exchange {
-  /** The answer's head. Rejects with an EssError when there will be none. */
+  /** The response's head. Rejects with an EssError if none will come. */
   readonly head: Promise<IncomingMessage>
-  /** The answer's body; it fails when the connection does, and when it is cut short. */
+  /** The response's body. It fails if the connection does, or if the body is cut short. */
   readonly body: Readable
   /**
-   * The body in large blocks, instead of `body`, where it comes straight from the connection: a download of
-   * known size over plain TCP, more of which is still to come. `onBytes` is told how many bytes came so far.
+   * Returns the body in large blocks, to use instead of `body`. Undefined unless the body comes straight from the
+   * connection: a download of known size over plain TCP, of which more is to come. `onBytes` is called with the
+   * number of bytes so far.
    */
   blocks(onBytes: (bytes: number) => void): TwoBlocks | undefined
-  /** Why the exchange broke, once it did; also when that was after the body's end. */
+  /** Why the exchange broke; undefined while it has not. It may still break after the end of the body. */
   readonly failure: EssError | undefined
-  /** Waits until the server has nothing more to say on this connection, for at most a second. */
+  /** Waits for the server to end its side of the connection, for at most a second. */
   lastWord(): Promise<void>
-  /** Breaks the exchange: the server sees a reset, `head` and `body` fail. The first reason counts. */
+  /** Breaks the exchange: the server sees a reset, and `head` and `body` fail. Only the first reason counts. */
   fail(reason: EssError): void
-  /** Drops it: the server sees a reset. Without effect on an exchange that is over. */
+  /** Drops the exchange: the server sees a reset. Does nothing if the exchange is over. */
   reset(): void
-  /** From here an interruption comes too late: what follows is done in one go. */
+  /** From now on, aborting the signal does nothing. Call it before steps that must not be interrupted. */
   ignoreAbort(): void
   /** Ends the connection in good order. */
   close(): void
@@ -44,9 +45,9 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   readonly headers: Readonly<Record<string, string>>
-  /** It must not throw: whoever makes the bytes calls `fail` first. */
+  /** It must not throw: call `fail` before it ends early. */
   readonly body?: AsyncGenerator<Uint8Array>
-  /** True where the answer's body is read by `blocks` if it can be. Default: false. */
+  /** True reads the response by `blocks` if that is possible. Default: false. */
   readonly isDownload?: boolean
   /** Aborting it fails the exchange with `interrupted`. */
   readonly signal?: AbortSignal | undefined
@@ -54,7 +55,10 @@ export interface ExchangeOptions {
 
 type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>
 
-/** Sends one request, straight or through the environment's proxy. Nothing is retried, followed or unpacked. */
+/**
+ * Sends one request, directly or through the environment's proxy. Retries nothing, follows no redirect, unpacks
+ * nothing.
+ */
 export function exchange(
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE',
   url: URL,
@@ -67,11 +71,11 @@ export function exchange(
   let isConnected = false
   let wire: Socket | undefined
   const head = withResolvers<IncomingMessage>()
-  // Reading the body fails in the same way, and not every caller awaits the head.
+  // Callers that only read the body meet the same failure there.
   head.promise.catch(() => {})
 
   const connecting = new AbortController()
-  // Node takes a connection by the callback too, which got's types leave out.
+  // Node also takes the connection from the callback, which got's types leave out.
   const connectLater = ((_options, onCreated) => {
     connect().then(
       (socket) => onCreated(null, socket),
@@ -95,10 +99,10 @@ export function exchange(
   else options.signal?.addEventListener('abort', onAbort, { once: true })
 
   body.on('request', (request) => {
-    // got tells of an error some ticks later, and only of the first one.
+    // got reports an error some ticks later, and only the first one.
     request.on('error', onWireError)
     request.once('response', (response: IncomingMessage) => intake?.look(response))
-    // Of this one it tells nothing at all.
+    // got doesn't report an upgrade at all.
     request.on('upgrade', () =>
       fail(new EssError('not-ess', `Expected an ESS server at ${url.origin}, got an upgrade`)),
     )
@@ -119,7 +123,7 @@ export function exchange(
   }
 
   function onWireError(error: unknown): void {
-    // Once the answer is whole, all that can still spoil it is more of it, which Node's parser calls HPE_...
+    // Once the response is whole, only surplus bytes can spoil it. Node's parser reports them as HPE_...
     if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, isConnected))
   }
 
@@ -175,7 +179,7 @@ export function exchange(
   }
 }
 
-/** Resolves when the server has ended its side, or the connection is gone, or a second has passed. */
+/** Resolves when the server has ended its side, when the connection is gone, or after a second. */
 function endOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, LAST_WORD_MS)
@@ -187,7 +191,9 @@ function endOf(socket: Socket): Promise<void> {
   })
 }
 
-/** A password in a URL goes into its header here: got would choke on a lone `%`, and keep it in its errors. */
+/**
+ * Moves a URL's password into its header. got would fail on a lone `%`, and would keep the password in its errors.
+ */
 function splitCredentials(url: URL): { bare: URL; authorization: { authorization?: string } } {
   const credentials = basicCredentials(url)
   if (credentials === undefined) return { bare: url, authorization: {} }
@@ -197,7 +203,7 @@ function splitCredentials(url: URL): { bare: URL; authorization: { authorization
   return { bare, authorization: { authorization: credentials } }
 }
 
-/** True for what went wrong with an exchange's body, and false for what went wrong with whoever reads it. */
+/** True if an exchange's body failed; false for a failure of the code that reads it. */
 export function isExchangeError(error: unknown): boolean {
   return error instanceof RequestError || error instanceof CutError
 }

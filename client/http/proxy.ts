@@ -5,9 +5,9 @@ import { hasLonePercent } from './credentials.js'
 
 /** An HTTP proxy that the environment names. */
 export interface HttpProxy {
-  /** `http:` or `https:`, with the user name and password if there are any. Never to be shown: see `shown`. */
+  /** `http:` or `https:`, with the user name and password if any. Never show it; show `shown`. */
   readonly url: URL
-  /** The same without user name and password. */
+  /** The URL without user name and password. */
   readonly shown: string
   /** The variable that names it. */
   readonly variable: string
@@ -18,9 +18,9 @@ type Environment = Readonly<Record<string, string | undefined>>
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' }
 
 /**
- * The proxy for `url`, after HTTP_PROXY or HTTPS_PROXY, ALL_PROXY and NO_PROXY, in lower case first, read as curl
- * reads them; undefined where the way is straight. Throws EssError `proxy-failed` for a value that names none we can use; the error
- * doesn't show the value, which may hold a password.
+ * The proxy for `url`, from HTTP_PROXY or HTTPS_PROXY, ALL_PROXY and NO_PROXY, lower case first, read as curl reads
+ * them. Undefined if no proxy is needed. Throws EssError `proxy-failed` for a value that names no proxy we can use;
+ * the message doesn't show the value, which may hold a password.
  */
 export function proxyFor(url: URL, env: Environment = process.env): HttpProxy | undefined {
   const named = proxyVariable(url.protocol, env)
@@ -28,7 +28,7 @@ export function proxyFor(url: URL, env: Environment = process.env): HttpProxy | 
   return parseProxy(named.variable, named.value, url)
 }
 
-/** The port of an http(s) URL, which leaves out the usual one. */
+/** The port of an http(s) URL. The URL itself leaves out the default port. */
 export function portOf(url: URL): number {
   return Number(url.port || DEFAULT_PORTS[url.protocol])
 }
@@ -37,7 +37,7 @@ function proxyVariable(protocol: string, env: Environment): { variable: string; 
   const name = protocol === 'https:' ? 'https_proxy' : 'http_proxy'
   const names = [name, name.toUpperCase(), 'all_proxy', 'ALL_PROXY']
   for (const variable of names) {
-    // In a CGI program, HTTP_PROXY is what a client wrote into its header `Proxy` (CVE-2016-5385).
+    // In a CGI program, HTTP_PROXY holds the `Proxy` header of a client (CVE-2016-5385).
     if (variable === 'HTTP_PROXY' && env['REQUEST_METHOD'] !== undefined) continue
     const value = env[variable]?.trim()
     if (value) return { variable, value }
@@ -46,7 +46,7 @@ function proxyVariable(protocol: string, env: Environment): { variable: string; 
 }
 
 function parseProxy(variable: string, value: string, target: URL): HttpProxy {
-  // As curl has it, a proxy without a scheme is an HTTP one, also for https URLs.
+  // As in curl, a proxy without a scheme speaks HTTP, for https URLs too.
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
   if (!URL.canParse(text) || new URL(text).hostname === '')
     throw new EssError('proxy-failed', unreadable(variable))
@@ -65,7 +65,7 @@ function unreadable(variable: string): string {
   return `Expected ${variable} to be a URL such as http://proxy.example:3128, got one that can't be read; in a password write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23`
 }
 
-/** True where NO_PROXY names the host of `url`: by itself, a domain above it, or a network that it is in. */
+/** True if NO_PROXY names the host of `url`, a domain above it, or a network that contains it. */
 function isPastProxy(url: URL, noProxy: string): boolean {
   const entries = noProxy.split(/[\s,]+/).filter((entry) => entry !== '')
   const host = bareHost(url.hostname)
@@ -77,14 +77,14 @@ function isPastProxy(url: URL, noProxy: string): boolean {
   })
 }
 
-/** `host:port`; an IPv6 address has more colons, and a port only after brackets. */
+/** Splits `host:port`. An IPv6 address has more colons, and takes a port only after brackets. */
 function splitPort(entry: string): { name: string; port: number | undefined } {
   const [, name, port] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(entry) ?? []
   if (name === undefined) return { name: bareHost(entry), port: undefined }
   return { name: bareHost(name), port: Number(port) }
 }
 
-/** Without the brackets of an IPv6 address, and the final dot of a complete name. */
+/** Removes the brackets of an IPv6 address and the final dot of a full name. */
 function bareHost(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
 }
@@ -102,7 +102,7 @@ function isAddressIn(address: string, entry: string): boolean {
   return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
-/** `example.org`, `.example.org` and `*.example.org` cover that domain and all below it. */
+/** `example.org`, `.example.org` and `*.example.org` each cover that domain and all below it. */
 function isNameIn(host: string, entry: string): boolean {
   const domain = domainToASCII(entry.replace(/^\*?\./, ''))
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`))

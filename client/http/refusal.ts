@@ -8,12 +8,12 @@ import {
 } from '../../shared/index.js'
 import type { Exchange } from './exchange.js'
 
-/** A problem is some hundred bytes; whatever is longer is somebody else's page. */
+/** A problem has some hundred bytes; anything longer is another program's page. */
 const MAX_PROBLEM_BYTES = 64 * 1024
-/** How long it may take to come, once its head is here. */
+/** How long the problem may take after the head of its response. */
 const PROBLEM_MS = 5_000
 
-/** What a refusal says: the server's own problem, or `not-ess` when the answer isn't one. */
+/** Reads the error in a refusal: the server's own problem, or `not-ess` if the body isn't one. */
 export async function readRefusal(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
   const refusal = await readProblem(answer, head, url)
   const seconds = retryAfterOf(head)
@@ -32,7 +32,7 @@ async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): P
       if (text.length > MAX_PROBLEM_BYTES) return notEss(head, url)
     }
   } catch (error) {
-    // A refusal may be followed by a reset; what was read before it may be whole nevertheless.
+    // A refusal may be followed by a reset, and the part read before it may still be whole.
     if (answer.failure?.code === 'interrupted') return answer.failure
     if (text === '') return notEss(head, url, error)
   } finally {
@@ -41,13 +41,13 @@ async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): P
   return fromProblem(parseJson(text), fallbackOf(status)) ?? notEss(head, url)
 }
 
-/** What a code of a later version means: as much as its status. */
+/** A code of a later version means as much as its status. */
 function fallbackOf(status: number): ProblemCode {
   if (status === TOO_MANY_REQUESTS) return 'too-many-requests'
   return status >= 500 ? 'internal-error' : 'bad-request'
 }
 
-/** A proxy in front limits its clients in words of its own; there may be an ESS server behind it. */
+/** A proxy in front may limit clients in its own words, and an ESS server may stand behind it. */
 function noProblem(head: IncomingMessage, url: URL): EssError {
   if (head.statusCode !== TOO_MANY_REQUESTS) return notEss(head, url)
   return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429)`)
@@ -55,13 +55,15 @@ function noProblem(head: IncomingMessage, url: URL): EssError {
 
 const TOO_MANY_REQUESTS = 429
 
-/** Seconds until another try makes sense; undefined where it says none, or a date, which no server of ours does. */
+/**
+ * Seconds until another try makes sense. Undefined without the header, or for a date, which our servers never send.
+ */
 function retryAfterOf({ headers }: IncomingMessage): number | undefined {
   const seconds = headers['retry-after']
   return seconds !== undefined && /^\d{1,9}$/.test(seconds) ? Number(seconds) : undefined
 }
 
-/** One line that says what was found where an ESS server was expected. */
+/** Says in one line what we found where we expected an ESS server. */
 export function notEss(head: IncomingMessage, url: URL, cause?: unknown): EssError {
   const { location } = head.headers
   const type = head.headers['content-type']?.split(';')[0] ?? 'no content type'
@@ -76,7 +78,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // Not JSON, so not a problem: the caller says so.
+    // It isn't JSON, so it isn't a problem, and the caller says so.
     return undefined
   }
 }

@@ -7,12 +7,13 @@ import { basicCredentials } from './credentials.js'
 import { type HttpProxy, portOf } from './proxy.js'
 import { proxyFailed, unreachable } from './wire-errors.js'
 
-/** What a proxy says when the server behind it cannot be reached. */
+/** The statuses a proxy answers with when it can't reach the server. */
 const SERVER_AWAY: readonly number[] = [502, 503, 504]
 
 /**
- * Asks the proxy at the other end of `carrier` for a tunnel to the server of `url` (CONNECT; RFC 9110, 9.3.6), for http
- * and https alike, so that no proxy gets to meddle with the early response. Rejects with an EssError for a refusal.
+ * Asks the proxy at the other end of `carrier` for a tunnel to the server of `url` (CONNECT; RFC 9110, 9.3.6). Both
+ * http and https get a tunnel, so that no proxy can meddle with the early response. Rejects with an EssError if the
+ * proxy refuses.
  */
 export async function openTunnel(
   carrier: Socket,
@@ -32,12 +33,12 @@ export async function openTunnel(
     },
     createConnection: () => carrier,
   })
-  // Node would add `Connection: close`, and some proxies take it at its word.
+  // Node would add `Connection: close`, and some proxies then close the connection.
   asking.removeHeader('connection')
-  // The first one is heard below, and no other one matters.
+  // `once` hears the first error, and no other one matters.
   asking.on('error', () => {})
   asking.end()
-  // The listener's arguments, as Node documents them.
+  // These are the listener's arguments, as Node documents them.
   const [answer, socket, early] = (await once(asking, 'connect', { signal })) as [
     IncomingMessage,
     Socket,

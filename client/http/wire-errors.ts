@@ -6,13 +6,13 @@ import type { HttpProxy } from './proxy.js'
 export function wordsFor(error: unknown): string {
   const code = codeOf(error)
   if (code.startsWith('HPE_')) return 'it does not speak HTTP as expected'
-  // OpenSSL's own words have a source file and a line end in them; its reason is in the code, too.
+  // OpenSSL's own message has a source file and a line end in it; the code holds the reason too.
   if (code.startsWith('ERR_SSL_'))
     return `it does not speak TLS as expected (${code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ')})`
   return errnoWords('connect', error) ?? (error instanceof Error ? error.message : String(error))
 }
 
-/** What went wrong with an exchange, said as people need it. */
+/** The EssError for a failed exchange. `isConnected` says whether the server was reached. */
 export function translate(error: unknown, url: URL, isConnected: boolean): EssError {
   if (error instanceof EssError) return error
   if (!isConnected) return unreachable(url, wordsFor(error), error)
@@ -27,12 +27,12 @@ export function translate(error: unknown, url: URL, isConnected: boolean): EssEr
   return new EssError('connection-lost', `The connection to ${url.origin} was lost`, { cause: error })
 }
 
-/** The server could not be asked at all. */
+/** The error for a server that could not be reached. */
 export function unreachable(url: URL, words: string, cause?: unknown): EssError {
   return new EssError('server-unreachable', `Cannot reach ${url.origin}: ${words}`, { cause })
 }
 
-/** The server was never asked: the proxy in front of it did not do its part. */
+/** The error for a proxy that failed before the server was reached. */
 export function proxyFailed(proxy: HttpProxy, url: URL, words: string, cause?: unknown): EssError {
   const next = `correct ${proxy.variable}, or go past it with NO_PROXY=${url.hostname}`
   return new EssError('proxy-failed', `Cannot use the proxy ${proxy.shown}: ${words}; ${next}`, { cause })

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * Calls `onSurplus` when bytes follow a whole `response`. Node's own listener takes itself off once the response is
- * whole, so this one has to come before it.
+ * Calls `onSurplus` if bytes follow a whole `response`. Node's own listener removes itself once the response is
+ * whole, so this one goes before it.
  */
 export function watchForSurplus(socket: Socket, response: IncomingMessage, onSurplus: () => void): void {
   socket.prependListener('data', () => {
@@ -12,12 +12,12 @@ export function watchForSurplus(socket: Socket, response: IncomingMessage, onSur
 }
 
 /**
- * Calls `onCut` when the server's FIN comes and `isWhole` is false. Node's HTTP client tells a cut from an end only
+ * Calls `onCut` if the server's FIN comes while `isWhole` is false. Node's HTTP client tells a cut from an end only
  * when the socket closes, and a held connection doesn't close by itself.
  */
 export function watchForCut(socket: Socket, isWhole: () => boolean, onCut: () => void): void {
   socket.once('end', () => {
-    // One tick later: Node's own listener for the end may be the one that completes the response.
+    // One tick later, because Node's own listener for this event may complete the response.
     process.nextTick(() => {
       if (!isWhole()) onCut()
     })

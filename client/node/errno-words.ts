@@ -1,4 +1,4 @@
-/** What was tried when a call failed: the same code means other things to a person who reads and one who writes. */
+/** What we tried to do. The same code means one thing to a person who reads a file, another to one who writes it. */
 export type Attempt = 'read' | 'write' | 'configure' | 'connect'
 
 const NO_PERMISSION = { EACCES: 'permission denied', EPERM: 'permission denied' } as const
@@ -9,7 +9,7 @@ const BAD_PATH = {
 const UNKNOWN_AUTHORITY =
   'its certificate is from no known authority (NODE_EXTRA_CA_CERTS can name a file with one)'
 
-/** Words for the codes that Node and the system fail with, to be put after a colon. */
+/** Words for the codes of Node and the system. They follow a colon. */
 const WORDS: Readonly<Record<Attempt, Readonly<Record<string, string>>>> = {
   read: {
     ...NO_PERMISSION,
@@ -51,13 +51,13 @@ const WORDS: Readonly<Record<Attempt, Readonly<Record<string, string>>>> = {
   },
 }
 
-/** Node's code for an error, or '' for one without. */
+/** The code of an error from Node; '' if it has none. */
 export function codeOf(error: unknown): string {
   const isCoded = typeof error === 'object' && error !== null && 'code' in error
   return isCoded && typeof error.code === 'string' ? error.code : ''
 }
 
-/** What `error` means to a person who tried that; undefined where Node's own words have to do. */
+/** The meaning of `error` after such an attempt; undefined if the table has no words, and Node's own have to do. */
 export function errnoWords(attempt: Attempt, error: unknown): string | undefined {
   const words = WORDS[attempt]
   const code = codeOf(error)

@@ -1,20 +1,21 @@
 import type { Socket } from 'node:net'
 
-/** Those that are open. */
+/** The connections that are open. */
 const open = new Set<HeldConnection>()
-// Whoever calls process.exit(), or awaits what never comes, leaves the ending to the kernel, which would send a FIN.
+// If a program calls process.exit(), or awaits a promise that never settles, the kernel ends its connections with a
+// FIN.
 process.once('exit', () => {
   for (const connection of open) connection.reset()
 })
 
 /**
- * One connection whose ending is ours to choose.
+ * One connection whose ending we choose.
  *
- * The server reads the end of our connection as a word: a FIN after the last byte says "I have the file", an
- * RST says "I lost it". Node's HTTP client would say the first one far too early: it answers the server's FIN
- * with its own, and ends the socket as soon as the response was read, while the file is still on its way to
- * the disk. So until `close` the FIN is held at the last step, in the socket's own `_final`: Node may believe
- * that it has ended. And whoever destroys the socket before that, resets it.
+ * The server reads the end of our connection as a message: a FIN after the last byte says "I have the file", an RST
+ * says "I lost it". Node's HTTP client would send the FIN far too early. It answers the server's FIN with its own,
+ * and ends the socket as soon as the response was read, while the file is still on its way to the disk. So we hold
+ * the FIN at the last step, in the socket's own `_final`, until `close`; Node believes that the socket has ended.
+ * Destroying the socket before that resets it.
  */
 export class HeldConnection {
   #socket: Socket | undefined
@@ -24,11 +25,11 @@ export class HeldConnection {
   #isKept = false
   #isClosed = false
 
-  /** Takes `socket` over; `tcp` is what it runs on (the same one, unless it speaks TLS). */
+  /** Takes over `socket`. `tcp` is the socket below it; the same one without TLS. */
   hold(socket: Socket, tcp: Socket): void {
     this.#socket = socket
     this.#tcp = tcp
-    // An error is either told to the request too, or comes after the verdict, when it means nothing.
+    // The request hears of an error too, or it comes after the verdict, when it means nothing.
     socket.on('error', () => {})
     open.add(this)
     socket.once('close', () => open.delete(this))
@@ -36,7 +37,7 @@ export class HeldConnection {
       this.#sayFin = () => socket._final(callback)
     }
     socket.destroy = (error) => {
-      // With an error, the connection never was or is broken already: there is nothing to reset.
+      // With an error, the connection never was or is already broken, so there is nothing to reset.
       if (error === undefined && this.#isKept) return socket
       if (error === undefined) this.reset()
       else letGo(socket).destroy(error)
@@ -46,14 +47,14 @@ export class HeldConnection {
   }
 
   /**
-   * From here on, Node's HTTP client cannot end it: it does not see the body, so it takes the server's FIN for
-   * a cut.
+   * From now on, Node's HTTP client can't end the connection. It doesn't see the body, so it takes the server's FIN
+   * for a cut.
    */
   keep(): void {
     this.#isKept = true
   }
 
-  /** Ends in good order: everything is where it belongs. Without effect on a connection that is gone. */
+  /** Ends in good order: the whole file is in its place. Does nothing if the connection is gone. */
   close(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -64,15 +65,15 @@ export class HeldConnection {
     socket.destroySoon()
   }
 
-  /** Ends with an RST, so that nobody can take this ending for a good one. Without effect after `close`. */
+  /** Ends with an RST, which can't be taken for a good ending. Does nothing after `close`. */
   reset(): void {
-    // libuv refuses a reset while a FIN is on its way, and would never close that socket.
+    // libuv refuses a reset while a FIN is on its way, and would then never close the socket.
     if (this.#isClosed) return
     this.#isOver = true
     if (this.#socket === undefined) return
     const socket = letGo(this.#socket)
     if (socket.destroyed) return
-    // Only TCP can be reset: under TLS that is the socket below, and inside a TLS proxy there is none to reach.
+    // Only TCP can be reset. With TLS, that is the socket below; inside a TLS proxy, we can't reach it.
     if (this.#tcp !== undefined && !('encrypted' in this.#tcp)) this.#tcp.resetAndDestroy()
     socket.destroy()
   }

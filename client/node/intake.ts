@@ -6,21 +6,24 @@ import { TwoBlocks } from './two-blocks.js'
 /** The connection ended before the body did, or was given up. */
 export class CutError extends Error {}
 
-/** What is read at once while Node's parser gets it; the same that Node itself takes. */
+/** How much is read at once for Node's parser; Node itself reads as much. */
 const PIECE_BYTES = 64 * 1024
-/** A block goes to the disk in one write, by a thread that has to be woken: with smaller ones that is what costs. */
+/**
+ * How much is read at once past the parser. Each block is one write to the disk, by a thread that has to be woken;
+ * with smaller blocks, waking it is the main cost.
+ */
 const BLOCK_BYTES = 2 * 1024 * 1024
 
 /**
- * Reads the connection of a download. Its head goes the usual way, through Node's HTTP parser. Where that says
- * how long the body is, the body does not: it is read into memory of our own, because the parser, and the
- * streams behind it, spend more than twice as much on each byte as the kernel does.
+ * Reads the connection of a download. The head takes the usual way, through Node's HTTP parser. If the head gives the
+ * body's length, the body does not: it is read into our own memory, because the parser and the streams behind it
+ * spend more than twice as much on each byte as the kernel does.
  *
- * The parser then waits for a body that never comes. What it would say of its end is said here: `isWhole`,
- * and `onSurplus` for bytes after the last one.
+ * The parser then waits for a body that never comes. `isWhole` and `onSurplus` replace what it would report about the
+ * body's end.
  */
 export class Intake {
-  /** For `net.connect`. */
+  /** Pass this to `net.connect`. */
   readonly onread: OnReadOpts = {
     buffer: () => this.#room(),
     callback: (bytes, memory) => this.#take(bytes, memory),
@@ -40,7 +43,7 @@ export class Intake {
     this.#onSurplus = onSurplus
   }
 
-  /** Takes the connection that was made with `onread`. */
+  /** Takes over the connection that was made with `onread`. */
   connect(socket: Socket): void {
     this.#socket = socket
     socket.once('close', () => {
@@ -48,27 +51,30 @@ export class Intake {
     })
   }
 
-  /** To be called as soon as there is a head: only then is it known which bytes are the body's. */
+  /** Call this as soon as there is a head: only then do we know which bytes belong to the body. */
   look(response: IncomingMessage): void {
     const length = response.headers['content-length']
     const isPlain = response.statusCode === 200 && response.headers['transfer-encoding'] === undefined
-    // Outside of our own call of the parser, who knows how much of the body it has already.
+    // Outside our own call of the parser, we can't know how much of the body it already has.
     if (this.#isParsing && isPlain && length !== undefined) this.#head = { response, size: Number(length) }
   }
 
-  /** True when every byte of a body that came this way was read. */
+  /** True if the body came this way and every byte of it was read. */
   get isWhole(): boolean {
     return this.#body !== undefined && this.#bytes === this.#body.size
   }
 
-  /** The body, where it comes this way. `onBytes` is told how many there are, whenever there are more. */
+  /**
+   * The body; undefined unless it comes this way. `onBytes` is called with the number of bytes so far, each time it
+   * grows.
+   */
   body(onBytes: (bytes: number) => void): TwoBlocks | undefined {
     this.#onBytes = onBytes
     if (this.#bytes > 0) onBytes(this.#bytes)
     return this.#body?.blocks
   }
 
-  /** Whoever reads the body gets a CutError, also in place of bytes that are here already. */
+  /** Fails the reading of the body with a CutError, even if unread bytes are here already. */
   cut(cause?: Error): void {
     this.#body?.blocks.fail(new CutError('The body was cut', { cause }))
   }
@@ -77,7 +83,7 @@ export class Intake {
     return this.#body === undefined || this.isWhole ? this.#piece : this.#body.blocks.room
   }
 
-  /** Returns false when reading has to stop. */
+  /** Returns false to stop reading. */
   #take(bytes: number, memory: Uint8Array): boolean {
     if (this.#body !== undefined) return this.#keep(bytes)
     this.#isParsing = true
@@ -90,15 +96,16 @@ export class Intake {
     return response.complete || response.destroyed ? isWanted : this.#divert(response, size)
   }
 
-  /** From here on, Node's HTTP client sees nothing of the connection but its end. */
+  /** From now on, Node's HTTP client sees nothing of the connection but its end. */
   #divert(response: IncomingMessage, size: number): boolean {
     const socket = this.#socket
     const blocks = new TwoBlocks(BLOCK_BYTES, () => {
-      // The method that was hidden below: its own would read into memory that is still in use.
+      // The prototype's method: the socket's own is replaced below, because Node's client would call it while the
+      // memory is still in use.
       if (socket !== undefined) Socket.prototype.resume.call(socket)
     })
     const early: unknown = response.read()
-    // It still believes that it has to say when to read on.
+    // Node's HTTP client still believes that it decides when to read on.
     if (socket !== undefined) {
       socket.pause = () => socket
       socket.resume = () => socket
@@ -122,7 +129,7 @@ export class Intake {
     } catch (error) {
       blocks.fail(error)
     }
-    // After the last byte there is only the end to be read, or what must not be there.
+    // After the last byte comes only the end, or a surplus that must be noticed.
     return hasRoom || this.isWhole
   }
 }

@@ -1,20 +1,20 @@
 import { withResolvers } from '../../shared/with-resolvers.js'
 
 /**
- * Bytes on their way from who fills memory to who empties it, through two blocks that are used in turn: one is
- * filled while the other is emptied, and nothing is copied or thrown away on the way.
+ * Passes bytes from a writer that fills memory to a reader that empties it, through two blocks in turn. While one is
+ * filled, the other is emptied. Nothing is copied or thrown away.
  */
 export class TwoBlocks {
   readonly #blocks: readonly [Buffer, Buffer]
   readonly #blockBytes: number
-  /** The block that is filled, and how far. */
+  /** The block being filled, and how far it is filled. */
   #into: 0 | 1 = 0
   #filled = 0
-  /** The block that is emptied, how far, and how much of it is in somebody's hands. */
+  /** The block being emptied, how far it is emptied, and how many bytes the reader holds. */
   #from: 0 | 1 = 0
   #emptied = 0
   #lent = 0
-  /** True while the one block is full and the other not yet empty. */
+  /** True while one block is full and the other is not yet empty. */
   #isFull = false
   #isEnded = false
   #isFailed = false
@@ -22,7 +22,7 @@ export class TwoBlocks {
   readonly #onRoom: () => void
   readonly #failure = withResolvers<never>()
 
-  /** `onRoom` is called when there is room again after `fill` said that there was none. */
+  /** `onRoom` is called when there is room again, after `fill` returned false. */
   constructor(blockBytes: number, onRoom: () => void) {
     this.#blockBytes = blockBytes
     this.#blocks = [Buffer.allocUnsafeSlow(blockBytes), Buffer.allocUnsafeSlow(blockBytes)]
@@ -30,18 +30,18 @@ export class TwoBlocks {
     this.failure.catch(() => {}) // The reader may be done by then.
   }
 
-  /** Rejects with what `fail` is called with. */
+  /** Rejects with the argument of `fail`. */
   get failure(): Promise<never> {
     return this.#failure.promise
   }
 
-  /** Where the next bytes go. While there is no room, where they will go: not to be written to before `onRoom`. */
+  /** Where the next bytes go. While there is no room, it is where they will go: don't write there before `onRoom`. */
   get room(): Buffer {
-    // Full means that the other one is next, and all of it, because it is only used when it is empty.
+    // "Full" means that the other block is next, from its beginning: a block is only filled again once it is empty.
     return this.#isFull ? this.#blocks[other(this.#into)] : this.#blocks[this.#into].subarray(this.#filled)
   }
 
-  /** So many bytes were put into `room`. False when there is no more of it. */
+  /** Call this after putting `bytes` bytes into `room`. Returns false if there is no more room. */
   fill(bytes: number): boolean {
     this.#filled += bytes
     if (this.#filled === this.#blockBytes) {
@@ -52,13 +52,13 @@ export class TwoBlocks {
     return !this.#isFull
   }
 
-  /** There will be no more bytes. */
+  /** Call this after the last byte. */
   end(): void {
     this.#isEnded = true
     this.#wake()
   }
 
-  /** Whoever empties it gets `error` instead of what is still in here. The first one counts. */
+  /** Fails the reader, also if unread bytes are still in here. Only the first error counts. */
   fail(error: unknown): void {
     this.#isFailed = true
     this.#failure.reject(error)
@@ -66,8 +66,9 @@ export class TwoBlocks {
   }
 
   /**
-   * The next bytes, or undefined at the end; those given before are given back by this. With `isEager` as soon
-   * as there are any, otherwise a whole block, but for the last one.
+   * The next bytes, or undefined at the end. It also gives back the bytes returned before, so their memory may be
+   * filled again. With `isEager` it returns any bytes at once; otherwise it waits for a whole block, except for the
+   * last one.
    */
   async next(isEager: boolean): Promise<Buffer | undefined> {
     this.#takeBack()
