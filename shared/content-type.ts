@@ -1,7 +1,7 @@
-/** What a file's type is when its sender named none (RFC 9110, 8.3). */
+/** The type of a file whose sender named none (RFC 9110, 8.3). */
 export const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
-/** RFC 9110, 5.6.2. */
+/** A token (RFC 9110, 5.6.2). */
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const MEDIA_TYPE = new RegExp(
   `^(${TOKEN})/(${TOKEN})((?:\\s*;\\s*${TOKEN}=(?:${TOKEN}|"[^"\\\\]*"))*)\\s*;?$`,
@@ -10,8 +10,8 @@ const ACTIVE_SUBTYPE =
   /^(?:html|xml|xsl|xslt|javascript(?:1\.\d)?|ecmascript|x-javascript|x-ecmascript|jscript|livescript|.*\+xml|xml-.*|x-mixed-replace|related|rfc822)$/
 
 /**
- * The Content-Type a receiver is given for the one the sender gave. What a browser could run (html, xhtml,
- * svg, xml, javascript) becomes text/plain; what is absent or malformed, application/octet-stream.
+ * The Content-Type for the receiver, from the sender's. Types that a browser could run (html, xhtml, svg, xml,
+ * javascript) become text/plain; a missing or malformed type becomes application/octet-stream.
  */
 export function safeContentType(sent: string | undefined): string {
   const match = MEDIA_TYPE.exec(sent?.trim() ?? '')

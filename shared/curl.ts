@@ -1,22 +1,23 @@
 import { safeFileName } from './file-name.js'
 
 /**
- * The line for a shell that receives by curl. Not `-OJ`, which takes the name from the answer: where such a file exists,
- * curl ends with 23 after the answer has come, and the link is used up for nothing. `-o` writes over it.
+ * The shell line that receives with curl. It doesn't use `-OJ`, which takes the name from the response: if such a
+ * file exists, curl exits with 23 after the response has come, and the link is used up for nothing. `-o` overwrites
+ * the file.
  *
- * `fileName` may be a stranger's; `fallback` is the name where there is none.
+ * `fileName` may come from a stranger. `fallback` is the name to use without one.
  */
 export function curlLine(url: string, fileName: string | undefined, fallback: string): string {
   const name = safeFileName(fileName ?? fallback) ?? 'file'
   return `curl -fo ${quoteForShell(name)} ${quoteUrl(url)}`
 }
 
-/** A URL in quotes, for a shell: its own quotes mean the same when they are percent-encoded. */
+/** Quotes a URL for a shell. Its own quotes mean the same when they are percent-encoded. */
 export function quoteUrl(url: string): string {
   return quoteForShell(url.replaceAll("'", '%27'))
 }
 
-/** One word for a shell such as sh, bash, zsh or fish, whatever stands in it. */
+/** Quotes any text as one word for sh, bash, zsh or fish. */
 function quoteForShell(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,6 +1,6 @@
 /**
- * The `ETag` of a download. It is strong, because the bytes of a link never change, and it holds the id: a client knows
- * by it that the answer is an ESS server's.
+ * The `ETag` of a download. It is strong, because the bytes of a link never change. It contains the id, so a client
+ * can tell that the response comes from an ESS server.
  */
 export function entityTag(id: string): string {
   return `"${id}"`

@@ -1,24 +1,24 @@
-/** The exit statuses of `ess`, a class of endings each; scripts may rely on them. */
+/** The exit statuses of `ess`, one for each class of endings. Scripts may rely on them. */
 export const EXIT_STATUS = {
-  /** Delivered (send) or whole (get). */
+  /** Delivered (send), or whole (get). */
   ok: 0,
   /** A bug in ESS itself. */
   bug: 1,
-  /** The command line was wrong. */
+  /** The command line is wrong. */
   usage: 2,
   /** The server refused: too large, not allowed, a bad request. */
   refused: 3,
-  /** Not found, gone, expired, nobody came. */
+  /** Not found, gone or expired, or no peer came. */
   absent: 4,
   /** Broken midway: a peer went away or stalled. */
   broken: 5,
-  /** The server is unreachable, full (for everybody, or for this client) or stopping, or it is not an ESS server. */
+  /** The server is unreachable, stopping, full (for all clients or for this one), or is not an ESS server. */
   unavailable: 6,
   /** Could not be verified or decrypted. */
   unverified: 7,
   /** Trouble with a local file: it exists, no space, no permission. */
   local: 8,
-  /** Interrupted by Ctrl-C (128 + SIGINT); another signal gives 128 and its own number. */
+  /** Interrupted by Ctrl-C (128 + SIGINT). Another signal gives 128 plus its own number. */
   interrupted: 130,
 } as const satisfies Record<string, number>
 

@@ -1,15 +1,14 @@
 import { replaceHidden } from './hidden.js'
 
-/** The longest file name we hand on, in bytes of UTF-8: most file systems take 255, and `.part` must fit too. */
+/** The longest file name that we pass on, in bytes of UTF-8. Most file systems take 255, and `.part` must fit too. */
 const MAX_FILE_NAME_BYTES = 240
-/** An ending longer than this is not an extension worth saving. */
+/** A longer ending is not an extension worth keeping. */
 const MAX_EXTENSION_LENGTH = 16
 
 /**
- * A name that is safe to write to a disk, a header and a terminal: the last component of a path, without
- * control characters and others that deceive, without a leading dot or dash, at most 240 bytes with its extension
- * kept.
- * Undefined when nothing is left of it.
+ * Makes a name safe to write to a disk, a header and a terminal: the last component of the path, without control and
+ * other deceptive characters, without a leading dot or dash, and at most 240 bytes long with its extension kept.
+ * Undefined if nothing is left.
  */
 export function safeFileName(name: string): string | undefined {
   const component = name.toWellFormed().split(/[/\\]/).pop() ?? ''
@@ -28,7 +27,7 @@ function shorten(name: string): string {
     if (utf8Length(stem + character + extension) > MAX_FILE_NAME_BYTES) break
     stem += character
   }
-  // The cut may have left a space at the end, and half of what was joined.
+  // The cut may have left a space at the end, or half of a joined character.
   return withoutHidden(stem + extension).trimEnd()
 }
 

@@ -1,4 +1,4 @@
-/** The header names of the protocol that HTTP libraries do not spell for us, in lower case. */
+/** The protocol's header names that HTTP libraries don't spell for us, in lower case. */
 export const HEADERS = {
   contentDisposition: 'content-disposition',
   contentLength: 'content-length',
@@ -6,7 +6,7 @@ export const HEADERS = {
   te: 'te',
 } as const
 
-/** What holds for every answer of a data route: nothing is stored on the way, sniffed, or buffered by a proxy. */
+/** The headers of every response on a data route: nothing on the way may store it, sniff its type or buffer it. */
 export const PASS_THROUGH_HEADERS = {
   'Cache-Control': 'no-store, no-transform',
   // nginx would spool the response, and the sender would read "delivered" far too early.
@@ -14,23 +14,25 @@ export const PASS_THROUGH_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 } as const
 
-/** A download is a stranger's bytes on our origin: it is saved, never run, and never indexed. */
+/**
+ * The headers of a download. It is a stranger's bytes on our origin: browsers save it, never run it, never index it.
+ */
 export const DOWNLOAD_HEADERS = {
   ...PASS_THROUGH_HEADERS,
   'Content-Security-Policy': "sandbox; default-src 'none'",
-  // A page of another origin may have it by CORS, and make nothing of it without.
+  // A page of another origin can read it by CORS, and can do nothing with it without CORS.
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Robots-Tag': 'none',
 } as const
 
-/** Any page may send and receive: whoever has the link has the file, and there are no cookies to ride on. */
+/** Any page may send and receive: the link is the only secret, and there are no cookies to abuse. */
 export const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': 'Location, ETag, Content-Disposition, Content-Length, Retry-After',
 } as const
 
-/** The answer to a preflight, Private Network Access included. */
+/** The response to a preflight, Private Network Access included. */
 export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
   'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',

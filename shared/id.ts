@@ -2,13 +2,12 @@
 export const SOCKET_ID_LENGTH = 12
 
 /**
- * What an id looks like: base64url, neither beginning nor ending with `-` or `_`.
- * A leading `-` would be read as an option by every command line, and a trailing one is lost when a URL
- * is picked out of a sentence.
+ * The form of an id: base64url, without `-` or `_` at either end. A command line would read a leading `-` as an
+ * option, and a trailing one gets lost when a program picks the URL out of a sentence.
  */
 export const SOCKET_ID_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{${SOCKET_ID_LENGTH - 2}}[A-Za-z0-9]$`)
 
-/** True for a string that can be the id of a socket; it says nothing about whether the socket exists. */
+/** True for text that can be the id of a socket. The socket need not exist. */
 export function isSocketId(value: string): boolean {
   return SOCKET_ID_PATTERN.test(value)
 }
@@ -16,5 +15,5 @@ export function isSocketId(value: string): boolean {
 /** The number of characters in the token of an upload resource: 128 bits of randomness in base64url. */
 export const UPLOAD_TOKEN_LENGTH = 22
 
-/** What the token of an upload resource looks like. */
+/** The form of an upload resource's token. */
 export const UPLOAD_TOKEN_PATTERN = new RegExp(`^[A-Za-z0-9_-]{${UPLOAD_TOKEN_LENGTH}}$`)

@@ -1,6 +1,6 @@
 /**
- * The trailer field (RFC 9110, 6.5) after a download of unknown length: the number of its bytes, which only a
- * whole one has. Announced in `Trailer`, and only to a receiver that says `TE: trailers`.
+ * The trailer field (RFC 9110, 6.5) after a download of unknown length. It gives the number of bytes, and only a
+ * whole download has it. `Trailer` announces it, and only to a receiver that sends `TE: trailers`.
  */
 export const LENGTH_TRAILER = 'Ess-Length'
 
@@ -14,7 +14,7 @@ export function announcesLength(trailer: string | undefined): boolean {
   return listed(trailer).includes(LENGTH_TRAILER.toLowerCase())
 }
 
-/** The members of a list (RFC 9110, 5.6.1), without regard to case. */
+/** The members of a list (RFC 9110, 5.6.1), in lower case. */
 function listed(value = ''): string[] {
   return value.split(',').map((member) => member.trim().toLowerCase())
 }

@@ -4,9 +4,9 @@ import { EssError } from './problems.js'
 export type Nearest = (name: string, known: readonly string[]) => string | undefined
 
 /**
- * Refuses an options object that a caller without types got wrong: a misspelt option would be ignored in silence,
- * and the default would hold. An option that is undefined counts as left out, but still needs a known name.
- * Throws EssError `usage` that names the function, and the nearest option.
+ * Refuses a wrong options object from a caller without types. A misspelt option would be ignored silently, and its
+ * default would apply. An undefined option counts as left out, but its name must be known too. Throws EssError
+ * `usage`, which names the function and the nearest option.
  */
 export function checkOptionNames(
   of: string,
@@ -18,7 +18,7 @@ export function checkOptionNames(
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new EssError('usage', `${of}: expected an object of options, got ${kindOf(options)}`)
   for (const name of Object.keys(options)) {
-    // Not an inherited name, such as "constructor".
+    // Object.hasOwn: an inherited name such as "constructor" is no option.
     if (Object.hasOwn(known, name)) continue
     const meant = nearest(name, names)
     const hint = meant === undefined ? `The options are ${names.join(', ')}` : `Did you mean "${meant}"?`
@@ -26,7 +26,7 @@ export function checkOptionNames(
   }
 }
 
-/** A value for a message: what it is, in a word or two, and short text as it stands. */
+/** Describes a value for a message, in a word or two. Short text stands as it is. */
 export function kindOf(value: unknown): string {
   if (typeof value === 'string') return value.length <= 40 ? JSON.stringify(value) : 'a long string'
   if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`

@@ -1,9 +1,9 @@
-/** Percent-decoding of UTF-8; undefined where it is malformed. */
+/** Decodes percent-encoded UTF-8; undefined if it is malformed. */
 export function percentDecode(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
-    // URIError is all it throws, and it means exactly this.
+    // It throws only URIError, which means exactly this.
     return undefined
   }
 }

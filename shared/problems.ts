@@ -2,17 +2,17 @@ import { EXIT_STATUS, type ExitStatus } from './exit-status.js'
 import { printable } from './hidden.js'
 
 interface ProblemKind {
-  /** The HTTP status when it is an answer of the server's; null for what only a client can meet. */
+  /** The HTTP status of the server's response; null for a failure that only a client can meet. */
   readonly status: number | null
-  /** What `ess` exits with. */
+  /** The exit status of `ess`. */
   readonly exit: ExitStatus
-  /** The same short sentence each time (RFC 9457, 3.1.3). */
+  /** A short sentence, the same each time (RFC 9457, 3.1.3). */
   readonly title: string
 }
 
 /**
- * Every failure, once: its code, its HTTP status (RFC 9110, 15), its exit status and its title.
- * `docs/errors.md` has a heading for each.
+ * Every failure, once: its code, its HTTP status (RFC 9110, 15), its exit status and its title. `docs/errors.md` has
+ * a heading for each.
  */
 export const PROBLEMS = {
   'bad-request': { status: 400, exit: EXIT_STATUS.refused, title: 'The request could not be understood' },
@@ -119,16 +119,16 @@ export const PROBLEMS = {
   interrupted: { status: null, exit: EXIT_STATUS.interrupted, title: 'Interrupted' },
 } as const satisfies Record<string, ProblemKind>
 
-/** The name of a failure; it stays the same from the server's answer to the exit status of `ess`. */
+/** The name of a failure. It stays the same from the server's response to the exit status of `ess`. */
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** A failure as it travels (RFC 9457): `type` ends in the code. */
+/** A failure on the wire (RFC 9457). `type` ends in the code. */
 export interface Problem {
   readonly type: string
   readonly title: string
   /** What was expected and what came, for people. */
   readonly detail?: string
-  /** The HTTP status; absent in a `failed` event, whose 201 is already out. */
+  /** The HTTP status; absent in a `failed` event, because the 201 is already out. */
   readonly status?: number
 }
 
@@ -137,44 +137,44 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 
 const TYPE_PREFIX = 'urn:ess:problem:'
 
-/** A failure that was foreseen. Anything else that is thrown is a bug. */
+/** An expected failure. Anything else that is thrown is a bug. */
 export class EssError extends Error {
   override readonly name = 'EssError'
   readonly code: ProblemCode
   /** Seconds until another try makes sense (the `Retry-After` header of RFC 9110, 10.2.3). */
   readonly retryAfter: number | undefined
 
-  /** `detail` says what was expected and what came; without it the code's title stands. */
+  /** `detail` says what was expected and what came. Default: the code's title. */
   constructor(code: ProblemCode, detail?: string, options: { cause?: unknown; retryAfter?: number } = {}) {
     super(detail ?? PROBLEMS[code].title, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.retryAfter = options.retryAfter
   }
 
-  /** The HTTP status a server answers with; 500 for a failure that only a client can meet. */
+  /** The HTTP status of a server's response; 500 for a failure that only a client can meet. */
   get status(): number {
     return PROBLEMS[this.code].status ?? 500
   }
 
-  /** What `ess` exits with. */
+  /** The exit status of `ess`. */
   get exitStatus(): ExitStatus {
     return PROBLEMS[this.code].exit
   }
 }
 
-/** True for a string that names a failure of this version of the protocol. */
+/** True for the name of a failure in this version of the protocol. */
 export function isProblemCode(value: string): value is ProblemCode {
   return Object.hasOwn(PROBLEMS, value)
 }
 
-/** The failure as RFC 9457 writes it, with its HTTP status. */
+/** The failure in the form of RFC 9457, with its HTTP status. */
 export function toProblem(error: EssError): Problem {
   return { ...toFailedProblem(error), status: error.status }
 }
 
-/** The same failure for a `failed` event: without a status, because the response's own is already out. */
+/** The failure for a `failed` event. It has no status, because the response's own is already out. */
 export function toFailedProblem(error: EssError): Problem {
-  // It may quote one peer's bytes to the other one, whose terminal would obey some of them.
+  // The message may quote one peer's bytes to the other, whose terminal would obey some of them.
   return {
     type: TYPE_PREFIX + error.code,
     title: PROBLEMS[error.code].title,
@@ -183,8 +183,8 @@ export function toFailedProblem(error: EssError): Problem {
 }
 
 /**
- * Reads a problem that came over the wire. Undefined when it is not one. A code from a later version of the
- * protocol becomes `fallback`, its words kept.
+ * Reads a problem from the wire. Undefined if it isn't one. A code of a later version becomes `fallback`, and keeps
+ * its words.
  */
 export function fromProblem(value: unknown, fallback: ProblemCode): EssError | undefined {
   if (typeof value !== 'object' || value === null) return undefined
@@ -195,7 +195,7 @@ export function fromProblem(value: unknown, fallback: ProblemCode): EssError | u
   return new EssError(isProblemCode(code) ? code : fallback, words as string | undefined)
 }
 
-/** The one line a person reads where problem+json was not asked for. */
+/** The one line for people who did not ask for problem+json. */
 export function problemLine(error: EssError): string {
   return `${error.code}: ${printable(error.message)}\n`
 }

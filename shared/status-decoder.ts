@@ -1,12 +1,12 @@
 import { EssError } from './problems.js'
 import type { StatusEvent } from './status.js'
 
-/** The longest line of a status stream a client reads; a real one is under 4 KiB. */
+/** The longest line of a status stream that a client reads. A real one is under 4 KiB. */
 const MAX_LINE_LENGTH = 64 * 1024
 
 /**
- * Reads the NDJSON form as it comes in pieces. Events of a later version are left out.
- * Throws EssError `not-ess` on a line that is not a JSON object with an `event`, or is over 64 KiB.
+ * Reads the NDJSON form piece by piece. Skips events of a later version. Throws EssError `not-ess` for a line that is
+ * not a JSON object with an `event`, or is longer than 64 KiB.
  */
 export class StatusDecoder {
   #rest = ''
@@ -48,7 +48,7 @@ function parseEvent(line: string): StatusEvent[] {
     throw notStatus(line)
   for (const name of ['total', 'ttlAsked'])
     if (name in record && typeof record[name] !== NUMBER) throw notStatus(line)
-  // Every member the type names was just looked at.
+  // Every member of the type was checked above.
   return [value as StatusEvent]
 }
 

@@ -1,10 +1,10 @@
 import type { Problem } from './problems.js'
 import { formatBytes, formatDuration } from './units.js'
 
-/** The version of the status stream, in its first event. */
+/** The version of the status stream. Its first event carries it. */
 export const STATUS_VERSION = 1
 
-/** The media types of the forms of the status stream. */
+/** The media types of the status stream's forms. */
 export const STATUS_MEDIA_TYPES = {
   ndjson: 'application/x-ndjson',
   text: 'text/plain; charset=utf-8',
@@ -12,7 +12,7 @@ export const STATUS_MEDIA_TYPES = {
   sse: 'text/event-stream',
 } as const
 
-/** The form a sender asked for. */
+/** The form that a sender asked for. */
 export type StatusForm = keyof typeof STATUS_MEDIA_TYPES
 
 /** The first event: the socket exists. */
@@ -20,17 +20,17 @@ export interface OpenedEvent {
   readonly event: 'opened'
   readonly v: number
   readonly id: string
-  /** The download URL, to hand to the receiver. */
+  /** The download URL, to give to the receiver. */
   readonly url: string
-  /** The URL of the upload resource, the sender's alone; absent where reservations are off. */
+  /** The URL of the upload resource, for the sender alone; absent if the server has reservations off. */
   readonly upload?: string
-  /** Seconds until the socket expires if nobody comes. */
+  /** Seconds until the socket expires without a receiver. */
   readonly ttl: number
-  /** Seconds that the sender asked for; absent unless they were cut to the server's limit, which `ttl` is then. */
+  /** Seconds that the sender asked for; absent unless the server's limit, now in `ttl`, is shorter. */
   readonly ttlAsked?: number
-  /** When that is (RFC 3339). */
+  /** The time when the socket expires (RFC 3339). */
   readonly expires: string
-  /** Bytes; 0 when there is no limit. */
+  /** Bytes; 0 for no limit. */
   readonly maxUploadBytes: number
 }
 
@@ -46,17 +46,17 @@ export interface WaitingEvent {
   readonly secondsLeft: number
 }
 
-/** A receiver is there: the sender's lazy body starts here. */
+/** A receiver is there. A lazy body starts now. */
 export interface ConnectedEvent {
   readonly event: 'connected'
 }
 
-/** How far it is. */
+/** The progress of the transfer. */
 export interface ProgressEvent {
   readonly event: 'progress'
   /** Bytes handed to the receiver's connection. */
   readonly bytes: number
-  /** The size of the whole, where the sender declared it. */
+  /** The size of the whole body, if the sender declared it. */
   readonly total?: number
 }
 
@@ -64,7 +64,7 @@ export interface ProgressEvent {
 export interface DeliveredEvent {
   readonly event: 'delivered'
   readonly bytes: number
-  /** True when the receiver closed its connection in good order after the last byte. */
+  /** True if the receiver closed its connection in good order after the last byte. */
   readonly confirmed: boolean
 }
 
@@ -72,14 +72,14 @@ export interface DeliveredEvent {
 export interface FailedEvent {
   readonly event: 'failed'
   readonly problem: Problem
-  /** Bytes handed to the receiver's connection before that. */
+  /** Bytes handed to the receiver's connection before it failed. */
   readonly bytes: number
 }
 
-/** The two that end a status stream; a stream that ends without one is a failed transfer. */
+/** The two events that end a status stream. If a stream ends without one, the transfer failed. */
 export type TerminalEvent = DeliveredEvent | FailedEvent
 
-/** All that a sender is told, in the order in which it can happen. */
+/** Every event that a sender can get, in the order in which they can happen. */
 export type StatusEvent =
   | OpenedEvent
   | ReservedEvent
@@ -93,7 +93,7 @@ export function isTerminal(event: StatusEvent): event is TerminalEvent {
   return event.event === 'delivered' || event.event === 'failed'
 }
 
-/** An event as one line of the status stream, in the form the sender asked for, newline included. */
+/** Writes an event as one line of the status stream, with its newline, in the form that the sender asked for. */
 export function encodeStatus(event: StatusEvent, form: StatusForm): string {
   switch (form) {
     case 'ndjson':
@@ -105,7 +105,7 @@ export function encodeStatus(event: StatusEvent, form: StatusForm): string {
   }
 }
 
-/** The text form: the first line is exactly the URL, every other one begins with `# `. */
+/** The text form: the first line is exactly the URL, and every other line begins with `# `. */
 function statusText(event: StatusEvent): string {
   switch (event.event) {
     case 'opened': {
@@ -127,12 +127,12 @@ function statusText(event: StatusEvent): string {
       return `# delivered: ${event.bytes} bytes${doubt}\n`
     }
     case 'failed':
-      // Words may come in lines, and every line but the first one of the stream is a comment.
+      // The message may have several lines, and each must become a comment.
       return `# failed: ${(event.problem.detail ?? event.problem.title).replaceAll(/\r?\n|\r/g, '\n# ')}\n`
   }
 }
 
-/** What a sender is told whose link won't wait as long as it asked; both in seconds. */
+/** Tells a sender that its link won't wait as long as it asked. Both are in seconds. */
 export function shorterThanAsked(ttl: number, asked: number): string {
   return `this server lets a link wait for ${formatDuration(ttl)} at most; ${asked} s were asked for`
 }

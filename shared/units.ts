@@ -12,7 +12,9 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${DECIMAL_UNITS[unit]}`
 }
 
-/** A duration for people, in whole seconds, at most two units: `0 s`, `45 s`, `9 min 30 s`, `10 min`, `1 h 5 min`. */
+/**
+ * A duration for people, in whole seconds and at most two units: `0 s`, `45 s`, `9 min 30 s`, `10 min`, `1 h 5 min`.
+ */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
   const hours = Math.floor(whole / 3600)
@@ -42,8 +44,8 @@ const SIZE_FACTORS: Readonly<Record<string, number>> = {
 }
 
 /**
- * Reads a size a person typed: `1024`, `64KiB`, `10 GiB`, `1.5GB`. kB, MB, GB, TB are powers of 1000;
- * KiB, MiB, GiB, TiB powers of 1024. Undefined for anything that is not a whole number of bytes.
+ * Reads a size that a person typed: `1024`, `64KiB`, `10 GiB`, `1.5GB`. kB, MB, GB and TB are powers of 1000; KiB,
+ * MiB, GiB and TiB are powers of 1024. Undefined unless it is a whole number of bytes.
  */
 export function parseByteSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
@@ -51,7 +53,7 @@ export function parseByteSize(text: string): number | undefined {
   if (match === null || factor === undefined) return undefined
   const exact = Number(match[1]) * factor
   const bytes = Math.round(exact)
-  // 1.005 GB is a whole number of bytes, though its product in binary floating point is not quite.
+  // 1.005 GB is a whole number of bytes, but its floating-point product is slightly off.
   const isWhole = Math.abs(exact - bytes) <= exact * Number.EPSILON
   return isWhole && Number.isSafeInteger(bytes) ? bytes : undefined
 }

@@ -1,4 +1,4 @@
-/** A promise and the means to settle it. `Promise.withResolvers` itself came with Node 22. */
+/** A promise, and the functions that settle it. `Promise.withResolvers` itself came with Node 22. */
 export function withResolvers<T>(): {
   promise: Promise<T>
   resolve: (value: T) => void

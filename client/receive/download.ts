@@ -21,13 +21,13 @@ import type { Destination, Sink } from './sink.js'
 import { writeBlocks } from './write-blocks.js'
 
 export interface DownloadOptions extends ReceiveOptions {
-  /** Default: a file of the sender's name in the current folder. */
+  /** Where the download goes. Default: a file with the sender's name, in the current folder. */
   readonly to?: Destination | undefined
-  /** True overwrites a file that exists. Default: false. */
+  /** True overwrites an existing file. Default: false. */
   readonly force?: boolean | undefined
   /** Called once, before the first byte. */
   readonly onOffer?: (offer: Offer) => void
-  /** Called with the number of bytes so far, for each piece that was received. */
+  /** Called with the number of bytes so far, for each piece received. */
   readonly onProgress?: (bytes: number) => void
 }
 
@@ -42,14 +42,14 @@ const DOWNLOAD_OPTIONS = {
 /** A download that is whole and in its place. */
 export interface Received extends Offer {
   readonly bytes: number
-  /** Where it is; undefined for a stream. */
+  /** The path of the file; undefined for a stream. */
   readonly path: string | undefined
 }
 
 /**
- * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place; the
- * sender is told "delivered" only then. Rejects with an EssError, and then leaves no file behind, but for one case:
- * every byte is on the disk, and its name cannot be had any more. Then the sender is told "delivered", and the
+ * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place, and only
+ * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in one case: every
+ * byte is on the disk, but the file can't get its name any more. Then the sender is told "delivered", and the
  * `file-exists` or `file-unwritable` says where the file is.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
@@ -86,7 +86,7 @@ async function receive(
       throw incomplete(answer.failure, bytes, offer.size)
     answer.ignoreAbort()
     const trouble = await sink.commit()
-    // The server takes this FIN for our word that the file is here: nothing that can fail comes after it.
+    // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
     answer.close()
     return { received: { ...offer, bytes, path: sink.path }, trouble }
   } catch (error) {
@@ -95,13 +95,13 @@ async function receive(
   }
 }
 
-/** A HEAD consumes nothing: where the name cannot be had, the transfer is still there for another try. */
+/** A HEAD uses nothing up: if the file can't get its name, the transfer is still there for another try. */
 async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | undefined> {
   const look = requestDownload('HEAD', url, options)
   try {
     return await expectPreview(look, url)
   } catch (error) {
-    // Whatever else there is to say, the GET will say it.
+    // The GET will report any other trouble.
     if (error instanceof EssError && error.code === 'interrupted') throw error
     return undefined
   } finally {

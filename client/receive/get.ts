@@ -17,16 +17,16 @@ import {
 export type GetOptions = ReceiveOptions
 
 /**
- * The bytes of a download, at the pace of whoever reads them. The sender is told "delivered" when they were
- * read to their end; a stream that is destroyed before that is a receiver that went away. A cut ends it with
- * an EssError, so that its end always means a whole file.
+ * The bytes of a download, at the reader's pace. The sender is told "delivered" when you have read them to the end.
+ * If you destroy the stream before that, the sender is told that the receiver went away. A cut destroys the stream
+ * with an EssError, so its end always means a whole file.
  */
 export interface Download extends Readable, Offer {}
 
 /**
- * Receives what is sent under an id, or at a whole download URL, as a stream; nothing is written anywhere (see
- * `download` for that). Resolves when the sender's first byte, or the end of an empty file, is there. Rejects
- * with an EssError. Read it or destroy it: as long as neither happens, the sender waits.
+ * Receives what is sent under an id, or at a whole download URL, as a stream. It writes nothing to the disk;
+ * `download` does. Resolves when the sender's first byte is there, or the end of an empty file. Rejects with an
+ * EssError. Read the stream or destroy it: until you do, the sender waits.
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
   checkOptionNames('get', options, RECEIVE_OPTIONS, nearestName)
@@ -57,16 +57,16 @@ class DownloadStream extends Readable implements Download {
     this.type = offer.type
     this.#answer = answer
     this.#signal = signal
-    // First, because a listener for data would make it flow.
+    // Pause first, because a listener for data would start the flow.
     answer.body.pause()
     answer.body
       .on('data', this.#take)
       .once('end', () => void this.#finish())
       .once('error', this.#cut)
       .once('close', this.#cut)
-    // The body may be over by then, and only our own reader still at it.
+    // The body may have ended while our reader is still busy with it.
     signal?.addEventListener('abort', this.#interrupt, { once: true })
-    // It may have broken between its head and now.
+    // It may have broken after its head.
     if (answer.failure !== undefined) this.#cut()
   }
 
@@ -77,7 +77,7 @@ class DownloadStream extends Readable implements Download {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#signal?.removeEventListener('abort', this.#interrupt)
     this.#answer.body.off('data', this.#take)
-    // Only who has read it all may say so by a FIN.
+    // A FIN means that the reader has every byte.
     if (error === null && this.readableEnded) this.#answer.close()
     else this.#answer.reset()
     callback(error)
@@ -90,7 +90,7 @@ class DownloadStream extends Readable implements Download {
 
   async #finish(): Promise<void> {
     this.#answer.body.off('close', this.#cut)
-    // More bytes than were promised would come now.
+    // Surplus bytes would come now.
     await this.#answer.lastWord()
     const isWhole =
       (this.size === undefined || this.#bytes === this.size) && (await isProven(this.#answer, this.#bytes))

@@ -6,15 +6,15 @@ import type { PartFile } from './part-file.js'
 import type { FileTarget } from './target.js'
 
 /**
- * Gives a whole part its name; without `force` never over a file, not even one that appeared a moment ago. Where
- * the name cannot be moved, the bytes are copied. When it throws, the part is still there, and whole.
+ * Gives a whole part its name. Without `force` it never replaces a file, not even one that appeared a moment ago. If
+ * the name can't be moved, it copies the bytes. If it throws, the part is still there, and whole.
  */
 export async function giveName(part: PartFile, target: FileTarget, force: boolean): Promise<void> {
   const { real } = target
   if (target.isFixed) await copyInto(part, real)
   else if (force) await replace(part, real)
   else await add(part, real)
-  // Renamed, it is gone already. And the download does not fail for a second name that stays.
+  // A rename has removed it already. And a second name that stays is no reason to fail the download.
   await rm(part.path, { force: true }).catch(() => {})
 }
 
@@ -23,7 +23,7 @@ async function replace(part: PartFile, path: string): Promise<void> {
     await rename(part.path, path)
   } catch (error) {
     if (await isOurs(path, part.stat)) return
-    // Nothing may be written where there is nothing, or not a file.
+    // Copy only over a file: not to a path where there is nothing, or something else.
     if (!(await isFile(path))) throw error
     await copyInto(part, path)
   }
@@ -33,14 +33,15 @@ async function add(part: PartFile, path: string): Promise<void> {
   try {
     await link(part.path, path)
   } catch {
-    // A network file system may have done it, and its answer was lost.
+    // A network file system may have made the link, and its answer was lost.
     if (await isOurs(path, part.stat)) return
-    // There may be no hard links (FAT), or not for us (Android): take the name with an empty file, then rename over it.
+    // The file system may have no hard links (FAT), or not allow us any (Android). Then take the name with an empty
+    // file, and rename over it.
     await (await open(path, 'wx')).close()
     try {
       await replace(part, path)
     } catch (error) {
-      await rm(path, { force: true }).catch(() => {}) // What went wrong is told already.
+      await rm(path, { force: true }).catch(() => {}) // The caller hears of the first error.
       throw error
     }
   }
@@ -50,8 +51,8 @@ async function add(part: PartFile, path: string): Promise<void> {
 async function copyInto(part: PartFile, path: string): Promise<void> {
   const source = await open(part.path, 'r')
   try {
-    // Never through a link that appeared a moment ago. Without O_CREAT, which Linux refuses for another user's file in
-    // a sticky folder.
+    // O_NOFOLLOW: never through a link that appeared a moment ago. No O_CREAT: in a sticky folder, Linux refuses it
+    // for another user's file.
     const file = await open(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0))
     await pour(source, file).catch((error: unknown) => {
       throw unwritable(path, error, '; what was in it is lost')
@@ -71,10 +72,10 @@ async function pour(source: FileHandle, file: FileHandle): Promise<void> {
 }
 
 async function isOurs(path: string, own: BigIntStats): Promise<boolean> {
-  const found = await lstat(path, { bigint: true }).catch(() => undefined) // Not there, so not ours.
+  const found = await lstat(path, { bigint: true }).catch(() => undefined) // It isn't there, so it isn't ours.
   return found !== undefined && found.ino === own.ino && found.dev === own.dev
 }
 
 async function isFile(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined))?.isFile() === true // What cannot be seen cannot be written.
+  return (await lstat(path).catch(() => undefined))?.isFile() === true // A path that can't be examined can't be written.
 }

@@ -1,13 +1,15 @@
-/** What Windows' file systems take in no name (Microsoft, Naming Files); `:` would name a stream of another file. */
+/** Characters that Windows allows in no name (Microsoft, Naming Files). `:` would name a stream of another file. */
 const NOT_ON_WINDOWS = /[<>:"|?*]/g
 
-/** The devices of every folder there, with any extension, in either case, and with what is no digit elsewhere. */
+/**
+ * The devices that Windows has in every folder: with any extension, in either case, and with superscript digits too.
+ */
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)/i
 
 /**
- * A name that `safeFileName` has made safe, as the file systems of this machine take it: on Windows not a device's, no
- * stream of another file, and without the dots at its end that are dropped there. Elsewhere those are good names
- * (`aux.c`, `12:30.log`), so it is the receiver that says what is not one, and not the sender or the server.
+ * Fits a name from `safeFileName` to this machine. On Windows the result names no device and no stream of another
+ * file, and has no dots at the end, which Windows drops. Elsewhere such names are fine (`aux.c`, `12:30.log`), so the
+ * receiver decides, and not the sender or the server.
  */
 export function localFileName(name: string, platform: NodeJS.Platform = process.platform): string {
   if (platform !== 'win32') return name
@@ -15,7 +17,7 @@ export function localFileName(name: string, platform: NodeJS.Platform = process.
   return WINDOWS_DEVICE.test(taken) ? `_${taken}` : taken
 }
 
-/** The name of a download whose sender and URL give none. */
+/** The name of a download if neither its sender nor its URL gives one. */
 export function namelessFile(id: string): string {
   return `ess-${id}`
 }

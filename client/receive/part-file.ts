@@ -7,25 +7,25 @@ import { unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import type { FileTarget } from './target.js'
 
-/** A part that is being written is touched this often, because no byte may come for minutes. */
+/** How often a part that is being written is touched, because no byte may come for minutes. */
 const PULSE_MS = 3_000
-/** And one that was touched within this time is being written. */
+/** A part that was touched within this time is being written. */
 const LIVE_MS = 10_000
 
-/** The file that a download is written to until it is whole. */
+/** The file that takes a download until it is whole. */
 export interface PartFile {
   readonly path: string
   readonly file: FileHandle
   readonly stat: BigIntStats
-  /** Stops showing others that it is being written. */
+  /** Stops touching the part. */
   rest(): void
-  /** Closes it and takes it away. */
+  /** Closes the part and removes it. */
   remove(): Promise<void>
 }
 
 /**
- * Makes the part of a download: `path.part`, or another name like it where a stranger's file has that one, or where
- * it is too long. Throws EssError `file-exists` where another download to the same name is under way.
+ * Creates the part of a download: `path.part`, or a similar name if another file has that one or if it is too long.
+ * Throws EssError `file-exists` if another download to the same name is under way.
  */
 export async function openPart(target: FileTarget, force: boolean): Promise<PartFile> {
   const { path, file } = await create(target, force)
@@ -42,7 +42,7 @@ export async function openPart(target: FileTarget, force: boolean): Promise<Part
     async remove() {
       clearInterval(pulse)
       await file.close().catch(() => {}) // It may be closed already.
-      await rm(path, { force: true }).catch(() => {}) // A folder may take files and give none back.
+      await rm(path, { force: true }).catch(() => {}) // A folder may accept files but not their removal.
     },
   }
   try {
@@ -63,7 +63,7 @@ async function create(
   let trouble: unknown
   for (const path of [plain, `${real}.${random}.part`, join(dirname(real), `ess-${random}.part`)])
     try {
-      // What replaces a private file is private from its first byte on.
+      // A file that replaces a private one is private from its first byte on.
       return { path, file: await open(path, 'wx', old === undefined ? 0o666 : 0o600) }
     } catch (error) {
       trouble = error
@@ -87,8 +87,8 @@ function underWay(path: string, part: string): EssError {
 }
 
 /**
- * Gives the new file the owner and the permissions of the one that it replaces, as far as the system lets us. The
- * bits for set-user-ID and set-group-ID stay behind: they vouched for other bytes.
+ * Gives the new file the owner and permissions of the file that it replaces, as far as the system allows. It drops
+ * the set-user-ID and set-group-ID bits, because they vouched for other bytes.
  */
 async function takeAfter(file: FileHandle, old: Stats): Promise<void> {
   if (process.platform === 'win32') return
@@ -100,8 +100,8 @@ async function takeAfter(file: FileHandle, old: Stats): Promise<void> {
     )
   const hasGroup =
     (own.uid === old.uid && own.gid === old.gid) || (await canGive(old.uid)) || (await canGive(own.uid))
-  // Another group gets no more than all the others do.
+  // With another group, the group gets no more than all other users.
   const groupBits = old.mode & 0o070 & (hasGroup ? 0o070 : (old.mode & 0o007) << 3)
-  // A file system without permissions refuses it, and has none to keep.
+  // A file system without permissions refuses this, and has none to keep.
   await file.chmod((old.mode & 0o707) | groupBits).catch(() => {})
 }

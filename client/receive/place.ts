@@ -7,8 +7,8 @@ import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, 
 import { checkFolder, findTarget, type StreamTarget } from './target.js'
 
 /**
- * The place of one download, found and tried before the GET: the link works once, and its sender may not be able to
- * send again.
+ * The place for one download. It is found and tried before the GET, because the link works once, and the sender may
+ * not be able to send again.
  */
 export class Place {
   readonly #to: Destination
@@ -25,8 +25,9 @@ export class Place {
   }
 
   /**
-   * Throws EssError `file-exists` or `file-unwritable` where the download could not be kept, and `interrupted`. Where its name is the
-   * sender's to say, `lookAhead` finds out about it; undefined leaves that to the answer to the GET.
+   * Throws EssError `file-exists` or `file-unwritable` if there is no place for the download, and `interrupted`. If
+   * the sender names the file, `lookAhead` asks for the name; if it returns undefined, the response to the GET has to
+   * tell.
    */
   async prepare(lookAhead: () => Promise<Preview | undefined>): Promise<void> {
     if ('stream' in this.#to) return
@@ -38,7 +39,7 @@ export class Place {
     await this.#expect(preview.size)
   }
 
-  /** Where to write what is offered. Throws what `prepare` does. */
+  /** Opens the place for this offer. Throws the same errors as `prepare`. */
   async open({ name, size }: Preview): Promise<Sink> {
     if ('stream' in this.#to) return streamSink(this.#to.stream)
     if ('folder' in this.#to) {
@@ -48,7 +49,7 @@ export class Place {
         await this.#reach(path, false)
       }
     }
-    // Only now: opening a pipe is seen on its other side.
+    // Only now, because the reader of a pipe notices when we open it.
     if (this.#device !== undefined) return openDeviceSink(this.#device)
     if (this.#sink === undefined) throw new Error('a place was opened that nothing was prepared for')
     await this.#expect(size)
@@ -68,7 +69,7 @@ export class Place {
     else this.#device = target
   }
 
-  /** Without a reader no byte of the download could be written, so the link has to wait for that. */
+  /** Without a reader we could write no byte of the download, so we don't use the link until there is one. */
   async #meetReader(path: string): Promise<Sink> {
     try {
       return deviceSink(await openWhenRead(path, this.#signal))

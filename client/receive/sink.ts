@@ -9,7 +9,7 @@ import { openPart } from './part-file.js'
 import { checkRoom } from './room.js'
 import type { FileTarget, StreamTarget } from './target.js'
 
-/** Where a download goes: a file, a file of the sender's name in a folder, or a stream such as stdout. */
+/** Where a download goes: to a file, to a file with the sender's name in a folder, or to a stream such as stdout. */
 export type Destination =
   | { readonly file: string }
   | { readonly folder: string }
@@ -22,34 +22,34 @@ export interface OpenDevice {
 
 /** Where the bytes of one download are written. */
 export interface Sink {
-  /** Takes the bytes; with `ends` it is ended after the last one. */
+  /** Takes the bytes. If `ends` is true, it is ended after the last one. */
   readonly writable: Writable
   readonly ends: boolean
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
-  /** Throws EssError `file-unwritable` where so many bytes have no room. */
+  /** Throws EssError `file-unwritable` if there is no room for so many bytes. */
   expect(size: number | undefined): void
   /**
-   * Makes it count: the file appears under its name. Throws EssError `file-unwritable` where bytes were lost. Where
-   * they are all there and only the name is not to be had, it resolves with the EssError that says where they are.
+   * Completes the download: the file gets its name. Throws EssError `file-unwritable` if bytes were lost. If every
+   * byte is there and only the name can't be had, it resolves with an EssError that says where the bytes are.
    */
   commit(): Promise<EssError | undefined>
   /** Leaves nothing behind. */
   discard(): Promise<void>
 }
 
-/** Opens the place for a download to a file. Throws EssError `file-exists` or `file-unwritable`. */
+/** Opens a sink that writes a file. Throws EssError `file-exists` or `file-unwritable`. */
 export async function openFileSink(target: FileTarget, force: boolean): Promise<Sink> {
   const part = await openPart(target, force)
   return {
-    // The handle stays ours, so that closing it is awaited on every path.
+    // The handle stays ours, so that every path awaits its closing.
     writable: part.file.createWriteStream({ highWaterMark: 1024 * 1024 }),
     ends: true,
     path: target.path,
     expect(size) {
       if (size === undefined) return
       checkRoom(dirname(target.real), target.path, size)
-      // It may be mounted from elsewhere, and keeps the room that it has.
+      // The file may be mounted from elsewhere, and keeps the room that it has.
       if (target.isFixed) checkRoom(target.real, target.path, size - (target.old?.size ?? 0))
     },
     async commit() {
@@ -63,12 +63,12 @@ export async function openFileSink(target: FileTarget, force: boolean): Promise<
   }
 }
 
-/** Opens a pipe or a device. Its end is that of the last byte, so there is nothing left to do for `commit`. */
+/** Opens a pipe or a device. It ends with the last byte, so `commit` has nothing left to do. */
 export function openDeviceSink({ path, flags }: StreamTarget): Sink {
   return deviceSink(createWriteStream(path, { flags }))
 }
 
-/** The same for a pipe or a device that is open. */
+/** A sink for a pipe or a device that is open already. */
 export function deviceSink(writable: Writable): Sink {
   return {
     ...streamSink(writable),
@@ -82,7 +82,7 @@ export function deviceSink(writable: Writable): Sink {
   }
 }
 
-/** Writes to a stream that somebody else ends. */
+/** A sink for a stream that the caller ends. */
 export function streamSink(writable: Writable): Sink {
   return {
     writable,
@@ -90,7 +90,7 @@ export function streamSink(writable: Writable): Sink {
     path: undefined,
     expect() {},
     async commit() {
-      // A last, empty write is out when everything before it was handed on.
+      // When this empty write is done, everything before it was handed on.
       await written(writable, '').catch((error: unknown) => {
         throw unwritable(undefined, error)
       })
@@ -100,10 +100,11 @@ export function streamSink(writable: Writable): Sink {
   }
 }
 
-/** Resolves when `bytes` and all before them were handed on. Rejects with what the stream fails with. */
+/** Resolves when `bytes` and everything before them were handed on. Rejects with the stream's own error. */
 export function written(writable: Writable, bytes: Uint8Array | ''): Promise<void> {
   return new Promise((resolve, reject) => {
-    // A stream that failed and was not destroyed (one over a descriptor that is not ours to close) calls nobody back.
+    // A stream that failed but was not destroyed never calls back. One over a descriptor that we must not close is
+    // such a stream.
     if (writable.errored) reject(writable.errored)
     else writable.write(bytes, (error) => (error ? reject(error) : resolve()))
   })

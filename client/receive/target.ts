@@ -5,41 +5,41 @@ import { isDescriptor } from '../files/descriptor.js'
 import { exists, unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 
-/** A pipe, a device, or an open file: it is written to as it is. */
+/** A pipe, a device, or an open file. We write to it directly. */
 export interface StreamTarget {
   readonly kind: 'stream'
   readonly path: string
   readonly flags: 'w' | 'a'
-  /** True for a FIFO by its own name: to open it waits for its reader. */
+  /** True for a FIFO under its own name: opening it waits for a reader. */
   readonly isFifo: boolean
 }
 
 /** The name that a download gets once it is whole. */
 export interface FileTarget {
   readonly kind: 'file'
-  /** As it was asked for. */
+  /** The path that was asked for. */
   readonly path: string
-  /** Where that leads: another path for a symbolic link. */
+  /** Where `path` leads: another path if it is a symbolic link. */
   readonly real: string
   /** The file that is replaced. */
   readonly old: Stats | undefined
-  /** True where no other file can get this name, so that the bytes have to go into the one that has it. */
+  /** True if no other file can take this name, so the bytes must go into the file that has it. */
   readonly isFixed: boolean
 }
 
 export interface TargetOptions {
-  /** True writes over a file that exists. */
+  /** True writes over an existing file. */
   readonly force: boolean
-  /** True for a path that the user gave, false for a name that the sender chose. */
+  /** True for a path from the user, false for a name from the sender. */
   readonly isTyped: boolean
 }
 
 /**
- * Looks at the place of a download before the server is asked for it: the link works once, so what can refuse the
- * name has to do that now. Throws EssError `file-exists` or `file-unwritable`.
+ * Examines the place of a download before we ask the server for the bytes. The link works once, so any refusal of the
+ * name has to come first. Throws EssError `file-exists` or `file-unwritable`.
  */
 export function findTarget(path: string, { force, isTyped }: TargetOptions): StreamTarget | FileTarget {
-  // What the shell opened with `>>` is not to be cut short.
+  // The shell may have opened it with `>>`, so don't truncate it.
   if (isTyped && isDescriptor(path)) return { kind: 'stream', path, flags: 'a', isFifo: false }
   const entry = look(path, lstatSync)
   if (entry === undefined) {
@@ -54,7 +54,7 @@ export function findTarget(path: string, { force, isTyped }: TargetOptions): Str
   }
   if (isTyped && old !== undefined && !old.isFile()) return deviceTarget(path, old)
   if (!force) throw exists(path)
-  // A stranger chose this name: it must not lead out of the folder, nor into a device.
+  // A stranger chose this name: it must not lead out of the folder or into a device.
   if (!isTyped && !entry.isFile())
     throw new EssError('file-exists', `${path} is no plain file; -o names it if you mean it`)
   if (old === undefined)
@@ -62,7 +62,7 @@ export function findTarget(path: string, { force, isTyped }: TargetOptions): Str
   return fileTarget(path, isLink ? follow(path) : path, old)
 }
 
-/** Throws EssError `file-unwritable` where no file can be made in the folder at `path`. */
+/** Throws EssError `file-unwritable` if no file can be created in the folder at `path`. */
 export function checkFolder(path: string): void {
   try {
     accessSync(path, constants.W_OK)
@@ -72,7 +72,7 @@ export function checkFolder(path: string): void {
   if (!statSync(path).isDirectory()) throw unwritable(path, { code: 'ENOTDIR' })
 }
 
-/** To rename a file over /dev/null would be a bad surprise. */
+/** The target for a device, a FIFO or a socket. Renaming a file over /dev/null would be a bad surprise. */
 function deviceTarget(path: string, stat: Stats): StreamTarget {
   if (stat.isSocket()) throw new EssError('file-unwritable', `Cannot write ${path}: it is a socket`)
   try {
@@ -89,7 +89,7 @@ function fileTarget(path: string, real: string, old: Stats): FileTarget {
   try {
     accessSync(real, constants.W_OK)
   } catch (error) {
-    // A file that is only read-only can be replaced by another one. One that is immutable (EPERM) cannot.
+    // A read-only file can be replaced by another one. An immutable file (EPERM) can't.
     if (isFixed || codeOf(error) !== 'EACCES') throw unwritable(path, error)
   }
   return { kind: 'file', path, real, old, isFixed }
@@ -111,7 +111,7 @@ function follow(path: string): string {
   }
 }
 
-/** In a folder such as /tmp only the owner of a file, or of the folder, takes its name away. */
+/** In a sticky folder such as /tmp, only the owner of the file or of the folder can take a name away. */
 function isAnothersInStickyFolder(path: string, stat: Stats): boolean {
   const user = process.geteuid?.()
   if (user === undefined || user === 0 || user === stat.uid) return false
@@ -119,7 +119,7 @@ function isAnothersInStickyFolder(path: string, stat: Stats): boolean {
   return (folder.mode & 0o1000) !== 0 && folder.uid !== user
 }
 
-/** A file that is mounted by itself, as containers are given theirs: its name cannot be taken away (EBUSY). */
+/** A file may be a mount of its own, as in containers. Its name can't be taken away (EBUSY). */
 function isMountPoint(path: string): boolean {
   if (process.platform !== 'linux') return false
   try {
@@ -128,7 +128,7 @@ function isMountPoint(path: string): boolean {
       .split('\n')
       .some((line) => unescapeOctal(line.split(' ')[4] ?? '') === real)
   } catch {
-    // Without /proc the rename will tell.
+    // Without /proc, the rename will tell.
     return false
   }
 }

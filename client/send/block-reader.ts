@@ -6,18 +6,18 @@ import { codeOf } from '../node/errno-words.js'
 const readInto = promisify(read)
 
 /**
- * A file is read in blocks of this size. For each of them a thread is woken to read it, and the event loop to hear
- * of that; beyond this size there is nothing left to save, and each transfer has two.
+ * How much of a file is read at once. Each read wakes a thread, and then the event loop. Larger blocks would save
+ * nothing more, and each transfer has two of them.
  */
 const BLOCK_BYTES = 2 * 1024 * 1024
 
-/** How often a device that has nothing to read, and would not wait, is asked again. */
+/** How often we ask a non-blocking device again that had nothing to read. */
 const POLL_MS = 20
 
 /**
- * Reads `fd` from its beginning to its end, one block ahead of whoever asks; a file with a `size` as often as
- * it is asked to, anything else once. A block is good until the next one is asked for, when its memory is read
- * into again: new memory for each costs the garbage collector more than all of the reading. `close` closes it.
+ * Reads `fd` from its beginning to its end, one block ahead of the caller. With a `size` you may read it again,
+ * otherwise once. A block is valid until you ask for the next one; then its memory is filled again. New memory for
+ * each block would cost the garbage collector more than all of the reading. `close` closes `fd`.
  */
 export function blockReader(fd: number, size: number | undefined) {
   const pending = new Set<Promise<unknown>>()
@@ -25,7 +25,7 @@ export function blockReader(fd: number, size: number | undefined) {
 
   function readAt(position: number | null, memory: Buffer): Promise<Buffer> {
     const read = readBlock(fd, position, memory, () => isClosed)
-    // Its failure is thrown when it is asked for, which may be never.
+    // The caller gets the failure when it asks for the block, which may be never.
     const settled: Promise<unknown> = read.then(
       () => pending.delete(settled),
       () => pending.delete(settled),
@@ -38,7 +38,7 @@ export function blockReader(fd: number, size: number | undefined) {
     async *blocks(): AsyncGenerator<Buffer> {
       // A device has no positions to read from.
       let position = size === undefined ? null : 0
-      // A run has its own two blocks: another one may begin while a write of this one is still under way.
+      // Each run has two blocks of its own, because a write of the last run may still be under way.
       let memory = Buffer.allocUnsafeSlow(BLOCK_BYTES)
       let spare = Buffer.allocUnsafeSlow(BLOCK_BYTES)
       let next = readAt(position, memory)
@@ -54,7 +54,7 @@ export function blockReader(fd: number, size: number | undefined) {
 
     async close(): Promise<void> {
       isClosed = true
-      // The number could name another file by the time a read that is still under way gets to it.
+      // Once closed, the same number may name another file, and a pending read would read that one.
       await Promise.all(pending)
       await promisify(close)(fd)
     },

@@ -19,19 +19,19 @@ import type { Source } from './source.js'
 import { resourceOf, type UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
-/** How long the first byte may be on its way before something in between is taken to hold the body back. */
+/** If the first byte takes longer than this to arrive, we assume that a proxy holds the body back. */
 const HELD_BACK_MS = 5_000
 
 /**
- * How long the answer may take to begin, connecting included. A server of ours begins it at once; a proxy that
- * wants the whole body before it passes the request on would wait for ours as long as we wait for it.
+ * How long the response may take to begin, connecting included. Our server begins it at once. A proxy that wants the
+ * whole body before it passes the request on would wait for us as long as we wait for it.
  */
 const UNANSWERED_MS = 15_000
 
 /**
- * Opens a socket and sends, in one request, whose early response is the status stream. Where the body is held
- * back on its way (nginx does that once an answer has begun), it goes on through the upload resource.
- * Rejects with an EssError unless it is delivered.
+ * Opens a socket and sends in one request, whose early response is the status stream. If a proxy holds the body back
+ * (nginx does that once a response has begun), the upload goes on through the upload resource. Rejects with an
+ * EssError unless the file is delivered.
  */
 export async function uploadEarly(
   source: Source,
@@ -78,7 +78,7 @@ export async function uploadEarly(
   }
 }
 
-/** The same transfer through its upload resource, from the first byte on. */
+/** Repeats the transfer through its upload resource, from the first byte on. */
 async function goOn(
   early: Promise<TerminalEvent>,
   resource: UploadResource | undefined,
@@ -86,7 +86,7 @@ async function goOn(
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
 ): Promise<TerminalEvent> {
-  // There is no other way: slow as it is, the first one may still get there.
+  // There is no other way. The first request is slow, but it may still get there.
   if (resource === undefined) return await early
   if (source.isRepeatable !== true) {
     throw new EssError(
@@ -96,7 +96,7 @@ async function goOn(
   }
   let isNews = false
   const again = uploadTo(resource, source, options, (event) => {
-    // What it begins with is where we are, which was told.
+    // Its first events repeat the present state, which the caller knows.
     if (isNews) onEvent(event)
     if (event.event === 'connected') isNews = true
   })
@@ -111,7 +111,7 @@ async function goOn(
   ])
 }
 
-/** The code makes `send` go on with a reservation, whose answer is not expected before the body's end. */
+/** With this code, `send` goes on with a reservation, whose response may come after the body. */
 function bodyWantedFirst(): EssError {
   return new EssError(
     'reservation-required',
@@ -119,7 +119,7 @@ function bodyWantedFirst(): EssError {
   )
 }
 
-/** Notices that the first bytes went out and never arrived. */
+/** Notices when the first bytes went out but never arrived. */
 function watchFirstByte() {
   let timer: NodeJS.Timeout | undefined
   let isOver = false
@@ -129,7 +129,7 @@ function watchFirstByte() {
     clearTimeout(timer)
   }
   return {
-    /** Resolves when that is so; else never. */
+    /** Resolves if they never arrive; otherwise it stays pending. */
     heldBack,
     sent() {
       if (!isOver) timer = setTimeout(resolve, HELD_BACK_MS)

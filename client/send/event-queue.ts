@@ -1,8 +1,8 @@
 import type { StatusEvent } from '../../shared/index.js'
 
 /**
- * The status events on their way to whoever iterates over them. They are kept until they are read, except
- * that a later heartbeat or progress takes the place of an unread one: so nobody has to read them all.
+ * Status events on their way to the code that iterates over them. They are kept until they are read. But a later
+ * heartbeat or progress replaces an unread one, so the queue stays short for a caller that doesn't read.
  */
 export class EventQueue implements AsyncIterable<StatusEvent> {
   readonly #unread: StatusEvent[] = []
@@ -23,7 +23,7 @@ export class EventQueue implements AsyncIterable<StatusEvent> {
     this.#wake()
   }
 
-  /** After what is unread the iteration ends, or throws `error`. */
+  /** After the unread events, the iteration ends or throws `error`. */
   end(error?: unknown): void {
     this.#end = error === undefined ? {} : { error }
     this.#wake()

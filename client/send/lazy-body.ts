@@ -9,7 +9,7 @@ import { withResolvers } from '../../shared/with-resolvers.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 
-/** The head of a request that carries `source`. `accept` is the form in which its answer is wanted. */
+/** The headers of a request that carries `source`. `accept` is the media type wanted for the response. */
 export function uploadHeaders(
   source: Source,
   options: SendOptions,
@@ -17,7 +17,7 @@ export function uploadHeaders(
 ): Readonly<Record<string, string>> {
   return {
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
-    // The head goes out at once, and a proxy in between learns that the body comes later.
+    // The head goes out at once, and tells a proxy in between that the body comes later.
     expect: '100-continue',
     'content-type': DEFAULT_CONTENT_TYPE,
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
@@ -25,17 +25,17 @@ export function uploadHeaders(
   }
 }
 
-/** What a lazy body asks and tells. */
+/** How a lazy body and its request work together. */
 export interface LazyBodyHooks {
   /** Resolves when the body may begin. */
   readonly begin: Promise<void>
-  /** Called before the first byte is handed on. */
+  /** Called before the first byte goes out. */
   readonly onFirstByte?: () => void
-  /** Breaks the exchange: got waits for the end of the response when a body throws. */
+  /** Breaks the exchange. If a body throws, got waits for the end of the response instead. */
   readonly fail: (reason: EssError) => void
 }
 
-/** The bytes of `source`, not read before they may go. */
+/** The bytes of `source`. It is not read before `begin` resolves. */
 export async function* lazyBody(source: Source, hooks: LazyBodyHooks): AsyncGenerator<Uint8Array> {
   await hooks.begin
   let isFirst = true
@@ -53,7 +53,7 @@ export async function* lazyBody(source: Source, hooks: LazyBodyHooks): AsyncGene
   }
 }
 
-/** A promise that is always settled in the end, so that a body never waits for nobody. */
+/** A promise that is always settled in the end, so that no body waits for ever. */
 export function bodyGate() {
   const { promise: opened, resolve: open, reject } = withResolvers<void>()
   opened.catch(() => {}) // The transfer's own failure says more.

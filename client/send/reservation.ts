@@ -9,12 +9,10 @@ import { JSON_MEDIA_TYPE, nothing, readText, soon } from './short-answer.js'
 import type { Source } from './source.js'
 import { isUrl, type UploadResource } from './upload-resource.js'
 
-/** How long a failed upload may take to give its reservation back. */
+/** How long the cancellation of a reservation may take. */
 const CANCEL_MS = 1_000
 
-/**
- * Reserves a socket for `source`. Throws EssError `method-not-allowed` where the server takes no reservations.
- */
+/** Reserves a socket for `source`. Throws EssError `method-not-allowed` if the server takes no reservations. */
 export async function reserve(source: Source, options: SendOptions): Promise<UploadResource> {
   const url = reservationUrl(source, options)
   const asking = exchange('POST', url, {
@@ -37,8 +35,8 @@ export async function reserve(source: Source, options: SendOptions): Promise<Upl
 }
 
 /**
- * Takes a reservation back whose upload will not come, because its receiver would wait in vain. Where that can't be said
- * within a second, it expires by itself.
+ * Cancels a reservation whose upload won't come, so that its receiver doesn't wait in vain. If the server can't be
+ * told within a second, the reservation expires by itself.
  */
 export async function cancelReservation({ upload }: UploadResource, options: SendOptions): Promise<void> {
   const asking = exchange('DELETE', upload, {
@@ -53,7 +51,7 @@ export async function cancelReservation({ upload }: UploadResource, options: Sen
     await asking.head
     asking.close()
   } catch {
-    // What made it fail is what is told.
+    // The caller reports the upload's failure, which came first.
     asking.reset()
   } finally {
     clearTimeout(timer)
@@ -69,7 +67,10 @@ async function readReservation(asking: Exchange, url: URL): Promise<UploadResour
   return { upload: new URL(upload, url), events: new URL(events, url) }
 }
 
-/** A server of ours says `not-found` there, or `method-not-allowed`; anybody else's 404 is no ESS. */
+/**
+ * Without reservations, our server answers `not-found` or `method-not-allowed`. A 404 without such a problem isn't
+ * ESS.
+ */
 async function withoutReservations(asking: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
   const refusal = await readRefusal(asking, head, url)
   if (refusal.code !== 'not-found' && refusal.code !== 'method-not-allowed') return refusal
@@ -91,10 +92,10 @@ function reservationUrl(source: Source, options: SendOptions): URL {
 function parseObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
-    // Any object may be asked for a member; what that is, is looked at where it is used.
+    // Any object can be asked for a member; the caller checks the value.
     return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
   } catch {
-    // Not JSON, so not a reservation: the caller says so.
+    // It isn't JSON, so it isn't a reservation, and the caller says so.
     return {}
   }
 }

@@ -18,14 +18,17 @@ import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
-/** How long the server may be without news of an upload that was begun: a proxy may want its body first. */
+/**
+ * How long the server may report no sign of an upload that has begun. After that we send the body at once, because a
+ * proxy may want it first.
+ */
 const ARRIVAL_MS = 5_000
-/** How long the answer to an upload may come after its verdict. */
+/** How long the response to an upload may come after its verdict. */
 const CONFIRMATION_MS = 5_000
 
 /**
- * Sends the whole body to an upload resource, from the `connected` event on. Rejects with an
- * EssError unless its events say that it is delivered, and its answer nothing else.
+ * Sends the whole body to an upload resource, starting at the `connected` event. Rejects with an EssError unless the
+ * events say that it is delivered and the response doesn't contradict them.
  */
 export async function uploadTo(
   resource: UploadResource,
@@ -72,13 +75,16 @@ export async function uploadTo(
   }
 }
 
-/** The events are the verdict, and the answer confirms it. Where one of the two connections broke, the other counts. */
+/**
+ * The events give the verdict, and the response confirms it. If one of the two connections breaks, the other one
+ * counts.
+ */
 async function agreed(
   byEvents: Promise<TerminalEvent>,
   byAnswer: Promise<TerminalEvent>,
 ): Promise<TerminalEvent> {
   const told = byEvents.catch((error: unknown) => instead(error, byAnswer))
-  // A refusal comes before any event; an answer that is good waits for the events, which say more.
+  // A refusal comes before any event. A good response waits for the events, which say more.
   const answered = byAnswer.then(
     () => told,
     (error: unknown) => instead(error, told),
@@ -91,7 +97,7 @@ function instead(error: unknown, other: Promise<TerminalEvent>): Promise<Termina
   throw error
 }
 
-/** Throws what the answer says against the verdict; that it never comes is noise. */
+/** Throws if the response contradicts the verdict. A response that never comes doesn't matter. */
 async function confirmed(byAnswer: Promise<TerminalEvent>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
@@ -110,7 +116,7 @@ function isLost(error: unknown): boolean {
   return error instanceof EssError && error.code === 'connection-lost'
 }
 
-/** The verdict in the answer to a whole upload; a failure is thrown. */
+/** Reads the verdict in the response to a whole upload. Throws if it is a refusal. */
 async function readFinalAnswer(upload: Exchange, url: URL): Promise<TerminalEvent> {
   const head = await upload.head
   if ((head.statusCode ?? 0) >= 400) throw await readRefusal(upload, head, url)

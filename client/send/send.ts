@@ -10,24 +10,24 @@ import { SEND_OPTIONS, type SendOptions } from './send-options.js'
 import { fromStream, openFile, type Source } from './source.js'
 
 /**
- * A transfer under way. Iterate over it for its events (the first is `opened`, with the download URL; they can
- * be read once), or await `verdict`, or both: a failed transfer throws the same EssError in either place.
+ * A transfer under way. Iterate over it for its events, or await `verdict`, or both. The first event is `opened`,
+ * with the download URL. The events can be read once. A failed transfer throws the same EssError in both places.
  */
 export interface Sending extends AsyncIterable<StatusEvent> {
-  /** Resolves when the receiver has every byte; rejects with an EssError for every other ending. */
+  /** Resolves when the receiver has every byte. Rejects with an EssError for every other ending. */
   readonly verdict: Promise<DeliveredEvent>
 }
 
 /**
- * Sends a file (by its path), a stream, or a source that is open already; it is closed at the end.
- * Nothing is read from it before a receiver is there.
+ * Sends a file (pass its path), a stream, or an open source, and closes it at the end. It reads nothing before a
+ * receiver is there.
  */
 export function send(source: string | Readable | Source, options: SendOptions = {}): Sending {
   const events = new EventQueue()
   const verdict = upload(source, options, events)
   verdict.then(
     () => events.end(),
-    // This also keeps it from being an unhandled rejection for those who only iterate.
+    // For callers that only iterate, this also prevents an unhandled rejection.
     (error: unknown) => events.end(error),
   )
   return { verdict, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() }
@@ -44,10 +44,11 @@ async function upload(
   try {
     if (options.reserve) return await uploadReserved(source, options, onEvent)
     return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
-      // Refused before a byte of the source was read; the same code midway comes from nobody but us.
+      // Before the first event, the code is the server's or ours, and no byte of the source has been read. Later it
+      // can only be ours, midway.
       if (!isReservationRequired(error) || events.hasBegun) throw error
       return uploadReserved(source, options, onEvent).catch((second: unknown) => {
-        // What it was refused with says what to do; that there is no reservation to be had does not.
+        // The first refusal says what to do. "No reservations here" doesn't.
         throw isWithoutReservations(second) ? error : second
       })
     })
@@ -69,13 +70,13 @@ async function uploadReserved(
       onEvent(event)
     })
   } catch (error) {
-    // The server doesn't see the end of an upload that has not reached it.
+    // The server doesn't notice the end of an upload that never reached it.
     if (!hasArrived && isOurs(error)) await cancelReservation(resource, options)
     throw error
   }
 }
 
-/** True for what the server can't know by itself. */
+/** True for an ending that the server can't know of. */
 function isOurs(error: unknown): boolean {
   return error instanceof EssError && /^(?:interrupted|file-unreadable|file-changed)$/.test(error.code)
 }
@@ -96,7 +97,7 @@ async function openSource(from: string | Readable | Source): Promise<Source> {
   throw new EssError('usage', `send: ${wanted}; got ${kindOf(from)}`)
 }
 
-/** What a caller without types might give has no `read`. */
+/** A caller without types may pass anything; only a source has `read` and `close`. */
 function isSource(from: unknown): from is Source {
   return typeof from === 'object' && from !== null && 'read' in from && 'close' in from
 }

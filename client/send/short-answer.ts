@@ -3,14 +3,17 @@ import type { Exchange } from '../http/exchange.js'
 import { notEss } from '../http/refusal.js'
 import { unreachable } from '../http/wire-errors.js'
 
-/** The form in which short answers are asked for. */
+/** The media type in which we ask for short responses. */
 export const JSON_MEDIA_TYPE = 'application/json'
-/** A reservation and a final answer are some hundred bytes each. */
+/** A reservation and a final response have some hundred bytes each. */
 const MAX_ANSWER_BYTES = 64 * 1024
-/** How long a reservation, or the head of its status stream, may take, connecting included: both are ready at once. */
+/**
+ * How long a reservation, or the head of its status stream, may take, connecting included. The server has both at
+ * once.
+ */
 const UNANSWERED_MS = 15_000
 
-/** Waits for what a server has at once; fails the exchange where it does not come. */
+/** Waits for a response that the server has at once. Fails the exchange if it doesn't come. */
 export async function soon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
   const timer = setTimeout(
     () => answer.fail(unreachable(url, 'it took the connection, and did not answer within 15 s')),
@@ -36,5 +39,5 @@ export async function readText(answer: Exchange, head: IncomingMessage, url: URL
   return text
 }
 
-/** got waits for the body of a POST, also when there is none. */
+/** An empty body: without one, got waits for the body of a POST. */
 export async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -11,29 +11,29 @@ import { NOT_UTF8 } from '../files/raw-arguments.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
 
-/** What is sent: bytes, with what is known of them beforehand. */
+/** The bytes to send, and the facts known about them beforehand. */
 export interface Source {
   /** The file's name; undefined for a stream. */
   readonly name: string | undefined
-  /** Bytes; undefined for what ends when it ends. */
+  /** Bytes; undefined for a stream or a device, which ends when it ends. */
   readonly size: number | undefined
-  /** True when `read` may be called again, for the same bytes from the first on. Default: false. */
+  /** True if you may call `read` again, for the same bytes from the first one on. Default: false. */
   readonly isRepeatable?: boolean
   /**
-   * Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block
-   * of a file's is good until the next one is asked for; then its memory is used again.
+   * Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block of a
+   * file is valid until you ask for the next one; then its memory is used again.
    */
   read(): AsyncGenerator<Uint8Array>
-  /** Gives the file or the stream back, read or not. */
+  /** Closes the file or the stream, read or not. */
   close(): Promise<void>
 }
 
-/** The largest page of memory of a usual machine. */
+/** The largest memory page of a usual machine. */
 const MAX_PAGE_BYTES = 64 * 1024
 
 /**
- * Opens a file, without reading what is in it; a pipe or a device at that path is read as a stream. A name that is
- * not UTF-8 is a Buffer. Throws EssError `file-unreadable`, or `usage` for a directory.
+ * Opens a file without reading it. A pipe or device at that path becomes a stream. Pass a name that is not UTF-8 as a
+ * Buffer. Throws EssError `file-unreadable`, or `usage` for a directory.
  */
 export async function openFile(place: string | Buffer): Promise<Source> {
   const path = place.toString()
@@ -58,12 +58,12 @@ export async function openFile(place: string | Buffer): Promise<Source> {
 }
 
 /**
- * How long the end of a stream is held back. Ctrl-C ends both sides of `tar | ess send`, and the end of what tar
- * wrote until then must not pass for the end of the whole: our own interruption has this long to be heard of.
+ * How long we hold back the end of a stream. Ctrl-C ends both sides of `tar | ess send`, and tar's early end must not
+ * pass for the end of the whole. In this time we hear of our own interruption.
  */
 const END_GRACE_MS = 150
 
-/** A stream that was not read from yet, such as a piped stdin. */
+/** Makes a source of a stream that was not read from yet, such as a piped stdin. */
 export function fromStream(stream: Readable): Source {
   return {
     name: undefined,
@@ -73,35 +73,35 @@ export function fromStream(stream: Readable): Source {
       await delay(END_GRACE_MS)
     },
     async close() {
-      // `read` told of a failure; one that comes after that is nobody's concern.
+      // `read` reports a failure. One that comes later doesn't matter.
       stream.on('error', () => {})
       stream.destroy()
     },
   }
 }
 
-/** True when the file at `path` is the very one that `fd` writes to: it would be sent while it is overwritten. */
+/** True if `fd` writes to the very file at `path`: it would be sent while it is overwritten. */
 export function isSameFile(path: string | Buffer, fd: number): boolean {
   try {
     const source = statSync(path)
     const target = fstatSync(fd)
     return source.isFile() && source.dev === target.dev && source.ino === target.ino
   } catch {
-    // Opening it will say what is wrong with it.
+    // Opening it will report the trouble.
     return false
   }
 }
 
 /**
- * False for a file that is made when it is read: one in /proc has no size, one in /sys that of a page. (Nor is an
- * empty file declared as such: it is whole before anyone has looked, and it may have yet to grow.)
+ * False for a file that is generated when it is read: one in /proc has size 0, one in /sys the size of a page. False
+ * for an empty file too: it would count as whole at once, and it may still grow.
  */
 async function isAsLongAsItSays(fd: number, { size, blocks }: Stats): Promise<boolean> {
-  // It takes no room on a disk, but neither does a hole in a sparse file: that one has a last byte.
+  // Such a file takes no room on a disk. A hole in a sparse file doesn't either, but that file has a last byte.
   if (blocks !== 0 || size === 0 || size > MAX_PAGE_BYTES) return size > 0
   return await promisify(read)(fd, Buffer.alloc(1), 0, 1, size - 1).then(
     ({ bytesRead }) => bytesRead === 1,
-    // Reading all of it will say why.
+    // Reading the whole file will report the trouble.
     () => false,
   )
 }
@@ -111,7 +111,10 @@ async function openAndStat(path: string | Buffer): Promise<readonly [number, Sta
   return [fd, await promisify(fstat)(fd)]
 }
 
-/** A read from a pipe may take for ever, and only a socket's can be given up. It reads as soon as it is made. */
+/**
+ * A read from a pipe may wait for ever, and only a socket's read can be given up. A socket reads as soon as it is
+ * made, so it is made late.
+ */
 function fromPipe(fd: number): Source {
   let pipe: Source | undefined
   return {
@@ -126,8 +129,8 @@ function fromPipe(fd: number): Source {
 }
 
 /**
- * Passes `size` bytes on. The server takes the last promised byte for the end of a whole file, so the block
- * that ends it is held until the file has proved to end there too.
+ * Passes on `size` bytes. The server takes the last promised byte for the end of a whole file, so the last block
+ * waits until the file has proved to end there.
  */
 async function* exactly(
   size: number,
@@ -146,7 +149,7 @@ async function* exactly(
   yield last
 }
 
-/** The same bytes; what goes wrong on the way is said as people need it. */
+/** Passes on the blocks, and turns an error into a `file-unreadable`. */
 async function* explained(blocks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
   try {
     yield* blocks
@@ -160,8 +163,8 @@ function changed(path: string, size: number, found: string): EssError {
 }
 
 function unreadable(path: string, error: unknown): EssError {
-  const { message } = error as Error // What the file system and streams throw.
-  // Where the bytes of such a name are not to be had, we have asked for another one.
+  const { message } = error as Error // The file system and streams throw Errors.
+  // If we could not get the bytes of such a name, we asked for another name.
   const advice =
     codeOf(error) === 'ENOENT' && path.includes(NOT_UTF8)
       ? ' of that name in UTF-8; pipe it in: ess send --name NAME < FILE'

@@ -4,11 +4,11 @@ import { joinUrl, uploadEventsPath, uploadPath } from '../../shared/index.js'
 export interface UploadResource {
   /** Takes the whole body. */
   readonly upload: URL
-  /** Its status stream. */
+  /** Gives the status stream. */
   readonly events: URL
 }
 
-/** The upload resource that an `opened` event names; undefined where reservations are off. */
+/** The upload resource in an `opened` event; undefined if the server has reservations off. */
 export function resourceOf(upload: string | undefined, server: URL): UploadResource | undefined {
   if (!isUrl(upload, server)) return undefined
   const url = new URL(upload, server)

@@ -12,7 +12,7 @@ import {
 import type { Exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
 
-/** Throws what the server refuses with, or EssError `not-ess` where no status stream begins. */
+/** Throws the server's refusal, or EssError `not-ess` if no status stream begins. */
 export async function expectStatusStream(exchange: Exchange, url: URL): Promise<void> {
   const head = await exchange.head
   const status = head.statusCode ?? 0
@@ -22,9 +22,9 @@ export async function expectStatusStream(exchange: Exchange, url: URL): Promise<
 }
 
 /**
- * Reads the status stream up to its verdict. The terminal event is the verdict, and whatever happens to the
- * connection after it is noise; an end without one rejects with `connection-lost`, and a stream that does not
- * begin with `opened`, or gives a link that is none, with `not-ess`.
+ * Reads the status stream up to its verdict, the terminal event. Nothing that happens to the connection after it
+ * matters. Rejects with `connection-lost` if the stream ends without a verdict, and with `not-ess` if it doesn't
+ * begin with `opened` or its link is no URL.
  */
 export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => void): Promise<TerminalEvent> {
   const utf8 = new StringDecoder('utf8')
@@ -32,13 +32,13 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
   let isOpened = false
 
   return new Promise((resolve, reject) => {
-    // Listeners and not an iterator: of a stream that broke, an iterator drops what was not read yet, and the
-    // line before the break is the one that says why.
+    // Listeners rather than an iterator: when a stream breaks, an iterator drops the unread bytes, and the line
+    // before the break says why it broke.
     upload.body.on('data', onData)
     upload.body.once('end', () => reject(lost()))
     upload.body.once('error', () => reject(upload.failure ?? lost()))
     upload.body.once('close', () => reject(upload.failure ?? lost()))
-    // It may be over already, when the answer broke in the packet that began it.
+    // If the response broke in its first packet, the body is over already.
     if (upload.body.destroyed) reject(upload.failure ?? lost())
 
     function onData(chunk: Buffer): void {
@@ -69,12 +69,12 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
   })
 }
 
-/** Made of what RFC 3986 makes URLs of: it is printed, and a terminal obeys some of the rest. */
+/** The characters of a URL in RFC 3986, and no others: we print the link, and a terminal obeys some of the others. */
 function isLink(url: string): boolean {
   return /^https?:\/\/[\x21-\x7e]+$/i.test(url) && URL.canParse(url)
 }
 
-/** The verdict where it is a good one; throws the other as what it says. */
+/** Returns a good verdict. Throws a bad one as its error. */
 export function expectDelivered(verdict: TerminalEvent): DeliveredEvent {
   if (verdict.event === 'delivered') return verdict
   const error = fromProblem(verdict.problem, 'connection-lost')

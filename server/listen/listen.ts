@@ -17,29 +17,30 @@ import { HSTS_MAX_AGE, sayHsts } from './hsts.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
 
-/** How often Node looks for those who took longer. Its default, 30 s, would be added to that time. */
+/** How often Node looks for clients that are too slow. Its default of 30 s would be added to the timeout. */
 const CHECKING_INTERVAL_MS = 5_000
 
-/** How much of a body Node reads before anybody wants it. */
+/** How much of a body Node reads before the body is wanted. */
 const READ_AHEAD_BYTES = 16 * 1024
 
-/** How long a connection may be silent before the kernel asks whether its peer is still there. */
+/** How long a connection may be silent before the kernel checks whether the peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 30_000
 
-/** How long connections that are being closed gently have left when the server itself is done. */
+/** How long connections that are ending gently may still take when the server stops. */
 const LAST_WORDS_MS = 2500
 
-/** Where to listen. */
+/** Where to listen, and how. */
 export interface ListenOptions {
-  /** An address or a name; 127.0.0.1 by default, which only this machine reaches. */
+  /** An address or a name. Default: 127.0.0.1, which only this machine can reach. */
   readonly host?: string
-  /** 0 takes any free one; 9000 by default. */
+  /** The port. 0 takes a free one. Default: 9000. */
   readonly port?: number
-  /** Serves HTTPS with this certificate; plain HTTP without it. */
+  /** Serves HTTPS with this certificate. Default: plain HTTP. */
   readonly tls?: TlsOptions
   /**
-   * Connections of one client at the same time, 192 by default, 0 for no limit; one more is refused with 429
-   * `over-share`, or without a word where it has TLS. Those of a proxy in the service's `trustProxy` are not counted.
+   * Maximum connections per client at the same time; 0 for no limit. Default: 192. One more is refused with 429
+   * `over-share`, or with TLS closed without an answer. Connections from a proxy in the service's `trustProxy` don't
+   * count.
    */
   readonly maxConnectionsPerClient?: number
 }
@@ -61,25 +62,26 @@ const TLS_OPTIONS = {
 
 /** A server that listens. */
 export interface Listening {
-  /** Its own address as a URL, with the real port. */
+  /** The server's own address as a URL, with the real port. */
   readonly url: string
   readonly port: number
-  /** What is said of its certificate; undefined without TLS. */
+  /** The facts about its certificate; undefined without TLS. */
   readonly certificate: CertificateReport | undefined
-  /** Reads the certificate's files again at once, where there are any. */
+  /** Reads the certificate's files again at once. Does nothing without TLS. */
   reload(): Promise<void>
   /**
-   * Stops politely: waiting senders are told, running transfers have `drainMs` to finish, then are failed.
-   * Resolves when the last connection is closed.
+   * Stops gently: tells waiting senders, lets running transfers go on for `drainMs`, then fails the rest. Resolves
+   * when the last connection is closed.
    */
   stop(drainMs: number): Promise<void>
-  /** Stops at once; what runs is failed, truthfully. */
+  /** Stops at once. Running transfers fail, and both sides are told so. */
   stopNow(): Promise<void>
 }
 
 /**
- * Serves a service over HTTP/1.1, or with TLS over HTTP/2 as well. Rejects with Node's own error where the address cannot
- * be had, with what is wrong with it where the certificate is of no use, and with EssError `usage` where an option is.
+ * Serves a service over HTTP/1.1, and with TLS over HTTP/2 too. Rejects with Node's own error if the address can't be
+ * had, with an Error that names the trouble if the certificate is unusable, and with EssError `usage` for a wrong
+ * option.
  */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   checkCall(service, options)
@@ -93,7 +95,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const hstsMaxAge = wholeNumber('hstsMaxAge', options.tls?.hstsMaxAge ?? HSTS_MAX_AGE, 0, 'seconds')
   const { trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
-  /** What is answered last on a connection, as far as it has been asked. */
+  /** The last response on each connection, among the requests that came so far. */
   const latest = new Attachment<Socket, ServerResponse>('latest response')
   const answerMs = unreadMs(stallTimeoutMs)
   const unread = new UnreadConnections(answerMs)
@@ -105,14 +107,15 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   const answers = answersOf(service, mayAsk)
   const server = createServer(
     {
-      // The default, 300 s, would cut a long upload even while it flows; 0 means none, and the head has its own.
+      // Node's default, 300 s, would cut a long upload that still flows. 0 is no limit; the head has a limit of its
+      // own.
       requestTimeout: 0,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECKING_INTERVAL_MS,
       // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
       requireHostHeader: false,
-      // Node reads a waiting sender's body ahead, this far and to the end of the read that passes it. Its default
-      // is 64 KiB since Node 22, which makes that two reads, 128 KiB a sender, instead of one.
+      // Node reads this much of a waiting sender's body ahead, and to the end of the read that passes it. Since Node
+      // 22 its default is 64 KiB, which takes two reads, 128 KiB per sender, instead of one.
       highWaterMark: READ_AHEAD_BYTES,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
@@ -121,7 +124,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   )
   server.on('checkContinue', answers.checkContinue)
   server.on('checkExpectation', answers.checkExpectation)
-  // Where nobody listens, Node closes the connection without a word.
+  // Without a listener, Node closes the connection without an answer.
   server.on('connect', (request, connection) => {
     service.refused(NO_TUNNEL, request)
     endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, TUNNEL_ALLOW)
@@ -129,7 +132,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
   if (certificate !== undefined) service.relay.goByStreamsOnly()
   const http2 = certificate && http2Side(answers, answerMs)
-  // Before TLS is: it hands on the connection that it makes of the one below.
+  // Before `secure`, which emits the same event for the TLS connection on top of this one.
   server.on('connection', (connection) => unread.watch(connection))
   const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
@@ -156,7 +159,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   })
 
   setOptionsOnce(server, KEEP_ALIVE_PROBE_MS / 1000)
-  // A server that listens on TCP has this kind of address.
+  // A server that listens on TCP has an address of this kind.
   const address = server.address() as AddressInfo
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
   const stopLooking = lookRegularly(answerMs, () => unread.look())
@@ -194,7 +197,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
   }
 }
 
-/** Throws EssError `usage` for what a caller without types may get wrong. */
+/** Throws EssError `usage` for the mistakes that callers without types can make. */
 function checkCall(service: unknown, options: ListenOptions): void {
   if (!(service instanceof Service) || !('handler' in service)) {
     const wanted = 'expected a service as createService() returns it, and then the options'

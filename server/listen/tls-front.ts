@@ -7,23 +7,23 @@ import type { Certificate } from './tls.js'
 /** How long a client may take for its handshake. */
 const HANDSHAKE_TIMEOUT_MS = 30_000
 
-/** Whoever speaks a protocol on a connection, by its name in ALPN (RFC 7301). */
+/** What takes over a connection, by the protocol's name in ALPN (RFC 7301). */
 export type Protocols = Readonly<Record<string, (connection: TLSSocket) => void>>
 
-/** The TLS before a server. */
+/** The TLS in front of a server. */
 export interface Front {
-  /** Lets go of those that have not shaken hands yet. */
+  /** Drops the connections that have not finished their handshake. */
   close(): void
 }
 
 /**
- * Puts TLS before a server of plain HTTP/1.1, which keeps all of its settings: its connections have their handshake
- * first, and come to it after that, or to the one of `protocols` that the client has chosen. A server of Node's that
- * does both (`https`) would keep the TCP connection below to itself, without which nothing can be reset.
+ * Puts TLS in front of a server of plain HTTP/1.1, which keeps all its settings. Each connection has its handshake
+ * first. Then it goes to the server, or to the one of `protocols` that the client chose. Node's own server for both
+ * (`https`) hides the TCP connection below TLS, and without that we could reset nothing.
  */
 export function secure(server: Server, certificate: Certificate, protocols: Protocols = {}): Front {
   const speakHttp1 = server.listeners('connection')
-  /** Those whose handshake is not over, by their other end: nobody else knows of them. */
+  /** Connections in their handshake, by their other end. Only this map knows of them. */
   const newcomers = new Map<string, Socket>()
   const tls = createServer({
     ALPNProtocols: [...Object.keys(protocols), 'http/1.1'],
@@ -32,7 +32,7 @@ export function secure(server: Server, certificate: Certificate, protocols: Prot
   tls
     .on('secureConnection', (connection) => {
       const carrier = newcomers.get(nameOf(connection))
-      // It has left in this very moment.
+      // The client has left at this very moment.
       if (carrier === undefined) {
         connection.destroy()
         return
@@ -41,10 +41,10 @@ export function secure(server: Server, certificate: Certificate, protocols: Prot
       setCarrier(connection, carrier)
       const speak = protocols[connection.alpnProtocol || 'http/1.1']
       if (speak !== undefined) speak(connection)
-      // Node's own listener, as it would have been called.
+      // Calls Node's own listener, as the event would have.
       else for (const listener of speakHttp1) Reflect.apply(listener, server, [connection])
     })
-    // Not TLS, or not a version or a cipher that both speak: there is nothing to say that it would understand.
+    // It speaks no TLS, or no version or cipher of ours, so it would understand no answer.
     .on('tlsClientError', (_error, connection) => connection.destroy())
   certificate.use((pair) => tls.setSecureContext(pair))
 
@@ -63,7 +63,7 @@ export function secure(server: Server, certificate: Certificate, protocols: Prot
   }
 }
 
-/** The other end of a connection: no two to the same server have the same one at the same time. */
+/** Names the other end of a connection. At any time, each connection to a server has a name of its own. */
 function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return [remoteAddress, remotePort, localAddress, localPort].join()
 }

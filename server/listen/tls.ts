@@ -2,44 +2,44 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
 
-/** The oldest TLS that may be asked for. */
+/** The versions that you may ask for as the oldest one. */
 export const TLS_VERSIONS = ['1.2', '1.3'] as const
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
 
-/** What TLS needs. Both files are PEM, and are read again when they change. */
+/** The options for TLS. Both files are PEM, and are read again when they change. */
 export interface TlsOptions {
-  /** The certificate, with those of its chain behind it. */
+  /** The certificate, followed by the rest of its chain. */
   readonly certFile: string
   /** Its private key, without a passphrase. */
   readonly keyFile: string
-  /** The oldest version that is spoken, 1.2 by default. With 1.3, clients from before 2018 cannot connect. */
+  /** The oldest version that is spoken. Default: 1.2. With 1.3, clients from before 2018 can't connect. */
   readonly minVersion?: TlsVersion
   /**
-   * Seconds for which a browser is to come to this host by HTTPS alone (Strict-Transport-Security), 30 days by default.
-   * It is said only where the server is reached by a name and on port 443, because it holds for every port of that
-   * host. Going back to plain HTTP takes as long; 0 makes browsers forget it.
+   * Seconds for which browsers should use HTTPS alone for this host (Strict-Transport-Security). Default: 30 days. It
+   * is sent only if the server is reached by a name and on port 443, because it applies to every port of the host.
+   * Going back to plain HTTP takes that long; 0 makes browsers forget it.
    */
   readonly hstsMaxAge?: number
-  /** Told of every reading after the first one: where `isTaken` is false, the pair before it stays in use. */
+  /** Called after each reading but the first. If `isTaken` is false, the old pair stays in use. */
   readonly onReload?: (report: CertificateReport, isTaken: boolean) => void
 }
 
-/** What there is to say of a certificate and its key. */
+/** The facts about a certificate and its key. */
 export interface CertificateReport {
-  /** Such as `CN=send.example.org`; empty where the certificate says none, or cannot be read. */
+  /** Such as `CN=send.example.org`; empty if the certificate names none or can't be read. */
   readonly subject: string
-  /** The hosts it is for, as it writes them: `DNS:send.example.org`. */
+  /** The hosts that it is for, as the certificate writes them: `DNS:send.example.org`. */
   readonly names: readonly string[]
   readonly notAfter: Date | undefined
   /** True between its two dates. */
   readonly isInTime: boolean
-  /** For people, one line each; none where all is well. */
+  /** The problems, one line each, for people; empty if all is well. */
   readonly problems: readonly string[]
-  /** False where the pair is of no use at all. */
+  /** False if the pair can't be used at all. */
   readonly isUsable: boolean
 }
 
-/** What Node takes for a pair. The key is in it: never to be shown. */
+/** The pair as Node takes it. It contains the key: never show it. */
 export type Pair = SecureContextOptions
 
 /** The certificate of a server: read, watched, and read again. */
@@ -61,9 +61,9 @@ export interface Certificate {
 const LOOK_MS = 1000
 
 /**
- * Mozilla's list "intermediate" (Server Side TLS 5.7): each with forward secrecy, and authenticated. Without those by
- * finite-field Diffie-Hellman, which need parameters and are for clients from before 2014. It is the server's order that
- * counts: with a key of 128 bits a byte takes a quarter less than with 256.
+ * Mozilla's "intermediate" list (Server Side TLS 5.7): each cipher is authenticated and has forward secrecy. It
+ * leaves out finite-field Diffie-Hellman, which needs parameters and serves only clients from before 2014. The
+ * server's order counts: a byte costs a quarter less with a 128-bit key than with 256.
  */
 const INTERMEDIATE = [
   'TLS_AES_128_GCM_SHA256',
@@ -77,13 +77,15 @@ const INTERMEDIATE = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** What an operator has started Node with (`--tls-cipher-list`) is meant. */
+/** If you started Node with `--tls-cipher-list`, your list is used. */
 const CIPHERS = DEFAULT_CIPHERS === constants.defaultCoreCipherList ? INTERMEDIATE : DEFAULT_CIPHERS
 
-/** The curves of that list, and before them the one that withstands quantum computers where OpenSSL knows it (3.5). */
+/**
+ * The curves of Mozilla's list. Where OpenSSL knows it (3.5), the one that withstands quantum computers comes first.
+ */
 const CURVES = ['X25519MLKEM768:X25519:prime256v1:secp384r1', 'X25519:prime256v1:secp384r1'].find(knowsCurves)
 
-/** Reads a pair and judges it. Never rejects: what is wrong is in `problems`. */
+/** Reads a pair and judges it. Never rejects: any trouble is in `problems`. */
 export async function checkCertificate(options: TlsOptions): Promise<CertificateReport> {
   return (await readPair(options)).report
 }
@@ -93,19 +95,19 @@ function knowsCurves(ecdhCurve: string): boolean {
     createSecureContext({ ecdhCurve })
     return true
   } catch {
-    // OpenSSL refuses a list with a name that it does not know.
+    // OpenSSL refuses a list with an unknown name.
     return false
   }
 }
 
-/** What an operator is told of a certificate, in one line. */
+/** One line about a certificate, for the operator. */
 export function certificateInWords({ subject, names, notAfter, problems }: CertificateReport): string {
   const whose = [subject, ...names].filter((name) => name !== '').join(', ')
   const until = notAfter && `until ${notAfter.toISOString()}`
   return [whose, until, ...problems].filter(Boolean).join('; ')
 }
 
-/** A pair is there when it can be used. */
+/** Reads both files. `pair` is undefined if the pair can't be used. */
 async function readPair(
   options: TlsOptions,
 ): Promise<{ readonly report: CertificateReport; readonly pair: Pair | undefined }> {
@@ -238,7 +240,7 @@ function readKey(pem: string, path: string, problems: string[]): KeyObject | und
   return tried(problems, `there is no private key in ${path}; it should be PEM`, () => createPrivateKey(pem))
 }
 
-/** Whether it is in time, and what to say where it is not. */
+/** Checks the certificate's dates. Adds a problem if it is not valid now. */
 function checkDates({ validFrom, validTo }: X509Certificate, path: string, problems: string[]): boolean {
   const now = Date.now()
   if (now > Date.parse(validTo)) problems.push(`the certificate in ${path} is over since ${validTo}`)
@@ -248,7 +250,7 @@ function checkDates({ validFrom, validTo }: X509Certificate, path: string, probl
   return false
 }
 
-/** Each certificate is issued by the next one (RFC 8446, 4.4.2); some clients do not look further. */
+/** Each certificate should be issued by the next one (RFC 8446, 4.4.2); some clients look no further. */
 function disorderOf(chain: readonly X509Certificate[], path: string): string[] {
   const isInOrder = chain.every((one, index) => {
     const issuer = chain[index + 1]
@@ -257,7 +259,10 @@ function disorderOf(chain: readonly X509Certificate[], path: string): string[] {
   return isInOrder ? [] : [`the certificates in ${path} are not in order, each before its issuer`]
 }
 
-/** What `work` gives; undefined, and a problem, where it throws. Nothing of a key is ever in OpenSSL's words. */
+/**
+ * Returns the result of `work`. If it throws, adds a problem and returns undefined. OpenSSL's messages never contain
+ * any part of a key.
+ */
 function tried<T>(problems: string[], words: string, work: () => T): T | undefined {
   try {
     return work()
@@ -268,6 +273,6 @@ function tried<T>(problems: string[], words: string, work: () => T): T | undefin
 }
 
 function errorCode(error: unknown): string {
-  // Errors of the file system have one.
+  // Errors of the file system have a code.
   return (error as NodeJS.ErrnoException).code ?? String(error)
 }
