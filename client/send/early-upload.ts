@@ -63,7 +63,8 @@ export async function uploadEarly(
       else if (event.event === 'progress' && event.bytes > 0) watch.arrived()
     })
     const verdict =
-      (await Promise.race([early, watch.heldBack])) ?? (await goOn(early, resource, source, options, onEvent))
+      (await Promise.race([early, watch.heldBack])) ??
+      (await goOnByResource(early, resource, source, options, onEvent))
     const delivered = expectDelivered(verdict)
     upload.close()
     return delivered
@@ -79,7 +80,7 @@ export async function uploadEarly(
 }
 
 /** Repeats the transfer through its upload resource, from the first byte on. */
-async function goOn(
+async function goOnByResource(
   early: Promise<TerminalEvent>,
   resource: UploadResource | undefined,
   source: Source,

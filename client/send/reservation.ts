@@ -5,7 +5,7 @@ import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
 import type { SendOptions } from './send-options.js'
-import { JSON_MEDIA_TYPE, nothing, readText, soon } from './short-answer.js'
+import { emptyBody, expectSoon, JSON_MEDIA_TYPE, readText } from './short-answer.js'
 import type { Source } from './source.js'
 import { isUrl, type UploadResource } from './upload-resource.js'
 
@@ -21,11 +21,11 @@ export async function reserve(source: Source, options: SendOptions): Promise<Upl
       'content-length': '0',
       ...bearer(url, options),
     },
-    body: nothing(),
+    body: emptyBody(),
     signal: options.signal,
   })
   try {
-    const resource = await soon(asking, url, readReservation(asking, url))
+    const resource = await expectSoon(asking, url, readReservation(asking, url))
     asking.close()
     return resource
   } catch (error) {
@@ -41,7 +41,7 @@ export async function reserve(source: Source, options: SendOptions): Promise<Upl
 export async function cancelReservation({ upload }: UploadResource, options: SendOptions): Promise<void> {
   const asking = exchange('DELETE', upload, {
     headers: { accept: PROBLEM_MEDIA_TYPE, 'content-length': '0', ...bearer(upload, options) },
-    body: nothing(),
+    body: emptyBody(),
   })
   const timer = setTimeout(
     () => asking.fail(new EssError('connection-lost', 'No answer to the cancellation')),

@@ -13,7 +13,7 @@ import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
 import type { SendOptions } from './send-options.js'
-import { JSON_MEDIA_TYPE, readText, soon } from './short-answer.js'
+import { expectSoon, JSON_MEDIA_TYPE, readText } from './short-answer.js'
 import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
@@ -47,7 +47,7 @@ export async function uploadTo(
   let arrival: NodeJS.Timeout | undefined
   let upload: Exchange | undefined
   try {
-    await soon(follow, resource.events, expectStatusStream(follow, resource.events))
+    await expectSoon(follow, resource.events, expectStatusStream(follow, resource.events))
     upload = exchange('PUT', resource.upload, {
       headers: { ...uploadHeaders(source, options, JSON_MEDIA_TYPE), ...bearer(resource.upload, options) },
       body: lazyBody(source, { begin: gate.opened, fail: (reason) => upload?.fail(reason) }),
@@ -60,8 +60,8 @@ export async function uploadTo(
       if (event.event === 'connected') gate.open()
     })
     const byAnswer = readFinalAnswer(upload, resource.upload)
-    const delivered = expectDelivered(await agreed(byEvents, byAnswer))
-    await confirmed(byAnswer)
+    const delivered = expectDelivered(await agreeOnVerdict(byEvents, byAnswer))
+    await awaitConfirmation(byAnswer)
     upload.close()
     follow.close()
     return delivered
@@ -79,7 +79,7 @@ export async function uploadTo(
  * The events give the verdict, and the response confirms it. If one of the two connections breaks, the other one
  * counts.
  */
-async function agreed(
+async function agreeOnVerdict(
   byEvents: Promise<TerminalEvent>,
   byAnswer: Promise<TerminalEvent>,
 ): Promise<TerminalEvent> {
@@ -98,7 +98,7 @@ function instead(error: unknown, other: Promise<TerminalEvent>): Promise<Termina
 }
 
 /** Throws if the response contradicts the verdict. A response that never comes doesn't matter. */
-async function confirmed(byAnswer: Promise<TerminalEvent>): Promise<void> {
+async function awaitConfirmation(byAnswer: Promise<TerminalEvent>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, CONFIRMATION_MS)

@@ -71,13 +71,13 @@ async function uploadReserved(
     })
   } catch (error) {
     // The server doesn't notice the end of an upload that never reached it.
-    if (!hasArrived && isOurs(error)) await cancelReservation(resource, options)
+    if (!hasArrived && isUnseenByServer(error)) await cancelReservation(resource, options)
     throw error
   }
 }
 
 /** True for an ending that the server can't know of. */
-function isOurs(error: unknown): boolean {
+function isUnseenByServer(error: unknown): boolean {
   return error instanceof EssError && /^(?:interrupted|file-unreadable|file-changed)$/.test(error.code)
 }
 

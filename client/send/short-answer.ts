@@ -14,7 +14,7 @@ const MAX_ANSWER_BYTES = 64 * 1024
 const UNANSWERED_MS = 15_000
 
 /** Waits for a response that the server has at once. Fails the exchange if it doesn't come. */
-export async function soon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
+export async function expectSoon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
   const timer = setTimeout(
     () => answer.fail(unreachable(url, 'it took the connection, and did not answer within 15 s')),
     UNANSWERED_MS,
@@ -40,4 +40,4 @@ export async function readText(answer: Exchange, head: IncomingMessage, url: URL
 }
 
 /** An empty body: without one, got waits for the body of a POST. */
-export async function* nothing(): AsyncGenerator<Uint8Array> {}
+export async function* emptyBody(): AsyncGenerator<Uint8Array> {}

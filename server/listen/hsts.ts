@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ROUTES } from '../../shared/index.js'
 import { requestedHost } from '../request/public-url.js'
 
-/** In seconds. Long enough for a monthly visitor, and short enough to wait for when you go back to plain HTTP. */
+/** In seconds: long enough for who comes once a month, short enough to be waited for by who goes back to plain HTTP. */
 export const HSTS_MAX_AGE = 30 * 24 * 60 * 60
 
 /** A name without a port, or with port 443. Browsers ignore the header for an address (RFC 6797, 8.1.1). */

@@ -2,7 +2,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
 
-/** The versions that you may ask for as the oldest one. */
+/** The oldest TLS that may be asked for. */
 export const TLS_VERSIONS = ['1.2', '1.3'] as const
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
 
@@ -273,6 +273,6 @@ function tried<T>(problems: string[], words: string, work: () => T): T | undefin
 }
 
 function errorCode(error: unknown): string {
-  // Errors of the file system have a code.
+  // Errors of the file system have one.
   return (error as NodeJS.ErrnoException).code ?? String(error)
 }
