@@ -45,17 +45,17 @@ export function answersOf(
 
   return {
     request: handle,
-    checkContinue(request, response) {
+    checkContinue(request, response: ServerResponse) {
       // The service decides first whether the body may come: a refused upload costs no bytes.
       service.holdContinue(request)
       handle(request, response)
     },
-    checkExpectation(request, response) {
+    checkExpectation(request, response: ServerResponse) {
       if (!mayAsk(request, response)) return
       const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
       refuse(request, response, new EssError('expectation-failed', expected))
     },
-    connect(request, response) {
+    connect(request, response: ServerResponse) {
       service.refused(NO_TUNNEL, request)
       sendProblem(request, response, cors, NO_TUNNEL, TUNNEL_ALLOW)
     },
