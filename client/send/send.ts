@@ -44,8 +44,7 @@ async function upload(
   try {
     if (options.reserve) return await uploadReserved(source, options, onEvent)
     return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
-      // Before the first event, the code is the server's or ours, and no byte of the source has been read. Later it
-      // can only be ours, midway.
+      // Up to the first event, no byte of the source has been read. After it, this code can only be ours, midway.
       if (!isReservationRequired(error) || events.hasBegun) throw error
       return uploadReserved(source, options, onEvent).catch((second: unknown) => {
         // The first refusal says what to do. "No reservations here" doesn't.
