@@ -258,7 +258,7 @@ describe('docs/deploying.md', () => {
     expect(yaml?.settings).toEqual(json?.settings)
     expect(yaml?.settings).toMatchObject({
       ttl: 3600,
-      trustProxy: '127.0.0.1,10.0.0.0/8',
+      trustProxy: ['127.0.0.1', '10.0.0.0/8'],
       reservations: true,
     })
   })

@@ -2,7 +2,8 @@ import { access, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { DEFAULTS } from '../server/broker/options.js'
+import { namesOf } from '../server/broker/option-names.js'
+import { OPTIONS, type OptionRow } from '../server/broker/option-table.js'
 import { code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
 import { run } from './helpers/run.js'
 import { tempDir } from './helpers/temp-dir.js'
@@ -19,20 +20,22 @@ test.each(PAGES)('%s links to pages that are there', async (path) => {
 describe('docs/embedding.md', () => {
   test('its table has every option, with its type and its default', async () => {
     const { rows } = tableOf(await readPage('docs/embedding.md'), 'option')
-    const source = (await readPage('server/broker/options.ts')).split('export interface ErrorAnswer')[0] ?? ''
-    const options = [...source.matchAll(/^ {2}readonly (\w+)\?: (.*)$/gm)]
-    expect(options.length).toBeGreaterThan(10)
-    expect(rows.map(([name = '', type = '']) => [code(name), code(type)])).toEqual(
-      options.map(([, name = '', type = '']) => [name, asShown(type)]),
+    const source = await readPage('server/broker/service-options.ts')
+    const [options = ''] = source.split('export interface ErrorAnswer')
+    const types = new Map(
+      [...options.matchAll(/^ {2}readonly (\w+)\?: (.*)$/gm)].map(([, name, type = '']) => [
+        name,
+        asShown(type),
+      ]),
     )
-    const defaults: Readonly<Record<string, unknown>> = { ...DEFAULTS, requiredReferer: null }
-    for (const [name = '', , , fallback = ''] of rows) {
-      const known = defaults[code(name)]
-      if (known === undefined) expect(fallback, name).not.toMatch(/^`/)
-      else expect(fallback, name).toBe(`\`${known}\``)
-    }
-    const shown = rows.map(([name = '']) => code(name))
-    expect(shown).toEqual(expect.arrayContaining(Object.keys(DEFAULTS)))
+    const names = namesOf('library', 'both')
+    expect([...types.keys()].sort()).toEqual([...names].sort())
+    expect(rows.map(([name = '', type = '', , fallback]) => [code(name), code(type), fallback])).toEqual(
+      names.map((name) => {
+        const { default: known, otherwise }: OptionRow = OPTIONS[name]
+        return [name, types.get(name), known === undefined ? otherwise : `\`${known}\``]
+      }),
+    )
   })
 
   test('every number has its unit', async () => {

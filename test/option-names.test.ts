@@ -31,6 +31,11 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
     'createService: there is no option "toString". The options are ttl, maxUploadBytes, maxSockets, ',
   ],
   [
+    'null for a function, where the default would let every request in',
+    () => createService(js({ authorize: null })),
+    'Expected "authorize" to be a function, got null',
+  ],
+  [
     'null for options',
     () => createService(js(null)),
     'createService: expected an object of options, got null',

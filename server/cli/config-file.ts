@@ -3,12 +3,47 @@ import { extname } from 'node:path'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { EssError } from '../../shared/index.js'
 import { nearestName } from '../broker/nearest-name.js'
+import { CHOICES, type ChoiceKind, type FlagValues } from '../broker/option-table.js'
 
-/** What a key of the file may be set to. */
-export interface ConfigKey {
-  /** A switch is true or false; a size a number of bytes, or text with a unit; a list also text with commas. */
-  readonly kind: 'text' | 'switch' | 'seconds' | 'whole' | 'size' | 'list'
-  readonly choices?: readonly string[] | undefined
+/** The kind of each option that the file can set, by the name of its flag. */
+export type ConfigKeys = Readonly<Record<string, keyof FlagValues>>
+
+/** How the file writes an option of some kind. */
+interface Form {
+  /** For a message: what is expected. */
+  readonly words: string
+  /** What the flag would be given on a command line, which is checked there; undefined if the type is wrong. */
+  readonly toFlag: (value: unknown) => string | boolean | undefined
+}
+
+const TEXT: Form = { words: 'text', toFlag: textOf }
+
+const FORMS: Readonly<Record<keyof FlagValues, Form>> = {
+  text: TEXT,
+  url: TEXT,
+  switch: {
+    words: 'true or false',
+    toFlag: (value) => (typeof value === 'boolean' ? value : undefined),
+  },
+  seconds: {
+    words: 'a number of seconds',
+    toFlag: (value) => (isNumber(value) ? String(value) : undefined),
+  },
+  whole: {
+    words: 'a whole number',
+    toFlag: wholeNumberOf,
+  },
+  size: {
+    words: 'a number of bytes, or text such as 10GiB',
+    toFlag: (value) => wholeNumberOf(value) ?? textOf(value),
+  },
+  list: {
+    words: 'a list of texts, or one text with commas',
+    toFlag: (value) => itemsOf(value)?.join(',') ?? textOf(value),
+  },
+  relay: choiceOf('relay'),
+  'log format': choiceOf('log format'),
+  'TLS version': choiceOf('TLS version'),
 }
 
 /** One setting as it stands in the file. */
@@ -25,7 +60,7 @@ interface Entry {
  */
 export async function readConfigFile(
   path: string,
-  keys: Readonly<Record<string, ConfigKey>>,
+  keys: ConfigKeys,
 ): Promise<Record<string, string | boolean>> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new EssError('usage', `Expected --config to be a file that can be read, got ${path}: ${error.code}`)
@@ -35,11 +70,12 @@ export async function readConfigFile(
     entries.map((entry) => {
       const { key, value } = entry
       // Not an inherited one, such as "constructor".
-      const known = Object.hasOwn(keys, key) ? keys[key] : undefined
-      if (known === undefined) throw wrong(path, entry, unknownKey(key, Object.keys(keys)))
-      const flag = flagValue(known, value)
+      const kind = Object.hasOwn(keys, key) ? keys[key] : undefined
+      if (kind === undefined) throw wrong(path, entry, unknownKey(key, Object.keys(keys)))
+      const { words, toFlag } = FORMS[kind]
+      const flag = toFlag(value)
       if (flag !== undefined) return [key, flag]
-      throw wrong(path, entry, `Expected ${key} to be ${inWords(known)}, got ${JSON.stringify(value)}`)
+      throw wrong(path, entry, `Expected ${key} to be ${words}, got ${JSON.stringify(value)}`)
     }),
   )
 }
@@ -97,7 +133,7 @@ function wrong(path: string, { line }: Pick<Entry, 'line'>, message: string): Es
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
-  // Whoever writes max_sockets or maxSockets means the flag.
+  // max_sockets and maxSockets mean the flag.
   const plain = key
     .replace(/_|\B(?=[A-Z])/g, '-')
     .toLowerCase()
@@ -106,48 +142,28 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `Expected the name of a flag, got ${JSON.stringify(key)}${nearest ? `; did you mean ${nearest}?` : ''}`
 }
 
-/** Text is checked as that of a flag afterwards; undefined where the type is wrong. */
-function flagValue({ kind, choices }: ConfigKey, value: unknown): string | boolean | undefined {
-  switch (kind) {
-    case 'switch':
-      return typeof value === 'boolean' ? value : undefined
-    case 'seconds':
-      return isNumber(value) ? String(value) : undefined
-    case 'whole':
-      return isNumber(value) && Number.isSafeInteger(value) ? String(value) : undefined
-    case 'size':
-      return isNumber(value) && Number.isSafeInteger(value) ? String(value) : textOf(value)
-    case 'list':
-      return Array.isArray(value) && value.length > 0 && value.every(isListItem)
-        ? value.join(',')
-        : textOf(value)
-    case 'text':
-      return choices === undefined || choices.some((choice) => choice === value) ? textOf(value) : undefined
-    default:
-      return kind satisfies never
+function choiceOf(kind: ChoiceKind): Form {
+  const choices: readonly string[] = CHOICES[kind]
+  return {
+    words: `one of ${choices.join(', ')}`,
+    toFlag: (value) => choices.find((choice) => choice === value),
   }
+}
+
+function wholeNumberOf(value: unknown): string | undefined {
+  return isNumber(value) && Number.isSafeInteger(value) ? String(value) : undefined
 }
 
 function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
-function isListItem(value: unknown): boolean {
-  return typeof value === 'string' && value !== '' && !value.includes(',')
+/** Undefined for an empty list, and for items that are no text or have a comma. */
+function itemsOf(value: unknown): readonly unknown[] | undefined {
+  const isItem = (item: unknown) => typeof item === 'string' && item !== '' && !item.includes(',')
+  return Array.isArray(value) && value.length > 0 && value.every(isItem) ? value : undefined
 }
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function inWords({ kind, choices }: ConfigKey): string {
-  if (choices !== undefined) return `one of ${choices.join(', ')}`
-  return {
-    text: 'text',
-    switch: 'true or false',
-    seconds: 'a number of seconds',
-    whole: 'a whole number',
-    size: 'a number of bytes, or text such as 10GiB',
-    list: 'a list of texts, or one text with commas',
-  }[kind]
 }

@@ -1,51 +1,39 @@
-import { EssError, parseByteSize } from '../../shared/index.js'
-import { MAX_SECONDS, type ServiceOptions } from '../broker/options.js'
+import { EssError } from '../../shared/index.js'
+import { checkOption } from '../broker/option-checks.js'
+import { type NameOf, namesOf } from '../broker/option-names.js'
+import { type FlagRow, OPTIONS } from '../broker/option-table.js'
+import type { ServiceOptions } from '../broker/options.js'
 import type { TlsOptions } from '../listen/tls.js'
 import { type AdminAddress, parseAdminAddress } from '../ops/admin-address.js'
 import { isExposed } from '../ops/exposure.js'
 import type { Flags } from './flags.js'
 
-/** What the flags ask of the service, but for the tokens, which are in files. Throws EssError `usage`. */
+const FLAGS = namesOf('command')
+const SERVICE_FLAGS = namesOf('both')
+
+/**
+ * The options of the service. The tokens are not among them, because they are in files. Throws EssError `usage` for a
+ * flag of the command's own that is out of bounds; the service checks the others.
+ */
 export function serviceOptions(flags: Flags): ServiceOptions {
-  const { port, drain, baseUrl, trustProxy } = flags
-  if (port > 65_535) throw new EssError('usage', `Expected --port to be at most 65535, got ${port}`)
-  if (drain > MAX_SECONDS)
-    throw new EssError(
-      'usage',
-      `Expected --drain to be at most ${Math.floor(MAX_SECONDS)} seconds, got ${drain}`,
-    )
-  const maxUploadBytes = parseByteSize(flags.maxUploadBytes)
-  if (maxUploadBytes === undefined) {
-    const got = JSON.stringify(flags.maxUploadBytes)
-    throw new EssError(
-      'usage',
-      `Expected --max-upload-bytes to be a size such as 1073741824 or 10GiB, got ${got}`,
-    )
+  for (const name of FLAGS) {
+    const { kind, ...bounds }: FlagRow = OPTIONS[name]
+    const value = flags[name]
+    if (value !== undefined) checkOption(name, kind, value, bounds)
   }
-  return {
-    ttl: flags.ttl,
-    maxUploadBytes,
-    maxSockets: flags.maxSockets,
-    maxSocketsPerClient: flags.maxSocketsPerClient,
-    maxReservationsPerClient: flags.maxReservationsPerClient,
-    maxWaitingPerClient: flags.maxWaitingPerClient,
-    maxMissesPerClient: flags.maxMissesPerClient,
-    stallTimeout: flags.stallTimeout,
-    heartbeat: flags.heartbeat,
-    reservations: flags.reservations,
-    requiredReferer: flags.requiredReferer ?? null,
-    earlyResponse: flags.earlyResponse,
-    proxyFullDuplex: flags.proxyFullDuplex,
-    proxyHidesCuts: flags.proxyHidesCuts,
-    relay: flags.relay,
-    corsOrigins: listOf(flags.corsOrigin),
-    ...(baseUrl !== undefined && { baseUrl }),
-    ...(trustProxy !== undefined && { trustProxy: listOf(trustProxy) }),
-  }
+  return given(flags, SERVICE_FLAGS)
 }
 
-function listOf(text: string): string[] {
-  return text.split(',').map((member) => member.trim())
+type ServiceFlag = NameOf<'both'>
+
+/** The flags that have a value. */
+function given<Name extends ServiceFlag>(flags: Flags, names: readonly Name[]) {
+  const values: { [One in Name]?: Flags[One] & (NonNullable<unknown> | null) } = {}
+  for (const name of names) {
+    const value = flags[name]
+    if (value !== undefined) values[name] = value
+  }
+  return values
 }
 
 /** Where the operator's own listener is to be; undefined for none. Throws EssError `usage`. */

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ROUTES } from '../../shared/index.js'
+import { OPTIONS } from '../broker/option-table.js'
 import { requestedHost } from '../request/public-url.js'
 
-/** In seconds: long enough for who comes once a month, short enough to be waited for by who goes back to plain HTTP. */
-export const HSTS_MAX_AGE = 30 * 24 * 60 * 60
+/** In seconds. */
+export const HSTS_MAX_AGE = OPTIONS.hstsMaxAge.default
 
 /** A name without a port, or with port 443. Browsers ignore the header for an address (RFC 6797, 8.1.1). */
 const WHOLE_HOST = /^[^:[\]]+(?::443)?$/

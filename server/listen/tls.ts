@@ -1,10 +1,10 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
+import type { FlagValues } from '../broker/option-table.js'
 
 /** The oldest TLS that may be asked for. */
-export const TLS_VERSIONS = ['1.2', '1.3'] as const
-export type TlsVersion = (typeof TLS_VERSIONS)[number]
+export type TlsVersion = FlagValues['TLS version']
 
 /** The options for TLS. Both files are PEM, and are read again when they change. */
 export interface TlsOptions {

@@ -2,13 +2,14 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DestinationStream, pino } from 'pino'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
+import type { FlagValues } from '../broker/option-table.js'
 import type { Service } from '../broker/service.js'
 import { clientAddress } from '../request/client-address.js'
 import { textLine } from './log-text.js'
 import type { Outlet } from './outlet.js'
 
 /** How a log is written: a line for people, a JSON object a line, or nothing. */
-export type LogFormat = 'text' | 'json' | 'off'
+export type LogFormat = FlagValues['log format']
 
 /** What all lines about one socket have in common: those of its sender's request, or its reservation's. */
 interface Subject {

@@ -1,0 +1,70 @@
+import { EssError, parseByteSize } from '../../shared/index.js'
+import { CHOICES, type FlagRow, type FlagValues } from '../broker/option-table.js'
+
+type FlagKind = keyof FlagValues
+
+/** Reads what a person typed after `--flag`, or wrote into its variable. Throws EssError `usage`. */
+type Reader<Kind extends FlagKind> = (text: string, flag: string) => FlagValues[Kind]
+
+const READERS: { readonly [Kind in FlagKind]: Reader<Kind> } = {
+  text: (text) => text,
+  url: (text) => text,
+  switch: (text, flag) => {
+    if (text === 'true' || text === '1') return true
+    if (text === 'false' || text === '0') return false
+    throw unexpected(flag, 'true or false', text)
+  },
+  seconds: (text, flag) => numberIn(text, flag, /^\d+(?:\.\d+)?$/, 'a number of seconds'),
+  whole: (text, flag) => numberIn(text, flag, /^\d+$/, 'a whole number'),
+  size: (text, flag) => {
+    const bytes = parseByteSize(text)
+    if (bytes === undefined) throw unexpected(flag, 'a size such as 1073741824 or 10GiB', text)
+    return bytes
+  },
+  list: (text) => text.split(',').map((item) => item.trim()),
+  relay: choiceOf(CHOICES.relay),
+  'log format': choiceOf(CHOICES['log format']),
+  'TLS version': choiceOf(CHOICES['TLS version']),
+}
+
+/** Throws EssError `usage` with what was expected and what came, if the text is not of this kind. */
+export function readFlag<Kind extends FlagKind>(kind: Kind, text: string, flag: string): FlagValues[Kind] {
+  return READERS[kind](text, flag)
+}
+
+/** A default as --help shows it; undefined where there is none. Reading its text gives the default again. */
+export function shownDefault({ kind, default: value }: FlagRow): string | number | boolean | undefined {
+  if (value === undefined || value === null) return undefined
+  if (kind === 'size') return sizeInWords(Number(value))
+  return typeof value === 'object' ? value.join(',') : value
+}
+
+/** The largest unit that leaves a whole number: 1GiB. */
+function sizeInWords(bytes: number): string {
+  const [unit, factor] = UNITS.find(([, each]) => bytes > 0 && bytes % each === 0) ?? ['', 1]
+  return `${bytes / factor}${unit}`
+}
+
+const UNITS = [
+  ['TiB', 2 ** 40],
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+] as const
+
+function numberIn(text: string, flag: string, form: RegExp, expected: string): number {
+  if (form.test(text)) return Number(text)
+  throw unexpected(flag, expected, text)
+}
+
+function choiceOf<Choice extends string>(choices: readonly Choice[]) {
+  return (text: string, flag: string): Choice => {
+    const choice = choices.find((one) => one === text)
+    if (choice === undefined) throw unexpected(flag, `one of ${choices.join(', ')}`, text)
+    return choice
+  }
+}
+
+function unexpected(flag: string, expected: string, got: string): EssError {
+  return new EssError('usage', `Expected --${flag} to be ${expected}, got ${JSON.stringify(got)}`)
+}
