@@ -1,11 +1,6 @@
-/** Why an address could not be had, in words. */
+import { errnoWords } from '../node/errno-words.js'
+
+/** Why the server can't listen on an address, in words. */
 export function listenTrouble(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'the port is in use',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
-  }
-  return (code !== undefined && words[code]) || message
+  return errnoWords('listen', error) ?? (error instanceof Error ? error.message : String(error))
 }

@@ -1,17 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { unwatchFile, watchFile } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
 import type { Access } from '../broker/options.js'
+import { codeOf } from '../node/errno-words.js'
+import { FileWatch } from '../node/file-watch.js'
 
-/**
- * How often a file of tokens is looked at. Polled, because `fs.watch` loses a file that an editor, or a mounted
- * secret, replaces by another one.
- */
-const POLL_MS = 1000
-/** A file that has changed may still be being written. */
-const SETTLE_MS = 100
+/** An editor may still be writing a file that has changed. */
+const REST_MS = 100
 
 /** Shorter ones could be found by trying; `openssl rand -hex 32` makes 64. */
 const MIN_TOKEN_LENGTH = 16
@@ -55,18 +51,20 @@ export async function openTokenFiles(
 class TokenFile {
   readonly #flag: string
   readonly #path: string
-  #tokens: Tokens
+  readonly #watch: FileWatch
+  #tokens: Tokens = NO_TOKENS
   #note: (message: string) => void = () => {}
-  #settling: NodeJS.Timeout | undefined
 
-  private constructor(flag: string, path: string, tokens: Tokens) {
+  private constructor(flag: string, path: string) {
     this.#flag = flag
     this.#path = path
-    this.#tokens = tokens
+    this.#watch = new FileWatch([path], REST_MS)
   }
 
   static async open(flag: string, path: string): Promise<TokenFile> {
-    return new TokenFile(flag, path, await readTokens(flag, path))
+    const file = new TokenFile(flag, path)
+    await file.#read()
+    return file
   }
 
   has(token: string | undefined): boolean {
@@ -76,13 +74,12 @@ class TokenFile {
   watch(note: (message: string) => void): void {
     this.#note = note
     this.#warn()
-    watchFile(this.#path, { interval: POLL_MS, persistent: false }, this.#changed)
+    this.#watch.start(() => this.reload())
   }
 
   async reload(): Promise<void> {
-    clearTimeout(this.#settling)
     try {
-      this.#tokens = await readTokens(this.#flag, this.#path)
+      await this.#read()
       this.#note(`${this.#flag}: read again, tokens: ${this.#tokens.digests.length}`)
       this.#warn()
     } catch (error) {
@@ -92,13 +89,13 @@ class TokenFile {
   }
 
   close(): void {
-    clearTimeout(this.#settling)
-    unwatchFile(this.#path, this.#changed)
+    this.#watch.close()
   }
 
-  readonly #changed = (): void => {
-    clearTimeout(this.#settling)
-    this.#settling = setTimeout(() => void this.reload(), SETTLE_MS)
+  #read(): Promise<void> {
+    return this.#watch.read(async () => {
+      this.#tokens = await readTokens(this.#flag, this.#path)
+    })
   }
 
   #warn(): void {
@@ -114,6 +111,8 @@ interface Tokens {
   readonly areExposed: boolean
 }
 
+const NO_TOKENS: Tokens = { digests: [], areExposed: false }
+
 async function readTokens(flag: string, path: string): Promise<Tokens> {
   try {
     const [text, { mode }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
@@ -125,8 +124,10 @@ async function readTokens(flag: string, path: string): Promise<Tokens> {
     }
   } catch (error) {
     if (error instanceof EssError) throw error
-    const { code } = error as NodeJS.ErrnoException // All that reading a file throws.
-    throw new EssError('usage', `Expected ${flag} to be a file of tokens, cannot read ${path}: ${code}`)
+    throw new EssError(
+      'usage',
+      `Expected ${flag} to be a file of tokens, cannot read ${path}: ${codeOf(error)}`,
+    )
   }
 }
 /**

@@ -1,7 +1,9 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
 import type { FlagValues } from '../broker/option-table.js'
+import { codeOf, errnoWords } from '../node/errno-words.js'
+import { FileWatch } from '../node/file-watch.js'
 
 /** The oldest TLS that may be asked for. */
 export type TlsVersion = FlagValues['TLS version']
@@ -53,12 +55,6 @@ export interface Certificate {
   /** Watches the files no more. */
   close(): void
 }
-
-/**
- * How often the files are looked at. By their dates and not by `fs.watch`, because certbot and Kubernetes replace a
- * link somewhere on the way to them; a change is taken when nothing has moved for one more look.
- */
-const LOOK_MS = 1000
 
 /**
  * Mozilla's "intermediate" list (Server Side TLS 5.7): each cipher is authenticated and has forward secrecy. It
@@ -150,16 +146,13 @@ async function readPair(
  * served all the same, since clients will say so.
  */
 export async function watchCertificate(options: TlsOptions): Promise<Certificate> {
-  const first = await readPair(options)
+  const watch = new FileWatch([options.certFile, options.keyFile])
+  const first = await watch.read(() => readPair(options))
   if (first.pair === undefined) throw new Error(first.report.problems.join('; '))
   let current = { report: first.report, pair: first.pair }
   const takers = new Set<(pair: Pair) => void>()
-  let seen = await marksOf(options)
-  let settled = seen
-  let reading: Promise<void> | undefined
 
   async function read(): Promise<void> {
-    settled = await marksOf(options)
     const { report, pair } = await readPair(options)
     // A pair that nobody would accept does not replace one that they do.
     const isTaken = pair !== undefined && (report.isInTime || !current.report.isInTime)
@@ -170,22 +163,8 @@ export async function watchCertificate(options: TlsOptions): Promise<Certificate
     options.onReload?.(report, isTaken)
   }
 
-  /** One at a time: the later of two readings must not be overtaken. */
-  function reload(): Promise<void> {
-    reading = (reading ?? Promise.resolve()).then(read)
-    return reading
-  }
-
-  async function look(): Promise<void> {
-    const marks = await marksOf(options)
-    const isAtRest = marks === seen
-    seen = marks
-    if (!isAtRest || marks === settled) return
-    await reload()
-  }
-
-  // It never rejects, and a look that takes longer than the interval only sees what the next one sees too.
-  const looking = setInterval(() => void look(), LOOK_MS).unref()
+  const reload = () => watch.read(read)
+  watch.start(reload)
   return {
     report: () => current.report,
     use: (take) => {
@@ -193,34 +172,15 @@ export async function watchCertificate(options: TlsOptions): Promise<Certificate
       take(current.pair)
     },
     reload,
-    close: () => clearInterval(looking),
+    close: () => watch.close(),
   }
-}
-
-/** What changes with either file; a file that is not there counts as one of its states. */
-async function marksOf({ certFile, keyFile }: TlsOptions): Promise<string> {
-  const marks = [certFile, keyFile].map(async (path) => {
-    try {
-      const { ino, size, mtimeMs } = await stat(path)
-      return `${ino} ${size} ${mtimeMs}`
-    } catch (error) {
-      return errorCode(error)
-    }
-  })
-  return (await Promise.all(marks)).join()
 }
 
 async function readText(path: string, problems: string[]): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    const words: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file',
-      EACCES: 'this user may not read it',
-      EISDIR: 'it is a folder',
-    }
-    const code = errorCode(error)
-    problems.push(`cannot read ${path}: ${words[code] ?? code}`)
+    problems.push(`cannot read ${path}: ${errnoWords('read', error) ?? codeOf(error)}`)
     return undefined
   }
 }
@@ -270,9 +230,4 @@ function tried<T>(problems: string[], words: string, work: () => T): T | undefin
     problems.push(`${words} (${error instanceof Error ? error.message : String(error)})`)
     return undefined
   }
-}
-
-function errorCode(error: unknown): string {
-  // Errors of the file system have one.
-  return (error as NodeJS.ErrnoException).code ?? String(error)
 }
