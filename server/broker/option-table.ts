@@ -6,7 +6,7 @@ import type { ServiceOptions } from './service-options.js'
  * Every option of the server, one row each. From a row come: the flag of `ess-server`, its variable, its key in a
  * configuration file, its text in --help and in README.md, the default, the checks, and the types `Flags` and
  * `ResolvedOptions`. docs/embedding.md takes its words from the doc comments of `ServiceOptions`, because an embedder's
- * editor shows those too. `npm run docs` writes the rows of both pages.
+ * editor shows those too. `npm run docs:server` writes the rows of both pages.
  */
 
 /** The words that an option takes, for each kind that is a choice among words. */

@@ -9,11 +9,11 @@ import { tempDir } from './helpers/temp-dir.js'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PAGES = ['README.md', 'docs/embedding.md'] as const
 
-/** `npm run docs` on a built project, or with `--check` a look at what it would write, on the pages in `folder`. */
-async function optionRows(folder: string, ...args: string[]) {
-  const program = [join(ROOT, 'tools', 'option-rows.mjs'), ...args]
+/** `npm run docs:server` on a built project, or with `--check` a look at what it would write, on the pages in `folder`. */
+async function serverOptions(folder: string, ...args: string[]) {
+  const program = [join(ROOT, 'scripts', 'server-options.mjs'), ...args]
   const { code, stdout, stderr } = await (
-    await run('option-rows', process.execPath, program, { cwd: folder })
+    await run('server-options', process.execPath, program, { cwd: folder })
   ).ended()
   return { code, stdout: stdout.toString(), stderr }
 }
@@ -28,29 +28,29 @@ async function copies(change: (text: string) => string): Promise<string> {
 
 describe('the rows of options in README.md and docs/embedding.md', () => {
   test('are what the tables of options say', async () => {
-    expect(await optionRows(ROOT, '--check')).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await serverOptions(ROOT, '--check')).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
-  test('are not current with another word, a missing row, or one too many; npm run docs mends them', async () => {
+  test('are not current with another word, a missing row, or one too many; npm run docs:server mends them', async () => {
     const folder = await copies((text) =>
       text
-        .replace('Seconds to wait for a receiver', 'Minutes to wait for a receiver')
+        .replace('Port to listen on', 'Harbour to listen on')
         .replace(/^\| `--drain` .*\n/m, '')
         .replace(/(^\| `heartbeat` .*\n)/m, '$1$1'),
     )
-    const { code, stdout } = await optionRows(folder, '--check')
+    const { code, stdout } = await serverOptions(folder, '--check')
     expect(code).toBe(1)
     expect(stdout.match(/^\S+(?=: )/gm)).toEqual(PAGES)
-    expect((await optionRows(folder)).code).toBe(0)
-    expect(await optionRows(folder, '--check')).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect((await serverOptions(folder)).code).toBe(0)
+    expect(await serverOptions(folder, '--check')).toEqual({ code: 0, stdout: '', stderr: '' })
   })
 
   test('have a place in their page, and nothing else of it is touched', async () => {
     const without = await copies((text) => text.replaceAll('<!-- end of options -->\n', ''))
-    expect((await optionRows(without)).stderr).toContain('has no place for the options of ess-server')
+    expect((await serverOptions(without)).stderr).toContain('has no place for the options of ess-server')
     const above = 'A line above.\n'
     const folder = await copies((text) => `${above}${text.replace('| `--drain`', '| `--dryin`')}`)
-    expect((await optionRows(folder)).code).toBe(0)
+    expect((await serverOptions(folder)).code).toBe(0)
     for (const page of PAGES)
       expect(await readFile(join(folder, page), 'utf8')).toBe(`${above}${await readPage(page)}`)
   })

@@ -1,32 +1,25 @@
-// Writes the rows of every option into README.md and docs/embedding.md, between two comments that name their table:
-//
-//   npm run docs                          writes them
-//   node tools/option-rows.mjs --check    exits with 1, and names the page, if it would write anything
-//
-// The pages are those of the current folder. The rows come from the built tables of both commands, and from the doc
-// comments of `ServiceOptions`.
+// Usage: server-options.mjs [--check]
+// Writes the rows of the server's options into README.md and docs/embedding.md, between two comments, from the built
+// table of options and the doc comments of `ServiceOptions`. With --check it writes nothing, and exits with 1 if a page
+// is not current. The pages are those of the current folder.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { COMMON_OPTIONS, GET_OPTIONS, SEND_OPTIONS } from '../dist/client/cli/parser.js'
 import { choicesOf, flagOf, namesOf, variableOf } from '../dist/server/broker/option-names.js'
 import { OPTIONS } from '../dist/server/broker/option-table.js'
 import { shownDefault } from '../dist/server/cli/flag-values.js'
 
 const TABLES = {
-  'README.md': { 'ess-server': serverTable, ess: clientTable },
-  'docs/embedding.md': { createService: libraryTable },
+  'README.md': ['ess-server', serverTable],
+  'docs/embedding.md': ['createService', libraryTable],
 }
 
 const isCheck = process.argv.includes('--check')
-for (const [path, tables] of Object.entries(TABLES)) {
+for (const [path, [name, table]] of Object.entries(TABLES)) {
   const page = readFileSync(path, 'utf8')
-  const current = Object.entries(tables).reduce(
-    (text, [name, table]) => withTable(path, text, name, table()),
-    page,
-  )
+  const current = withTable(path, page, name, table())
   if (current === page) continue
   if (isCheck) {
-    console.log(`${path}: its options are not current; npm run docs writes them`)
+    console.log(`${path}: its options are not current; npm run docs:server writes them`)
     process.exitCode = 1
   } else {
     writeFileSync(path, current)
@@ -35,7 +28,7 @@ for (const [path, tables] of Object.entries(TABLES)) {
 }
 
 function withTable(path, page, name, { head, rows }) {
-  const begin = `<!-- options of ${name}, written by npm run docs -->\n`
+  const begin = `<!-- options of ${name}, written by npm run docs:server -->\n`
   const end = '<!-- end of options -->\n'
   const [before, rest] = page.split(begin)
   const after = rest?.slice(rest.indexOf(end))
@@ -58,26 +51,6 @@ function serverTable() {
     ]
   })
   return { head: ['`ess-server`', 'variable', 'default', ''], rows }
-}
-
-function clientTable() {
-  const rows = [
-    [SEND_OPTIONS, '`send`'],
-    [GET_OPTIONS, '`get`'],
-    [COMMON_OPTIONS, 'both'],
-  ].flatMap(([options, command]) =>
-    Object.entries(options).map(([name, { alias, describe }]) => {
-      const said = (what) => new RegExp(`\\[${what}: ([^\\]]*)\\]`).exec(describe)?.[1] ?? ''
-      return [
-        [...(alias === undefined ? [] : [`-${alias}`]), `--${name}`].map(code).join(', '),
-        command,
-        said('env') === '' ? '' : code(said('env')),
-        said('default'),
-        describe.replace(/ ?\[[^\]]*\]/g, ''),
-      ]
-    }),
-  )
-  return { head: ['`ess`', 'of', 'variable', 'default', ''], rows }
 }
 
 function libraryTable() {
