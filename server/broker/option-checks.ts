@@ -1,5 +1,5 @@
 import { EssError } from '../../shared/index.js'
-import { type Bounds, CHOICES, type ChoiceKind, type Kind } from './option-table.js'
+import { type Bounds, CHOICES, type ChoiceKind, type Kind } from './option-kinds.js'
 
 /** The longest timer Node keeps: 2^31 - 1 ms, 24 days. */
 const MAX_SECONDS = (2 ** 31 - 1) / 1000
@@ -33,7 +33,7 @@ const CHECKS: Readonly<Record<Kind, Check>> = {
   'TLS version': isOneOf('TLS version'),
 }
 
-/** Throws EssError `usage`, with what was expected and what came, if `value` is not of this kind and in these bounds. */
+/** Throws EssError `usage` with what was expected and what came, if `value` is of another kind or out of bounds. */
 export function checkOption(name: string, kind: Kind, value: unknown, bounds: Bounds): void {
   CHECKS[kind](name, value, bounds)
 }
@@ -79,7 +79,8 @@ function checkUrl(name: string, value: unknown): void {
 
 function checkIds(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw unexpected(name, 'a pattern and a generator', value)
-  const { pattern, generate } = value as { pattern?: unknown; generate?: unknown } // Members of any object.
+  const pattern = 'pattern' in value ? value.pattern : undefined
+  const generate = 'generate' in value ? value.generate : undefined
   if (!(pattern instanceof RegExp)) throw unexpected(`${name}.pattern`, 'a regular expression', pattern)
   if (typeof generate !== 'function') throw unexpected(`${name}.generate`, 'a function', generate)
 }

@@ -1,4 +1,5 @@
-import { CHOICES, type Kind, OPTIONS, type OptionRow, type Options } from './option-table.js'
+import { CHOICES, type Kind, type OptionRow } from './option-kinds.js'
+import { OPTIONS, type Options } from './option-table.js'
 
 type OptionName = keyof Options
 

@@ -6,7 +6,7 @@ import type { SocketInfo } from './events.js'
  * The options of a service. Each is optional, and its default suits a server of your own without a proxy in front.
  * `createService` throws EssError `usage` for an option it doesn't know, and for a value of another type or range.
  */
-// The first paragraph of each comment below is the option's row in docs/embedding.md; `npm run docs:server` writes it there.
+// `npm run docs:server` writes the first paragraph of each comment below into docs/embedding.md.
 export interface ServiceOptions {
   /**
    * How long a sender waits for a receiver. A sender may ask for less, never for more.

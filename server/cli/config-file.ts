@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { EssError } from '../../shared/index.js'
 import { nearestName } from '../broker/nearest-name.js'
-import { CHOICES, type ChoiceKind, type FlagValues } from '../broker/option-table.js'
+import { CHOICES, type ChoiceKind, type FlagValues } from '../broker/option-kinds.js'
 
 /** The kind of each option that the file can set, by the name of its flag. */
 export type ConfigKeys = Readonly<Record<string, keyof FlagValues>>

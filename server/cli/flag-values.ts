@@ -1,5 +1,5 @@
 import { EssError, parseByteSize } from '../../shared/index.js'
-import { CHOICES, type FlagRow, type FlagValues } from '../broker/option-table.js'
+import { CHOICES, type FlagRow, type FlagValues } from '../broker/option-kinds.js'
 
 type FlagKind = keyof FlagValues
 

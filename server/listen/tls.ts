@@ -1,7 +1,7 @@
 import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
-import type { FlagValues } from '../broker/option-table.js'
+import type { FlagValues } from '../broker/option-kinds.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { FileWatch } from '../node/file-watch.js'
 
