@@ -1,4 +1,4 @@
-/** The embeddable server: `createService(options)`, to mount in your own, or to serve by `listen(service)`. */
+/** The embeddable server: make a service with `createService(options)`, then mount it or serve it with `listen`. */
 
 export type { ServiceEvents, SocketInfo, SocketStats } from './broker/events.js'
 export type { Outcome, Phase } from './broker/lifecycle.js'

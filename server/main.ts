@@ -15,5 +15,5 @@ process.exitCode = await run(process.argv.slice(2), {
   },
 })
 
-// Nothing is left to do but to hand on the last lines, to a reader that may have stopped reading.
+// Only the last lines are left to be written, and their reader may have stopped reading.
 setTimeout(() => process.exit(), 2000).unref()

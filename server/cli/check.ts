@@ -13,20 +13,20 @@ import { openTokenFiles } from './token-files.js'
 export interface Check {
   readonly name: string
   /**
-   * Whose fault a problem is, and so the exit status: what was asked for is wrong (2, the default), or this
-   * machine cannot do it now (1), such as for a port that is in use.
+   * The exit status of a problem: 2, the default, if an option is wrong; 1 if this machine can't do it now, for
+   * example because a port is in use.
    */
   readonly exit?: 1 | 2
-  /** What it found, in words, or nothing to say. Throws EssError where there is a problem, or the system's error. */
+  /** May return what it found, in words. For a problem, throws EssError or the system's error. */
   readonly run: () => unknown
 }
 
-/** Everything that `--check` looks at, in the order in which a start would meet it. */
+/** Everything that `--check` looks at, in the order in which a start meets it. Throws EssError `usage`. */
 export function checksOf(flags: Flags): Check[] {
   const tls = tlsOptions(flags)
   const admin = adminAddress(flags)
   return [
-    // Has been read by now, or there would be no flags.
+    // The file was read before the flags.
     ...(flags.config === undefined ? [] : [{ name: 'config', run: () => flags.config }]),
     { name: 'options', run: () => void resolveOptions(serviceOptions(flags)) },
     ...(flags.open ? [] : [{ name: 'exposure', run: () => refuseExposed(flags).then(() => undefined) }]),
@@ -51,8 +51,8 @@ export function checksOf(flags: Flags): Check[] {
 }
 
 /**
- * Writes a line for each check. Resolves with the exit status: 0 where all is well, 2 where anything that was
- * asked for is wrong, otherwise 1.
+ * Runs the checks in turn, and writes a line for each. Resolves with the exit status: 2 if any option is wrong,
+ * otherwise 1 if this machine can't do something, otherwise 0.
  */
 export async function runChecks(checks: readonly Check[], stdout: LineWriter): Promise<number> {
   const exits: number[] = [0]
@@ -69,12 +69,12 @@ export async function runChecks(checks: readonly Check[], stdout: LineWriter): P
   return Math.max(...exits)
 }
 
-/** What `--check` says of something that is wrong. */
+/** The line of `--check` for a problem. */
 export function problemLine(name: string, message: string): string {
   return `problem: ${name}: ${message}\n`
 }
 
-/** Listens there for an instant; nobody is served meanwhile. Throws where that cannot be. */
+/** Listens there for an instant, and serves no connection. Throws EssError `usage` if it can't listen. */
 export async function canListen(host: string, port: number): Promise<string> {
   const server = createServer((connection) => connection.destroy())
   try {
@@ -113,7 +113,7 @@ async function readTokens(files: Parameters<typeof openTokenFiles>[0]): Promise<
   tokens?.close()
 }
 
-/** Ours, or the system's about a file or a port; anything else is a bug, and crashes. */
+/** True for our own errors and for the system's about a file or a port. Anything else is a bug, and crashes. */
 function isExpected(error: unknown): error is Error {
   return error instanceof EssError || (error instanceof Error && 'syscall' in error)
 }

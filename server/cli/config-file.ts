@@ -50,13 +50,13 @@ const FORMS: Readonly<Record<keyof FlagValues, Form>> = {
 interface Entry {
   readonly key: string
   readonly value: unknown
-  /** From 1; undefined where JSON was read. */
+  /** From 1; undefined for JSON. */
   readonly line?: number | undefined
 }
 
 /**
- * Reads a configuration file, JSON or YAML, into what the same flags would be given on a command line.
- * Throws EssError `usage` that names the file, the line where it is YAML, what was expected and what came.
+ * Reads a configuration file, JSON or YAML, into the values that the same flags would have on a command line.
+ * Throws EssError `usage` with the file, the line (of YAML), what was expected and what came.
  */
 export async function readConfigFile(
   path: string,
@@ -69,7 +69,7 @@ export async function readConfigFile(
   return Object.fromEntries(
     entries.map((entry) => {
       const { key, value } = entry
-      // Not an inherited one, such as "constructor".
+      // A key may be an inherited name, such as "constructor".
       const kind = Object.hasOwn(keys, key) ? keys[key] : undefined
       if (kind === undefined) throw wrong(path, entry, unknownKey(key, Object.keys(keys)))
       const { words, toFlag } = FORMS[kind]
@@ -96,7 +96,7 @@ function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    // JSON.parse throws nothing else.
+    // JSON.parse throws no other error.
     throw new EssError('usage', `${path}: Expected JSON: ${(error as SyntaxError).message}`)
   }
 }
@@ -109,7 +109,7 @@ function yamlEntries(path: string, text: string): Entry[] {
     const { line } = lines.linePos(problem.pos[0])
     throw wrong(path, { line }, `Expected YAML: ${problem.message}`)
   }
-  // Nothing but comments is a file without settings.
+  // The file is empty, or has only comments.
   if (document.contents === null) return []
   if (!isMap(document.contents)) throw noSettings(path)
   return document.contents.items.map(({ key, value }) => {
@@ -118,7 +118,7 @@ function yamlEntries(path: string, text: string): Entry[] {
     try {
       return { key: String(key.value), value: value?.toJS(document) ?? null, line }
     } catch (error) {
-      // An alias of nothing, or of far too much.
+      // An alias that names no anchor, or that would expand too far.
       throw wrong(path, { line }, `Expected YAML: ${(error as Error).message}`)
     }
   })

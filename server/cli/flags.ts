@@ -18,7 +18,7 @@ type FlagName = NameOf<'command' | 'both'>
 
 type FlagValue<Name extends FlagName> = FlagValues[Options[Name]['kind']] | Options[Name]['default']
 
-/** The values of flags, variables and the file of `--config`. Each has the form of its kind; its bounds are unchecked. */
+/** The values from flags, variables and the file of `--config`. Each is of its kind, but may be out of bounds. */
 export type Flags<Name extends FlagName = FlagName> = { readonly [One in Name]: FlagValue<One> }
 
 const NAMES = namesOf('command', 'both')

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
-/** At exit Node gives a terminal its old modes back, and aborts (status 134) where that terminal is gone by then. */
+/** At exit Node restores the modes of a terminal, and aborts (status 134) if it is gone. Call this once, at the start. */
 export function closeLostTerminals(): void {
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   process.once('exit', () => {

@@ -14,14 +14,14 @@ import { listenTrouble } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
-/** What the command has of the outside world; a test gives its own. */
+/** The outside world, as the command sees it. A test gives its own. */
 export interface Io {
   readonly stdout: Writable
   readonly stderr: Writable
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Calls back at each request to stop: SIGTERM, SIGINT. */
+  /** Calls back for each request to stop: SIGTERM, SIGINT. */
   onStop(listener: () => void): void
-  /** Calls back at each request to read its files again: SIGHUP. */
+  /** Calls back for each request to read the files again: SIGHUP. */
   onReload?(listener: () => void): void
 }
 
@@ -29,11 +29,11 @@ const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 
 /**
  * `ess-server`: reads flags, environment and configuration file, listens, and serves until it is told to stop.
- * Resolves with the exit status: 0 stopped politely, 1 could not listen or was stopped by force, 2 usage.
- * With `--check` it only looks: 0 all is well, 1 this machine cannot do it now, 2 what was asked for is wrong.
+ * Resolves with the exit status: 0 stopped politely, 1 couldn't listen or was stopped by force, 2 usage.
+ * With `--check` it only looks: 0 if all is well, 1 if this machine can't do it now, 2 if an option is wrong.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  // Also what makes an error on either of them harmless, whoever has written.
+  // An outlet also keeps an error of its stream from ending the process.
   const stderr = new Outlet(io.stderr)
   const stdout = new Outlet(io.stdout)
   try {
@@ -43,7 +43,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return await serve(flags, io, stdout, stderr)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
-    // Nothing else is thrown before it listens.
+    // Before the server listens, an EssError is about an option.
     const message = inFlagNames(error.message)
     if (!asksForCheck(argv, io.env)) stderr.write(`ess-server: ${message}\n`)
     else {
@@ -54,7 +54,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** `status`, unless what was to be printed could not be. A reader that has left has read what it wanted. */
+/** Resolves with `status`, or with 1 if stdout took no output. A reader that left (`| head`) is no failure. */
 async function printed(status: number, stdout: Outlet, stderr: Outlet): Promise<number> {
   const error = await stdout.settled()
   if (error === undefined || error.code === 'EPIPE') return status
@@ -109,24 +109,24 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
   note(`relay by ${gear}${why === undefined ? '' : ` (${why})`}`)
   if (tokens !== undefined) {
     tokens.watch(note)
-    // It never rejects: how it went is told by the log.
+    // It never rejects: the log says how it went.
     io.onReload?.(() => void tokens.reload())
   }
   if (server.certificate !== undefined) {
     note(`certificate: ${certificateInWords(server.certificate)}`)
-    // The same.
+    // It never rejects either.
     io.onReload?.(() => void server.reload())
   }
-  // Whoever reads this line may stop the server at once.
+  // A program that reads this line may stop the server at once, so everything else has to be in place by now.
   stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
   const status = await stopped
   tokens?.close()
-  // Until here it said how the drain went.
+  // Its metrics stay until the drain is over.
   await admin?.close()
   return status
 }
 
-/** The operator's listener. It and its library are loaded only here, because most servers start without. */
+/** Starts the operator's listener. Its code and its library are loaded only here, because most servers have none. */
 async function startAdmin(
   service: Service,
   address: AdminAddress,
@@ -147,7 +147,7 @@ async function startAdmin(
   }
 }
 
-/** The first request to stop is a polite one; the second ends what still runs. */
+/** The first request to stop lets running transfers finish; the second ends them. */
 function untilStopped(
   server: Listening,
   drainSeconds: number,

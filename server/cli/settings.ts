@@ -37,12 +37,12 @@ function given<Name extends ServiceFlag>(flags: Flags, names: readonly Name[]) {
   return values
 }
 
-/** Where the operator's own listener is to be; undefined for none. Throws EssError `usage`. */
+/** The address of the operator's listener; undefined without `--admin`. Throws EssError `usage`. */
 export function adminAddress({ admin }: Flags): AdminAddress | undefined {
   return admin === undefined ? undefined : parseAdminAddress(admin)
 }
 
-/** Undefined for plain HTTP. Throws EssError `usage`. */
+/** The options of TLS; undefined for plain HTTP. Throws EssError `usage`. */
 export function tlsOptions({ tlsCert, tlsKey, tlsMin, hstsMaxAge, relay }: Flags): TlsOptions | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) {
@@ -58,8 +58,8 @@ export function tlsOptions({ tlsCert, tlsKey, tlsMin, hstsMaxAge, relay }: Flags
 }
 
 /**
- * Throws EssError `usage` where anybody could send through this server and nobody has said that they may. Gives
- * Node's own error for a host that is not to be found.
+ * Throws EssError `usage` if any machine could send through this server, without `--send-tokens` and without `--open`.
+ * Resolves with Node's own error if the host can't be found.
  */
 export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<unknown> {
   if (open || sendTokens !== undefined) return undefined

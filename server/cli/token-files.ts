@@ -9,21 +9,21 @@ import { FileWatch } from '../node/file-watch.js'
 /** An editor may still be writing a file that has changed. */
 const REST_MS = 100
 
-/** Shorter ones could be found by trying; `openssl rand -hex 32` makes 64. */
+/** Characters. A shorter token could be found by trying; `openssl rand -hex 32` makes 64. */
 const MIN_TOKEN_LENGTH = 16
 
-/** The files of tokens of one server. */
+/** The token files of one server. */
 export interface TokenFiles {
-  /** `ServiceOptions.authorize`: what has no file is open to everybody. */
+  /** `ServiceOptions.authorize`. An access without a file is open to every client. */
   readonly authorize: (access: Access, request: IncomingMessage) => boolean
-  /** Reads them again whenever they change, until `close`. `note` writes a line of the log. */
+  /** Reads a file again each time it changes, until `close`. `note` writes a line of the log. */
   watch(note: (message: string) => void): void
-  /** Reads them again now. Never rejects: where one cannot be read, its old tokens stay, and the log says so. */
+  /** Reads all files again now. Never rejects: if a file is of no use, its old tokens stay, and the log says so. */
   reload(): Promise<void>
   close(): void
 }
 
-/** Reads the files. Undefined where there are none; throws EssError `usage` for one that is not as it should be. */
+/** Reads the files. Undefined if there are none. Throws EssError `usage` for a file that is of no use. */
 export async function openTokenFiles(
   paths: Readonly<Record<Access, string | undefined>>,
 ): Promise<TokenFiles | undefined> {
@@ -118,8 +118,8 @@ async function readTokens(flag: string, path: string): Promise<Tokens> {
     const [text, { mode }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
     return {
       digests: parseTokens(text, `${flag} ${path}`),
-      // Hashes may be read: they open nothing. A container's secrets are often 0444, so this is no refusal; Windows
-      // has no such bits.
+      // A hash may be read by every user: it opens nothing. A plain token is only warned about, because a container's
+      // secrets are often 0444. Windows has no such bits.
       areExposed: process.platform !== 'win32' && (mode & 0o004) !== 0 && /^\s*(?!sha256:|#)\S/im.test(text),
     }
   } catch (error) {
@@ -130,11 +130,12 @@ async function readTokens(flag: string, path: string): Promise<Tokens> {
     )
   }
 }
+
 /**
- * The SHA-256 of each token of a file: one a line, plain or as `sha256:` and 64 hex digits (`printf %s TOKEN |
- * sha256sum`). A fast hash is right, because a token is drawn at random and not thought up: nobody finds 128 bits by
- * trying. What follows a token after a blank is for whoever keeps the file; lines that begin with `#`, and empty
- * ones, are not read. Throws EssError `usage`, which says the line's number and never what is in it.
+ * The SHA-256 of each token in a file. A line has one token, plain or as `sha256:` and 64 hex digits (`printf %s TOKEN
+ * | sha256sum`). A fast hash is enough, because a token is drawn at random: 128 bits can't be found by trying. After a
+ * blank, a line may hold a note. Empty lines and lines that begin with `#` are skipped. Throws EssError `usage` with
+ * the number of the line, never with its content.
  */
 export function parseTokens(text: string, place: string): readonly Buffer[] {
   const digests = text
@@ -162,7 +163,7 @@ export function parseTokens(text: string, place: string): readonly Buffer[] {
   return digests
 }
 
-/** The token in an `Authorization`: of Bearer (RFC 6750, 2.1), or the password of Basic (RFC 7617, 2), by any user. */
+/** The token in an `Authorization`: Bearer's (RFC 6750, 2.1), or the password of any user in Basic (RFC 7617, 2). */
 export function tokenIn(authorization: string | undefined): string | undefined {
   const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '') ?? []
   if (scheme.toLowerCase() !== 'basic') return credentials || undefined
@@ -170,7 +171,7 @@ export function tokenIn(authorization: string | undefined): string | undefined {
   return password
 }
 
-/** Takes the same time whichever it is, and whether it is any: all are looked at, by digests of one length. */
+/** Takes the same time for every token, known or not: it compares all digests, and they have the same length. */
 function isAmong(digests: readonly Buffer[], token: string): boolean {
   const given = digestOf(token)
   let isKnown = false

@@ -40,7 +40,7 @@ export class FileWatch {
     return reading
   }
 
-  /** Calls back after each change, until `close`. `changed` calls `read`, and must not reject. Keeps no process alive. */
+  /** Calls `changed` after each change, until `close`. It calls `read`, and must not reject. Keeps no process alive. */
   start(changed: () => Promise<void>): void {
     this.#lookIn(this.#lookMs, changed)
   }

@@ -1,14 +1,14 @@
 import { EssError } from '../../shared/index.js'
 
-/** Where the operator's own listener is. */
+/** The address of the operator's listener. */
 export interface AdminAddress {
   /** An address or a name, without brackets. */
   readonly host: string
-  /** 0 takes any free one. */
+  /** 0 takes any free port. */
   readonly port: number
 }
 
-/** `HOST:PORT`, with an IPv6 address in brackets. Throws EssError `usage`. */
+/** Reads `HOST:PORT`, with an IPv6 address in brackets. Throws EssError `usage`. */
 export function parseAdminAddress(value: string): AdminAddress {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value) ?? []
   const host = bracketed ?? plain

@@ -6,24 +6,24 @@ import { isExposed } from './exposure.js'
 import type { Log } from './log.js'
 import { measureService } from './metrics.js'
 
-/** The operator's own listener: metrics for Prometheus, and whether the server is alive and ready. */
+/** The operator's listener: metrics for Prometheus, and whether the server is alive and ready. */
 export interface Admin {
-  /** Its own address as a URL, with the real port. */
+  /** Its address as a URL, with the real port. */
   readonly url: string
-  /** False where other machines may reach it, and so read it: it asks for no password. */
+  /** False if other machines can reach it, and so read it without a password. */
   readonly isPrivate: boolean
-  /** From now on `/ready` says whether the service takes senders; until then, that it does not. */
+  /** From this call on, `/ready` says whether the service takes senders. Before it, `/ready` answers 503. */
   ready(): void
-  /** Stops at once. */
+  /** Stops at once, and cuts connections that are open. */
   close(): Promise<void>
 }
 
-/** How long a client may take for its request, for reading what it is answered, and over nothing at all. */
+/** How long a client may take to send its request, to read the response, or to do nothing. */
 const PATIENCE_MS = 10_000
 
 /**
  * Serves `/metrics`, `/health` (200 while the process lives) and `/ready` (200 while `service` takes senders, 503
- * before and after that), on an address of its own. Rejects with Node's own error where that cannot be had.
+ * before and after) on an address of its own. Rejects with Node's own error if it can't listen there.
  */
 export async function listenAdmin(
   service: Service,
@@ -54,7 +54,7 @@ export async function listenAdmin(
       response.setHeader('Allow', 'GET, HEAD')
       answer(response, 405, 'Expected GET or HEAD\n')
     }
-    // Nothing here rejects: what collects the metrics is ours, and a bug of it ends the process like any other.
+    // It never rejects: only our own code collects the metrics, and a bug in it ends the process like any other.
     else void page(response)
   })
   await new Promise<void>((resolve, reject) => {
@@ -64,7 +64,7 @@ export async function listenAdmin(
       resolve()
     })
   })
-  // A server that listens on TCP has this kind of address.
+  // The server listens on TCP, so its address is no string.
   const { family, address: ip, port } = server.address() as AddressInfo
   return {
     url: `http://${family === 'IPv6' ? `[${ip}]` : ip}:${port}`,

@@ -6,9 +6,8 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
 /**
- * True where others than this machine could reach a server on `host`: any address of it that is not loopback. A
- * private range is a network of others, too, and an empty host is every address. Rejects with Node's own error for
- * a name that is not to be found.
+ * True if other machines could reach a server on `host`: one of its addresses is not loopback. A private network has
+ * other machines too, and an empty host means every address. Rejects with Node's own error if the name can't be found.
  */
 export async function isExposed(host: string): Promise<boolean> {
   if (host === '') return true

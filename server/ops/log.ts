@@ -8,10 +8,10 @@ import { clientAddress } from '../request/client-address.js'
 import { textLine } from './log-text.js'
 import type { Outlet } from './outlet.js'
 
-/** How a log is written: a line for people, a JSON object a line, or nothing. */
+/** How the log is written: lines for people, one JSON object a line, or not at all. */
 export type LogFormat = FlagValues['log format']
 
-/** What all lines about one socket have in common: those of its sender's request, or its reservation's. */
+/** The fields that all lines about a socket share. The request is its sender's, or the one that reserved it. */
 interface Subject {
   readonly request: string
   readonly from: string
@@ -22,13 +22,13 @@ interface Subject {
 export interface Log {
   /** Writes a line about the server itself. */
   note(message: string): void
-  /** How many lines could not be written so far. */
+  /** How many lines couldn't be written so far. */
   lost(): number
 }
 
 /**
- * Writes what a service does to `outlet`, a line an event. Whoever has an id has the file, so a log shows
- * only a keyed hash of it: the same within one run of the server, useless outside.
+ * Writes a line to `outlet` for each event of a service. An id is as good as the file, so the log has only a keyed hash
+ * of it: the same within one run of the server, and useless outside.
  */
 export function logService(service: Service, format: LogFormat, outlet: Outlet): Log {
   if (format === 'off') return { note: () => undefined, lost: () => 0 }
@@ -74,8 +74,8 @@ export function logService(service: Service, format: LogFormat, outlet: Outlet):
 }
 
 /**
- * Names each request by a number of its own behind the run's: short, and no other run's. A request that a log has
- * named keeps its name.
+ * Names each request by a random prefix of this run and a number: short, and different from the names of other runs. A
+ * request keeps its name.
  */
 function requestNames(): (request: IncomingMessage) => string {
   const run = randomBytes(3).toString('hex')

@@ -6,31 +6,31 @@ import type { Service } from '../broker/service.js'
 import { GEARS } from '../relay/gears/pump.js'
 import type { Log } from './log.js'
 
-/** What an admin listener shows to Prometheus. */
+/** The metrics that the admin listener shows to Prometheus. */
 export interface Metrics {
   readonly contentType: string
-  /** All of them, in Prometheus' text format. */
+  /** All metrics, in Prometheus' text format. */
   text(): Promise<string>
 }
 
-/** In seconds. A receiver that is told the link comes at once; one that has to be found, within the TTL. */
+/** Seconds. A receiver that is told the link comes at once; one that must be found comes within the TTL. */
 const WAITING_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600]
-/** In seconds: from a 1 KiB file to what takes a night. */
+/** Seconds: from a 1 KiB file to a transfer that takes all night. */
 const DURATION_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400]
-/** In seconds. The server's own share is below a millisecond; from 10 s on, the head has gone before the byte. */
+/** Seconds. The server's own share is below 1 ms. After 10 s, the head has been sent before the first byte. */
 const FIRST_BYTE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10]
 
-/** rate() and increase() can't see a first value: what is to wake somebody the first time is there before, at 0. */
+/** rate() and increase() miss a counter's first value, so those that must alarm are there from the start, at 0. */
 const ALARMING = 'internal-error' satisfies Outcome
 
-/** prom-client's first names for three of its gauges. Prometheus keeps that ending for counters. */
+/** prom-client's old names for three of its gauges. Prometheus reserves the ending `_total` for counters. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`)
 
 const OPEN_PHASES = ['reserved', 'waiting', 'streaming'] as const satisfies readonly Phase[]
 
 /**
- * Counts what a service does, from now on. What costs more than a number (the sockets by phase) is looked up when
- * somebody asks.
+ * Counts what a service does from now on. Figures that cost more than a counter, such as the sockets by phase, are
+ * looked up when Prometheus asks.
  */
 export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
   const registry = new Registry()
@@ -76,13 +76,13 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   gaugesOf(service, registers)
   const ofProcess = processRegistry()
 
-  /** When a socket's receiver came, and the bytes of it that are counted already. */
+  /** When a socket's receiver came, and how many of its bytes are counted already. */
   const running = new WeakMap<SocketInfo, { readonly since: number; counted: number }>()
   service.on('socket:connected', (socket) => {
     waiting.observe(socket.ageMs / 1000)
     running.set(socket, { since: performance.now(), counted: 0 })
   })
-  // A long transfer shows while it runs.
+  // The bytes of a long transfer are counted while it runs.
   service.on('socket:progress', (socket, bytes) => {
     const transfer = running.get(socket)
     if (transfer === undefined) return
@@ -106,7 +106,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   }
 }
 
-/** A log cannot say itself that it is not written. */
+/** A log that can't be written can't say so itself. */
 function countLostLines(log: Pick<Log, 'lost'>, registers: Registry[]): void {
   new Counter({
     name: 'ess_log_lines_lost_total',
@@ -119,7 +119,7 @@ function countLostLines(log: Pick<Log, 'lost'>, registers: Registry[]): void {
   })
 }
 
-/** What is looked up when Prometheus asks. */
+/** The figures that are looked up when Prometheus asks. */
 function gaugesOf(service: Service, registers: Registry[]): void {
   new Gauge({
     name: 'ess_sockets',
@@ -166,7 +166,7 @@ function gaugesOf(service: Service, registers: Registry[]): void {
     labelNames: ['version', 'node', 'relay'],
     registers,
     collect() {
-      // The gear is known when the relay is ready, which may be later than this.
+      // The relay may become ready, and so know its gear, only after the gauge was made.
       this.reset()
       this.set({ version: VERSION, node: process.version, relay: service.relay.gear }, 1)
     },
@@ -176,8 +176,8 @@ function gaugesOf(service: Service, registers: Registry[]): void {
 let ofThisProcess: Registry | undefined
 
 /**
- * The process' own: CPU, memory, descriptors, the event loop's lag, collections of garbage. What watches them can't
- * be taken back, and keeps no process alive: so there is one for all services of a process.
+ * The metrics of the process: CPU, memory, descriptors, the event loop's lag, garbage collections. All services of a
+ * process share one registry, because its observers can't be removed again. They keep no process alive.
  */
 function processRegistry(): Registry {
   if (ofThisProcess === undefined) {

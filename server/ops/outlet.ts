@@ -1,18 +1,18 @@
 import type { Writable } from 'node:stream'
 import { neverBlock } from '../node/terminal-output.js'
 
-/** How much may wait for a reader that has stopped reading: the process holds what a full pipe does not take. */
+/** How much may wait in memory for a reader that has stopped reading, once its pipe is full. */
 const MAX_WAITING_BYTES = 256 * 1024
 
-/** Where whole lines are written to. */
+/** Takes whole lines. */
 export interface LineWriter {
   write(lines: string): void
 }
 
 /**
- * stdout or stderr of a process that outlives them. Its disk may be full (ENOSPC), its reader gone (EPIPE), its terminal
- * closed (EIO); a reader that has merely stopped would have everything wait in memory. Lines that cannot be written are
- * lost and counted. Each later write is another try: someone makes room on the disk, a FIFO gets a new reader.
+ * stdout or stderr of a process that outlives them. The disk may be full (ENOSPC), the reader gone (EPIPE), the
+ * terminal closed (EIO). A reader that only stops reading would fill the memory. Lines that can't be written are lost
+ * and counted. Each later write tries again: there may be room on the disk by then, or a FIFO may have a new reader.
  */
 export class Outlet implements LineWriter {
   readonly #stream: Writable
@@ -25,7 +25,7 @@ export class Outlet implements LineWriter {
   constructor(stream: Writable) {
     this.#stream = stream
     neverBlock(stream)
-    // Without a listener an error ends the process. Each write's own callback has it too.
+    // Without a listener an error ends the process. The callback of each write gets the error too.
     stream.on('error', () => undefined)
   }
 
@@ -34,12 +34,12 @@ export class Outlet implements LineWriter {
     return this.#lost
   }
 
-  /** Calls back when a write fails after one that did not. */
+  /** Calls back when a write fails, unless the write before it failed too. */
   onBroken(listener: (error: NodeJS.ErrnoException) => void): void {
     this.#broken = listener
   }
 
-  /** Calls back with how many writes were lost, when the first one succeeds again. */
+  /** Calls back when a write succeeds after some were lost, with how many those were. */
   onMended(listener: (lost: number) => void): void {
     this.#mended = listener
   }
@@ -49,7 +49,7 @@ export class Outlet implements LineWriter {
       this.#lose()
       return
     }
-    // The disk may have taken half of the line that it was full at.
+    // The write that failed may have left half a line.
     const text = this.#error === undefined ? lines : `\n${lines}`
     this.#stream.write(text, (error) => {
       if (error) this.#failed(error)
@@ -57,7 +57,7 @@ export class Outlet implements LineWriter {
     })
   }
 
-  /** Fulfilled when all that was written is taken or lost; with the error, if the last of it met one. */
+  /** Resolves when every write so far has succeeded or failed; with the error, if the last one failed. */
   async settled(): Promise<NodeJS.ErrnoException | undefined> {
     await new Promise<void>((resolve) => this.#stream.write('', () => resolve()))
     return this.#error
