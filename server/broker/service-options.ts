@@ -37,7 +37,7 @@ export interface ServiceOptions {
   /**
    * How many of these may be reservations whose sender has not come; 0 for no limit.
    *
-   * 16 by default. A reservation costs its client next to nothing.
+   * 16 by default. A reservation costs its client nothing.
    */
   readonly maxReservationsPerClient?: number
   /**
@@ -47,8 +47,8 @@ export interface ServiceOptions {
    */
   readonly maxWaitingPerClient?: number
   /**
-   * How many requests of one client within a minute may ask for something that isn't there. After that, the client is
-   * refused until the minute is over; 0 for no limit. Lower it if your own `ids` are short.
+   * How many requests of one client within a minute may ask for something that isn't there. After that, its requests for
+   * links and uploads are refused until the minute is over; 0 for no limit. Lower it if your own `ids` are short.
    *
    * 60 by default. The refusal is 429 `too-many-requests`, also for an id that exists, so guessing tells nothing.
    */

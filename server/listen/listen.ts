@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../broker/nearest-name.js'
+import { OPTIONS } from '../broker/option-table.js'
 import { wholeNumber } from '../broker/options.js'
 import { Service } from '../broker/service.js'
 import type { EmbeddedService } from '../embed.js'
@@ -85,7 +86,7 @@ export interface Listening {
  */
 export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
   checkCall(service, options)
-  const { host = '127.0.0.1', port = 9000 } = options
+  const { host = OPTIONS.host.default, port = OPTIONS.port.default } = options
   const most = wholeNumber(
     'maxConnectionsPerClient',
     options.maxConnectionsPerClient ?? MAX_CONNECTIONS_PER_CLIENT,
