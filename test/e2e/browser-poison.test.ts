@@ -203,6 +203,7 @@ test("a link's page is shown in no frame of another site, where a click could be
     ),
   )
   await page.goto(await startPage(frames.map((frame) => frame.replace('URL', sent.url)).join('')))
+  // A link's page comes with 406, and a browser shows it all the same.
   for (const response of await answered) expect(response.status()).toBe(406)
   for (const frame of page.frames()) {
     // One that may not be shown may be gone.

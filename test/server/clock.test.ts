@@ -93,7 +93,7 @@ test('only what has to do with dates looks at the clock', async () => {
     }
   }
   expect(looks.sort()).toEqual([
-    // Whether another `ess get` has touched its part lately: a file's mtime is a date.
+    // The date of a part file, by which another download sees that this one is under way.
     'client/receive/part-file.ts',
     // openedAt and expiresAt, which are dates.
     'server/broker/socket.ts',

@@ -175,7 +175,10 @@ describe('a target that is a whole URL', () => {
     const sender = await openSender(port, { length: 2 })
     const target = `http://target.example/${sender.id}`
     expect((await exchange(port, requestHead(`HEAD ${target}`))).status).toBe(200)
-    const page = await exchange(port, requestHead(`GET ${target}`, { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' }))
+    const page = await exchange(
+      port,
+      requestHead(`GET ${target}`, { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' }),
+    )
     expect(page.body).toContain(target)
     const receiver = await connectRaw(port)
     await receiver.write(requestHead(`GET ${target}`))
