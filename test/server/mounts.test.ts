@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { createService, type EmbeddedService } from '../../server/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { senderHead } from './serve.js'
 
 /** Where a service is mounted, and what its visitors ask for. */
@@ -136,7 +137,7 @@ test.each(Object.entries(MOUNTS))('with %s, links have the path that was asked f
     expect(upload).toMatch(/\/uploads\/[\w-]{22}$/)
     expect(upload.slice(0, upload.indexOf('/uploads/'))).toBe(base)
     const { pathname } = new URL(url)
-    const page = await ask(`GET ${pathname}`, { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' })
+    const page = await ask(`GET ${pathname}`, BROWSER)
     expect(page).toMatchObject({ status: 406, body: expect.stringContaining(url) })
     await sender.write('hello')
     expect(await ask(`GET ${pathname}`)).toMatchObject({ status: 200, body: 'hello' })
