@@ -9,7 +9,7 @@ import { type RawConnection, type RawServer, rawServer } from '../helpers/client
 import { chunk, ID, LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
 import { needs } from '../helpers/needs.js'
 import { runEss } from '../helpers/run-ess.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -191,7 +191,7 @@ for (const [name, answer] of [
   })
 
 test('a server without reservations is said to be one', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const run = await runEss(server.url, ['send', '--reserve', await fileOf('hello')])
   const { code, stderr } = await run.ended()
   expect(stderr).toBe(
@@ -201,7 +201,7 @@ test('a server without reservations is said to be one', async () => {
 })
 
 test('ess send --reserve and ess get, through the real server', async () => {
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const file = await fileOf('hello')
   const sender = await runEss(server.url, ['send', '--reserve', file])
   const [, url = ''] = await sender.untilStdout(/^(http.*\/file\.txt)\n/)
@@ -212,7 +212,7 @@ test('ess send --reserve and ess get, through the real server', async () => {
 
 test('a receiver that is killed midway is a failure by reservation too', async (context) => {
   needs(context, 'curl')
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const sender = await runEss(server.url, ['send', '--json', '--reserve'], { stdin: 'open' })
   const [, url = ''] = await sender.untilStdout(/"url":"([^"]+)"/)
   const receiver = await runEss(undefined, ['get', url, '-o', '-'])
@@ -225,7 +225,7 @@ test('a receiver that is killed midway is a failure by reservation too', async (
 })
 
 test('a server that takes reservations alone gets one by itself, also from a pipe', async () => {
-  const server = await startServer('--reservations', '--no-early-response')
+  const server = await startServerHere('--reservations', '--no-early-response')
   const sender = await runEss(server.url, ['send', '--name', 'p.txt'], { stdin: 'piped' })
   const [, url = ''] = await sender.untilStdout(/^(http.*\/p\.txt)\n/)
   const receiver = await runEss(undefined, ['get', url, '-o', '-'])
@@ -274,7 +274,7 @@ async function holdingProxy(port: number): Promise<{ url: string; held(): number
 }
 
 test('a body that a proxy holds back goes on through the upload resource', async () => {
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const proxy = await holdingProxy(server.port)
   const content = Buffer.alloc(9 * 1024 * 1024, 'so long ')
   const sending = send(await fileOf(content), { server: proxy.url })
@@ -297,7 +297,7 @@ test('a body that a proxy holds back goes on through the upload resource', async
 })
 
 test('what was piped in and is held back by a proxy cannot go on, and that is said', async () => {
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const proxy = await holdingProxy(server.port)
   const sender = await runEss(proxy.url, ['send'], { stdin: 'piped' })
   const [, url = ''] = await sender.untilStdout(/^(http.*)\n/)

@@ -7,7 +7,7 @@ import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
 import type { Program } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -70,7 +70,7 @@ interface Sent {
 }
 
 async function send(
-  server: TestServer,
+  server: ServerHere,
   name: string,
   type: string,
   text: string,
@@ -85,7 +85,7 @@ async function send(
 }
 
 /** Nothing has been used up: whoever asks properly gets it. */
-async function expectThere(server: TestServer, { sender, path }: Sent, text: string): Promise<void> {
+async function expectThere(server: ServerHere, { sender, path }: Sent, text: string): Promise<void> {
   expect(await exchange(server.port, requestHead(`GET ${path}`))).toMatchObject({ status: 200, body: text })
   expect((await sender.ended()).code).toBe(0)
 }
@@ -112,7 +112,7 @@ const SCRIPT = `document.title = 'ran'`
 
 describe.each(ACTIVE)('$name with a script, which a person opens by its link,', ({ name, type, text }) => {
   test('is shown as a name and a button, and saved by that', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const { sender, url } = await send(server, name, type, text)
     const page = await (await openBrowser()).newPage()
     await page.goto(url)
@@ -126,7 +126,7 @@ describe.each(ACTIVE)('$name with a script, which a person opens by its link,', 
   })
 
   test('would not run if it were not saved, by its type or in its sandbox', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const { path, sender } = await send(server, name, type, text)
     const { headers, body } = await exchange(server.port, requestHead(`GET ${path}`))
     expect((await sender.ended()).code).toBe(0)
@@ -146,7 +146,7 @@ describe.each(ACTIVE)('$name with a script, which a person opens by its link,', 
 })
 
 test("a script that was sent runs on nobody's page: neither sniffed, nor taken from another origin", async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const { path, sender } = await send(server, 'lib.js', 'text/javascript', SCRIPT)
   const { headers, body } = await exchange(server.port, requestHead(`GET ${path}`))
   expect((await sender.ended()).code).toBe(0)
@@ -178,7 +178,7 @@ const EMBEDDED = {
 } as const
 
 test('a link that stands on a page of another site in the place of a part of it is not used up', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sent = await send(server, 'lib.js', 'text/javascript', SCRIPT)
   const page = await (await openBrowser()).newPage()
   // Of one and the same address a browser would make one request.
@@ -193,7 +193,7 @@ test('a link that stands on a page of another site in the place of a part of it 
 })
 
 test("a link's page is shown in no frame of another site, where a click could be stolen", async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sent = await send(server, 'f', 'text/plain', 'hello')
   const page = await (await openBrowser()).newPage()
   const frames = ['<iframe src="URL?1"></iframe>', '<object data="URL?2"></object>', '<embed src="URL?3">']
@@ -231,7 +231,7 @@ async function open(page: Page, url: string): Promise<void> {
 }
 
 test("another site's GET form shows the link's page, and uses nothing up", async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sent = await send(server, 'f', 'text/plain', 'hello')
   const page = await (await openBrowser()).newPage()
   await open(page, await startPage(formOf('get', '', sent.url)))
@@ -247,7 +247,7 @@ test.each([
 ])(
   "another site's POST form of %s to %s neither uses up a link nor sends where origins are listed",
   async (enctype, host) => {
-    const server = await startServer('--cors-origin', 'https://app.example.org', '--reservations')
+    const server = await startServerHere('--cors-origin', 'https://app.example.org', '--reservations')
     const sent = await send(server, 'f', 'text/plain', 'hello')
     const context = await openBrowser()
     for (const path of [sent.path, '/', '/reserve']) {
@@ -266,7 +266,7 @@ test("another site's form cannot send by a password that the browser remembers",
   const token = 'a-token-that-is-remembered'
   const tokens = join(await tempDir(), 'tokens')
   await writeFile(tokens, token, { mode: 0o600 })
-  const server = await startServer('--send-tokens', tokens, '--reservations')
+  const server = await startServerHere('--send-tokens', tokens, '--reservations')
   const credentials = { username: 'anybody', password: token, send: 'unauthorized' } as const
   const context = await openBrowser({ httpCredentials: credentials })
   const own = await context.newPage()
@@ -283,7 +283,7 @@ test("another site's form cannot send by a password that the browser remembers",
 })
 
 test('a script that was sent cannot become the service worker of this origin, and is still there', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sent = await send(server, 'sw.js', 'text/javascript', 'self.onfetch = () => {}')
   const page = await (await openBrowser()).newPage()
   // A page of this origin which forbids itself nothing.

@@ -7,7 +7,7 @@ import { sha256, writeFileOf } from '../helpers/bytes.js'
 import { certificate } from '../helpers/certificate.js'
 import { needs } from '../helpers/needs.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -60,7 +60,7 @@ async function startForm(action: string): Promise<string> {
   return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/`
 }
 
-async function reserve(server: TestServer, name: string): Promise<{ url: string; upload: string }> {
+async function reserve(server: ServerHere, name: string): Promise<{ url: string; upload: string }> {
   const curl = await runCurl(['-fX', 'POST', `${server.url}/reserve?filename=${encodeURIComponent(name)}`])
   const [url = '', upload = ''] = (await curl.ended()).stdout.toString().split('\n')
   return { url, upload }
@@ -81,7 +81,7 @@ async function submit(page: Page, file: string): Promise<void> {
 
 describe('a real browser', () => {
   test('sends a form to a reservation, and another tab receives it', async () => {
-    const server = await startServer('--reservations')
+    const server = await startServerHere('--reservations')
     const browser = await startBrowser()
     const file = join(await tempDir(), 'an ångström.bin')
     const hash = await writeFileOf(file, SIZE)
@@ -105,7 +105,7 @@ describe('a real browser', () => {
   })
 
   test('sends a form straight to the server, and reads the link while it waits', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const browser = await startBrowser()
     const file = join(await tempDir(), 'report.bin')
     const hash = await writeFileOf(file, SIZE)
@@ -123,7 +123,7 @@ describe('a real browser', () => {
   })
 
   test('opens a link as often as a person likes, and the bytes are still there for the button', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const browser = await startBrowser()
     const shown = `it's <b>bold & "quoted".html`
     const path = join(await tempDir(), 'sent')
@@ -163,7 +163,7 @@ describe('a real browser', () => {
   ])(
     "cannot be made to use up a link by another site's form, and its own button can: %s",
     async (_how, host) => {
-      const server = await startServer()
+      const server = await startServerHere()
       const browser = await startBrowser('--host-resolver-rules=MAP *.test 127.0.0.1')
       const sender = await runCurl(['-T', '-', `${server.url}/f`], { stdin: 'hello' })
       const [printed = ''] = await sender.untilStdout(/^http\S+/)
@@ -182,7 +182,7 @@ describe('a real browser', () => {
     const token = 'a-token-of-a-closed-circle'
     const tokens = join(await tempDir(), 'tokens')
     await writeFile(tokens, token, { mode: 0o600 })
-    const server = await startServer('--receive-tokens', tokens)
+    const server = await startServerHere('--receive-tokens', tokens)
     const folder = await tempDir()
     const browser = await within(
       2 * DEADLINE_MS,
@@ -207,7 +207,7 @@ describe('a real browser', () => {
   test('uses HTTP/2 where there is TLS, for the page and for a download that arrives whole', async (context) => {
     needs(context, 'openssl')
     const pair = await certificate()
-    const server = await startServer('--tls-cert', pair.path, '--tls-key', pair.keyPath)
+    const server = await startServerHere('--tls-cert', pair.path, '--tls-key', pair.keyPath)
     const browser = await startBrowser('--ignore-certificate-errors')
     const path = join(await tempDir(), 'sent')
     const hash = await writeFileOf(path, SIZE)
@@ -239,7 +239,7 @@ describe('a real browser', () => {
   })
 
   test.each(['light', 'dark'] as const)('sees all of the page on a phone, in %s', async (colorScheme) => {
-    const server = await startServer()
+    const server = await startServerHere()
     const browser = await startBrowser()
     const name = `${'a-long-name-without-any-space'.repeat(4)}.tar.gz`
     const sender = await runCurl(['-T', '-', `${server.url}/${name}`], { stdin: 'hello' })

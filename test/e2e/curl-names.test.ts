@@ -7,7 +7,7 @@ import { needs } from '../helpers/needs.js'
 import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
 const NAMES = [
@@ -25,7 +25,7 @@ test.for(NAMES)(
   'curl -T %s and the line for the other side, in a shell, leave that name over a file that is there, and so does ess get -f',
   async (name, context) => {
     needs(context, 'curl')
-    const server = await startServer()
+    const server = await startServerHere()
     const folder = await tempDir()
     // A path of one component, which the sender's name may not be.
     await writeFileOf(join(folder, 'f'), 1000)
@@ -55,7 +55,7 @@ test.for(NAMES)(
 const SIZES = [2, 5, 10_000, 24 * 1024 * 1024]
 
 test.each(SIZES)('where curl cannot write a file of %d bytes, its sender is told', async (size) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const file = join(await tempDir(), 'f')
   await writeFileOf(file, size)
   const cwd = await tempDir()

@@ -17,7 +17,7 @@ import {
 } from '../helpers/peers.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 
 const LARGE = 300_000_000
 const SIZES = [0, 1, 65_535, 65_536, 65_537]
@@ -59,7 +59,7 @@ function sourceOf(file: TestFile, length: (typeof LENGTHS)[number]): Source {
 
 describe.each(PAIRS)('from $sender to $receiver', ({ sender: senderTool, receiver: receiverTool }) => {
   test.each(LENGTHS)('small files of %s length arrive whole', async (length) => {
-    const server = await startServer()
+    const server = await startServerHere()
     for (const size of SIZES) {
       const file = fileOf(size)
       const sender = await startSender(senderTool, server, sourceOf(file, length))
@@ -80,7 +80,7 @@ test.each([
   '300 MB of $length length from $sender to $receiver arrive whole',
   async ({ sender: senderTool, receiver: receiverTool, length }) => {
     const file = fileOf(LARGE)
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, sourceOf(file, length))
     const receiver = await startReceiver(receiverTool, sender.url)
     await expectReceived(receiver, LARGE_MS)
@@ -96,7 +96,7 @@ test.each([
   { form: 'PUT with a known length', args: ['-T', 'FILE'] },
 ])('curl reads the whole story as text: $form', async ({ args }) => {
   const file = fileOf(65_537)
-  const server = await startServer()
+  const server = await startServerHere()
   const curlArgs = args.map((arg) => arg.replace('FILE', file.path))
   const sender = await runCurl([...curlArgs, `${server.url}/`], { stdin: { file: file.path } })
   const [url] = await sender.untilStdout(/^http\S+(?=\n# waiting)/)
@@ -117,7 +117,7 @@ test.each([
 
 test('the status stream tells the story in order, with honest progress', async () => {
   const file = fileOf(LARGE)
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await startSender('curl', server, { file: file.path })
   await expectReceived(await connectReceiver('curl', sender), LARGE_MS)
   const { stdout } = await sender.ended()
@@ -139,7 +139,7 @@ test('the status stream tells the story in order, with honest progress', async (
 
 test('`ess send` prints the URL and nothing else on stdout, and `ess get` the bytes and nothing else', async () => {
   const file = fileOf(65_537)
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await runEss(server.url, ['send', file.path])
   const [, url = ''] = await sender.untilStdout(/^(http\S+)\n/)
   expect(url).toMatch(new RegExp(`^${server.url}/[A-Za-z0-9_-]{12}/${basename(file.path)}$`))
@@ -154,7 +154,7 @@ test('`ess send` prints the URL and nothing else on stdout, and `ess get` the by
 })
 
 test('`ess` reads not a byte before a receiver is there', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await startSender('ess', server, 'held')
   // More than every pipe and stream on the way holds, so that a byte read would be seen here.
   let drained = false

@@ -9,7 +9,7 @@ import { needs } from '../helpers/needs.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import { run } from '../helpers/run.js'
 import { ESS, runEss } from '../helpers/run-ess.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
 const BODY = bytesOf(1000)
@@ -83,7 +83,7 @@ function latin1(text: string): string {
   return Buffer.from(text).toString('latin1')
 }
 
-async function send(server: TestServer, request: string): Promise<{ sender: RawPeer; url: URL }> {
+async function send(server: ServerHere, request: string): Promise<{ sender: RawPeer; url: URL }> {
   const sender = await connectRaw(server.port)
   await sender.write(request)
   const [, url = ''] = await sender.until(/\r\n(http:\S+)\n/)
@@ -93,7 +93,7 @@ async function send(server: TestServer, request: string): Promise<{ sender: RawP
 
 // One server for all names of a test: to start one for each took ten times as long as the transfers.
 test.each(WAYS)('every name that travels through $way is safe', async ({ request }) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const texts = NAMES.map((name) => ({ ...name, text: request(name.sent) }))
   expect(texts.filter(({ text }) => text !== undefined).length).toBeGreaterThan(10)
   for (const { what, received, text } of texts) {
@@ -115,7 +115,7 @@ test.each(WAYS)('every name that travels through $way is safe', async ({ request
 
 test('`ess get` on a terminal writes a safe file for every name', { timeout: 120_000 }, async (context) => {
   needs(context, 'script')
-  const server = await startServer()
+  const server = await startServerHere()
   for (const { what, sent, received } of NAMES) {
     const { url } = await send(server, head(`POST /?filename=${encodeURIComponent(sent)}`))
     const cwd = await tempDir()
@@ -136,7 +136,7 @@ test('`ess get` on a terminal writes a safe file for every name', { timeout: 120
 const TYPED_NAMES = NAMES.filter(({ sent }) => !sent.includes('\0'))
 
 test('`ess send --name` hands on every name', { timeout: 120_000 }, async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   for (const { what, sent, received } of TYPED_NAMES) {
     const sender = await runEss(server.url, ['send', `--name=${sent}`, '-'], { stdin: BODY })
     if (received === undefined) {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { needs } from '../helpers/needs.js'
 import { type Deviation, type RunningProxy, startBehind } from '../helpers/proxies.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 
 /** Three clients, each with an address of its own on this machine. */
 const FORGER = '127.0.0.2'
@@ -91,13 +91,13 @@ describe.each([
   })
 
   test('that comes without a proxy are its own as well', async () => {
-    const server = await startServer('--reservations', ...LIMITS)
+    const server = await startServerHere('--reservations', ...LIMITS)
     await expectShare(server, FORGER, FORGED)
     await expectShare(server, VICTIM, [[], [], [], naming(FORGER)])
   })
 
   test('that comes past a proxy that is trusted are its own as well', async () => {
-    const server = await startServer('--reservations', '--trust-proxy', '127.0.0.1', ...LIMITS)
+    const server = await startServerHere('--reservations', '--trust-proxy', '127.0.0.1', ...LIMITS)
     await expectShare(server, FORGER, FORGED)
     await expectShare(server, VICTIM, [[], [], [], naming(FORGER)])
   })

@@ -15,7 +15,7 @@ import {
   untilReceiving,
 } from '../helpers/peers.js'
 import type { Program } from '../helpers/run.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { until } from '../helpers/within.js'
 
 beforeEach((context) => needs(context, 'curl'))
@@ -31,7 +31,7 @@ async function interrupt(tool: Tool, program: Program): Promise<void> {
 
 test.each(TOOLS)('Ctrl-C on a waiting %s ends its socket at once', async (tool) => {
   // The heartbeat is 30 seconds away, so it is not what finds out.
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await startSender(tool, server, 'held')
   await interrupt(tool, sender)
   const head = requestHead(`HEAD ${new URL(sender.url).pathname}`)
@@ -40,7 +40,7 @@ test.each(TOOLS)('Ctrl-C on a waiting %s ends its socket at once', async (tool) 
 
 describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: receiverTool }) => {
   test('Ctrl-C on the sender midway cuts the receiver off', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     sender.stdin.write(bytesOf(1_000_000))
@@ -50,7 +50,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
   })
 
   test('Ctrl-C on the receiver midway fails the sender', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     sender.stdin.write(bytesOf(1_000_000))

@@ -23,7 +23,7 @@ import {
 } from '../helpers/peers.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { DEADLINE_MS } from '../helpers/within.js'
 
@@ -39,7 +39,7 @@ async function fileOf(size: number): Promise<{ path: string; sha256: string }> {
 
 describe('ttl', () => {
   test.each(TOOLS)('a socket nobody came for expires: %s is told', async (tool) => {
-    const server = await startServer('--ttl', '1')
+    const server = await startServerHere('--ttl', '1')
     const sender = await startSender(tool, server, 'held')
     await expectSenderFailed(sender, 'expired')
     await expectRefused(await startReceiver('curl', sender.url), 'gone')
@@ -47,7 +47,7 @@ describe('ttl', () => {
   })
 
   test('curl reads why in the text form, below a URL that is still the first line', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await runCurl(['--data-binary', 'hello', `${server.url}/?ttl=1`])
     const { code, stdout } = await sender.ended()
     expect(stdout.toString()).toMatch(/^http\S+\n# waiting for .*for 1 s\n(# .*\n)*# failed: .+\n$/)
@@ -55,18 +55,18 @@ describe('ttl', () => {
   })
 
   test('`ess send --ttl` shortens it', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     await expectSenderFailed(await startSender('ess', server, 'held', ['--ttl', '1']), 'expired')
   })
 
   test('a curl that has filled every buffer is told too', async () => {
-    const server = await startServer('--ttl', '1', '--max-upload-bytes', '0')
+    const server = await startServerHere('--ttl', '1', '--max-upload-bytes', '0')
     const sender = await startSender('curl', server, { file: await sparseFile(ENDLESS) })
     await expectSenderFailed(sender, 'expired')
   })
 
   test('a transfer that has begun outlives it', async () => {
-    const server = await startServer('--ttl', '1')
+    const server = await startServerHere('--ttl', '1')
     const sender = await startSender('curl', server, 'held')
     const receiver = await connectReceiver('curl', sender)
     sender.stdin.write(bytesOf(1000))
@@ -83,7 +83,7 @@ describe('a limit on the size', () => {
 
   test.each(PAIRS)('exactly the limit passes from $sender to $receiver', async (pair) => {
     const { path, sha256 } = await fileOf(LIMIT)
-    const server = await startServer(...FLAGS)
+    const server = await startServerHere(...FLAGS)
     for (const source of [{ file: path }, { pipe: path }]) {
       const sender = await startSender(pair.sender, server, source)
       const receiver = await startReceiver(pair.receiver, sender.url)
@@ -94,7 +94,7 @@ describe('a limit on the size', () => {
   })
 
   test.each(TOOLS)('one byte more, declared, is refused before %s has a URL', async (tool) => {
-    const server = await startServer(...FLAGS)
+    const server = await startServerHere(...FLAGS)
     const sender = await spawnSender(tool, server, { file: (await fileOf(LIMIT + 1)).path })
     const { code, stdout, stderr } = await sender.ended()
     expect(code).toBe(tool === 'curl' ? CURL_HTTP_ERROR : PROBLEMS['too-large'].exit)
@@ -103,7 +103,7 @@ describe('a limit on the size', () => {
   })
 
   test('one byte more, declared, costs no byte: the 413 comes without a 100', async () => {
-    const server = await startServer(...FLAGS)
+    const server = await startServerHere(...FLAGS)
     const declared = { 'Content-Length': String(LIMIT + 1), Expect: '100-continue' }
     const answer = await exchange(server.port, requestHead('POST /', declared))
     expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' } })
@@ -112,7 +112,7 @@ describe('a limit on the size', () => {
 
   test.each(PAIRS)('one byte more, found out midway, fails $sender and $receiver', async (pair) => {
     const { path } = await fileOf(LIMIT + 1)
-    const server = await startServer(...FLAGS)
+    const server = await startServerHere(...FLAGS)
     const sender = await startSender(pair.sender, server, { pipe: path })
     const receiver = await startReceiver(pair.receiver, sender.url)
     await expectCutOff(receiver)
@@ -120,7 +120,7 @@ describe('a limit on the size', () => {
   })
 
   test.each(PAIRS)('far more, found out midway, fails $sender and $receiver', async (pair) => {
-    const server = await startServer('--max-upload-bytes', '1MiB')
+    const server = await startServerHere('--max-upload-bytes', '1MiB')
     const sender = await startSender(pair.sender, server, { pipe: await sparseFile(ENDLESS) })
     const receiver = await startReceiver(pair.receiver, sender.url)
     await expectCutOff(receiver)
@@ -130,7 +130,7 @@ describe('a limit on the size', () => {
 
 describe('a transfer in which nothing moves', () => {
   test.each(PAIRS)('because the sender stalls, fails $sender and $receiver', async (pair) => {
-    const server = await startServer('--stall-timeout', '1')
+    const server = await startServerHere('--stall-timeout', '1')
     const sender = await startSender(pair.sender, server, 'held')
     const receiver = await connectReceiver(pair.receiver, sender)
     sender.stdin.write(bytesOf(100_000))
@@ -140,7 +140,7 @@ describe('a transfer in which nothing moves', () => {
   })
 
   test.each(PAIRS)('because the receiver stalls, fails $sender and $receiver', async (pair) => {
-    const server = await startServer('--stall-timeout', '1', '--max-upload-bytes', '0')
+    const server = await startServerHere('--stall-timeout', '1', '--max-upload-bytes', '0')
     const sender = await startSender(pair.sender, server, { file: await sparseFile(ENDLESS) })
     const receiver = await connectReceiver(pair.receiver, sender)
     await untilReceiving(receiver)
@@ -151,7 +151,7 @@ describe('a transfer in which nothing moves', () => {
   })
 
   test('because the sender never starts, is a problem for the receiver', async () => {
-    const server = await startServer('--stall-timeout', '1')
+    const server = await startServerHere('--stall-timeout', '1')
     const sender = await startSender('curl', server, 'held')
     const receiver = await connectReceiver('curl', sender)
     await expectSenderFailed(sender, 'stalled')
@@ -162,7 +162,7 @@ describe('a transfer in which nothing moves', () => {
 describe('a cap on sockets', () => {
   test.each(TOOLS)('refuses %s politely, and takes it when there is room again', async (tool) => {
     const { path } = await fileOf(1000)
-    const server = await startServer('--max-sockets', '1')
+    const server = await startServerHere('--max-sockets', '1')
     const first = await startSender('curl', server, { file: path })
 
     const refused = await (await spawnSender(tool, server, { file: path })).ended()
@@ -177,7 +177,7 @@ describe('a cap on sockets', () => {
   })
 
   test('says 503 and when to come back', async () => {
-    const server = await startServer('--max-sockets', '1')
+    const server = await startServerHere('--max-sockets', '1')
     const first = await connectRaw(server.port)
     await first.write(requestHead('POST /', { 'Content-Length': '1' }))
     await first.until(/# waiting/, DEADLINE_MS)

@@ -6,7 +6,7 @@ import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
 import { expectCutOff, startReceiver, untilReceiving } from '../helpers/peers.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 
 interface Case {
   readonly what: string
@@ -139,7 +139,7 @@ const CASES: readonly Case[] = [
   { what: 'a path of 100 kB', line: `GET /${'x'.repeat(100_000)}`, code: 'headers-too-large' },
 ]
 
-async function expectAlive(server: TestServer): Promise<void> {
+async function expectAlive(server: ServerHere): Promise<void> {
   expect((await exchange(server.port, requestHead('GET /health'))).status).toBe(200)
 }
 
@@ -168,7 +168,7 @@ function expectJson(answer: Answer, { code }: Case): void {
 }
 
 test.each(CASES)('$what is $code', async (testCase) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const text = await exchange(server.port, requestOf(testCase))
   expect(text.status).toBe(PROBLEMS[testCase.code].status)
   expectText(text, testCase)
@@ -186,7 +186,7 @@ test.each([
   { what: 'a chunk size beyond all numbers', bytes: 'ffffffffffffffffffff\r\n' },
   { what: 'a trailer that is none', bytes: '0\r\n\x00\r\n\r\n' },
 ])('$what midway fails both sides', async ({ bytes }) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const { sender, url } = await openRaw(server, { 'Transfer-Encoding': 'chunked' })
   const receiver = await startReceiver('curl', url)
   await sender.write('186a0\r\n')
@@ -202,7 +202,7 @@ test.each([
 test.each(['before the receiver came', 'midway'])(
   'both sides agree on a body that goes on beyond its Content-Length, %s',
   async (order) => {
-    const server = await startServer()
+    const server = await startServerHere()
     const { sender, url } = await openRaw(server, { 'Content-Length': '5' })
     if (order !== 'midway') await sender.write('hello, and this is too much')
     const receiver = await startReceiver('curl', url)
@@ -221,7 +221,7 @@ test.each(['before the receiver came', 'midway'])(
 )
 
 test('a body shorter than its Content-Length fails both sides', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const { sender, url } = await openRaw(server, { 'Content-Length': '200000' })
   const receiver = await startReceiver('curl', url)
   await sender.write(bytesOf(100_000))
@@ -233,7 +233,7 @@ test('a body shorter than its Content-Length fails both sides', async () => {
 })
 
 test('a connection that says nothing sensible at all is answered and dropped', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   for (const nonsense of ['\x16\x03\x01\x02\x00\x01\x00', 'hello\r\n\r\n', '\r\n\r\n\x00\x00\r\n']) {
     const answer = await exchange(server.port, nonsense)
     expect(answer.status).toBe(400)
@@ -245,14 +245,14 @@ describe('with curl', () => {
   beforeEach((context) => needs(context, 'curl'))
 
   test('a receiver of a malformed id exits with curl’s 22', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const receiver = await startReceiver('curl', `${server.url}/-not-an-id`)
     expect((await receiver.ended()).code).toBe(22)
   })
 })
 
 async function openRaw(
-  server: TestServer,
+  server: ServerHere,
   headers: Readonly<Record<string, string>>,
 ): Promise<{ sender: RawPeer; url: string }> {
   const sender = await connectRaw(server.port)

@@ -6,7 +6,7 @@ import { needs } from '../helpers/needs.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { type Program, run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
 /** More than any client sends or reads at once, less than is worth waiting for. */
@@ -147,7 +147,7 @@ async function needsClient(context: TestContext, name: string, { programs }: Old
   )
 }
 
-async function reserve(server: TestServer): Promise<{ readonly url: string; readonly upload: string }> {
+async function reserve(server: ServerHere): Promise<{ readonly url: string; readonly upload: string }> {
   const answer = await fetch(`${server.url}/reserve?filename=f.bin`, { method: 'POST' })
   const [url = '', upload = ''] = (await answer.text()).split('\n')
   return { url, upload }
@@ -162,7 +162,7 @@ async function fileOf(content: Uint8Array): Promise<string> {
 for (const [name, client] of Object.entries(CLIENTS)) {
   test(`${name} sends by reservation and reads the verdict`, async (context) => {
     await needsClient(context, name, client)
-    const server = await startServer('--reservations')
+    const server = await startServerHere('--reservations')
     const { url, upload } = await reserve(server)
     const sender = await client.send(upload, await fileOf(CONTENT))
     const received = await receiveBytes(url)
@@ -174,7 +174,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
 
   test(`${name} learns by its status that its receiver was lost`, async (context) => {
     await needsClient(context, name, client)
-    const server = await startServer('--reservations')
+    const server = await startServerHere('--reservations')
     const { url, upload } = await reserve(server)
     const sender = await client.send(upload, await fileOf(Buffer.alloc(24 * 1024 * 1024)))
     const receiver = await connectRaw(server.port)
@@ -188,7 +188,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
 
   test(`${name} receives`, async (context) => {
     await needsClient(context, name, client)
-    const server = await startServer('--reservations')
+    const server = await startServerHere('--reservations')
     const { url, upload } = await reserve(server)
     // It may come first, and waits for the sender then.
     const receiver = await client.receive(url)
@@ -201,7 +201,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
 
   test(`${name} never takes a cut download for a whole one`, async (context) => {
     await needsClient(context, name, client)
-    const server = await startServer()
+    const server = await startServerHere()
     for (const framing of [SIZED, CHUNKED]) {
       const sender = await connectRaw(server.port)
       await sender.write(
@@ -228,7 +228,7 @@ async function receiveBytes(url: string): Promise<Buffer> {
 
 test('an HTTP/1.0 sender gets no early response, is shown another way, and goes it', async (context) => {
   needs(context, 'curl')
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const file = await fileOf(CONTENT)
   const refused = await runCurl(['-0', '-i', '--data-binary', `@${file}`, `${server.url}/`])
   const words = (await refused.ended()).stdout.toString()
@@ -242,7 +242,7 @@ test('an HTTP/1.0 sender gets no early response, is shown another way, and goes 
 
 test('wget2, which shows no early response, is told to reserve, and is told the verdict then', async (context) => {
   needs(context, 'wget2')
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const file = await fileOf(CONTENT)
   const post = (to: string) =>
     run('wget2', 'wget2', ['-O', '-', '--content-on-error', `--post-file=${file}`, to])
@@ -265,7 +265,7 @@ test('wget2, which shows no early response, is told to reserve, and is told the 
 
 test('an HTTP/1.0 receiver gets what has a length, and nothing else', async (context) => {
   needs(context, 'curl')
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const known = await reserve(server)
   const receiver = await runCurl(['-0', '-f', known.url])
   const answer = await fetch(known.upload, { method: 'PUT', body: CONTENT })
@@ -286,7 +286,7 @@ test('an HTTP/1.0 receiver gets what has a length, and nothing else', async (con
 
 test('wget reserves, and a reservation that is cancelled gives its receiver nothing', async (context) => {
   needs(context, 'wget')
-  const server = await startServer('--reservations')
+  const server = await startServerHere('--reservations')
   const reserved = await run('wget', 'wget', ['-q', '-O', '-', '--post-data=', `${server.url}/reserve`])
   const [url = '', upload = ''] = (await reserved.ended()).stdout.toString().split('\n')
   const receiver = await run('wget', 'wget', ['-q', '-t', '1', '-O', '-', url])

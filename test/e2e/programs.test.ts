@@ -5,7 +5,7 @@ import { bytesOf } from '../helpers/bytes.js'
 import { needs } from '../helpers/needs.js'
 import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { BROWSER } from '../helpers/visitors.js'
 
@@ -23,7 +23,7 @@ const RECEIVERS: Readonly<Record<string, (url: string) => readonly [string, ...(
 
 test.for(Object.entries(RECEIVERS))('%s gets the file and no page', async ([name, command], context) => {
   needs(context, command('')[0], 'curl')
-  const server = await startServer()
+  const server = await startServerHere()
   const file = join(await tempDir(), 'sent.bin')
   await writeFile(file, CONTENT)
   for (const framing of [[], ['-H', 'Content-Length:', '-H', 'Transfer-Encoding: chunked']]) {
@@ -41,7 +41,7 @@ test.for(Object.entries(RECEIVERS))('%s gets the file and no page', async ([name
 
 test('curl that says all that a browser says fails by the page, and the link is still there', async (context) => {
   needs(context, 'curl')
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await runCurl(['-sSNfT', '-', `${server.url}/f`], { stdin: 'hello' })
   const [url] = await sender.untilStdout(/^http\S+/)
   const headers = Object.entries(BROWSER).flatMap(([name, value]) => ['-H', `${name}: ${value}`])

@@ -6,7 +6,7 @@ import { needs } from '../helpers/needs.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { until } from '../helpers/within.js'
 
@@ -36,7 +36,7 @@ const RESUMERS: Readonly<Record<string, Resumer>> = {
 }
 
 /** A sender that waits, in chunks or with a length. */
-async function offer(server: TestServer, framing: 'chunked' | 'sized') {
+async function offer(server: ServerHere, framing: 'chunked' | 'sized') {
   const how = framing === 'sized' ? [] : ['-H', 'Content-Length:', '-H', 'Transfer-Encoding: chunked']
   const file = join(await tempDir(), 'f')
   await writeFile(file, CONTENT)
@@ -50,7 +50,7 @@ for (const [name, { program, args, exit }] of Object.entries(RESUMERS)) {
     `${name} is told that there is no part of a link that waits, and leaves it to another: %s`,
     async (framing, context) => {
       needs(context, program, 'curl')
-      const server = await startServer()
+      const server = await startServerHere()
       const { sender, url } = await offer(server, framing)
       const cwd = await tempDir()
       await writeFile(join(cwd, 'f'), STALE)
@@ -67,7 +67,7 @@ for (const [name, { program, args, exit }] of Object.entries(RESUMERS)) {
 
 test('aria2c -c asks for the whole, and gets it', async (context) => {
   needs(context, 'aria2c', 'curl')
-  const server = await startServer()
+  const server = await startServerHere()
   const { sender, url } = await offer(server, 'sized')
   const cwd = await tempDir()
   await writeFile(join(cwd, 'f'), STALE)
@@ -97,7 +97,7 @@ test.for(Object.entries(AGAIN))(
   '%s: a cut download that asks for the rest is not told that it has all',
   async ([name, commands], context) => {
     needs(context, commands[0].program)
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await connectRaw(server.port)
     await sender.write(`PUT /f HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Length: 2000000\r\n\r\n`)
     const [, url = ''] = await sender.until(/^(http\S+)$/m)

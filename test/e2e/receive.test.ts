@@ -16,14 +16,14 @@ import {
   TOOLS,
 } from '../helpers/peers.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
 const BODY = bytesOf(5000)
 
 beforeEach((context) => needs(context, 'curl'))
 
-async function sendNamed(server: TestServer, args: readonly string[] = []): Promise<Sender> {
+async function sendNamed(server: ServerHere, args: readonly string[] = []): Promise<Sender> {
   const path = join(await tempDir(), 'notes.pdf')
   await writeFileOf(path, BODY.length)
   return startSender('curl', server, { file: path }, args)
@@ -58,7 +58,7 @@ function downloadHeaders(id: string): Record<string, string> {
 }
 
 test('a download has every header of the protocol', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await sendNamed(server, ['-H', 'Content-Type: application/pdf'])
   const answer = await exchange(server.port, requestHead(`GET ${pathOf(sender)}`))
   expect(answer.status).toBe(200)
@@ -70,7 +70,7 @@ test('a download has every header of the protocol', async () => {
 })
 
 test('a download of unknown length is chunked, and has no Content-Length', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await startSender('curl', server, 'held')
   sender.stdin.end(BODY)
   const answer = await exchange(server.port, requestHead(`GET ${pathOf(sender)}`))
@@ -85,7 +85,7 @@ test('a download of unknown length is chunked, and has no Content-Length', async
 })
 
 test('HEAD gives the same headers and consumes nothing', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await sendNamed(server, ['-H', 'Content-Type: application/pdf'])
   for (let times = 0; times < 3; times++) {
     const head = await exchange(server.port, requestHead(`HEAD ${pathOf(sender)}`))
@@ -104,7 +104,7 @@ test('HEAD gives the same headers and consumes nothing', async () => {
 })
 
 test('the id alone is enough, and any name after it will do', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   for (const suffix of ['', '/another-name.bin']) {
     const sender = await sendNamed(server)
     const receiver = await startReceiver('curl', `${server.url}/${idOf(sender)}${suffix}`)
@@ -115,7 +115,7 @@ test('the id alone is enough, and any name after it will do', async () => {
 
 describe.each(TOOLS)('a second receiver, with %s', (tool) => {
   test('is refused while the first is served, which goes on unharmed', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender('curl', server, 'held')
     const first = await connectReceiver('curl', sender)
     await expectRefused(await startReceiver(tool, sender.url), 'busy')
@@ -125,7 +125,7 @@ describe.each(TOOLS)('a second receiver, with %s', (tool) => {
   })
 
   test('after the end finds it gone', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await sendNamed(server)
     await expectReceived(await startReceiver('curl', sender.url))
     await expectDelivered(sender, BODY.length)
@@ -133,7 +133,7 @@ describe.each(TOOLS)('a second receiver, with %s', (tool) => {
   })
 
   test('on an id that never was finds nothing', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     await expectRefused(await startReceiver(tool, `${server.url}/abcdefghijkl`), 'not-found')
   })
 })
@@ -146,7 +146,7 @@ test.each([
   { method: 'GET', state: 'not-found', status: 404 },
   { method: 'HEAD', state: 'not-found', status: 404 },
 ] as const)('$method of what is $state is $status', async ({ method, state, status }) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await startSender('curl', server, 'held')
   if (state !== 'not-found') {
     const first = await connectReceiver('curl', sender)
@@ -166,14 +166,14 @@ test.each([
   { by: '?wait=', query: '?wait=0.2', headers: {} },
   { by: 'Prefer: wait', query: '', headers: { Prefer: 'wait=1' } },
 ] as const)('$by on an id that never comes ends as 404', async ({ query, headers }) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const answer = await exchange(server.port, requestHead(`GET /abcdefghijkl${query}`, headers))
   expect(answer.status).toBe(PROBLEMS['not-found'].status)
 })
 
 describe('an HTTP/1.0 receiver', () => {
   test('gets what has a known length', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await sendNamed(server)
     const receiver = await startReceiver('curl', sender.url, ['-0'])
     await expectReceived(receiver)
@@ -182,7 +182,7 @@ describe('an HTTP/1.0 receiver', () => {
   })
 
   test('is refused what has no known length, whose end it could not tell; and burns nothing', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender('curl', server, 'held')
     const refused = await startReceiver('curl', sender.url, ['-0'])
     await expectRefused(refused, 'http-version-not-supported')
@@ -203,14 +203,14 @@ test.each([
   { sent: 'not a type', received: 'application/octet-stream' },
   { sent: 'image/png', received: 'image/png' },
 ])('"$sent" is received as "$received"', async ({ sent, received }) => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await sendNamed(server, ['-H', `Content-Type: ${sent}`])
   const answer = await exchange(server.port, requestHead(`GET ${pathOf(sender)}`))
   expect(answer.headers['content-type']).toBe(received)
 })
 
 test('GET / says how to use this very server', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const { code, stdout } = await (await runCurl([`${server.url}/`])).ended()
   expect(code).toBe(0)
   expect(stdout.toString()).toContain(server.url)
@@ -218,7 +218,7 @@ test('GET / says how to use this very server', async () => {
 })
 
 test('GET /health is 200', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const answer = await exchange(server.port, requestHead('GET /health'))
   expect(answer.status).toBe(200)
   expect(JSON.parse(answer.body)).toEqual({
@@ -228,7 +228,7 @@ test('GET /health is 200', async () => {
 })
 
 test('a preflight allows every page to send and to receive', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   for (const path of ['/', '/abcdefghijkl']) {
     const answer = await exchange(
       server.port,

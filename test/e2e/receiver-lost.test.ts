@@ -13,7 +13,7 @@ import {
   untilReceiving,
 } from '../helpers/peers.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { needsProc, untilAllUnread } from '../helpers/unread.js'
 
@@ -26,7 +26,7 @@ beforeEach((context) => needs(context, 'curl'))
 
 describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: receiverTool }) => {
   test('a receiver killed before its first byte fails the sender', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     receiver.kill('SIGKILL')
@@ -34,7 +34,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
   })
 
   test('a receiver killed midway fails a sender of unknown length', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     sender.stdin.write(bytesOf(1_000_000))
@@ -44,7 +44,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
   })
 
   test('a receiver killed midway fails a sender of known length', async () => {
-    const server = await startServer('--max-upload-bytes', '0')
+    const server = await startServerHere('--max-upload-bytes', '0')
     const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
     const receiver = await connectReceiver(receiverTool, sender)
     await untilReceiving(receiver)
@@ -54,7 +54,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
 
   test('a receiver killed with every byte in its kernel, unread, fails the sender', async (context) => {
     needsProc(context)
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     receiver.kill('SIGSTOP')
@@ -70,7 +70,7 @@ describe.each(TOOLS)('%s to a receiver that never reads', (senderTool) => {
     needsProc(context)
     const path = join(await tempDir(), 'small')
     await writeFileOf(path, SMALL)
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, { file: path })
     const receiver = await connectRaw(server.port, { paused: true })
     await receiver.write(requestHead(`GET ${new URL(sender.url).pathname}`))

@@ -16,7 +16,8 @@ import {
   untilReceiving,
 } from '../helpers/peers.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { startServer } from '../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../helpers/start-server-here.js'
 import { needsProc, untilAllUnread, untilUnreadByServer } from '../helpers/unread.js'
 import { until } from '../helpers/within.js'
 
@@ -27,7 +28,7 @@ beforeEach((context) => needs(context, 'curl'))
 
 describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
   test('is found by the heartbeat', async () => {
-    const server = await startServer(...NO_LIMIT, '--heartbeat', '0.2')
+    const server = await startServerHere(...NO_LIMIT, '--heartbeat', '0.2')
     // curl pushes the file until every buffer is full, and is deaf to its own end by then.
     const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
     await sender.untilStdout(/"waiting"/)
@@ -42,7 +43,7 @@ describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
 
   test.for(TOOLS)('gives %s a problem rather than a broken 200', async (receiverTool, context) => {
     if (senderTool === 'curl') needsProc(context)
-    const server = await startServer(...NO_LIMIT)
+    const server = await startServerHere(...NO_LIMIT)
     const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
     // Of a curl that has pushed nothing yet, the server would see the end by itself.
     if (senderTool === 'curl') await untilUnreadByServer(server.port, 32 * 1024)
@@ -57,7 +58,7 @@ describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
 
 describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: receiverTool }) => {
   test('a sender of unknown length, killed midway, cuts the receiver off', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     sender.stdin.write(bytesOf(1_000_000))
@@ -67,7 +68,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
   })
 
   test('a sender of known length, killed midway, cuts the receiver off', async () => {
-    const server = await startServer(...NO_LIMIT)
+    const server = await startServerHere(...NO_LIMIT)
     const sender = await startSender(senderTool, server, { file: await sparseFile(ENDLESS) })
     const receiver = await connectReceiver(receiverTool, sender)
     await untilReceiving(receiver)
@@ -76,7 +77,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
   })
 
   test('a sender killed after the receiver came and before its first byte is a problem, not a 200', async () => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await startSender(senderTool, server, 'held')
     const receiver = await connectReceiver(receiverTool, sender)
     sender.kill('SIGKILL')
@@ -85,7 +86,7 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
 })
 
 /** A sender that sends its whole body at once, or later, and can then vanish. */
-async function rawSender(server: TestServer, size: number) {
+async function rawSender(server: Pick<ServerHere, 'url' | 'port'>, size: number) {
   const peer = await connectRaw(server.port)
   await peer.write(requestHead('POST /', { 'Content-Length': String(size) }))
   const [, path = ''] = await peer.until(/\r\nhttp:\/\/localhost(\/\S+)\n/)
@@ -96,7 +97,7 @@ describe('a sender that vanishes after its last byte', () => {
   const BODY = bytesOf(10_000)
 
   test.each(TOOLS)('before %s came, has sent nothing to anybody', async (receiverTool) => {
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await rawSender(server, BODY.length)
     await sender.write(BODY)
     sender.reset()
@@ -125,7 +126,7 @@ describe('a sender that vanishes after its last byte', () => {
 
   test.for(TOOLS)('while %s still reads, has delivered it all', async (receiverTool, context) => {
     needsProc(context)
-    const server = await startServer()
+    const server = await startServerHere()
     const sender = await rawSender(server, BODY.length)
     const receiver = await startReceiver(receiverTool, sender.url)
     await sender.until(/# receiver connected/)
@@ -140,7 +141,7 @@ describe('a sender that vanishes after its last byte', () => {
 })
 
 test('a sender that says it is done (FIN) before its last byte cuts the receiver off', async () => {
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await rawSender(server, 100_000)
   const receiver = await startReceiver('curl', sender.url)
   await sender.write(bytesOf(50_000))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { fencedBlocks, readPage } from './markdown.js'
 import { run } from './run.js'
-import { startServer } from './start-server.js'
+import { startServerHere } from './start-server-here.js'
 import { tempDir } from './temp-dir.js'
 import { until } from './within.js'
 
@@ -52,7 +52,10 @@ export async function startBehind(
   const at = blocks.findIndex(({ language }) => language === LANGUAGES[name])
   const [, flags] = /^ess-server --port 9000(.*)\n$/.exec(blocks[at - 1]?.text ?? '') ?? []
   if (flags === undefined) throw new Error(`The block above that of ${name} does not start ess-server`)
-  const server = await startServer(...(otherFlags ?? flags.split(' ').filter((flag) => flag !== '')), ...more)
+  const server = await startServerHere(
+    ...(otherFlags ?? flags.split(' ').filter((flag) => flag !== '')),
+    ...more,
+  )
   const folder = await tempDir()
   // nginx's workers may be of a user of their own.
   await chmod(folder, 0o755)

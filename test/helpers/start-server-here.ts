@@ -2,19 +2,27 @@ import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { run } from '../../server/cli/run.js'
 import { recordLog } from './suite-logs.js'
-import { DEADLINE_MS, within } from './within.js'
+import { DEADLINE_MS, until, within } from './within.js'
 
 /** An `ess-server` that runs in the test's own process. */
 export interface ServerHere {
+  /** Without a final slash. */
+  readonly url: string
   readonly port: number
-  /** As SIGTERM does, and resolves with the exit status. */
+  /** Its log so far. */
+  stderr(): string
+  /** Waits until its log matches. */
+  untilStderr(pattern: RegExp): Promise<RegExpExecArray>
+  /** Stops it as SIGTERM does, and resolves with the exit status. */
   stop(): Promise<number>
+  /** Makes it read its files again, as SIGHUP does. */
+  reload(): void
 }
 
 /**
- * Starts the command `ess-server` with these flags on a free port, as main.ts would, in this process: where a test is
- * about the wire, that spares it half a second of another process. It stops when the test is over. It relays by the
- * gear that the project of this run is about.
+ * Runs the command `ess-server` with these flags on a free port, as main.ts would, but in this process, which saves half
+ * a second of CPU each time. A test that needs signals, memory or the built package starts a process (`startServer`).
+ * The server stops when the test is over. It relays by the gear of the project that is running.
  */
 export async function startServerHere(...flags: readonly string[]): Promise<ServerHere> {
   const stdout = new PassThrough()
@@ -24,11 +32,13 @@ export async function startServerHere(...flags: readonly string[]): Promise<Serv
     log += text
   })
   const stops: (() => void)[] = []
+  const reloads: (() => void)[] = []
   const status = run(['--port', '0', ...flags], {
     stdout,
     stderr,
     env: { ESS_RELAY: process.env['ESS_RELAY'] },
     onStop: (listener) => void stops.push(listener),
+    onReload: (listener) => void reloads.push(listener),
   })
   const stop = () => {
     for (const listener of stops) listener()
@@ -45,19 +55,30 @@ export async function startServerHere(...flags: readonly string[]): Promise<Serv
   const failed = status.then(() => {
     throw new Error(`ess-server did not start: ${log}`)
   })
-  const listening = new Promise<number>((resolve) => {
+  const listening = new Promise<string>((resolve) => {
     let said = ''
     stdout.on('data', (text: Buffer) => {
       said += text
-      const [, port] = /^listening on https?:\/\/127\.0\.0\.1:(\d+)\n/.exec(said) ?? []
-      if (port !== undefined) resolve(Number(port))
+      const [, url] = /^listening on (https?:\/\/127\.0\.0\.1:\d+)\n/.exec(said) ?? []
+      if (url !== undefined) resolve(url)
     })
   })
+  const url = await within(DEADLINE_MS, 'ess-server listens', Promise.race([listening, failed]))
   return {
-    port: await within(DEADLINE_MS, 'ess-server listens', Promise.race([listening, failed])),
+    url,
+    port: Number(new URL(url).port),
+    stderr: () => log,
+    untilStderr: async (pattern) => {
+      await until(`ess-server logs ${pattern}`, () => pattern.test(log))
+      // It was just seen to match.
+      return pattern.exec(log) as RegExpExecArray
+    },
     stop: () => {
       isStopped = true
       return stop()
+    },
+    reload: () => {
+      for (const listener of reloads) listener()
     },
   }
 }

@@ -7,7 +7,7 @@ import { ID, openDownload, openUpload, tell } from '../../helpers/client-wire.js
 import { needs } from '../../helpers/needs.js'
 import { type Ending, type Program, run } from '../../helpers/run.js'
 import { ESS, runEss } from '../../helpers/run-ess.js'
-import { startServer } from '../../helpers/start-server.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { until } from '../../helpers/within.js'
 
@@ -81,7 +81,7 @@ test('a FIFO that has no writer yet is sent at once, and a signal ends it', asyn
 
 test('what is written into a FIFO later is sent', async (context) => {
   const path = await fifo(context)
-  const server = await startServer()
+  const server = await startServerHere()
   const sender = await runEss(server.url, ['send', path])
   if (process.platform === 'linux') await sender.untilStdout(/\n/)
   await run('a writer', 'sh', ['-c', `echo hello > '${path}'`])
@@ -189,7 +189,7 @@ test.each(['Content-Length: 9000000', 'Transfer-Encoding: chunked'])(
 test.each(['', '--json', '--reserve'])(
   'a link that cannot be written cancels the transfer at once (ess send %s)',
   async (flag) => {
-    const server = await startServer('--reservations')
+    const server = await startServerHere('--reservations')
     const program = await byShell(`send ${flag} '${process.execPath}'`, '>/dev/full', {
       ESS_SERVER: server.url,
     })

@@ -6,7 +6,7 @@ import { ess } from '../../helpers/client-io.js'
 import { type RawServer, rawServer } from '../../helpers/client-raw-server.js'
 import { ID, problem } from '../../helpers/client-wire.js'
 import { runEss } from '../../helpers/run-ess.js'
-import { startServer } from '../../helpers/start-server.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
 const TOKEN = 'a-token-that-nobody-else-has'
@@ -205,7 +205,7 @@ test.each([[[]], [['--reserve']]])(
   async (flags) => {
     const cwd = await folder()
     const tokens = join(cwd, 'token')
-    const server = await startServer('--reservations', '--send-tokens', tokens, '--receive-tokens', tokens)
+    const server = await startServerHere('--reservations', '--send-tokens', tokens, '--receive-tokens', tokens)
     const env = { ESS_TOKEN: TOKEN }
     const stranger = await runEss(server.url, ['send', 'f', ...flags], { cwd })
     expect((await stranger.ended()).code).toBe(3)

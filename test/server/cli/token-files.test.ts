@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { parseTokens, tokenIn } from '../../../server/cli/token-files.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
-import { startServer, type TestServer } from '../../helpers/start-server.js'
+import { startServer } from '../../helpers/start-server.js'
+import { type ServerHere, startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { BROWSER } from '../../helpers/visitors.js'
 import { until } from '../../helpers/within.js'
@@ -63,7 +64,11 @@ test.each([
   expect(tokenIn(authorization)).toBe(token)
 })
 
-async function statusOf(server: TestServer, token: string, target = 'POST /?ttl=0'): Promise<number> {
+async function statusOf(
+  server: Pick<ServerHere, 'port'>,
+  token: string,
+  target = 'POST /?ttl=0',
+): Promise<number> {
   // What may not send is refused first; what may, for its ttl.
   const headers = { 'Content-Length': '1', Authorization: `Bearer ${token}` }
   return (await exchange(server.port, requestHead(target, headers))).status
@@ -80,7 +85,7 @@ describe('ess-server --send-tokens', () => {
     ['a Bearer token', { Authorization: `Bearer ${ONE}` }],
     ['a password', { Authorization: basic('anybody', TWO) }],
   ])('takes %s, and the link stays open to whoever has it', async (_what, headers) => {
-    const server = await startServer('--send-tokens', await tokenFile(`${ONE}\nsha256:${sha256(TWO)}\n`))
+    const server = await startServerHere('--send-tokens', await tokenFile(`${ONE}\nsha256:${sha256(TWO)}\n`))
     const sender = await openSender(server.port, { length: 5, headers })
     const receiving = exchange(server.port, requestHead(`GET /${sender.id}`))
     await sender.until(/"connected"/)
@@ -89,7 +94,7 @@ describe('ess-server --send-tokens', () => {
   })
 
   test('refuses in the same words without a token and with a wrong one, before any byte and before the 100', async () => {
-    const server = await startServer('--send-tokens', await tokenFile(ONE))
+    const server = await startServerHere('--send-tokens', await tokenFile(ONE))
     const answers = []
     for (const authorization of [undefined, `Bearer ${ONE}x`, basic('', TWO), `Bearer ${ONE.slice(1)}`]) {
       const peer = await connectRaw(server.port)
@@ -109,7 +114,7 @@ describe('ess-server --send-tokens', () => {
 
   test('leaves the usage, the health and a preflight open, which allows Authorization then', async () => {
     const tokens = await tokenFile(ONE)
-    const server = await startServer('--send-tokens', tokens, '--receive-tokens', tokens)
+    const server = await startServerHere('--send-tokens', tokens, '--receive-tokens', tokens)
     for (const target of ['GET /', 'GET /health'])
       expect((await exchange(server.port, requestHead(target))).status).toBe(200)
     const preflight = await exchange(server.port, requestHead('OPTIONS /', { Origin: 'https://a.example' }))
@@ -118,7 +123,7 @@ describe('ess-server --send-tokens', () => {
   })
 
   test('lets an upload resource be used by whoever has its own token', async () => {
-    const server = await startServer('--reservations', '--send-tokens', await tokenFile(ONE))
+    const server = await startServerHere('--reservations', '--send-tokens', await tokenFile(ONE))
     expect((await exchange(server.port, requestHead('POST /reserve'))).status).toBe(401)
     const headers = { Authorization: `Bearer ${ONE}`, Accept: 'application/json' }
     const { body } = await exchange(server.port, requestHead('POST /reserve', headers))
@@ -129,7 +134,7 @@ describe('ess-server --send-tokens', () => {
 
   test('reads the file again when it is written, and when it is replaced', async () => {
     const tokens = await tokenFile(ONE)
-    const server = await startServer('--send-tokens', tokens)
+    const server = await startServerHere('--send-tokens', tokens)
     expect([await statusOf(server, ONE), await statusOf(server, TWO)]).toEqual([400, 401])
     await writeFile(tokens, TWO)
     await until('the new token is taken', async () => (await statusOf(server, TWO)) === 400)
@@ -177,7 +182,7 @@ describe('ess-server --send-tokens', () => {
 })
 
 test('ess-server --receive-tokens wants one for a link, its head, its button and its page', async () => {
-  const server = await startServer('--receive-tokens', await tokenFile(ONE))
+  const server = await startServerHere('--receive-tokens', await tokenFile(ONE))
   const sender = await openSender(server.port, { length: 0 })
   const ask = (target: string, headers = {}) => exchange(server.port, requestHead(target, headers))
   for (const method of ['GET', 'HEAD', 'POST'])

@@ -8,12 +8,12 @@ import { exceptFromTimeouts } from '../../../server/node/server-timeouts.js'
 import { certificate } from '../../helpers/certificate.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
-import { startServer } from '../../helpers/start-server.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
 
 test.runIf(process.platform === 'linux')(
   'a connection has no delay and is probed by the kernel, though nobody has said so of it',
   async () => {
-    const { port } = await startServer()
+    const { port } = await startServerHere()
     const peer = await connectRaw(port)
     await peer.write(requestHead('GET /health', { Connection: 'keep-alive' }))
     await peer.until(/"ok"/)
