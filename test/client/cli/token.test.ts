@@ -205,7 +205,13 @@ test.each([[[]], [['--reserve']]])(
   async (flags) => {
     const cwd = await folder()
     const tokens = join(cwd, 'token')
-    const server = await startServerHere('--reservations', '--send-tokens', tokens, '--receive-tokens', tokens)
+    const server = await startServerHere(
+      '--reservations',
+      '--send-tokens',
+      tokens,
+      '--receive-tokens',
+      tokens,
+    )
     const env = { ESS_TOKEN: TOKEN }
     const stranger = await runEss(server.url, ['send', 'f', ...flags], { cwd })
     expect((await stranger.ended()).code).toBe(3)

@@ -6,6 +6,7 @@ import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectFrames, FLAG, fields, frame, TYPE } from '../../helpers/http2-frames.js'
 import { needs } from '../../helpers/needs.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
+import { BROWSER } from '../../helpers/visitors.js'
 import { DEADLINE_MS, within } from '../../helpers/within.js'
 import { openSender, serve } from '../serve.js'
 
@@ -175,10 +176,7 @@ describe('a target that is a whole URL', () => {
     const sender = await openSender(port, { length: 2 })
     const target = `http://target.example/${sender.id}`
     expect((await exchange(port, requestHead(`HEAD ${target}`))).status).toBe(200)
-    const page = await exchange(
-      port,
-      requestHead(`GET ${target}`, { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' }),
-    )
+    const page = await exchange(port, requestHead(`GET ${target}`, BROWSER))
     expect(page.body).toContain(target)
     const receiver = await connectRaw(port)
     await receiver.write(requestHead(`GET ${target}`))
