@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { ResponsePort } from '../node/ports.js'
+import { timings } from '../node/timings.js'
 import { StreamConnection } from './connection.js'
 import type { Line } from './line.js'
 import { type Http2Head, Http2Request } from './request.js'
@@ -11,9 +12,6 @@ import type { Unread, UnreadAnswers } from './unread.js'
  * its connection before it has read the end of the stream, unless both come in one frame.
  */
 const KEPT_BACK_BYTES = 1024
-
-/** How long the end of a download may wait for the peer to read what comes before it. */
-const READ_MS = 30_000
 
 /** Fields about the connection have no place in HTTP/2 (RFC 9113, 8.2.2): each stream ends by itself. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding'])
@@ -206,7 +204,7 @@ export class Http2Response extends EventEmitter implements ResponsePort, Unread 
     if (this.#pending > 0) await new Promise((resolve) => this.once('taken', resolve).once('close', resolve))
     let deadline: NodeJS.Timeout | undefined
     const enough = new Promise<void>((resolve) => {
-      deadline = setTimeout(resolve, READ_MS)
+      deadline = setTimeout(resolve, timings.readMs)
       this.once('close', resolve)
     })
     await Promise.race([this.#line.isRead(), enough])

@@ -4,9 +4,7 @@ import { EssError } from '../../shared/index.js'
 import { problemAsBytes } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import { drainThenDestroy } from '../node/linger.js'
-
-/** How long a client may take to send the head of its request. A connection that stays silent counts as one. */
-export const HEADERS_TIMEOUT_MS = 25_000
+import { timings } from '../node/timings.js'
 
 /** Connections that were told why they end, and whose last bytes are thrown away. */
 const answered = new WeakSet<Socket>()
@@ -74,7 +72,7 @@ function brokenRequest(error: NodeJS.ErrnoException): EssError {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new EssError(
         'request-timeout',
-        `Expected a whole request head within ${HEADERS_TIMEOUT_MS / 1000} s`,
+        `Expected a whole request head within ${timings.headMs / 1000} s`,
       )
     default:
       return new EssError('bad-request', `Expected HTTP/1.1, got something else: ${error.message}`)

@@ -11,24 +11,19 @@ import { http2Side } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
 import { Attachment } from '../node/attachment.js'
 import { setOptionsOnce } from '../node/listening-options.js'
+import { timings } from '../node/timings.js'
 import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
 import { answersOf, NO_TUNNEL, TUNNEL_ALLOW } from './answers.js'
-import { answerBroken, endInTurn, HEADERS_TIMEOUT_MS, refuseBare } from './bare-answers.js'
+import { answerBroken, endInTurn, refuseBare } from './bare-answers.js'
 import { HSTS_MAX_AGE, sayHsts } from './hsts.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
 import { secure } from './tls-front.js'
-
-/** How often Node looks for clients that are too slow. Its default of 30 s would be added to the timeout. */
-const CHECKING_INTERVAL_MS = 5_000
 
 /** How much of a body Node reads before the body is wanted. */
 const READ_AHEAD_BYTES = 16 * 1024
 
 /** How long a connection may be silent before the kernel checks whether the peer is still there. */
 const KEEP_ALIVE_PROBE_MS = 30_000
-
-/** How long connections that are ending gently may still take when the server stops. */
-const LAST_WORDS_MS = 2500
 
 /** Where to listen, and how. */
 export interface ListenOptions {
@@ -111,8 +106,8 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
       // Node's default, 300 s, would cut a long upload that still flows. 0 is no limit; the head has a limit of its
       // own.
       requestTimeout: 0,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+      headersTimeout: timings.headMs,
+      connectionsCheckingInterval: timings.headCheckMs,
       // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
       requireHostHeader: false,
       // Node reads this much of a waiting sender's body ahead, and to the end of the read that passes it. Since Node
@@ -174,7 +169,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     const deadline = setTimeout(() => {
       server.closeAllConnections()
       http2?.closeAll()
-    }, LAST_WORDS_MS)
+    }, timings.lastWordsMs)
     await closed
     clearTimeout(deadline)
     certificate?.close()

@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { drainThenDestroy } from '../node/linger.js'
-
-/** How long the rest of a body may take once its request is answered. */
-const REST_OF_BODY_MS = 2000
+import { timings } from '../node/timings.js'
 
 /**
  * Limits the rest of a body. A request may be answered before its body is there, and its connection is kept for the
@@ -19,7 +17,7 @@ export function limitRestOfBody(request: IncomingMessage, response: ServerRespon
       if (request.complete) return
       connection.end()
       drainThenDestroy(connection)
-    }, REST_OF_BODY_MS)
+    }, timings.restOfBodyMs)
     request.once('close', () => clearTimeout(deadline))
   })
 }

@@ -3,9 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { Attachment } from './attachment.js'
 import type { ConnectionPort } from './ports.js'
 import { socketBelow } from './socket-inside.js'
-
-/** How long a refused peer may go on sending, so that it can read why its request was refused. */
-const DRAIN_MS = 2000
+import { timings } from './timings.js'
 
 /**
  * Lets a connection end gently whose peer may still be sending. The caller closes our half after its last words; this
@@ -14,7 +12,7 @@ const DRAIN_MS = 2000
  */
 export function drainThenDestroy(connection: ConnectionPort): void {
   connection.resume()
-  const deadline = setTimeout(() => connection.destroy(), DRAIN_MS)
+  const deadline = setTimeout(() => connection.destroy(), timings.drainMs)
   connection.once('close', () => clearTimeout(deadline))
 }
 

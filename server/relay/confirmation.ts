@@ -1,11 +1,9 @@
 import { setInUse } from '../node/host-timeouts.js'
 import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } from '../node/linger.js'
 import { type ResponsePort, UNCONFIRMED } from '../node/ports.js'
+import { timings } from '../node/timings.js'
 import type { Acknowledgement } from './peer-state.js'
 import type { Relay } from './relay.js'
-
-/** How long the receiver has, after its last byte, to close its half: what the kernel still holds must reach it first. */
-const CONFIRM_MS = 30_000
 
 /** When the kernel is asked again whether a receiver that has closed its half has everything: less and less often. */
 const FIRST_LOOK_MS = 5
@@ -82,7 +80,7 @@ export function confirmReceiver(
     if (!isEndWritten) return
     ignoreEnd(receiverConnection)
     receiverConnection.setTimeout(0)
-    deadline = setTimeout(unconfirmed, CONFIRM_MS)
+    deadline = setTimeout(unconfirmed, timings.confirmMs)
     receiverConnection.once(UNCONFIRMED, unconfirmed)
   }
 
@@ -109,7 +107,7 @@ export function confirmReceiver(
     if (state === 'whole') events.delivered(true)
     else if (state === 'lost') events.lost()
     else {
-      deadline ??= setTimeout(unconfirmed, CONFIRM_MS)
+      deadline ??= setTimeout(unconfirmed, timings.confirmMs)
       look = setTimeout(() => ask(Math.min(2 * nextLookMs, LAST_LOOK_MS)), nextLookMs)
     }
   }

@@ -1,5 +1,6 @@
 import { formatDuration } from '../../shared/index.js'
 import type { ResponsePort } from '../node/ports.js'
+import { timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from './confirmation.js'
 import type { Flow, Gear, Pump, TransferFailure } from './gears/pump.js'
@@ -10,9 +11,6 @@ import { splicePump } from './gears/splice.js'
 import { type StreamBody, streamsPump } from './gears/streams.js'
 import { addLength } from './length-trailer.js'
 import type { Relay } from './relay.js'
-
-/** How long the receiver's head is held back for the sender's first byte: a dead sender gives a 502, not a broken 200. */
-const HELD_HEAD_MS = 10_000
 
 /** The terms of one transfer. */
 export interface TransferOptions {
@@ -96,7 +94,7 @@ export function createTransfer(
     pump.start()
     if (isOver) return
     // After the bytes that were there already: the receiver waits for those.
-    if (!isHeadWritten) heldHead = setTimeout(writeHead, HELD_HEAD_MS)
+    if (!isHeadWritten) heldHead = setTimeout(writeHead, timings.heldHeadMs)
     // Every byte that moves, either way, restarts the idle timer of the receiver's connection: the sender's bytes go
     // straight into it, and the part of a write that the kernel took counts too.
     receiverResponse.setTimeout(stallTimeoutMs)

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { bytesOf } from '../../helpers/bytes.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
+import { holdTimers } from '../../helpers/timings.js'
 import { until } from '../../helpers/within.js'
 import {
   bodyOf,
@@ -248,8 +249,8 @@ describe('the head of a download', () => {
     })
   })
 
-  test('waits 10 s for a sender that says nothing, and then comes without a body', async () => {
-    const timers = captureTimers(10_000)
+  test('waits for a sender that says nothing, and then comes without a body', async () => {
+    const timers = holdTimers('heldHeadMs')
     const { port } = await serve()
     const receiver = await connectReceiver(port, await openSender(port, { length: 5 }))
     expect(receiver.text()).toBe('')
@@ -322,8 +323,8 @@ describe.each(BODIES)('a body $kind', ({ request, frame, last }) => {
     await expectSenderFailed(sender, 'receiver-lost', /after 5 bytes/)
   })
 
-  test('is delivered without confirmation to a receiver that does not close for 30 s', async () => {
-    const timers = captureTimers(30_000)
+  test('is delivered without confirmation to a receiver that does not close in time', async () => {
+    const timers = holdTimers('confirmMs')
     const served = await serve()
     const sender = await openSender(served.port, request(5))
     const receiver = await connectReceiver(served.port, sender)
@@ -580,34 +581,6 @@ async function midway(
   await sender.write(first)
   await receiver.until(/hello/)
   return { sender, receiver }
-}
-
-/** Holds back the timers of exactly `ms`; they go off when the test says so. All others run as ever. */
-function captureTimers(ms: number): { pending(): number; fire(): void } {
-  const held = new Map<unknown, () => void>()
-  const { setTimeout: setReal, clearTimeout: clearReal } = globalThis
-  const set = (callback: () => void, delayMs?: number) => {
-    const timer = setReal(callback, delayMs)
-    if (delayMs === ms) {
-      clearReal(timer)
-      held.set(timer, callback)
-    }
-    return timer
-  }
-  const clear = (timer?: NodeJS.Timeout) => {
-    held.delete(timer)
-    clearReal(timer)
-  }
-  vi.stubGlobal('setTimeout', set)
-  vi.stubGlobal('clearTimeout', clear)
-  onTestFinished(() => void vi.unstubAllGlobals())
-  return {
-    pending: () => held.size,
-    fire: () => {
-      for (const callback of held.values()) callback()
-      held.clear()
-    },
-  }
 }
 
 test.each([5, undefined])('a sender of length %s that has its verdict is seen to close', async (length) => {
