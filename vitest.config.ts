@@ -1,21 +1,38 @@
 import { defineConfig } from 'vitest/config'
 
-/** The gears of the relay that are there on this system. */
-const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
+/**
+ * What a run has; CONTRIBUTING.md has the same as a table.
+ *
+ * - `test` (vitest's own name for no mode): what a developer runs, within four minutes.
+ * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
+ * - `all`: both in one run, for another Node.
+ * - `node`: what is about Node, for the Nodes in between.
+ */
+const RUNS = ['test', 'rest', 'all', 'node'] as const
 
-/** How transfers end: that has to be the same by whatever gear. */
+/** The gears of the relay that this system has. The last one is the one that most transfers take. */
+const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
+const USUAL_GEAR = GEARS.at(-1)
+
+/** How transfers end, which must be the same in every gear. */
 const ENDINGS = [
   'test/server/{early-leave,reservations,wait,broker/events,relay/transfer}.test.ts',
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
-/** The same for connections that are hurt; with all the gears at once they take longer, and write a page. */
-const FAULTS = 'test/faults/matrix.test.ts'
+/** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
+const MATRIX = 'test/faults/matrix.test.ts'
 
-/**
- * What takes long and is about other programs, about names, words and documents, or about strangers' bytes before
- * they reach anything of Node's that differs: once, on the machine's own Node.
- */
+/** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
+const LONG = [
+  'test/{bundle,embedding-types}.test.ts',
+  'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
+  'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
+  'test/faults/{processes,told-truly}.test.ts',
+  'test/server/{leak,promoted}.test.ts',
+]
+
+/** What no other Node changes: words, documents, options, other programs, bytes that are refused before Node differs. */
 const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/token,http/proxy,receive/place}.test.ts',
@@ -26,37 +43,53 @@ const ONE_NODE = [
   'test/fuzz/*.test.ts',
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/run,cli/token-files}.test.ts',
 ]
-const isOtherNode = process.env['SUITE'] === 'other-node'
 
-export default defineConfig({
-  test: {
-    // Real processes and real files: a hung wait fails by its own name long before this.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // One more than the cores of a small machine: a third of what the tests do is to wait for time to pass.
-    maxWorkers: 3,
-    globalSetup: ['test/no-secret-logged.ts'],
-    setupFiles: ['test/helpers/fail-on-warnings.ts'],
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: 'once',
-          include: ['test/**/*.test.ts'],
-          exclude: [...ENDINGS, ...(isOtherNode ? ONE_NODE : [])],
-        },
-      },
-      ...GEARS.map((gear) => ({
-        extends: true as const,
-        // Whatever the tests start reads it, as an operator's variable.
-        test: {
-          name: `by ${gear}`,
-          include: [...ENDINGS, ...(isOtherNode ? [] : [FAULTS])],
-          // Files of every size between real clients: there by the gear that has most to do with Node's inside.
-          exclude: isOtherNode && gear !== 'splice' ? ['test/e2e/delivered.test.ts'] : [],
-          env: { ESS_RELAY: gear },
-        },
-      })),
-    ],
-  },
+/** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */
+const FEW_FUZZ_RUNS = { ESS_FUZZ_RUNS: process.env['ESS_FUZZ_RUNS'] ?? '1000' }
+
+export default defineConfig(({ mode }) => {
+  const run = RUNS.find((name) => name === mode)
+  if (run === undefined) throw new Error(`Expected --mode to be one of ${RUNS.join(', ')}, got ${mode}`)
+
+  /** What runs once, by whatever gear each transfer takes. */
+  const once = {
+    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG], env: FEW_FUZZ_RUNS },
+    rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: [] },
+    all: { include: ['test/**/*.test.ts'], exclude: ENDINGS },
+    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...ONE_NODE] },
+  }[run]
+
+  /** What runs in one gear alone. */
+  const inGear = (gear: string) => {
+    const isUsual = gear === USUAL_GEAR
+    return {
+      test: { include: isUsual ? ENDINGS : [], exclude: [] },
+      rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
+      all: { include: [...ENDINGS, MATRIX], exclude: [] },
+      // Files of every size between real clients: in the gear that has most to do with Node's inside.
+      node: { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] },
+    }[run]
+  }
+
+  return {
+    test: {
+      // Real processes and real files: a hung wait fails by its own name long before this.
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      // One more than the cores of a small machine: a third of what the tests do is to wait for time to pass.
+      maxWorkers: 3,
+      globalSetup: ['test/no-secret-logged.ts'],
+      setupFiles: ['test/helpers/fail-on-warnings.ts'],
+      projects: [
+        { extends: true, test: { name: 'once', ...once } },
+        ...GEARS.map((gear) => ({ gear, files: inGear(gear) }))
+          .filter(({ files }) => files.include.length > 0)
+          .map(({ gear, files }) => ({
+            extends: true as const,
+            // All that the tests start reads it, as an operator's variable.
+            test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
+          })),
+      ],
+    },
+  }
 })

@@ -1,4 +1,3 @@
-import { copyFile } from 'node:fs/promises'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -9,22 +8,19 @@ import { certificate } from '../helpers/certificate.js'
 import { needs } from '../helpers/needs.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
-import { startServer } from '../helpers/start-server.js'
+import { startServerHere } from '../helpers/start-server-here.js'
 import { tempDir } from '../helpers/temp-dir.js'
-import { DEADLINE_MS, until, within } from '../helpers/within.js'
+import { DEADLINE_MS, within } from '../helpers/within.js'
 
 beforeEach((context) => needs(context, 'curl', 'openssl'))
 
 const SIZE = 3_000_017
 /** Fewer than one client may have waiting. */
 const AT_ONCE = 30
-const GIB = 2 ** 30
-/** A GiB through TLS and back on a busy machine. */
-const GIB_MS = 120_000
 
-async function start(...flags: readonly string[]) {
+async function start() {
   const pair = await certificate()
-  const server = await startServer('--tls-cert', pair.path, '--tls-key', pair.keyPath, ...flags)
+  const server = await startServerHere('--tls-cert', pair.path, '--tls-key', pair.keyPath)
   return { pair, server }
 }
 
@@ -40,12 +36,6 @@ async function startHttps(): Promise<string> {
   })
   // A server that listens on TCP has this kind of address.
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** The subject of the certificate that curl was shown. */
-async function subjectShown(url: string): Promise<string | undefined> {
-  const curl = await runCurl(['-kv', `${url}/health`])
-  return /subject: (.*)/.exec((await curl.ended()).stderr)?.[1]
 }
 
 describe('over TLS', () => {
@@ -111,41 +101,4 @@ describe('over TLS', () => {
       expect(await Promise.all(codes)).toEqual(Array(AT_ONCE).fill('0 0'))
     },
   )
-
-  test('a certificate replaced during a transfer of 1 GiB leaves it whole, and the next connection has the new one', {
-    timeout: 2 * GIB_MS,
-  }, async () => {
-    const { pair, server } = await start('--max-upload-bytes', '2GiB')
-    const path = join(await tempDir(), 'sent')
-    const hash = await writeFileOf(path, GIB)
-    expect(await subjectShown(server.url)).toBe('CN=localhost')
-    const sender = await runCurl(['-k', '-H', 'Accept: application/x-ndjson', '-T', path, `${server.url}/`])
-    const [, url = ''] = await sender.untilStdout(/"url":"([^"]+)"/)
-    const received = join(await tempDir(), 'received')
-    // Slow enough for the replacement to come in the midst of it.
-    const receiver = await runCurl(['-fk', '--limit-rate', '200M', '-o', received, url])
-    await sender.untilStdout(/"progress","bytes":[1-9]/)
-
-    const next = await certificate('/CN=next')
-    await copyFile(next.keyPath, pair.keyPath)
-    await copyFile(next.path, pair.path)
-    await until('the new certificate is shown', async () => (await subjectShown(server.url)) === 'CN=next')
-    expect(sender.stdout()).not.toContain('delivered')
-
-    expect((await receiver.ended(GIB_MS)).code).toBe(0)
-    const { code, stdout } = await sender.ended()
-    expect(code).toBe(0)
-    expect(stdout.toString()).toContain(`{"event":"delivered","bytes":${GIB},"confirmed":true}`)
-    expect(await sha256OfFile(received)).toBe(hash)
-  })
-
-  test('SIGHUP reads the certificate again, and ends nothing', async () => {
-    const { pair, server } = await start()
-    const next = await certificate('/CN=next')
-    await copyFile(next.keyPath, pair.keyPath)
-    await copyFile(next.path, pair.path)
-    server.signal('SIGHUP')
-    await until('it is logged', () => server.stderr().includes('certificate read again: CN=next'))
-    expect(await subjectShown(server.url)).toBe('CN=next')
-  })
 })

@@ -8,7 +8,11 @@ test.each([
   [timings.headMs + timings.headCheckMs, 'operating.md', /a request's head has (\d+) s/],
   [timings.restOfBodyMs, 'protocol.md', /gets `Connection: close` with it, and up to (\d+) s to read/],
   [timings.drainMs, 'protocol.md', /closed for good after at most (\d+) s/],
-  [timings.heldHeadMs, 'protocol.md', /head is held\*\* until the sender's first byte or its end, at most (\d+) s/],
+  [
+    timings.heldHeadMs,
+    'protocol.md',
+    /head is held\*\* until the sender's first byte or its end, at most (\d+) s/,
+  ],
   [timings.confirmMs, 'protocol.md', /Neither for (\d+) s: `delivered`, `confirmed: false`/],
   [timings.confirmMs, 'operating.md', /the receiver's last bytes (\d+) s to be acknowledged/],
   [timings.readMs, 'faults.md', /asks whether all before them were read, and waits up to (\d+) s/],
