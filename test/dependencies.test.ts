@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { code, readPage, tableOf } from './helpers/markdown.js'
 
@@ -21,6 +23,35 @@ test('no package that comes with ours has an install script', async () => {
   const { installed } = await locked()
   expect(installed.length).toBeGreaterThan(10)
   expect(installed.filter(([, { hasInstallScript }]) => hasInstallScript).map(([path]) => path)).toEqual([])
+})
+
+/** The files of a side that import each package, by the package's name. */
+async function importersOf(side: 'server' | 'client'): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const importers = new Map<string, Set<string>>()
+  const folder = fileURLToPath(new URL(`../${side}`, import.meta.url))
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith('.ts')) continue
+    // A package begins with a letter or an @; a scoped one has two parts. Of koffi's, the last part is the platform's.
+    const text = await readPage(`${side}/${name}`)
+    for (const [, found = ''] of text.matchAll(/(?:from|import\(|= ) ?['`]((?:@[\w.-]+\/)?[a-z][\w.-]*)/g)) {
+      const importer = importers.get(found) ?? new Set()
+      importers.set(found, importer.add(name))
+    }
+  }
+  return importers
+}
+
+test.each(['server', 'client'] as const)('each dependency of %s/ has one importing file', async (side) => {
+  const { own } = await locked()
+  const importers = await importersOf(side)
+  const { rows } = tableOf(await readPage('docs/dependencies.md'), 'package')
+  const sideOf = new Map(rows.map(([name = '', of]) => [code(name), of]))
+  for (const name of Object.keys(own.dependencies ?? {})) {
+    const files = [...(importers.get(name) ?? [])]
+    const isOfSide = ['both', side].includes(sideOf.get(name) ?? '')
+    expect(files, `${name} is imported by ${files.join(' and ')}`).toHaveLength(isOfSide ? 1 : 0)
+  }
+  expect([...(importers.get('@koromix/koffi-linux-') ?? [])]).toHaveLength(side === 'server' ? 1 : 0)
 })
 
 describe('docs/dependencies.md', () => {
