@@ -62,6 +62,9 @@ function workerFile(): URL | undefined {
   return undefined
 }
 
+/** True once a thread has moved its bytes: it works in this process, so that the next one needn't show it. */
+let hasWorked = false
+
 /**
  * Starts the thread, which doesn't keep the process alive, and has it move some MiB over real connections. Rejects with
  * the reason if this doesn't work: not Linux, a bundle, no koffi, a kernel or sandbox that forbids a call, or bytes that
@@ -72,15 +75,36 @@ export async function createSplicer(): Promise<Splicer> {
   const file = workerFile()
   if (file === undefined)
     throw new Error('splice(2) runs in a thread of its own, whose file a bundle leaves out')
-  const splicer = startWorker(await loadLibc(), file)
+  const libc = await loadLibc()
+  if (hasWorked) return startWithFirstJob(libc, file)
+  const splicer = startWorker(libc, file)
   try {
     await probe(splicer)
+    hasWorked = true
     return splicer
   } catch (error) {
     const cause = splicer.failure() ?? error
     // Not awaited: a call that doesn't work may not return either.
     void splicer.close()
     throw cause
+  }
+}
+
+/** A service beside the first one of this process may never have a job for a thread. */
+function startWithFirstJob(libc: Libc, file: URL): Splicer {
+  let splicer: Splicer | undefined
+  let isClosed = false
+  return {
+    start: (...job) => {
+      if (isClosed && splicer === undefined) return failedJob(undefined)
+      splicer ??= startWorker(libc, file)
+      return splicer.start(...job)
+    },
+    failure: () => splicer?.failure(),
+    close: async () => {
+      isClosed = true
+      await splicer?.close()
+    },
   }
 }
 

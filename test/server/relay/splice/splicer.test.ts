@@ -67,8 +67,10 @@ afterAll(async () => {
   if (unavailable === undefined) await within(DEADLINE_MS, 'the splicer closes', splicer.close())
 })
 
-/** A splicer and its thread, which Node shows to whoever asks. */
+/** The first splicer of a process, as far as its module knows, and its thread, which Node shows to any listener. */
 async function startSplicer(): Promise<{ splicer: Splicer; worker: Worker }> {
+  vi.resetModules()
+  const { createSplicer } = await import('../../../../server/relay/splice/splicer.js')
   let worker: Worker | undefined
   const onWorker = (started: Worker) => {
     worker = started
@@ -596,6 +598,23 @@ describe('the thread', () => {
     expect(others()).toBe(before)
     expect(await endOf(await transfer(1, splicer))).toEqual(ENGINE_FAILED)
   })
+})
+
+test('a later splicer of the process starts its thread with its first job', async () => {
+  const workers: Worker[] = []
+  const onWorker = (started: Worker) => void workers.push(started)
+  process.on('worker', onWorker)
+  onTestFinished(() => void process.off('worker', onWorker))
+  const [later, unused] = [await createSplicer(), await createSplicer()]
+  expect(workers).toHaveLength(0)
+  const it = await transfer(1, later)
+  it.sender.peer.write('x')
+  expect(await endOf(it)).toMatchObject({ how: 'whole', moved: 1 })
+  expect(workers).toHaveLength(1)
+  await within(DEADLINE_MS, 'the splicer closes', later.close())
+  await within(DEADLINE_MS, 'the splicer without a thread closes', unused.close())
+  expect(await endOf(await transfer(1, unused))).toMatchObject({ how: 'engine-failed' })
+  expect(workers).toHaveLength(1)
 })
 
 describe('where it is not available', () => {
