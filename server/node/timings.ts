@@ -22,6 +22,12 @@ export const timings = {
   heldHeadMs: 10_000,
 
   /**
+   * How long the last byte of a small file waits behind the others for a curl or wget that can't write them: those take
+   * well below a millisecond to give up, whatever the network.
+   */
+  lastByteMs: 10,
+
+  /**
    * How long the receiver may take, after its last byte, to close its half of the connection: what the kernel still
    * holds must reach it first.
    */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Input, nextStep, type Phase } from '../../server/broker/lifecycle.js'
 import { parseAnswer } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
-import { shortenTimings } from '../helpers/timings.js'
+import { setTimings } from '../helpers/timings.js'
 import { until } from '../helpers/within.js'
 import { chunk, eventsOf, LAST_CHUNK, senderHead } from '../server/serve.js'
 import { type ContractOptions, HOSTS, type Started } from './hosts.js'
@@ -118,7 +118,7 @@ describe.each(HOSTS)('$name', ({ path, readsFraming, start }) => {
     // By HTTP/2, all that is seen of it is that the sender's stream is gone.
     const outcome = input === 'bad-request' && !readsFraming ? 'sender-lost' : input
     // Peers that stay: the command waits for them when it stops.
-    shortenTimings({ drainMs: 200, lastWordsMs: 300 })
+    setTimings({ drainMs: 200, lastWordsMs: 300 })
     const started = await start(story.options)
     const { port, service } = started
     const told = listenTo(service)

@@ -3,10 +3,10 @@ import { timings } from '../../server/node/timings.js'
 
 type Timing = keyof typeof timings
 
-/** Makes the server in this process wait for less, until the test is over. */
-export function shortenTimings(shorter: Partial<Record<Timing, number>>): void {
+/** Makes the server in this process wait for less, or for longer, until the test is over. */
+export function setTimings(others: Partial<Record<Timing, number>>): void {
   const before = { ...timings }
-  Object.assign(timings, shorter)
+  Object.assign(timings, others)
   onTestFinished(() => void Object.assign(timings, before))
 }
 
@@ -15,7 +15,7 @@ const HELD_MS = 7_654_321
 
 /** Holds back the timers of one timing: they go off when the test says so. All others run as ever. */
 export function holdTimers(timing: Timing): { pending(): number; fire(): void } {
-  shortenTimings({ [timing]: HELD_MS })
+  setTimings({ [timing]: HELD_MS })
   const held = new Map<unknown, () => void>()
   const { setTimeout: setReal, clearTimeout: clearReal } = globalThis
   const set = (callback: () => void, delayMs?: number) => {

@@ -15,7 +15,7 @@ import { bytesOf, sha256 } from '../helpers/bytes.js'
 import { certificate } from '../helpers/certificate.js'
 import { connectSession, type Http2Connection } from '../helpers/http2-peer.js'
 import { needs } from '../helpers/needs.js'
-import { shortenTimings } from '../helpers/timings.js'
+import { setTimings } from '../helpers/timings.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 beforeEach((context) => needs(context, 'openssl'))
@@ -232,7 +232,7 @@ describe('by HTTP/2, a transfer', () => {
 
   test('whose receiver has read all, and does not answer for it, is not confirmed; its connection is left alone', async () => {
     // The question (PING) comes a second behind the last byte.
-    shortenTimings({ confirmMs: 2000 })
+    setTimings({ confirmMs: 2000 })
     const { connect, outcome, ends, port } = await start()
     const gate = await startGate(port)
     const sender = await openSender(await connect(), { 'content-length': '5' })

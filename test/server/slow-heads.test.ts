@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseAnswer } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { shortenTimings } from '../helpers/timings.js'
+import { setTimings } from '../helpers/timings.js'
 import { serve } from './serve.js'
 
 /** What is sent of a head, at once; the last one goes on with a field twenty times a second. */
@@ -13,7 +13,7 @@ const HEADS = [
 ]
 
 test('a client that has not sent a head in time is told 408, and closed', async () => {
-  shortenTimings({ headMs: 400, headCheckMs: 100 })
+  setTimings({ headMs: 400, headCheckMs: 100 })
   const { port } = await serve()
   const peers = await Promise.all(HEADS.map(() => connectRaw(port)))
   for (const [index, peer] of peers.entries()) if (HEADS[index] !== '') await peer.write(HEADS[index] ?? '')

@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { shortenTimings } from '../helpers/timings.js'
+import { setTimings } from '../helpers/timings.js'
 import { until } from '../helpers/within.js'
 import { serve } from './serve.js'
 
-beforeEach(() => shortenTimings({ restOfBodyMs: 200, drainMs: 200 }))
+beforeEach(() => setTimings({ restOfBodyMs: 200, drainMs: 200 }))
 
 describe('a refusal is told of, once, with who it was:', () => {
   test.each<[string, ProblemCode, string]>([

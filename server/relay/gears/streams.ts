@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { EssError } from '../../../shared/index.js'
+import { timings } from '../../node/timings.js'
 import { Cork } from './cork.js'
-import { LAST_BYTE_MS, lastByteWaits } from './last-byte.js'
+import { lastByteWaits } from './last-byte.js'
 import { Ledger, MAX_QUEUED_BYTES, MAX_QUEUED_BYTES_HTTP2 } from './ledger.js'
 import type { Flow, Pump } from './pump.js'
 import { Turn } from './turn.js'
@@ -94,7 +95,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
       lastByte = undefined
       write(chunk.subarray(last))
       if (isEnded) ended()
-    }, LAST_BYTE_MS)
+    }, timings.lastByteMs)
   }
 
   function turnOver(): void {
