@@ -25,7 +25,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
-  'test/{bundle,embedding-types}.test.ts',
+  'test/{bundle,embedding-types,runs}.test.ts',
   'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
@@ -76,8 +76,8 @@ export default defineConfig(({ mode }) => {
       // Real processes and real files: a hung wait fails by its own name long before this.
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      // One more than the cores of a small machine: a third of what the tests do is to wait for time to pass.
-      maxWorkers: 3,
+      // Twice the cores of a small machine: half of what the tests do is to wait.
+      maxWorkers: 4,
       globalSetup: ['test/no-secret-logged.ts'],
       setupFiles: ['test/helpers/fail-on-warnings.ts'],
       projects: [
