@@ -1,8 +1,9 @@
 /** The embeddable server: make a service with `createService(options)`, then mount it or serve it with `listen`. */
 
+export type { ErrorAnswer } from './answer/problem-response.js'
 export type { ServiceEvents, SocketInfo, SocketStats } from './broker/events.js'
 export type { Outcome, Phase } from './broker/lifecycle.js'
-export type { ErrorAnswer, ServiceOptions } from './broker/options.js'
+export type { ServiceOptions } from './broker/options.js'
 export type { Reservation, Service } from './broker/service.js'
 export {
   attach,

@@ -8,10 +8,9 @@ import {
   problemLine,
   toProblem,
 } from '../../shared/index.js'
-import type { ErrorAnswer } from '../broker/options.js'
 import { endGently } from '../node/linger.js'
-import { navigates } from '../request/visitor.js'
 import type { Cors } from './cors.js'
+import { navigates } from './navigates.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
 
 /** Seconds after which a server that is full, or stops, may be asked again. */
@@ -22,6 +21,14 @@ const RETRY_AFTER = 30
  * each, because Chromium reads one challenge a line.
  */
 const CHALLENGES = ['Basic realm="ESS", charset="UTF-8"', 'Bearer realm="ESS"']
+
+/** An embedder's own answer to a refused request, from its option `onError`. */
+export interface ErrorAnswer {
+  /** The error's own by default. A status that looks like success makes a refusal look like one. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: string
+}
 
 /** Answers with a problem: RFC 9457 where the client accepts it, a page for a browser, one line of text otherwise. */
 export function sendProblem(

@@ -59,13 +59,6 @@ export interface StatusStyle {
   readonly cors: Cors
 }
 
-/** The form that a request asks for: NDJSON for programs, server-sent events for browsers, text for people. */
-export function requestedForm({ headers }: IncomingMessage): StatusForm {
-  const accept = headers.accept ?? ''
-  if (/application\/(?:x-)?ndjson/i.test(accept)) return 'ndjson'
-  return /text\/event-stream/i.test(accept) ? 'sse' : 'text'
-}
-
 /** What calls on the status streams of a service: one timer each for all of them. */
 export interface StatusTimers {
   readonly heartbeats: Heartbeats

@@ -11,7 +11,7 @@ import { OPTIONS, type Options } from './option-table.js'
 import type { ServiceOptions } from './service-options.js'
 
 export { seconds, wholeNumber } from './option-checks.js'
-export type { Access, ErrorAnswer, ServiceOptions } from './service-options.js'
+export type { ServiceOptions } from './service-options.js'
 
 type OptionName = NameOf<'library' | 'both'>
 

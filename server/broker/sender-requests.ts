@@ -3,14 +3,11 @@ import { FinalAnswer } from '../answer/final-answer.js'
 import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
-import {
-  checkEarlyResponse,
-  checkReferer,
-  checkSender,
-  fileNameOf,
-  requestedTtl,
-  type Ttl,
-} from '../request/sender.js'
+import { checkReferer } from '../request/access.js'
+import { fileNameOf } from '../request/payload.js'
+import { checkEarlyResponse, checkSender } from '../request/sender.js'
+import type { Ttl } from '../request/times.js'
+import { requestedTtl } from '../request/times.js'
 import type { SocketObserver } from './effects.js'
 import { type Call, hasEnded, refusePipelined } from './exchange.js'
 import { baseOf, openedEvent, type Reservation, reservationOf } from './links.js'

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { EssError, StatusEvent } from '../../shared/index.js'
+import type { ErrorAnswer } from '../answer/problem-response.js'
 import type { SocketInfo } from './events.js'
 
 /**
@@ -168,15 +169,4 @@ export interface ServiceOptions {
    * `application/problem+json`: programs such as `ess`, which read the problem's code.
    */
   readonly onError?: (error: EssError, request: IncomingMessage) => ErrorAnswer | undefined
-}
-
-/** What a request wants to do: open or reserve a socket, or have the bytes of one. */
-export type Access = 'send' | 'receive'
-
-/** An embedder's own answer to a refused request. */
-export interface ErrorAnswer {
-  /** The error's own status by default. A status that looks like success makes a refusal look like one. */
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body: string
 }

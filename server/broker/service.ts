@@ -3,8 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
+import type { ErrorAnswer } from '../answer/problem-response.js'
 import { ClientLimits } from '../limits/client-limits.js'
 import { Relay } from '../relay/relay.js'
+import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
 import type { SocketObserver, Subject } from './effects.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
@@ -12,14 +14,7 @@ import type { Call, Exchange } from './exchange.js'
 import { baseOf, type Reservation } from './links.js'
 import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
-import {
-  type Access,
-  type ErrorAnswer,
-  type ResolvedOptions,
-  resolveOptions,
-  type ServiceOptions,
-  seconds,
-} from './options.js'
+import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
 import { Registry } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'

@@ -2,9 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
-import type { Access } from '../broker/options.js'
 import { codeOf } from '../node/errno-words.js'
 import { FileWatch } from '../node/file-watch.js'
+import type { Access } from '../request/access.js'
 
 /** An editor may still be writing a file that has changed. */
 const REST_MS = 100

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { clientOf } from '../request/client-address.js'
+import { clientOf, isProxied } from '../request/client-address.js'
 import type { Trust } from '../request/public-url.js'
-import { isProxied } from '../request/sender.js'
 import { Misses } from './misses.js'
 import { Shares } from './shares.js'
 

@@ -1,7 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
-import type { Access, ResolvedOptions } from '../broker/options.js'
-import { publicBaseUrl, requestedHost } from './public-url.js'
+import type { Cors } from '../answer/cors.js'
+import { publicBaseUrl, requestedHost, type Trust } from './public-url.js'
+
+/** What a request wants: to open or reserve a socket, or to have what is in one. */
+export type Access = 'send' | 'receive'
+
+/** The options that say which pages are this server's own, and which others may use it. */
+interface SiteOptions {
+  readonly baseUrl: string | undefined
+  readonly trust: Trust
+  readonly cors: Cors
+  /** Undefined where a server asks for no credentials. */
+  readonly authorize: unknown
+}
 
 /** Throws EssError `unauthorized`, in the same words whatever came. */
 export function refuseUnauthorized(access: Access): never {
@@ -23,7 +35,7 @@ export function refuseUnauthorized(access: Access): never {
  *
  * For what is used up: to look at a link's page is anybody's right.
  */
-export function refuseCrossSite(request: IncomingMessage, access: Access, options: ResolvedOptions): void {
+export function refuseCrossSite(request: IncomingMessage, access: Access, options: SiteOptions): void {
   if (!isFromElsewhere(request, options)) return
   const { method, headers } = request
   const isWrite = access === 'send' || method === 'POST'
@@ -39,7 +51,7 @@ export function refuseCrossSite(request: IncomingMessage, access: Access, option
 }
 
 /** True for a request that a page of another origin has made a browser send, unless that origin is listed. */
-function isFromElsewhere(request: IncomingMessage, options: ResolvedOptions): boolean {
+function isFromElsewhere(request: IncomingMessage, options: SiteOptions): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (site === undefined && origin === undefined) return false
   // "none" is a person: a bookmark, the address bar.
@@ -49,7 +61,7 @@ function isFromElsewhere(request: IncomingMessage, options: ResolvedOptions): bo
 }
 
 /** A browser's own words for its page's host are those of the Host; a proxy may have changed that one. */
-function isOwn(origin: string | undefined, request: IncomingMessage, options: ResolvedOptions): boolean {
+function isOwn(origin: string | undefined, request: IncomingMessage, options: SiteOptions): boolean {
   // "null" is a page without an origin, or one that hides it; ours says `Referrer-Policy: same-origin`.
   if (origin === undefined || !URL.canParse(origin)) return false
   const { host } = new URL(origin)
@@ -73,4 +85,18 @@ function isPartOfPage({ headers }: IncomingMessage): boolean {
 /** What a browser adds without its page's doing; a Bearer token is set by whoever has it. */
 function hasAmbientCredentials({ headers }: IncomingMessage): boolean {
   return headers.cookie !== undefined || /^basic\s/i.test(headers.authorization ?? '')
+}
+
+/** Throws EssError `bad-referer` unless the request comes from a page at or under `required`. */
+export function checkReferer({ headers }: IncomingMessage, required: URL | undefined): void {
+  if (required === undefined) return
+  const { referer = '' } = headers
+  const from = URL.canParse(referer) ? new URL(referer) : undefined
+  const folder = required.pathname.replace(/\/*$/, '/')
+  const isUnder = from?.origin === required.origin && `${from.pathname}/`.startsWith(folder)
+  if (!isUnder)
+    throw new EssError(
+      'bad-referer',
+      `Expected a Referer under ${required.href}, got ${JSON.stringify(referer)}`,
+    )
 }

@@ -45,3 +45,17 @@ function clientHop(request: IncomingMessage, trust: Trust): string {
   if (remoteAddress === undefined || !trust(remoteAddress)) return remoteAddress ?? NO_ADDRESS
   return hopsOf(request, trust).findLast((address) => isIP(address) !== 0) ?? remoteAddress
 }
+
+/** True for a request that says it has passed a proxy. */
+export function isProxied({ headers }: IncomingMessage): boolean {
+  return PROXY_HEADERS.some((name) => headers[name] !== undefined)
+}
+
+/** Any of these says that the request has passed a proxy. */
+const PROXY_HEADERS = [
+  'via',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+] as const

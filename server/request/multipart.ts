@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { EssError, safeContentType, safeFileName } from '../../shared/index.js'
-import type { Payload } from '../broker/socket.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import type { SenderBody } from '../relay/transfer.js'
 import { type FilePart, readFilePart } from './form-part.js'
 import { brokenForm, FormScanner } from './form-scanner.js'
+import type { Payload } from './payload.js'
 
 /** How long the head of the file's part may take. */
 const PART_HEAD_MS = 30_000

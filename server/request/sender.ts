@@ -1,24 +1,28 @@
 import type { IncomingMessage } from 'node:http'
-import {
-  EssError,
-  HEADERS,
-  parseContentDisposition,
-  percentDecode,
-  QUERY,
-  safeContentType,
-  safeFileName,
-} from '../../shared/index.js'
-import { requestedForm } from '../answer/status-body.js'
-import type { ResolvedOptions } from '../broker/options.js'
-import type { Payload } from '../broker/socket.js'
+import { EssError } from '../../shared/index.js'
+import { isProxied } from './client-address.js'
 import { boundaryOf, isForm } from './multipart.js'
+import { declaredLength, requestedForm } from './payload.js'
 import { checkHeaderCount } from './request-head.js'
+
+/** The options that say which senders are refused. */
+interface SenderOptions {
+  readonly earlyResponse: boolean
+  readonly reservations: boolean
+  readonly proxyFullDuplex: boolean
+  readonly proxyHidesCuts: boolean
+}
+
+/** The largest file, in bytes; 0 for no limit. */
+interface SizeLimit {
+  readonly maxUploadBytes: number
+}
 
 /**
  * Refuses a sender's request by its head: before a byte of the body is read, and before a 100 (Continue), so a
  * refused upload costs nothing. Throws the EssError.
  */
-export function checkSender(request: IncomingMessage, options: ResolvedOptions): void {
+export function checkSender(request: IncomingMessage, options: SizeLimit): void {
   const { headers } = request
   checkHeaderCount(request)
   const coding = headers['content-encoding']
@@ -70,14 +74,14 @@ export function checkUnread(request: IncomingMessage, isPromised = false): void 
 const MAX_FORM_OVERHEAD = 64 * 1024
 
 /** Throws EssError `too-large`; where there is no limit, for more bytes than a number counts exactly. */
-export function checkSize(bytes: number | undefined, { maxUploadBytes }: ResolvedOptions): void {
+export function checkSize(bytes: number | undefined, { maxUploadBytes }: SizeLimit): void {
   const limit = maxUploadBytes === 0 ? Number.MAX_SAFE_INTEGER : maxUploadBytes
   if (bytes === undefined || bytes <= limit) return
   throw new EssError('too-large', `Expected at most ${limit} bytes, got ${bytes}`)
 }
 
 /** Refuses whoever cannot be given an early response. Throws the EssError that says what to do instead. */
-export function checkEarlyResponse(request: IncomingMessage, base: string, options: ResolvedOptions): void {
+export function checkEarlyResponse(request: IncomingMessage, base: string, options: SenderOptions): void {
   const { headers } = request
   // A sender that reads text may go by its exit status alone, and that would be the one of a whole response.
   const couldMiss = options.proxyHidesCuts && requestedForm(request) === 'text'
@@ -119,123 +123,6 @@ function showsNoAnswer({ headers }: IncomingMessage): boolean {
   return /^wget2\//i.test(headers['user-agent'] ?? '')
 }
 
-/** True for a request that says it has passed a proxy. */
-export function isProxied({ headers }: IncomingMessage): boolean {
-  return PROXY_HEADERS.some((name) => headers[name] !== undefined)
-}
-
-/** Any of these says that the request has passed a proxy. */
-const PROXY_HEADERS = [
-  'via',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-] as const
-
 function howToReserve(base: string): string {
   return `    curl -X POST ${base}/reserve      # prints the link for the receiver, and the address for your upload\n    curl -fT FILE ADDRESS\n`
-}
-
-/** What a raw upload says of its file. */
-export function readPayload(
-  { headers }: IncomingMessage,
-  query: URLSearchParams,
-  pathName: string | undefined,
-): Payload {
-  return {
-    fileName: fileNameOf(headers, query, pathName),
-    contentType: safeContentType(headers['content-type']),
-    contentLength: declaredLength(headers),
-  }
-}
-
-/** Bytes; undefined where it is chunked. A request with neither has no body (RFC 9112, 6.3): a length, too. */
-function declaredLength(headers: IncomingMessage['headers']): number | undefined {
-  if (headers['transfer-encoding'] !== undefined) return undefined
-  return Number(headers[HEADERS.contentLength] ?? 0)
-}
-
-/** The path names the file, or else its Content-Disposition, or else the query. */
-export function fileNameOf(
-  headers: IncomingMessage['headers'],
-  query: URLSearchParams,
-  pathName: string | undefined,
-): string | undefined {
-  const disposition = headers[HEADERS.contentDisposition]
-  const names = [
-    pathName,
-    disposition === undefined ? undefined : parseContentDisposition(disposition),
-    query.get(QUERY.filename) ?? undefined,
-  ]
-  return names
-    .map((name) => (name === undefined ? undefined : safeFileName(name)))
-    .find((name) => name !== undefined)
-}
-
-/** How long a sender's link waits, and how long it was to wait if that is longer than this server allows. */
-export interface Ttl {
-  readonly ttlMs: number
-  readonly askedTtlMs?: number
-}
-
-/** How long a sender wants to wait: `?ttl=30`. Throws EssError `bad-request`. */
-export function requestedTtl(query: URLSearchParams, maxTtlMs: number): Ttl {
-  const text = query.get(QUERY.ttl)
-  if (text === null) return { ttlMs: maxTtlMs }
-  const askedTtlMs = 1000 * Number(text)
-  if (/^\d{1,15}(?:\.\d+)?$/.test(text) && askedTtlMs > 0) {
-    return askedTtlMs > maxTtlMs ? { ttlMs: maxTtlMs, askedTtlMs } : { ttlMs: askedTtlMs }
-  }
-  throw new EssError(
-    'bad-request',
-    `Expected ttl to be a positive number of seconds, got ${JSON.stringify(text)}`,
-  )
-}
-
-/**
- * How long a receiver is ready to wait for a socket that is not there yet: `?wait=30` or `Prefer: wait=30`
- * (RFC 7240, 4.3). 0 where it does not say; at most the server's TTL. Throws EssError `bad-request`.
- */
-export function requestedWaitMs(request: IncomingMessage, query: URLSearchParams, maxWaitMs: number): number {
-  const asked = query.get(QUERY.wait)
-  if (asked !== null && !/^\d+(?:\.\d+)?$/.test(asked)) {
-    throw new EssError('bad-request', `Expected wait to be a number of seconds, got ${JSON.stringify(asked)}`)
-  }
-  const seconds = Number(asked ?? preferredWait(request) ?? 0)
-  return Math.min(1000 * seconds, maxWaitMs)
-}
-
-/** A preference that cannot be read is ignored (RFC 7240, 2). */
-function preferredWait({ headers }: IncomingMessage): string | undefined {
-  const prefer = headers[HEADERS.prefer]
-  if (prefer === undefined) return undefined
-  return /(?:^|[,;])\s*wait\s*=\s*"?(\d+)/i.exec([prefer].flat().join(','))?.[1]
-}
-
-/** Throws EssError `bad-referer` unless the request comes from a page at or under `required`. */
-export function checkReferer({ headers }: IncomingMessage, required: URL | undefined): void {
-  if (required === undefined) return
-  const { referer = '' } = headers
-  const from = URL.canParse(referer) ? new URL(referer) : undefined
-  const folder = required.pathname.replace(/\/*$/, '/')
-  const isUnder = from?.origin === required.origin && `${from.pathname}/`.startsWith(folder)
-  if (!isUnder)
-    throw new EssError(
-      'bad-referer',
-      `Expected a Referer under ${required.href}, got ${JSON.stringify(referer)}`,
-    )
-}
-
-/**
- * The path segment as its sender meant it. Throws EssError `bad-request` for a percent-encoding that is
- * malformed or not UTF-8.
- */
-export function decodeSegment(segment: string): string {
-  const decoded = percentDecode(segment)
-  if (decoded !== undefined) return decoded
-  throw new EssError(
-    'bad-request',
-    `Expected percent-encoded UTF-8 in the path, got ${JSON.stringify(segment)}`,
-  )
 }

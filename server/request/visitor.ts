@@ -1,5 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
+import { navigates } from '../answer/navigates.js'
 import { UNFURLERS } from './unfurlers.js'
 
 /**
@@ -14,17 +15,6 @@ export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | un
   const agent = headers['user-agent'] ?? ''
   if (UNFURLERS.test(agent)) return 200
   return navigates(headers) || ROBOTS.test(agent) ? 406 : undefined
-}
-
-/** True for a browser that shows a person the answer, rather than a script's fetch in one. */
-export function navigates(headers: IncomingHttpHeaders): boolean {
-  const { 'sec-fetch-mode': mode, 'user-agent': agent = '' } = headers
-  if (mode !== undefined) return mode === 'navigate'
-  // Old browsers never send that field, and all others leave it out over plain HTTP, but on this machine. What they have
-  // in common: wget2 and Java name text/html too, and many a program takes a browser's name, but none does all of this.
-  const isForPeople =
-    headers['accept-language'] !== undefined || headers['upgrade-insecure-requests'] !== undefined
-  return /^(?:Mozilla|Opera)\//.test(agent) && isForPeople && /\btext\/html\b/i.test(headers.accept ?? '')
 }
 
 /** A robot that follows links says so at the end of its name: `Googlebot/2.1`, `Baiduspider;`. */

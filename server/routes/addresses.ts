@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { percentDecode, ROUTES } from '../../shared/index.js'
+import { EssError, percentDecode, ROUTES } from '../../shared/index.js'
 import type { ResolvedOptions } from '../broker/options.js'
 
 /**
@@ -67,4 +67,14 @@ export function queryOf({ url = '/' }: IncomingMessage): URLSearchParams {
 /** A proxy is asked for a whole URL (RFC 9112, 3.2.2), and so may we be. */
 function withoutOrigin(url: string): string {
   return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')
+}
+
+/** Decodes a segment. Throws EssError `bad-request` for a percent-encoding that is malformed or not UTF-8. */
+export function decodeSegment(segment: string): string {
+  const decoded = percentDecode(segment)
+  if (decoded !== undefined) return decoded
+  throw new EssError(
+    'bad-request',
+    `Expected percent-encoded UTF-8 in the path, got ${JSON.stringify(segment)}`,
+  )
 }

@@ -20,9 +20,17 @@ import type { Call, Exchange, Service } from '../broker/service.js'
 import { checkVersion } from '../node/http-version.js'
 import { asTaken, takeResponse } from '../node/own-response.js'
 import { publicBaseUrl } from '../request/public-url.js'
-import { checkUnread, decodeSegment } from '../request/sender.js'
+import { checkUnread } from '../request/sender.js'
 import { pageStatus, refuseUnasked } from '../request/visitor.js'
-import { type Address, ALLOWED_METHODS, addressesOf, isOurs, queryOf, segmentsOf } from './addresses.js'
+import {
+  type Address,
+  ALLOWED_METHODS,
+  addressesOf,
+  decodeSegment,
+  isOurs,
+  queryOf,
+  segmentsOf,
+} from './addresses.js'
 import { answered, type RequestListener, receive, refuseStrangers } from './direct.js'
 import { mountOf } from './mount.js'
 import { answerThrown, refuse } from './refusal.js'
