@@ -3,9 +3,10 @@ import { EssError } from '../shared/index.js'
 import { kindOf } from '../shared/option-names.js'
 import type { ServiceOptions } from './broker/options.js'
 import { Service } from './broker/service.js'
-import { isOurs, segmentsOf } from './routes/addresses.js'
-import { createApp, createRequestListener, type ServiceApp } from './routes/app.js'
+import { addressOf, isOurs, segmentsOf } from './routes/addresses.js'
+import { createApp, type ServiceApp } from './routes/app.js'
 import { takeDirectly } from './routes/direct.js'
+import { createRequestListener } from './routes/listener.js'
 
 /** A handler in the manner of Express and Connect; without `next` it answers everything, as node:http wants. */
 export type Handler = (
@@ -31,12 +32,16 @@ export function createService(options: ServiceOptions = {}): EmbeddedService {
   const app = createApp(service)
   const listener = takeDirectly(service, createRequestListener(app, service))
   const handler: Handler = (request, response, next) => {
-    // What is certainly not for us is left to the rest of the embedder's app.
-    const isForUs = next === undefined || isOurs(request, segmentsOf(request), service.options)
-    if (isForUs) listener(request, response)
+    if (next === undefined || isForUs(request, service)) listener(request, response)
     else next()
   }
   return Object.assign(service, { app, handler })
+}
+
+/** False for a request that is left to the rest of the embedder's app. */
+function isForUs(request: IncomingMessage, { options }: Service): boolean {
+  const address = addressOf(segmentsOf(request), options)
+  return address !== undefined && isOurs(address, request, options)
 }
 
 /** The same, for those who read their code as the ancestor's: `create(options)` without attaching it. */

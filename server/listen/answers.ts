@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { EssError, ROUTES } from '../../shared/index.js'
+import { EssError } from '../../shared/index.js'
 import { sendProblem } from '../answer/problem-response.js'
 import type { EmbeddedService } from '../embed.js'
 import type { Answers } from '../http2/server.js'
-import { checkHead } from '../request/request-head.js'
-import { ALLOWED_METHODS } from '../routes/addresses.js'
+import { checkHead } from '../routes/guards.js'
+import { allowOf } from '../routes/table.js'
 import { limitRestOfBody } from './rest-of-body.js'
 
 /** CONNECT names no address, so these are the methods of the one that takes files. */
-export const TUNNEL_ALLOW = { Allow: ALLOWED_METHODS[ROUTES.root] } as const
+export const TUNNEL_ALLOW = { Allow: allowOf('root') } as const
 export const NO_TUNNEL = new EssError(
   'method-not-allowed',
   `Expected one of ${TUNNEL_ALLOW.Allow}, got CONNECT`,

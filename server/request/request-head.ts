@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
-import { checkVersion } from '../node/http-version.js'
 
 /** More header fields than any client and the proxies before it have to say. */
 const MAX_HEADER_FIELDS = 100
@@ -19,12 +18,12 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
   )
 }
 
-/** Throws what a head is refused with before anybody asks what it wants: for a server of our own. */
-export function checkHead(request: IncomingMessage): void {
-  checkVersion(request)
-  checkHeaderCount(request)
+/**
+ * Throws EssError `bad-request` unless a request says once for which host it is (RFC 9112, 3.2): of two, a proxy might
+ * read one and this server the other.
+ */
+export function checkHosts(request: IncomingMessage): void {
   const { length } = hostsOf(request)
-  // RFC 9112, 3.2: who is asked must not be a matter of which of two a server, or a proxy before it, reads.
   if (length > 1) throw new EssError('bad-request', `Expected one Host header, got ${length}`)
   if (length === 0 && request.httpVersion !== '1.0')
     throw new EssError('bad-request', 'Expected a Host header, got none')

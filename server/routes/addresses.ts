@@ -2,60 +2,113 @@ import type { IncomingMessage } from 'node:http'
 import { EssError, percentDecode, ROUTES } from '../../shared/index.js'
 import type { ResolvedOptions } from '../broker/options.js'
 
-/**
- * What may be asked of each address, for the `Allow` of a 405 (RFC 9110, 15.5.6). In the order in which they are
- * tried: a `PUT` to what looks like a file's name is an upload, even if the name is `health`.
- */
-export const ALLOWED_METHODS = {
-  [ROUTES.root]: 'GET, HEAD, POST, PUT, OPTIONS',
-  [ROUTES.health]: 'GET, HEAD, PUT, OPTIONS',
-  [ROUTES.reserve]: 'GET, POST, PUT, OPTIONS',
-  [ROUTES.uploadResource]: 'PUT, POST, DELETE, OPTIONS',
-  [ROUTES.uploadEvents]: 'GET, OPTIONS',
-  [ROUTES.download]: 'GET, HEAD, POST, PUT, OPTIONS',
-  [ROUTES.namedDownload]: 'GET, HEAD, POST, OPTIONS',
-} as const
+/** The name of an address in `ROUTES`. An upload by name has none of its own: it is a `PUT` to one segment. */
+export type Route = Exclude<keyof typeof ROUTES, 'upload'>
 
-/** An address for which there is an `Allow`. */
-export type Address = keyof typeof ALLOWED_METHODS
+/** One address, read from a request's path. */
+export interface Address {
+  readonly route: Route
+  /** The segment that holds the id, the token or the file's name, still percent-encoded. Empty for the root. */
+  readonly key: string
+}
 
-/** The addresses that are there with these options, in the order in which they are tried. */
-export function addressesOf({ reservations }: ResolvedOptions): Address[] {
-  const forReservations: readonly string[] = [ROUTES.reserve, ROUTES.uploadResource, ROUTES.uploadEvents]
-  // The keys of the table above.
-  const all = Object.keys(ALLOWED_METHODS) as Address[]
-  return all.filter((address) => reservations || !forReservations.includes(address))
+/** The root, where senders come. */
+export const ROOT: Address = { route: 'root', key: '' }
+
+/** An address as it is matched: fixed words and parameters, which begin with a colon. */
+interface Shape {
+  readonly route: Route
+  readonly segments: readonly string[]
+  readonly keyAt: number
+}
+
+/** In the order in which they are tried: a fixed word is never taken for an id. */
+const ORDER: readonly Route[] = [
+  'root',
+  'health',
+  'reserve',
+  'uploadResource',
+  'uploadEvents',
+  'download',
+  'namedDownload',
+]
+
+/** Without reservations, these are names and ids like any other. */
+const FOR_RESERVATIONS: readonly Route[] = ['reserve', 'uploadResource', 'uploadEvents']
+
+const SHAPES = ORDER.map(shapeOf)
+const SHAPES_WITHOUT_RESERVATIONS = SHAPES.filter(({ route }) => !FOR_RESERVATIONS.includes(route))
+
+function shapeOf(route: Route): Shape {
+  const segments = splitPath(ROUTES[route])
+  return { route, segments, keyAt: Math.max(0, segments.findIndex(isParameter)) }
+}
+
+/** Reads the segments of a path below the mount. Undefined where no address of the service has that shape. */
+export function addressOf(
+  segments: readonly string[],
+  { reservations }: Pick<ResolvedOptions, 'reservations'>,
+): Address | undefined {
+  const shapes = reservations ? SHAPES : SHAPES_WITHOUT_RESERVATIONS
+  const shape = shapes.find((candidate) => fits(segments, candidate))
+  return shape && { route: shape.route, key: segments[shape.keyAt] ?? '' }
+}
+
+function fits(segments: readonly string[], shape: Shape): boolean {
+  return (
+    segments.length === shape.segments.length &&
+    shape.segments.every((expected, at) => isParameter(expected) || expected === segments[at])
+  )
+}
+
+function isParameter(segment: string): boolean {
+  return segment.startsWith(':')
 }
 
 /**
- * False for a request that is none of the service's, and left to the rest of its embedder's app: its path is
- * neither one of ours nor an id, and it sends no file. `segments` are those of its path below the mount.
+ * False for a request that the embedder's own app has to answer: one segment or two that are no id, and no `PUT` that
+ * sends a file. The fixed words are always the service's.
  */
 export function isOurs(
+  { route, key }: Address,
   { method, headers }: IncomingMessage,
-  segments: readonly string[],
-  { ids, reservations }: ResolvedOptions,
+  { ids }: Pick<ResolvedOptions, 'ids'>,
 ): boolean {
-  const [first = '', , third] = segments
-  const isId = ids.matches(percentDecode(first) ?? '')
-  if (segments.length === 1) {
-    // A preflight is for the request that follows it.
-    const intent = method === 'OPTIONS' ? headers['access-control-request-method'] : method
-    return isId || intent === 'PUT' || ['', 'health', ...(reservations ? ['reserve'] : [])].includes(first)
-  }
-  const isUpload = reservations && first === 'uploads'
-  if (segments.length === 2) return isId || isUpload
-  return segments.length === 3 && isUpload && third === 'events'
+  if (route !== 'download' && route !== 'namedDownload') return true
+  if (ids.matches(percentDecode(key) ?? '')) return true
+  // A preflight asks for the request that follows it.
+  const intent = method === 'OPTIONS' ? headers['access-control-request-method'] : method
+  return route === 'download' && intent === 'PUT'
+}
+
+/** The fixed words of one segment: what a quick look must not take for an id. */
+const WORDS: readonly string[] = [ROUTES.health, ROUTES.reserve]
+
+/** Nothing percent-encoded, no query, no file name. */
+const ONE_SEGMENT = /^\/([A-Za-z0-9_-]+)$/
+
+/**
+ * The address in a request's target, where one look tells: the root or a link of one plain segment. Undefined where
+ * `addressOf` has to read the path; what this finds, that finds too.
+ */
+export function plainAddressOf(url: string): Address | undefined {
+  if (url === ROUTES.root) return ROOT
+  const key = WORDS.includes(url) ? undefined : ONE_SEGMENT.exec(url)?.[1]
+  return key === undefined ? undefined : { route: 'download', key }
 }
 
 /**
- * The segments of a request's path as they came, still encoded; one empty segment for the root. A framework's own path
- * is decoded already, and a `%` that was malformed is not to be seen in it.
+ * The segments of a request's path, still encoded; one empty segment for the root. They come from `url`, because a
+ * framework has decoded its own path already, which hides a malformed `%`.
  */
 export function segmentsOf({ url = '/' }: IncomingMessage): string[] {
   const path = withoutOrigin(url)
   const end = path.indexOf('?')
-  return path.slice(path.startsWith('/') ? 1 : 0, end < 0 ? undefined : end).split('/')
+  return splitPath(end < 0 ? path : path.slice(0, end))
+}
+
+function splitPath(path: string): string[] {
+  return (path.startsWith('/') ? path.slice(1) : path).split('/')
 }
 
 /** The query of a request's target. */
@@ -64,7 +117,7 @@ export function queryOf({ url = '/' }: IncomingMessage): URLSearchParams {
   return new URLSearchParams(at < 0 ? '' : url.slice(at + 1))
 }
 
-/** A proxy is asked for a whole URL (RFC 9112, 3.2.2), and so may we be. */
+/** A client may send a whole URL, as it does to a proxy (RFC 9112, 3.2.2). */
 function withoutOrigin(url: string): string {
   return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')
 }

@@ -1,19 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { type Address, ALLOWED_METHODS } from '../../server/routes/addresses.js'
+import type { Route } from '../../server/routes/addresses.js'
+import { allowOf } from '../../server/routes/table.js'
 import { HOST_WORDS, HOSTS } from './hosts.js'
 import { peersOf, UNKNOWN } from './peers-of.js'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** A path for each address, where nothing is; the compiler misses what is missing here. */
-const PLACES: Readonly<Record<Address, string>> = {
-  '/': '/',
-  '/health': '/health',
-  '/reserve': '/reserve',
-  '/uploads/:token': '/uploads/none',
-  '/uploads/:token/events': '/uploads/none/events',
-  '/:id': `/${UNKNOWN}`,
-  '/:id/:filename': `/${UNKNOWN}/name`,
+const PLACES: Readonly<Record<Route, string>> = {
+  root: '/',
+  health: '/health',
+  reserve: '/reserve',
+  uploadResource: '/uploads/none',
+  uploadEvents: '/uploads/none/events',
+  download: `/${UNKNOWN}`,
+  namedDownload: `/${UNKNOWN}/name`,
 }
 
 describe.each(HOSTS)('$name', ({ path, hasApp, start }) => {
@@ -21,10 +22,10 @@ describe.each(HOSTS)('$name', ({ path, hasApp, start }) => {
 
   test.each(Object.entries(PLACES))(
     '%s takes the methods of its Allow, and no other',
-    async (address, place) => {
+    async (route, place) => {
       const { port } = await start()
-      // The keys of the table are addresses.
-      const allow = ALLOWED_METHODS[address as Address]
+      // The keys of the table are routes.
+      const allow = allowOf(route as Route)
       for (const method of METHODS) {
         // A sender's answer has no end as long as it waits.
         const peer = await say(port, `${method} ${place}`)

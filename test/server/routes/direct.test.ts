@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createService, type ServiceOptions } from '../../../server/index.js'
-import { createRequestListener } from '../../../server/routes/app.js'
+import { createRequestListener } from '../../../server/routes/listener.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
 import { BROWSER } from '../../helpers/visitors.js'
 

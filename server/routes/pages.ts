@@ -1,0 +1,79 @@
+import {
+  downloadPath,
+  formatBytes,
+  formatDuration,
+  joinUrl,
+  PASS_THROUGH_HEADERS,
+  shorterThanAsked,
+} from '../../shared/index.js'
+import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
+import { usageText } from '../answer/usage.js'
+import type { Service } from '../broker/service.js'
+import { publicBaseUrl } from '../request/public-url.js'
+import { pageStatus } from '../request/visitor.js'
+import { decodeSegment } from './addresses.js'
+import type { Visit } from './visit.js'
+
+/** A complete answer. */
+export interface Page {
+  readonly status: 200 | 201 | 204 | 406 | 503
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | null
+}
+
+const UNCACHED = { 'Cache-Control': 'no-store' } as const
+const JSON_HEADERS = { 'Content-Type': 'application/json', ...UNCACHED } as const
+const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; charset=utf-8' } as const
+
+/** How to use this server. */
+export function usage(broker: Service, visit: Visit): Page {
+  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, cors } = broker.options
+  const body = usageText(baseOf(broker, visit), {
+    ttl: formatDuration(ttlMs / 1000),
+    maxUpload: maxUploadBytes === 0 ? 'any size' : `at most ${formatBytes(maxUploadBytes)}`,
+    mustReserve: !earlyResponse || proxyHidesCuts,
+  })
+  return { status: 200, headers: { ...cors.headers(visit.request), ...TEXT_HEADERS }, body }
+}
+
+/** Whether the server takes senders, and its best gear. */
+export function health({ isAccepting, relay }: Service): Page {
+  return isAccepting
+    ? { status: 200, headers: JSON_HEADERS, body: JSON.stringify({ status: 'ok', relay: relay.gear }) }
+    : { status: 503, headers: JSON_HEADERS, body: JSON.stringify({ status: 'stopping' }) }
+}
+
+/** A reservation: JSON for programs that ask for it, else the link and the address for the upload, a line each. */
+export function reserve(broker: Service, visit: Visit): Page {
+  const { request } = visit
+  const { ttlMs, cors } = broker.options
+  const reservation = broker.reserve(visit)
+  const { url, upload, ttlAsked } = reservation
+  const headers = { ...cors.headers(request), ...UNCACHED, Location: url }
+  if (/application\/(?:x-nd)?json/i.test(request.headers.accept ?? ''))
+    return { status: 201, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(reservation) }
+  const cut = ttlAsked === undefined ? '' : `# ${shorterThanAsked(ttlMs / 1000, ttlAsked)}\n`
+  return { status: 201, headers: { ...TEXT_HEADERS, ...headers }, body: `${url}\n${upload}\n${cut}` }
+}
+
+/** The sender cancels its upload resource. */
+export function cancelUpload(broker: Service, { request, address }: Visit): Page {
+  broker.cancelUpload(decodeSegment(address.key))
+  return { status: 204, headers: { ...broker.options.cors.headers(request), ...UNCACHED }, body: null }
+}
+
+/** A link's page, for a visitor that only looks. */
+export function linkPage(broker: Service, visit: Visit): Page {
+  const id = decodeSegment(visit.address.key)
+  const { fileName, contentLength, phase } = broker.inspect(id)
+  const url = joinUrl(baseOf(broker, visit), downloadPath(id, fileName))
+  const body = downloadPage({ fileName, size: contentLength, url, isReady: phase !== 'reserved' })
+  // A program is never sent here: see `entryOf`.
+  return { status: pageStatus(visit.request) ?? 406, headers: DOWNLOAD_PAGE_HEADERS, body }
+}
+
+/** The base of the links on a page. An operator's own base URL includes the mount already. */
+function baseOf({ options }: Service, { request, basePath }: Visit): string {
+  const base = publicBaseUrl(request, options)
+  return options.baseUrl === undefined ? base + basePath : base
+}

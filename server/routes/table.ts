@@ -1,0 +1,137 @@
+import type { IncomingMessage } from 'node:http'
+import type { Service } from '../broker/service.js'
+import { pageStatus } from '../request/visitor.js'
+import { type Address, decodeSegment, type Route } from './addresses.js'
+import { type Guards, guard } from './guards.js'
+import { cancelUpload, health, linkPage, type Page, reserve, usage } from './pages.js'
+import { answerThrown } from './refusal.js'
+import type { Visit } from './visit.js'
+
+/** An answer on Node's own response, which may stay open for as long as a transfer takes. */
+export interface Transfer {
+  readonly guards: Guards
+  /** Throws, or rejects with, the EssError to refuse the request with. */
+  readonly transfer: (broker: Service, visit: Visit) => Promise<void> | void
+}
+
+/** An answer that is complete at once, and that an embedder's middleware may change. */
+export interface Answer {
+  readonly guards: Guards
+  /** Throws the EssError to refuse the request with. */
+  readonly page: (broker: Service, visit: Visit) => Page
+}
+
+export type Entry = Transfer | Answer
+
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+
+/** One address: its answer to each method, in the order of `Allow`. */
+interface Row {
+  readonly methods: Readonly<Partial<Record<Method, Entry>>>
+  /** The answer to a `GET` by a visitor that only looks: a person in a browser, a preview, a robot. */
+  readonly look?: Answer
+}
+
+const SENDING = { access: 'send', crossSite: 'send', unreadBody: true } as const satisfies Guards
+
+/** A sender opens a socket. */
+export const OPEN: Transfer = {
+  guards: SENDING,
+  transfer: (broker, visit) => broker.open(visit),
+}
+
+/** The same; the path names the file. */
+const OPEN_NAMED: Transfer = {
+  guards: SENDING,
+  transfer: (broker, visit) => broker.open(visit, keyOf(visit)),
+}
+
+/** A receiver takes the file. */
+export const RECEIVE: Transfer = {
+  guards: { access: 'receive', misses: true, visitors: true, crossSite: 'receive' },
+  transfer: (broker, visit) => broker.receive(visit, keyOf(visit)),
+}
+
+/** What a download would say of the file, without its bytes. */
+const INSPECT: Transfer = {
+  guards: { access: 'receive', misses: true },
+  transfer: (broker, visit) => {
+    const { request, response } = visit
+    response.writeHead(200, broker.inspect(keyOf(visit)).downloadHeaders(request))
+    response.end()
+  },
+}
+
+/** An upload resource asks for no access: its token came from a client that may send, and that may pass it on. */
+const UPLOAD: Transfer = {
+  guards: { misses: true, unreadBody: true },
+  transfer: (broker, visit) => broker.upload(visit, keyOf(visit)),
+}
+
+const FOLLOW: Transfer = {
+  guards: { misses: true },
+  transfer: (broker, visit) => broker.follow(visit, keyOf(visit)),
+}
+
+const CANCEL: Answer = { guards: { misses: true }, page: cancelUpload }
+
+const RESERVE: Answer = {
+  // A prefetch or a preview of this address would leave a reservation that is never used.
+  guards: { access: 'send', visitors: true, crossSite: 'send' },
+  page: reserve,
+}
+
+const USAGE: Answer = { guards: {}, page: usage }
+
+const HEALTH: Answer = { guards: {}, page: health }
+
+const LINK: Row = {
+  methods: { GET: RECEIVE, HEAD: INSPECT, POST: RECEIVE },
+  look: { guards: { access: 'receive', misses: true, visitors: true }, page: linkPage },
+}
+
+/** Every address with all that it answers. A `PUT` to one segment is an upload, even if the segment is `health`. */
+const TABLE: Readonly<Record<Route, Row>> = {
+  root: { methods: { GET: USAGE, HEAD: USAGE, POST: OPEN, PUT: OPEN } },
+  health: { methods: { GET: HEALTH, HEAD: HEALTH, PUT: OPEN_NAMED } },
+  reserve: { methods: { GET: RESERVE, POST: RESERVE, PUT: OPEN_NAMED } },
+  uploadResource: { methods: { PUT: UPLOAD, POST: UPLOAD, DELETE: CANCEL } },
+  uploadEvents: { methods: { GET: FOLLOW } },
+  download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },
+  namedDownload: LINK,
+}
+
+/** What answers this request. Undefined for a method that the address doesn't take. */
+export function entryOf(
+  { route }: Address,
+  request: IncomingMessage,
+  method = request.method ?? '',
+): Entry | undefined {
+  const { methods, look } = TABLE[route]
+  if (look !== undefined && method === 'GET' && pageStatus(request) !== undefined) return look
+  return Object.hasOwn(methods, method) ? methods[method as Method] : undefined
+}
+
+/** The `Allow` of an address (RFC 9110, 15.5.6). */
+export function allowOf(route: Route): string {
+  return [...Object.keys(TABLE[route].methods), 'OPTIONS'].join(', ')
+}
+
+/** Guards a request and answers it, with a refusal where one is due. It never rejects. */
+export async function answerTransfer(
+  broker: Service,
+  visit: Visit,
+  { guards, transfer }: Transfer,
+): Promise<void> {
+  try {
+    guard(broker, visit, guards)
+    await transfer(broker, visit)
+  } catch (error) {
+    answerThrown(broker, visit.request, visit.response, error)
+  }
+}
+
+/** The id, the token or the file's name in the path. Throws EssError `bad-request`. */
+function keyOf({ address }: Visit): string {
+  return decodeSegment(address.key)
+}
