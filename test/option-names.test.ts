@@ -4,6 +4,7 @@ import express from 'express'
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import { download, get, openFile, send } from '../client/index.js'
+import { brokerOf } from '../server/embed.js'
 import { attach, createService, listen } from '../server/index.js'
 import { EssError } from '../shared/index.js'
 
@@ -135,7 +136,7 @@ describe('a caller without types is told of', () => {
 })
 
 test('an option that is undefined counts as left out', () => {
-  expect(createService(js({ ttl: undefined })).options.ttlMs).toBe(600_000)
+  expect(brokerOf(createService(js({ ttl: undefined }))).options.ttlMs).toBe(600_000)
 })
 
 test('a source of an own making is sent', async () => {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
+import { brokerOf } from '../embed.js'
 import { createService } from '../index.js'
 import { type Listening, listen } from '../listen/listen.js'
 import { type CertificateReport, certificateInWords } from '../listen/tls.js'
@@ -75,7 +76,8 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
   if (unresolved !== undefined)
     return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
-  const service = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
+  const embedded = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
+  const service = brokerOf(embedded)
   if (tls !== undefined) service.relay.goByStreamsOnly()
   await service.relay.ready()
   const { gear, why } = service.relay
@@ -92,7 +94,7 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
     note(
       `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
     )
-  const server = await listen(service, {
+  const server = await listen(embedded, {
     host,
     port,
     maxConnectionsPerClient: flags.maxConnectionsPerClient,

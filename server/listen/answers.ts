@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { EssError } from '../../shared/index.js'
 import { sendProblem } from '../answer/problem-response.js'
-import type { EmbeddedService } from '../embed.js'
+import type { Service } from '../broker/service.js'
+import type { Handler } from '../embed.js'
 import type { Answers } from '../http2/server.js'
 import { checkHead } from '../routes/guards.js'
 import { allowOf } from '../routes/table.js'
@@ -15,14 +16,14 @@ export const NO_TUNNEL = new EssError(
 )
 
 /**
- * Hands requests of either version of HTTP to the service, and refuses those that are not for it. `mayAsk` is called
+ * Hands requests of either version of HTTP to `answer`, the service's handler, and refuses those that are not for it. `mayAsk` is called
  * first for each; where it returns false, the connection has been dealt with.
  */
 export function answersOf(
-  service: EmbeddedService,
+  service: Service,
+  answer: Handler,
   mayAsk: (request: IncomingMessage, response: ServerResponse) => boolean,
 ): Answers {
-  const answer = service.handler
   const { cors } = service.options
 
   function refuse(request: IncomingMessage, response: ServerResponse, error: EssError): void {

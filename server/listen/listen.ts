@@ -5,8 +5,8 @@ import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../broker/nearest-name.js'
 import { OPTIONS } from '../broker/option-table.js'
 import { wholeNumber } from '../broker/options.js'
-import { Service } from '../broker/service.js'
-import type { EmbeddedService } from '../embed.js'
+import type { Service } from '../broker/service.js'
+import { brokerOf, type EmbeddedService } from '../embed.js'
 import { http2Side } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
 import { Attachment } from '../node/attachment.js'
@@ -79,8 +79,8 @@ export interface Listening {
  * had, with an Error that names the trouble if the certificate is unusable, and with EssError `usage` for a wrong
  * option.
  */
-export async function listen(service: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
-  checkCall(service, options)
+export async function listen(embedded: EmbeddedService, options: ListenOptions = {}): Promise<Listening> {
+  const service = checkCall(embedded, options)
   const { host = OPTIONS.host.default, port = OPTIONS.port.default } = options
   const most = wholeNumber(
     'maxConnectionsPerClient',
@@ -100,7 +100,7 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
     if (options.tls !== undefined) sayHsts(request, response, hstsMaxAge)
     return unread.asked(request.socket, response)
   }
-  const answers = answersOf(service, mayAsk)
+  const answers = answersOf(service, embedded.handler, mayAsk)
   const server = createServer(
     {
       // Node's default, 300 s, would cut a long upload that still flows. 0 is no limit; the head has a limit of its
@@ -194,11 +194,13 @@ export async function listen(service: EmbeddedService, options: ListenOptions = 
 }
 
 /** Throws EssError `usage` for the mistakes that callers without types can make. */
-function checkCall(service: unknown, options: ListenOptions): void {
-  if (!(service instanceof Service) || !('handler' in service)) {
+function checkCall(embedded: unknown, options: ListenOptions): Service {
+  const service = brokerOf(embedded)
+  if (service === undefined) {
     const wanted = 'expected a service as createService() returns it, and then the options'
-    throw new EssError('usage', `listen: ${wanted}; got ${kindOf(service)}`)
+    throw new EssError('usage', `listen: ${wanted}; got ${kindOf(embedded)}`)
   }
   checkOptionNames('listen', options, LISTEN_OPTIONS, nearestName)
   if (options.tls !== undefined) checkOptionNames('listen, tls', options.tls, TLS_OPTIONS, nearestName)
+  return service
 }

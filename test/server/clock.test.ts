@@ -62,7 +62,7 @@ describe.each([
 
   test('changes nothing of how long an ended id is known, nor of what is measured', async () => {
     const served = await serve({ tombstoneTtl: 60 })
-    const admin = await listenAdmin(served.service, { host: '127.0.0.1', port: 0 })
+    const admin = await listenAdmin(served.broker, { host: '127.0.0.1', port: 0 })
     const sender = await openSender(served.port, { length: 2 })
     setClock(byMs)
     const receiver = await connectReceiver(served.port, sender)

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createService, type ErrorAnswer, type ServiceOptions } from '../../server/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
@@ -205,6 +206,27 @@ test('close lets what runs finish, and tells those who wait', async () => {
   await closed
   expect(eventsOf(running).at(-1)).toMatchObject({ event: 'delivered' })
   expect(served.service.isAccepting).toBe(false)
+})
+
+test('a verb that asks for no access cannot be reached, even without types', async () => {
+  const { service, broker } = await serve()
+  const guarded = ['open', 'upload', 'receive', 'follow', 'reserve', 'inspect', 'cancelUpload', 'options']
+  expect(guarded.filter((name) => name in broker)).toEqual(guarded)
+  expect(guarded.filter((name) => name in service)).toEqual([])
+  expect(service.on('socket:end', () => undefined).off('socket:end', () => undefined)).toBe(service)
+})
+
+test('it is an emitter: listeners come once, go again, and are found', async () => {
+  const { port, service } = await serve()
+  const told: string[] = []
+  const gone = () => told.push('gone')
+  service.on('request:refused', gone).once('request:refused', ({ code }) => told.push(code))
+  service.off('request:refused', gone)
+  const awaited = once(service, 'request:refused')
+  for (const _ of [1, 2]) await exchange(port, requestHead('GET /abcdefghijkl'))
+  expect(told).toEqual(['not-found'])
+  expect(await awaited).toMatchObject([{ code: 'not-found' }, { url: '/abcdefghijkl' }])
+  expect(service).toBeInstanceOf(EventEmitter)
 })
 
 test('two services in one process do not meet', async () => {

@@ -404,15 +404,15 @@ test.each([
 })
 
 test('the health is ok until the server stops', async () => {
-  const { port, service } = await serve()
+  const { port, broker } = await serve()
   const health = () => exchange(port, requestHead('GET /health'))
   expect(await health()).toMatchObject({
     status: 200,
-    body: `{"status":"ok","relay":"${service.relay.gear}"}`,
+    body: `{"status":"ok","relay":"${broker.relay.gear}"}`,
   })
   // A running transfer keeps the server listening.
   await connectReceiver(port, await openSender(port))
-  void service.stop(60_000)
+  void broker.stop(60_000)
   expect(await health()).toMatchObject({ status: 503, body: '{"status":"stopping"}' })
 })
 

@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
+import type { Service as Broker } from '../../server/broker/service.js'
+import { brokerOf } from '../../server/embed.js'
 import {
   createService,
   type Listening,
@@ -20,6 +22,8 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 /** A service in this process, on a free port. */
 export interface Served {
   readonly service: Service
+  /** What stands behind it: the verbs of the routes, and the relay. */
+  readonly broker: Broker
   readonly server: Listening
   readonly port: number
   /** What the service said of its sockets so far, in order. */
@@ -50,7 +54,8 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
       done()
     },
   })
-  logService(service, 'json', new Outlet(destination))
+  const broker = brokerOf(service)
+  logService(broker, 'json', new Outlet(destination))
   const opened: SocketInfo[] = []
   const ends: (SocketStats & { id: string })[] = []
   const refused: string[] = []
@@ -59,7 +64,7 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
     service.on(event, ({ id }, stats) => ends.push({ id, ...stats }))
   }
   service.on('request:refused', ({ code }) => refused.push(code))
-  return { service, server, port: server.port, opened, ends, refused }
+  return { service, broker, server, port: server.port, opened, ends, refused }
 }
 
 /** A sender on the wire whose early response is there. */

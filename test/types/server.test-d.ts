@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import {
   attach,
@@ -98,6 +99,32 @@ test('a service is looked into and ended', () => {
   expectTypeOf(service.cancel).returns.toEqualTypeOf<boolean>()
   expectTypeOf(service.close).toBeCallableWith({ drain: 5 })
   expectTypeOf(service.close).returns.toEqualTypeOf<Promise<void>>()
+})
+
+test('it shows what the docs name, and no verb that the routes guard', () => {
+  type Own = Exclude<keyof EmbeddedService, keyof EventEmitter>
+  expectTypeOf<Own>().toEqualTypeOf<
+    | 'app'
+    | 'handler'
+    | 'isAccepting'
+    | 'relay'
+    | 'sockets'
+    | 'counts'
+    | 'cancel'
+    | 'close'
+    | 'stopNow'
+    | 'holdContinue'
+    | 'breakOff'
+  >()
+  expectTypeOf<EmbeddedService>().toExtend<EventEmitter<ServiceEvents>>()
+  expectTypeOf<EmbeddedService['relay']>().toEqualTypeOf<{ ready(): Promise<void> }>()
+  const service = createService()
+  // @ts-expect-error it would open a socket without asking `authorize`
+  service.open
+  // @ts-expect-error it would give a file away
+  service.receive
+  // @ts-expect-error it would tell what is in a socket
+  service.inspect
 })
 
 test('what it is mounted on is told by its shape, and a reservation is text', () => {

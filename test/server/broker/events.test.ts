@@ -122,7 +122,7 @@ const STORIES: readonly Story[] = [
     outcome: 'shutting-down',
     when: 'the server stopped while it waited',
     bytes: 0,
-    tell: async (_sender, { service }) => service.stop(60_000),
+    tell: async (_sender, { broker }) => broker.stop(60_000),
   },
   {
     outcome: 'shutting-down',
@@ -130,7 +130,7 @@ const STORIES: readonly Story[] = [
     bytes: 4,
     tell: async (sender, served) => {
       await receiveSome(sender, served, 'half')
-      await served.service.stop(0)
+      await served.broker.stop(0)
     },
   },
 ]

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { brokerOf } from '../../../server/embed.js'
 import { createService, type ServiceOptions } from '../../../server/index.js'
 import { isSocketId } from '../../../shared/index.js'
 
@@ -6,7 +7,7 @@ import { isSocketId } from '../../../shared/index.js'
 const LONGEST = 2_147_483
 
 test('the defaults suit a server of your own behind nothing', () => {
-  const { options } = createService()
+  const { options } = brokerOf(createService())
   expect(options).toMatchObject({
     ttlMs: 600_000,
     maxUploadBytes: 1_073_741_824,
@@ -29,7 +30,7 @@ test('the defaults suit a server of your own behind nothing', () => {
 })
 
 test('an id is made of 72 random bits, and never begins or ends with a dash or an underscore', () => {
-  const { generate, matches } = createService().options.ids
+  const { generate, matches } = brokerOf(createService()).options.ids
   const ids = Array.from({ length: 2000 }, () => generate())
   expect(ids.filter((id) => !isSocketId(id) || !matches(id))).toEqual([])
   expect(new Set(ids).size).toBe(ids.length)
@@ -44,7 +45,7 @@ describe.each([
   const isZeroFine = range.startsWith('zero')
 
   test.each([0.001, 0.5, 1, LONGEST, ...(isZeroFine ? [0] : [])])('can be %d seconds', (seconds) => {
-    expect(createService({ [name]: seconds }).options[resolved]).toBe(1000 * seconds)
+    expect(brokerOf(createService({ [name]: seconds })).options[resolved]).toBe(1000 * seconds)
   })
 
   test.each<[unknown, string]>([
@@ -75,7 +76,7 @@ describe.each([
   ['maxMissesPerClient', 'requests', 0],
 ] as const)('%s', (name, unit, least) => {
   test.each([least, 1, 2 ** 40, Number.MAX_SAFE_INTEGER])('can be %d', (value) => {
-    expect(createService({ [name]: value }).options[name]).toBe(value)
+    expect(brokerOf(createService({ [name]: value })).options[name]).toBe(value)
   })
 
   test.each<[unknown, string]>([
@@ -101,7 +102,7 @@ describe('baseUrl', () => {
     ['HTTPS://SEND.example.org/Share', 'https://send.example.org/Share'],
     ['http://[::1]:9000', 'http://[::1]:9000'],
   ])('can be %s', (baseUrl, resolved) => {
-    expect(createService({ baseUrl }).options.baseUrl).toBe(resolved)
+    expect(brokerOf(createService({ baseUrl })).options.baseUrl).toBe(resolved)
   })
 
   test.each([
@@ -131,7 +132,7 @@ describe('trustProxy', () => {
     ],
     [[], [], ['127.0.0.1', '::1']],
   ])('of %j believes %j and not %j', (trustProxy, believed, others) => {
-    const { trust } = createService({ trustProxy }).options
+    const { trust } = brokerOf(createService({ trustProxy })).options
     expect([...believed, ...others].filter(trust)).toEqual(believed)
   })
 

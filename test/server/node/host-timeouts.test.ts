@@ -7,6 +7,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import express from 'express'
 import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
+import { brokerOf } from '../../../server/embed.js'
 import { createService, type EmbeddedService } from '../../../server/index.js'
 import { RELAY_MODES } from '../../../server/relay/relay.js'
 import { certificate } from '../../helpers/certificate.js'
@@ -124,7 +125,7 @@ async function startHost(name: string, pair: Pair, prepare: (server: Server) => 
   if (isTls(name)) speakTls(port)
   onTestFinished(async () => {
     for (const service of services) service.stopNow()
-    await Promise.all(services.map((service) => service.relay.close()))
+    await Promise.all(services.map((service) => brokerOf(service).relay.close()))
     for (const each of new Set([entrance, server])) each.close()
     // Servers of HTTP/2 have it from Node 24 on.
     server.closeAllConnections?.()
@@ -230,7 +231,7 @@ test('a transfer outlasts the requestTimeout of each host, by each gear, and no 
           throw new Error(`in ${name}`, { cause: error })
         })
         // Each is the best that it may be; over TLS there is but one.
-        const expected = isTls(name) ? ['streams'] : services.map((service) => service.relay.gear)
+        const expected = isTls(name) ? ['streams'] : services.map((service) => brokerOf(service).relay.gear)
         expect(new Set(gears), name).toEqual(new Set(expected))
       }),
   )

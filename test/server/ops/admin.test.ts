@@ -21,7 +21,7 @@ interface Observed extends Served {
 /** A service with an admin listener; both are stopped when the test is over. */
 async function observe(options?: Parameters<typeof serve>[0]): Promise<Observed> {
   const served = await serve(options)
-  const admin = await listenAdmin(served.service, { host: '127.0.0.1', port: 0 })
+  const admin = await listenAdmin(served.broker, { host: '127.0.0.1', port: 0 })
   admin.ready()
   onTestFinished(() => within(DEADLINE_MS, 'the admin listener closes', admin.close()))
   const ask = (target: string) => exchange(Number(new URL(admin.url).port), requestHead(target))
@@ -71,15 +71,15 @@ describe('the admin listener', () => {
   })
 
   test('is not ready before the server listens, nor while it stops', async () => {
-    const { service } = await serve()
-    const admin = await listenAdmin(service, { host: '127.0.0.1', port: 0 })
+    const { broker } = await serve()
+    const admin = await listenAdmin(broker, { host: '127.0.0.1', port: 0 })
     onTestFinished(() => within(DEADLINE_MS, 'the admin listener closes', admin.close()))
     const port = Number(new URL(admin.url).port)
     const ready = () => exchange(port, requestHead('GET /ready'))
     expect(await ready()).toMatchObject({ status: 503, body: 'starting\n' })
     admin.ready()
     expect(await ready()).toMatchObject({ status: 200 })
-    await service.stop(0)
+    await broker.stop(0)
     expect(await ready()).toMatchObject({ status: 503, body: 'stopping\n' })
     expect(await exchange(port, requestHead('GET /health'))).toMatchObject({ status: 200 })
   })
@@ -89,8 +89,8 @@ describe('the admin listener', () => {
     ['::1', true],
     ['0.0.0.0', false],
   ])('on %s is private: %s', async (host, isPrivate) => {
-    const { service } = await serve()
-    const admin = await listenAdmin(service, { host, port: 0 })
+    const { broker } = await serve()
+    const admin = await listenAdmin(broker, { host, port: 0 })
     await within(DEADLINE_MS, 'the admin listener closes', admin.close())
     expect(admin.isPrivate).toBe(isPrivate)
   })

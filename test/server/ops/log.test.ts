@@ -23,7 +23,7 @@ async function logOfARun(format: LogFormat): Promise<string> {
   destination.on('data', (piece: Buffer) => {
     log += piece
   })
-  logService(served.service, format, new Outlet(destination))
+  logService(served.broker, format, new Outlet(destination))
   const { port } = served
 
   const first = await openSender(port, { target: `PUT /${SECRET_NAME}`, length: 2 })
@@ -148,9 +148,9 @@ test.each(['text', 'json'] as const)(
 )
 
 test('a log that is off writes nothing, and listens to nothing', async () => {
-  const { service } = await serve()
+  const { service, broker } = await serve()
   const before = service.eventNames().map((name) => service.listenerCount(name))
-  logService(service, 'off', new Outlet(new PassThrough()))
+  logService(broker, 'off', new Outlet(new PassThrough()))
   expect(service.eventNames().map((name) => service.listenerCount(name))).toEqual(before)
   expect(await logOfARun('off')).toBe('')
 })

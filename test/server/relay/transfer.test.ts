@@ -154,7 +154,7 @@ describe('a refusal', () => {
         const served = await serve()
         // A running transfer keeps the server listening.
         await connectReceiver(served.port, await openSender(served.port))
-        void served.service.stop(60_000)
+        void served.broker.stop(60_000)
         return served
       },
     ],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { brokerOf } from '../../../server/embed.js'
 import { createService, type ServiceOptions } from '../../../server/index.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
@@ -84,7 +85,7 @@ describe('corsOrigins', () => {
   )
 
   test('are read as browsers write them', () => {
-    const { cors } = createService({ corsOrigins: ['https://A.example:443/'] }).options
+    const { cors } = brokerOf(createService({ corsOrigins: ['https://A.example:443/'] })).options
     expect(cors.isListed('https://a.example')).toBe(true)
   })
 

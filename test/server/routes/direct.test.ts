@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { brokerOf } from '../../../server/embed.js'
 import { createService, type ServiceOptions } from '../../../server/index.js'
 import { createRequestListener } from '../../../server/routes/listener.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
@@ -11,7 +12,7 @@ const DOORS = ['direct', 'routes'] as const
 
 async function open(door: (typeof DOORS)[number], options: ServiceOptions): Promise<number> {
   const service = createService({ ids: { pattern: /^[a-z]+$/, generate: () => 'thefile' }, ...options })
-  const routes = createRequestListener(service.app, service)
+  const routes = createRequestListener(service.app, brokerOf(service))
   const server = createServer(door === 'direct' ? service.handler : routes)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => {

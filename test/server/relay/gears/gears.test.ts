@@ -40,8 +40,8 @@ test('the inside of this Node is as the sockets gear needs it', async () => {
 
 describe.each(GEARS)('by %s', (relay) => {
   test('that gear is what works here', async () => {
-    const { service } = await serve({ relay })
-    expect([service.relay.gear, service.relay.why]).toEqual([relay, undefined])
+    const { broker } = await serve({ relay })
+    expect([broker.relay.gear, broker.relay.why]).toEqual([relay, undefined])
   })
 
   describe.each([
@@ -212,7 +212,7 @@ describe('where the engine of splice', () => {
 
   test('cannot begin, for want of descriptors, sockets moves the rest', async () => {
     const served = await serve({ relay: 'sockets' })
-    vi.spyOn(served.service.relay, 'splicerFor').mockReturnValue(failing(0))
+    vi.spyOn(served.broker.relay, 'splicerFor').mockReturnValue(failing(0))
     await deliver(served.port, 9 * MIB + 3)
     expect(await untilEnded(served)).toMatchObject([
       { outcome: 'delivered', bytes: 9 * MIB + 3, gear: 'splice' },
@@ -221,7 +221,7 @@ describe('where the engine of splice', () => {
 
   test('fails with bytes in its hands, the transfer has failed, and both sides are told', async () => {
     const served = await serve({ relay: 'sockets' })
-    vi.spyOn(served.service.relay, 'splicerFor').mockReturnValue(failing(1))
+    vi.spyOn(served.broker.relay, 'splicerFor').mockReturnValue(failing(1))
     const sender = await openSender(served.port, { length: 2 * MIB })
     const receiver = await connectReceiver(served.port, sender)
     await sender.write(bytesOf(MIB))

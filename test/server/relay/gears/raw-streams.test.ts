@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { brokerOf } from '../../../../server/embed.js'
 import {
   createService,
   type EmbeddedService,
@@ -53,8 +54,8 @@ async function start(options: ServiceOptions = {}) {
 }
 
 /** Whether Node's parser was left out of each body so far. */
-function spyOnWays({ relay }: EmbeddedService): () => boolean[] {
-  const take = vi.spyOn(relay, 'take')
+function spyOnWays(service: EmbeddedService): () => boolean[] {
+  const take = vi.spyOn(brokerOf(service).relay, 'take')
   return () => take.mock.results.map(({ value }) => value instanceof RawBody && value.way === 'stream')
 }
 
