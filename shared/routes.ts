@@ -1,57 +1,58 @@
 import { isSocketId } from './id.js'
 import { EssError } from './problems.js'
 
-/** Every route: the template the server matches. */
+/** Every address of the server, as a template: `:name` stands for one segment. The server and all paths go by these. */
 export const ROUTES = {
-  /** `POST`, `PUT`: open a socket and send. `GET`: how to use this server. */
+  /** `POST`, `PUT`: open a socket and send. `GET`, `HEAD`: how to use this server. */
   root: '/',
-  /** 200 while the server accepts sockets, 503 while it stops. */
+  /** `GET`, `HEAD`: 200 while the server accepts sockets, 503 while it stops. */
   health: '/health',
-  /** `POST`, `GET`, where reservations are on: a socket whose sender comes later. */
+  /** `POST`, `GET`: a socket whose sender comes later. Only where reservations are on, like the next two. */
   reserve: '/reserve',
-  /** The sender's own handle on its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
+  /** The sender's own address for its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
   uploadResource: '/uploads/:token',
-  /** `GET`: the status stream by itself. */
+  /** `GET`: the status stream alone. */
   uploadEvents: '/uploads/:token/events',
-  /** `PUT`: open a socket and send a file of that name. */
+  /** `PUT`: open a socket and send a file with this name. */
   upload: '/:filename',
-  /** `GET`, `HEAD`: receive. */
+  /** `GET`, `POST`: receive. `HEAD`: the head of that. */
   download: '/:id',
-  /** The same; the name is there for tools that name a file after its URL. */
+  /** The same. The name is for tools that name a file after its URL; the server ignores it. */
   namedDownload: '/:id/:filename',
 } as const
 
 /** The query parameters of the protocol. */
 export const QUERY = {
-  /** Opening: seconds to wait for a receiver, at most the server's own. */
+  /** Opening: seconds to wait for a receiver. The server's own limit caps it. */
   ttl: 'ttl',
-  /** Opening: the file's name, where neither the path nor a Content-Disposition can carry it. */
+  /** Opening: the file's name, for a sender that can put it neither into the path nor into a Content-Disposition. */
   filename: 'filename',
-  /** Receiving: seconds to wait for a socket that is not there yet. */
+  /** Receiving: seconds to wait for a socket that doesn't exist yet. */
   wait: 'wait',
 } as const
 
 /** The path of a download, under the server's base: `/ID`, or `/ID/name` for a file with a name. */
 export function downloadPath(id: string, fileName?: string): string {
-  return fileName === undefined ? `/${id}` : `/${id}/${encodeURIComponent(fileName)}`
+  const path = ROUTES.download.replace(':id', () => id)
+  return fileName === undefined ? path : `${path}/${encodeURIComponent(fileName)}`
 }
 
 /** The path of an upload resource, under the server's base. */
 export function uploadPath(token: string): string {
-  return `/uploads/${token}`
+  return ROUTES.uploadResource.replace(':token', () => token)
 }
 
 /** The path of an upload resource's status stream, under the server's base. */
 export function uploadEventsPath(token: string): string {
-  return `${uploadPath(token)}/events`
+  return ROUTES.uploadEvents.replace(':token', () => token)
 }
 
-/** Joins a base URL (with or without a path, with or without a final slash) and a path that begins with one. */
+/** Joins a base URL and a path that begins with a slash. The base may have a path, and may end with slashes. */
 export function joinUrl(base: string, path: string): string {
   return base.replace(/\/+$/, '') + path
 }
 
-/** The URL of `path` at a server. Throws EssError `usage` where the server is no http(s) URL. */
+/** The URL of `path` on a server. Throws EssError `usage` if the server is no http(s) URL. */
 export function urlAtServer(server: string | URL, path: string): URL {
   const url = joinUrl(String(server), path)
   if (/^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url)
@@ -62,8 +63,8 @@ export function urlAtServer(server: string | URL, path: string): URL {
 }
 
 /**
- * A URL as it may be shown: without a user name and password. In text that is no http(s) URL, all that stands before
- * the last `@` is taken for them.
+ * A URL that is safe to show: without user name and password. In text that is no http(s) URL, everything before the
+ * last `@` counts as those.
  */
 export function withoutUserinfo(text: string): string {
   if (!text.includes('@')) return text
@@ -72,8 +73,8 @@ export function withoutUserinfo(text: string): string {
 }
 
 /**
- * The URL to download from, for what a person hands to `ess get`: an id of `server`'s, or a whole URL.
- * Throws EssError `usage` for anything else.
+ * The URL to download from, for the argument of `ess get`: an id on `server`, or a whole URL. Throws EssError `usage`
+ * for anything else.
  */
 export function resolveDownloadUrl(idOrUrl: string, server: string): URL {
   if (isSocketId(idOrUrl)) return urlAtServer(server, downloadPath(idOrUrl))
