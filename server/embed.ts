@@ -40,8 +40,8 @@ export interface Service extends EventEmitter<ServiceEvents> {
   /** How much the service holds in memory, by kind; `held` is what all clients hold of their shares. */
   counts(): { sockets: number; tombstones: number; awaiting: number; held: number }
   /**
-   * Ends a socket: both sides are told `cancelled`. With a signal, it ends when that is aborted. False where there is no
-   * such socket, or it has ended.
+   * Ends a socket: both sides are told `cancelled`. With a signal, it ends when that is aborted. False where there is
+   * no such socket, or it has ended.
    */
   cancel(id: string, signal?: AbortSignal): boolean
   /**
@@ -54,8 +54,8 @@ export interface Service extends EventEmitter<ServiceEvents> {
   /** Leaves a request's 100 (Continue) to the service. Call it from Node's event `checkContinue`, before `handler`. */
   holdContinue(request: IncomingMessage): void
   /**
-   * Call it from Node's event `clientError`. Where a sender's body was coming on this connection, its transfer fails and
-   * its sender is told. True for such a connection, even if its transfer is over: leave it to the service.
+   * Call it from Node's event `clientError`. Where a sender's body was coming on this connection, its transfer fails
+   * and its sender is told. True for such a connection, even if its transfer is over: leave it to the service.
    */
   breakOff(connection: Duplex, error: NodeJS.ErrnoException): boolean
 }
@@ -88,7 +88,7 @@ export function brokerOf(value: unknown): Broker | undefined {
 
 /**
  * What an embedder may do with a broker. The broker's other verbs open, receive and look up without asking `authorize`,
- * because the routes have asked by then: they can't be reached from here, with or without types.
+ * because the routes have asked by then. This object doesn't have them, with or without types.
  */
 class NarrowService extends EventEmitter<ServiceEvents> implements EmbeddedService {
   readonly #broker: Broker
@@ -143,8 +143,8 @@ class NarrowService extends EventEmitter<ServiceEvents> implements EmbeddedServi
 }
 
 /**
- * Makes `service` an emitter of the broker's events. Its listeners are the broker's own rather than told by one of them,
- * because the broker keeps a listener that throws from the transfer and from the other listeners.
+ * Makes `service` an emitter of the broker's events. Its listeners are the broker's own rather than told by one of
+ * them, because the broker keeps a listener that throws from the transfer and from the other listeners.
  */
 function shareListeners(broker: Broker, service: EventEmitter): void {
   for (const name of Object.getOwnPropertyNames(EventEmitter.prototype)) {
@@ -152,7 +152,7 @@ function shareListeners(broker: Broker, service: EventEmitter): void {
     if (typeof method !== 'function' || name === 'constructor') continue
     const value = (...values: unknown[]): unknown => {
       const result: unknown = Reflect.apply(method, broker, values)
-      // So that calls chain, and give nothing away.
+      // Calls chain on the service, and don't hand out the broker.
       return result === broker ? service : result
     }
     Object.defineProperty(service, name, { value, configurable: true, writable: true })

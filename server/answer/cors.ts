@@ -2,26 +2,29 @@ import type { IncomingMessage } from 'node:http'
 import { CORS_HEADERS, EssError, PREFLIGHT_HEADERS } from '../../shared/index.js'
 import { fixed } from './head.js'
 
-/** Which pages may use the data routes, as a browser is told. Nothing is refused by it: that is the browser's part. */
+/**
+ * Tells browsers which pages may use the data routes. Enforcing it is up to the browser: the server refuses nothing
+ * here.
+ */
 export interface Cors {
-  /** True for a page of this origin; `*` lists nobody. */
+  /** True if pages of this origin are listed by name; `*` names none. */
   isListed(origin: string | undefined): boolean
-  /** True unless every page may. */
+  /** True unless every page may use the service. */
   readonly isRestricted: boolean
-  /** For every answer of a data route. */
+  /** Fields for every answer of a data route. */
   headers(request: IncomingMessage): Readonly<Record<string, string>>
-  /** For the answer to a preflight. */
+  /** Fields for the answer to a preflight. */
   preflight(request: IncomingMessage): Readonly<Record<string, string>>
 }
 
-/** What a cache on the way must know where the answer depends on who asks (Fetch, 3.2.5). */
+/** Tells caches that the answer depends on the page that asks (Fetch, 3.2.5). */
 const VARY = fixed({ Vary: 'Origin' })
 
 const OPEN_TO_ALL = fixed(CORS_HEADERS)
 
 /**
- * `['*']`, or a list of origins such as `https://app.example.org`. With `takesTokens` a page may send an
- * `Authorization`. Throws EssError `usage` for what is not an origin.
+ * Reads the option `corsOrigins`: `['*']`, or origins such as `https://app.example.org`. With `takesTokens`, pages may
+ * send an `Authorization`. Throws EssError `usage` for anything that is no origin.
  */
 export function compileCors(origins: readonly string[], takesTokens: boolean): Cors {
   const preflight = takesTokens
@@ -52,10 +55,10 @@ export function compileCors(origins: readonly string[], takesTokens: boolean): C
   }
 }
 
-/** An origin as a browser writes it (RFC 6454, 6.2): scheme, host, and a port that is not the scheme's own. */
+/** An origin as browsers write it (RFC 6454, 6.2): scheme, host, and the port unless it's the scheme's default. */
 function parseOrigin(text: unknown): string {
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
-  // "null" is what every page without an origin says, sandboxed ones of strangers among them.
+  // Every page without an origin says "null", strangers' sandboxed pages included.
   if (url !== undefined && url.origin !== 'null' && url.href === `${url.origin}/`) return url.origin
   const got = typeof text === 'string' ? JSON.stringify(text) : String(text)
   throw new EssError(

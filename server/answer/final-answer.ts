@@ -11,8 +11,8 @@ import { sendProblem } from './problem-response.js'
 import type { StatusSink } from './status-body.js'
 
 /**
- * The answer to an upload by reservation: nothing until the end, then the verdict in the status code. It is for
- * those who cannot read a response before their request is out.
+ * The answer to an upload into a reservation: nothing until the end, then the verdict in the status code. It's for
+ * clients that can't read a response while they upload.
  */
 export class FinalAnswer implements StatusSink {
   readonly #request: IncomingMessage
@@ -26,20 +26,20 @@ export class FinalAnswer implements StatusSink {
   }
 
   send(): void {
-    // An interim response would confuse the very clients this is for; the news is at the events' own URL.
+    // An interim response would confuse the very clients this is for. They can follow the events at their own URL.
   }
 
   follow(): void {
-    // The same.
+    // The same as for `send`.
   }
 
   probe(): boolean {
-    // Not before the end, for the same reason.
+    // Nothing may be written before the end, for the same reason.
     return false
   }
 
   conclude(event: TerminalEvent): void {
-    // A host that wouldn't wait for us may have answered it.
+    // A host that wouldn't wait may have answered already.
     if (this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed) return
     if (event.event === 'failed') {
       sendProblem(

@@ -4,25 +4,28 @@ import { type Framing, storeHead } from '../node/stored-head.js'
 /** The fields of a head, by their names. */
 export type Fields = Readonly<Record<string, string | number>>
 
-/** Those that are the same in every head of a kind, as lines: what has to be looked at once. */
+/** Fields that are the same in every head of a kind, as lines: they are checked and joined once. */
 const fixedLines = new Map<Fields, string>()
 
-/** Says of `fields` that they never change, and are used again and again. */
+/** Marks `fields` as constant, for objects that go into head after head. Returns them. */
 export function fixed<F extends Fields>(fields: F): F {
   fixedLines.set(fields, linesOf(fields))
   return fields
 }
 
-/** How a response ends, and whether its connection does: with or without saying so. */
+/**
+ * How the body of a response ends, and whether its connection ends too. `unsaid` closes it without a `Connection:
+ * close`.
+ */
 export interface Body {
   readonly framing: Framing
   readonly closes: boolean | 'unsaid'
 }
 
 /**
- * Begins a response with the fields of `own`, and of `others` behind them: at once, so that what can be written with it
- * has to be corked. True where the framing is as `body` says; false where Node makes chunks of what is written, or has
- * the length. `own` is changed.
+ * Begins a response with the fields of `own`, then those of `others`. The head is written at once: cork the response
+ * first if more goes out with it. True if the framing is as `body` says; false if Node itself makes the chunks or
+ * counts the length. Changes `own`.
  */
 export function beginResponse(
   response: ServerResponse,
@@ -38,7 +41,7 @@ export function beginResponse(
     if (typeof framing === 'number') own['Content-Length'] = framing
     if (closes === true) own['Connection'] = 'close'
     if (closes === 'unsaid') {
-      // Node leaves the field out where it was removed, and goes by this one.
+      // Node leaves a removed field out, and then decides by `shouldKeepAlive`.
       response.removeHeader('Connection')
       response.shouldKeepAlive = false
     }
@@ -54,7 +57,7 @@ function knownLinesOf(fields: Fields): string {
 
 const STATUS_LINES = { 200: 'HTTP/1.1 200 OK\r\n', 201: 'HTTP/1.1 201 Created\r\n' } as const
 
-/** What may stand in a field's value (RFC 9110, 5.5): nothing that would begin another line. */
+/** What a field's value must not contain (RFC 9110, 5.5), such as a line end. */
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 function linesOf(fields: Fields): string {
@@ -68,9 +71,8 @@ function linesOf(fields: Fields): string {
 }
 
 /**
- * `own`, with what every head of its kind has behind it; `own` is changed. In this order, because on Node 20 a field
- * that is added to a copy of an object (`{ ...fixed, own }`) costs ten times what all others cost together: the copy
- * has a shape of its own each time.
+ * Adds the fields of `others` to `own`, and returns it. It isn't `{ ...fixed, own }`, because that copy has a shape of
+ * its own each time: on Node 20, one field added to it costs ten times as much as all the others together.
  */
 export function withFixedHeaders<Value>(
   own: Record<string, Value>,

@@ -1,25 +1,27 @@
 import type { Entry } from '../node/entry.js'
 
-/** Whoever is to give a sign of life now and then. */
+/** Something that gives a sign of life at each heartbeat. */
 export interface Beating {
   beat(): void
 }
 
-/** One who beats, and when that is due: milliseconds, as of `performance.now`. */
+/** One member, and when its next beat is due: milliseconds of `performance.now`. */
 export interface Heartbeat extends Entry<Beating> {
   dueMs: number
 }
 
-/** At most so many sweeps in one interval: a beat may be late by a part of it, and thousands share one wake-up. */
+/**
+ * The most sweeps in one interval. A beat may be this part of an interval late, so that thousands share one wake-up.
+ */
 const SWEEPS_PER_INTERVAL = 32
 
 /**
- * The heartbeats of one service: one timer for all who wait, however many they are, and none where nobody waits.
- * Each beats once in every interval, counted from its own `start`.
+ * The heartbeats of one service: one timer for any number of members, and no timer for none. Each member beats once in
+ * every interval, counted from its own `start`.
  */
 export class Heartbeats {
   readonly #intervalMs: number
-  /** All wait equally long, so they stand in the order in which they are due. */
+  /** All wait equally long, so the order of insertion is the order in which they are due. */
   readonly #beating = new Set<Heartbeat>()
   #timer: NodeJS.Timeout | undefined
 
@@ -27,7 +29,7 @@ export class Heartbeats {
     this.#intervalMs = intervalMs
   }
 
-  /** From here `one` beats until `stop` of what this returns. */
+  /** `one` beats from now on, until you pass the result to `stop`. */
   start(one: Beating): Heartbeat {
     const nowMs = performance.now()
     const heartbeat = { member: one, dueMs: this.#nextDueMs(nowMs) }
@@ -36,7 +38,7 @@ export class Heartbeats {
     return heartbeat
   }
 
-  /** Its member beats no more; without effect when it does not. */
+  /** Ends a heartbeat. Without effect if it has ended. */
   stop(heartbeat: Heartbeat | undefined): void {
     if (heartbeat === undefined) return
     heartbeat.member = undefined
@@ -45,14 +47,14 @@ export class Heartbeats {
   }
 
   #nextDueMs(nowMs: number): number {
-    // A whole number takes no memory of its own; rounded up, it is not due at once.
+    // V8 stores a whole number without an allocation. Rounded up, so that a beat is never due at once.
     return Math.ceil(nowMs + this.#intervalMs)
   }
 
   readonly #sweep = (): void => {
     const nowMs = performance.now()
     for (const heartbeat of this.#beating) {
-      // Those that beat are at the end again, where they stop this loop as well.
+      // A member that has beaten goes to the end, where its new time ends this loop.
       if (heartbeat.dueMs > nowMs) break
       this.#beating.delete(heartbeat)
       heartbeat.dueMs = this.#nextDueMs(nowMs)

@@ -1,37 +1,37 @@
 import { curlLine, formatBytes } from '../../shared/index.js'
 
-/** What a download page says. */
+/** The content of a download page. */
 export interface Offer {
   readonly fileName: string | undefined
-  /** Bytes; undefined where nobody knows. */
+  /** Bytes; undefined if the sender didn't say. */
   readonly size: number | undefined
   /** The download URL. */
   readonly url: string
-  /** False while the sender of a reservation is not there yet. */
+  /** False until the sender of a reservation has come. */
   readonly isReady: boolean
 }
 
-/** The headers of every page of ours: no script, nothing from elsewhere, in nobody's frame. */
+/** Headers of every page: no script, nothing from other sites, and no framing. */
 export const PAGE_HEADERS = {
   'Content-Type': 'text/html; charset=utf-8',
   'Cache-Control': 'no-store',
   'Content-Security-Policy':
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'X-Content-Type-Options': 'nosniff',
-  // With no-referrer a browser would hide where the button's form comes from, like one of another site.
+  // With no-referrer, a browser would hide where the button's form comes from, and it would look like another site's.
   'Referrer-Policy': 'same-origin',
   'X-Robots-Tag': 'none',
 } as const
 
-/** Of a download page: a program that takes the name of what it saves from here does not give it the file's. */
+/** Headers of a download page. The name keeps programs that save the page from giving it the file's name. */
 export const DOWNLOAD_PAGE_HEADERS = {
   ...PAGE_HEADERS,
   'Content-Disposition': 'inline; filename="download-page.html"',
 } as const
 
 /**
- * What a person sees who opens a link in a browser. Looking consumes nothing; the button does, by a POST, which
- * no robot that follows links will send.
+ * The page for a person who opens a link in a browser. Looking doesn't use the link up. The button does, by a POST,
+ * which robots that follow links don't send.
  */
 export function downloadPage({ fileName, size, url, isReady }: Offer): string {
   const name = fileName ?? 'A file without a name'
@@ -47,7 +47,7 @@ export function downloadPage({ fileName, size, url, isReady }: Offer): string {
   )
 }
 
-/** A problem, for a person in a browser. */
+/** The page of a problem, for a person in a browser. */
 export function problemPage(title: string, detail: string): string {
   return page(title, `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(detail)}</p>`)
 }

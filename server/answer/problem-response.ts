@@ -13,12 +13,12 @@ import type { Cors } from './cors.js'
 import { navigates } from './navigates.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
 
-/** Seconds after which a server that is full, or stops, may be asked again. */
+/** The `Retry-After` of a server that is full or stops, in seconds. */
 const RETRY_AFTER = 30
 
 /**
- * The challenges of a 401 (RFC 9110, 11.6.1): RFC 7617 for browsers and `curl -u`, RFC 6750 for programs. A line
- * each, because Chromium reads one challenge a line.
+ * The challenges of a 401 (RFC 9110, 11.6.1): Basic (RFC 7617) for browsers and `curl -u`, Bearer (RFC 6750) for
+ * programs. Each has a line of its own, because Chromium reads one challenge a line.
  */
 const CHALLENGES = ['Basic realm="ESS", charset="UTF-8"', 'Bearer realm="ESS"']
 
@@ -30,7 +30,10 @@ export interface ErrorAnswer {
   readonly body: string
 }
 
-/** Answers with a problem: RFC 9457 where the client accepts it, a page for a browser, one line of text otherwise. */
+/**
+ * Answers with a problem: RFC 9457 if the client accepts it, a page for a person in a browser, else one line of text.
+ * `headers` are added to it; `own` replaces the status, the body and any header.
+ */
 export function sendProblem(
   request: IncomingMessage,
   response: ServerResponse,
@@ -44,14 +47,14 @@ export function sendProblem(
       ? renderProblem(error, request.headers)
       : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
-  // A request without a body may not be complete yet: Node says so a moment after its head. By HTTP/2 the stream is
-  // closed behind the answer, and a connection is nobody's to end.
+  // `complete` alone won't do: Node sets it a moment after the head, even without a body. In HTTP/2 the stream is
+  // closed behind the answer, and other streams need the connection.
   const hasUnreadBody =
     !request.complete &&
     request.httpVersionMajor === 1 &&
     (sent['transfer-encoding'] !== undefined || Number(sent['content-length'] ?? 0) > 0)
-  // One that was sent too early has the connection of the transfer ahead of it, whose end is not to be meddled with:
-  // its body is read over, because what the peer says of that transfer comes after it.
+  // A pipelined request (its response has no socket yet) shares its connection with the transfer ahead, whose end must
+  // come as it is. So the body is only skipped: the peer's word on that transfer comes after it.
   if (hasUnreadBody && response.socket === null) request.resume()
   else if (hasUnreadBody) endGently(request.socket)
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
@@ -70,7 +73,7 @@ export function sendProblem(
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
-/** The answer to a request so broken that Node has no request object for it: written on the bare connection. */
+/** A problem as bytes for a bare connection, for a request so broken that Node has no request object for it. */
 export function problemAsBytes(error: EssError, headers: Readonly<Record<string, string>> = {}): string {
   const { body, contentType } = renderProblem(error, {})
   const head = [
@@ -86,7 +89,7 @@ export function problemAsBytes(error: EssError, headers: Readonly<Record<string,
 function renderProblem(error: EssError, headers: IncomingHttpHeaders): { body: string; contentType: string } {
   const { accept = '' } = headers
   const wantsJson = /application\/(?:problem\+)?json/i.test(accept)
-  // Some programs name text/html among others, and would print the page.
+  // Some programs accept text/html among others, and would print the page.
   if (!wantsJson && /\btext\/html\b/i.test(accept) && navigates(headers)) {
     const body = problemPage(PROBLEMS[error.code].title, printable(error.message))
     return { body, contentType: PAGE_HEADERS['Content-Type'] }

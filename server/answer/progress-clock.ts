@@ -1,28 +1,28 @@
 import type { Entry } from '../node/entry.js'
 
-/** Whoever is told how far a transfer is, now and then. */
+/** Something that is told at each tick, to report progress. */
 export interface Ticking {
   tick(): void
 }
 
-/** At most four times a second anybody is told of progress (protocol, chapter 2). */
+/** Progress is told at most four times a second (protocol, chapter 2). */
 const TICK_MS = 250
 
-/** The progress of all transfers of one service: one timer, while there are any. */
+/** Ticks for all transfers of one service: one timer while any runs. */
 export class ProgressClock {
   readonly #ticking = new Set<Entry<Ticking>>()
   #timer: NodeJS.Timeout | undefined
 
-  /** From here `one` is called at each tick, until `stop` of what this returns. */
+  /** `one` gets each tick from now on, until you pass the result to `stop`. */
   start(one: Ticking): Entry<Ticking> {
     const entry = { member: one }
     this.#ticking.add(entry)
-    // It keeps nobody's process running: the connections do that.
+    // The timer doesn't keep the process running; the connections do.
     this.#timer ??= setInterval(this.#tick, TICK_MS).unref()
     return entry
   }
 
-  /** Its member is called no more; without effect when it is not. */
+  /** Ends the ticks of one member. Without effect if they have ended. */
   stop(entry: Entry<Ticking> | undefined): void {
     if (entry === undefined) return
     entry.member = undefined
@@ -31,7 +31,7 @@ export class ProgressClock {
 
   readonly #tick = (): void => {
     for (const { member } of this.#ticking) member?.tick()
-    // Not as soon as the last has stopped: where short transfers follow one another, that would be a timer for each.
+    // The timer outlives the last transfer by a tick: short ones in a row would otherwise cost a timer each.
     if (this.#ticking.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined

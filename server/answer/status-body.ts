@@ -15,38 +15,41 @@ import { beginResponse, fixed } from './head.js'
 import type { Beating, Heartbeat, Heartbeats } from './heartbeats.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
 
-/** The same in the head of every status stream. */
+/** Fields of every status stream. */
 const FIXED_HEADERS = fixed(PASS_THROUGH_HEADERS)
 
-/** Its connection may serve another request afterwards. Its chunks are made here: Node writes each in four pieces. */
+/**
+ * The connection may serve another request afterwards. The chunks are made here, because Node writes each in four
+ * pieces.
+ */
 const BODY = { framing: 'own chunks', closes: false } as const
 
 const LAST_CHUNK = '0\r\n\r\n'
 
-/** Programs draw a bar from the events, four times a second; people read a line every 5 s. */
+/** Programs draw a bar from the events, so they get four a second; people read a line every 5 s. */
 const TICKS_PER_PROGRESS: Readonly<Record<StatusForm, number>> = { ndjson: 1, sse: 1, text: 20 }
 
-/** How soon a peer that is gone has answered the first word: longer than any way on earth takes. */
+/** A peer that is gone has answered the first word within this time: longer than any round trip on earth. */
 const SECOND_WORD_MS = 1000
 
-/** Whoever is told how a socket fares. */
+/** The sender's way to be told about its socket. */
 export interface StatusSink {
   /**
-   * News; the verdict comes by `conclude`. What `canWait` leaves with what comes next, within a quarter of a second:
-   * the verdict on a short transfer is there by then, and the two are one write.
+   * Tells an event; `conclude` tells the verdict. With `canWait`, the event leaves with the next one, at most a quarter
+   * of a second later: a short transfer's verdict is there by then, and both are one write.
    */
   send(event: StatusEvent, canWait?: boolean): void
-  /** Bytes move: from now on `progress` is asked how far it is, and whatever is new is told. */
+  /** Bytes move. From now on `progress` is asked regularly, and its event is told whenever it has changed. */
   follow(progress: () => ProgressEvent): void
-  /** The verdict, once; it ends the sink. */
+  /** Tells the verdict, and ends the sink. Called once. */
   conclude(event: TerminalEvent): void
-  /** Says something now, to learn from a reset whether the peer is gone; false where nothing may be said. */
+  /** Writes something now: if the peer is gone, a reset comes back. False where nothing may be written yet. */
   probe(): boolean
-  /** The sender goes on by another request: ends the sink without a verdict. */
+  /** Ends the sink without a verdict: the sender goes on with another request. */
   release(): void
 }
 
-/** Whoever can say where it is now: a socket. */
+/** Something with a state to tell: a socket. */
 export interface StatusSource {
   state(): StatusEvent
 }
@@ -54,18 +57,21 @@ export interface StatusSource {
 /** How one status stream is written. */
 export interface StatusStyle {
   readonly form: StatusForm
-  /** The text of an event, where the embedder speaks for itself; undefined leaves it to the built-in words. */
+  /** The embedder's text for an event. Undefined, or an undefined result, leaves it to the built-in words. */
   readonly render: ((event: StatusEvent) => string | undefined) | undefined
   readonly cors: Cors
 }
 
-/** What calls on the status streams of a service: one timer each for all of them. */
+/** The timers that all status streams of one service share. */
 export interface StatusTimers {
   readonly heartbeats: Heartbeats
   readonly progress: ProgressClock
 }
 
-/** The status stream as the body of a response, which it owns: the early response of a sender, or an upload resource's events. */
+/**
+ * The status stream as the body of a response, which it owns: a sender's early response, or the events of an upload
+ * resource.
+ */
 export class StatusBody implements StatusSink, Beating, Ticking {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -75,15 +81,15 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #progress: (() => ProgressEvent) | undefined
   #toldBytes = 0
   #ticks = 0
-  /** What waits for what comes next. */
+  /** Text that waits to leave with the next event. */
   #held = ''
-  /** True where Node takes what is written for the body itself, and the chunks are ours to make. */
+  /** True where Node writes the body as it is given, so that the chunks are ours to make. */
   #hasOwnChunks = false
   #heartbeat: Heartbeat | undefined
   #ticking: Entry<Ticking> | undefined
   #secondWord: NodeJS.Timeout | undefined
 
-  /** While nothing else is to be told, the state of `source` is its sign of life, at each heartbeat. */
+  /** While there are no events, each heartbeat tells the state of `source`. */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
@@ -98,9 +104,9 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#source = source
   }
 
-  /** Begins the response: the head and the first event, then the signs of life. */
+  /** Begins the response with its head and the first event, and starts the heartbeats. */
   open(status: 200 | 201, opened: Extract<StatusEvent, { event: 'opened' }>): void {
-    // In one write, but as two strings: from a head that left with other words, Node would keep its every piece.
+    // One write, but two strings: if a head left in one string with other text, Node would keep all its pieces.
     this.#response.cork()
     const headers: Record<string, string | number> = { 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
     if (status === 201) headers['Location'] = opened.url
@@ -108,7 +114,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#hasOwnChunks = beginResponse(this.#response, status, headers, [FIXED_HEADERS, forCaller], BODY)
     this.send(opened)
     this.#response.uncork()
-    // Only writing to a stalled sender tells whether it is still there.
+    // Only a write tells whether a stalled sender is still there.
     this.#heartbeat = this.#timers.heartbeats.start(this)
   }
 
@@ -118,7 +124,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
 
   probe(): boolean {
     this.beat()
-    // The first word brings the reset, and the second one meets it.
+    // The first write makes a peer that is gone send a reset; the second write meets it.
     this.#secondWord ??= setTimeout(() => this.beat(), SECOND_WORD_MS)
     return true
   }
@@ -137,7 +143,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     this.#stopTimers()
     this.#progress = progress
     this.#toldBytes = progress().bytes
-    // What is told at the beginning counts as well: the next may come when a whole interval is over.
+    // The first report counts too: the next one comes a whole interval later.
     this.#ticks = -1
     this.#ticking = this.#timers.progress.start(this)
   }
@@ -152,8 +158,8 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   /**
-   * A failure must not end like a success (protocol, chapter 4): its line is followed by a half-close without
-   * the last chunk, so that curl prints the line and exits with 18.
+   * A failure must not end like a success (protocol, chapter 4): its line is followed by a half-close without the last
+   * chunk. curl then prints the line and exits with 18.
    */
   conclude(event: TerminalEvent): void {
     this.#stopTimers()
@@ -169,7 +175,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     if (!this.#isGone()) this.#breakOff()
   }
 
-  /** A sender that does not read its status gets its verdict, not a growing heap of old news. */
+  /** True for a sender that doesn't read its status. It gets the verdict, and no growing heap of old events. */
   #isFull(): boolean {
     return this.#response.writableNeedDrain
   }
@@ -181,7 +187,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   #breakOff(): void {
     const connection = this.#request.socket
     const words = this.#takeHeld()
-    // Node may keep the words in the response until the next tick: our half is closed when they are out.
+    // Node may hold the text until the next tick, so our half is closed only once it is out.
     if (words === '') connection.end()
     else this.#response.write(words, () => connection.end())
     this.#request.resume()
@@ -218,7 +224,7 @@ function asChunk(words: string): string {
   return `${Buffer.byteLength(words).toString(16)}\r\n${words}\r\n`
 }
 
-/** The embedder's words in the form that every reader relies on: the URL alone in line one, `# ` before the rest. */
+/** The embedder's text in the form that readers rely on: line one is the URL alone, all others begin with `# `. */
 function asStatusText(event: StatusEvent, words: string): string {
   const lines = words.split(/\r?\n/).filter((line) => line !== '')
   const marked = lines.map((line) => (line.startsWith('# ') ? `${line}\n` : `# ${line}\n`)).join('')

@@ -1,4 +1,4 @@
-/** What `GET /` says to people: how to use this server, with its own URLs. */
+/** The text of `GET /`: how to use this server, with its own URLs. */
 export function usageText(
   base: string,
   limits: { readonly ttl: string; readonly maxUpload: string; readonly mustReserve: boolean },

@@ -7,9 +7,9 @@ const WRITING = ['writeHead', 'flushHeaders', 'write', 'end', 'destroy'] as cons
 const owned = new Attachment<ServerResponse, ServerResponse>('owned')
 
 /**
- * Takes a response from its host: only the returned one writes from now on, and `response` itself ignores it. Hono's
- * middleware, even `cors()` and `c.header()`, may make a new response from the one it is given. @hono/node-server would
- * then write that one in the middle of a transfer, or to a receiver that is kept waiting.
+ * Takes a response from its host: returns one to write to, and makes `response` itself ignore all writes from now on.
+ * Hono's middleware may turn the response that it gets into another one, as even `cors()` and `c.header()` do.
+ * @hono/node-server would write that one into the middle of a transfer, or to a receiver that still waits.
  */
 export function takeResponse(response: ServerResponse): ServerResponse {
   const taken = owned.get(response)
@@ -22,7 +22,7 @@ export function takeResponse(response: ServerResponse): ServerResponse {
   const own = new Proxy(response, {
     get: (target, name) => {
       const member = members.get(name) ?? memberOf(target, name)
-      // A method of Node's stays the same; a host's middleware may still replace other members.
+      // Methods are kept, because Node's stay the same. A host's middleware may still replace other members.
       if (typeof member === 'function') members.set(name, member)
       return member
     },
@@ -32,20 +32,20 @@ export function takeResponse(response: ServerResponse): ServerResponse {
   return own
 }
 
-/** The response that `takeResponse` returned for this one; `response` itself if it wasn't taken. */
+/** The taken response, or `response` itself if it wasn't taken. */
 export function asTaken(response: ServerResponse): ServerResponse {
   return owned.get(response) ?? response
 }
 
-/** Binds methods to the response itself: Node checks whether it is the one whose turn it is on its connection. */
+/** Methods run on `response` itself: Node compares `this` with the response whose turn it is on the connection. */
 function memberOf(response: ServerResponse, name: string | symbol): unknown {
   const member: unknown = Reflect.get(response, name)
-  // `writeHead` doesn't check, and its identity shows that no middleware has replaced it: see `storeHead`.
+  // Unbound: it compares nothing, and `storeHead` knows by it that no middleware has replaced `writeHead`.
   if (typeof member !== 'function' || member === ServerResponse.prototype.writeHead) return member
   return member.bind(response) as unknown
 }
 
-/** What the host's calls return, as if they had been carried out. */
+/** Each returns what it would return after it has done its work. */
 const IGNORED = {
   writeHead: ignore,
   flushHeaders: ignore,

@@ -15,7 +15,7 @@ interface SiteOptions {
   readonly authorize: unknown
 }
 
-/** Throws EssError `unauthorized`, in the same words whatever came. */
+/** Throws EssError `unauthorized`. The words are the same for a missing token and for a wrong one. */
 export function refuseUnauthorized(access: Access): never {
   throw new EssError(
     'unauthorized',
@@ -24,16 +24,15 @@ export function refuseUnauthorized(access: Access): never {
 }
 
 /**
- * Refuses what a page of another site makes its visitor's browser do (Fetch Metadata, and `Origin` where a browser
- * does not send that: over plain HTTP). Programs such as curl send neither. Throws EssError `cross-site` for
+ * Refuses requests that a page of another site makes its visitor's browser send. Browsers tell by Fetch Metadata, or by
+ * `Origin` over plain HTTP; programs such as curl send neither. Throws EssError `cross-site` for
  *
- * - whatever sends, and every POST that receives, where `corsOrigins` is a list: forms need no preflight;
- * - a form that receives: a link is used up by its own page's button, or by a program;
- * - a picture, a script, a video, whichever way that page is made of it: a link that somebody has put there for all to
- *   look at would be used up by the first one;
- * - what goes by a password or a cookie that the browser has added by itself.
+ * - every request that sends, and every POST that receives, where `corsOrigins` is a list: forms need no preflight;
+ * - a form that receives: only the link's own page has a button for that;
+ * - a picture, a script or a video in a page: the first visitor of a page that embeds a link would use it up;
+ * - a request whose password or cookie the browser has added by itself.
  *
- * For what is used up: to look at a link's page is anybody's right.
+ * Call it for requests that use something up. Any page may show a link's own page.
  */
 export function refuseCrossSite(request: IncomingMessage, access: Access, options: SiteOptions): void {
   if (!isFromElsewhere(request, options)) return
@@ -50,19 +49,22 @@ export function refuseCrossSite(request: IncomingMessage, access: Access, option
   )
 }
 
-/** True for a request that a page of another origin has made a browser send, unless that origin is listed. */
+/** True if a page of another origin made the browser send this, and `corsOrigins` doesn't list that origin. */
 function isFromElsewhere(request: IncomingMessage, options: SiteOptions): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (site === undefined && origin === undefined) return false
-  // "none" is a person: a bookmark, the address bar.
+  // "none" means a person: a bookmark, the address bar.
   if (site === 'same-origin' || site === 'none') return false
   if (options.cors.isListed(origin)) return false
   return site !== undefined || !isOwn(origin, request, options)
 }
 
-/** A browser's own words for its page's host are those of the Host; a proxy may have changed that one. */
+/**
+ * A browser writes its page's host like the Host field. A proxy may have changed that one, so the public URL counts
+ * too.
+ */
 function isOwn(origin: string | undefined, request: IncomingMessage, options: SiteOptions): boolean {
-  // "null" is a page without an origin, or one that hides it; ours says `Referrer-Policy: same-origin`.
+  // "null" is a page that has no origin, or hides it. Our own page doesn't: it says `Referrer-Policy: same-origin`.
   if (origin === undefined || !URL.canParse(origin)) return false
   const { host } = new URL(origin)
   const base = publicBaseUrl(request, options)
@@ -76,18 +78,21 @@ function isNavigation({ headers }: IncomingMessage): boolean {
   return mode === undefined ? /\btext\/html\b/i.test(headers.accept ?? '') : mode === 'navigate'
 }
 
-/** "empty" is a script, which may by CORS, and whatever a person saves without opening it. */
+/** The destination "empty" is no part: it means a script, which CORS allows, or a link that a person saves. */
 function isPartOfPage({ headers }: IncomingMessage): boolean {
   const { 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers
   return mode === 'no-cors' && destination !== undefined && destination !== 'empty'
 }
 
-/** What a browser adds without its page's doing; a Bearer token is set by whoever has it. */
+/** True for credentials that a browser adds by itself. A Bearer token is set by the page, which therefore has it. */
 function hasAmbientCredentials({ headers }: IncomingMessage): boolean {
   return headers.cookie !== undefined || /^basic\s/i.test(headers.authorization ?? '')
 }
 
-/** Throws EssError `bad-referer` unless the request comes from a page at or under `required`. */
+/**
+ * Throws EssError `bad-referer` unless the request comes from the page `required`, or one under it. Undefined allows
+ * all.
+ */
 export function checkReferer({ headers }: IncomingMessage, required: URL | undefined): void {
   if (required === undefined) return
   const { referer = '' } = headers

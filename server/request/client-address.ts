@@ -3,13 +3,13 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { hopsOf, type Trust } from './public-url.js'
 
-/** What stands for whoever has no address: the peers of a Unix socket, and those that have left already. */
+/** Stands for a peer without an address: on a Unix socket, or gone already. */
 export const NO_ADDRESS = 'none'
 
 /**
- * The address of a request's client, for logs: the peer's, or the one that a trusted proxy names in
- * `X-Forwarded-For`. No other header counts, and none of a peer that is not trusted. An IPv4 address inside IPv6
- * is written as the IPv4 address that it is. `NO_ADDRESS` where there is none.
+ * The address of a request's client, for logs: the peer's, or the one that a trusted proxy names in `X-Forwarded-For`.
+ * No other header counts, and no header of an untrusted peer. An IPv4 address inside IPv6 is written as IPv4.
+ * `NO_ADDRESS` if there is none.
  */
 export function clientAddress(request: IncomingMessage, trust: Trust): string {
   const hop = clientHop(request, trust)
@@ -17,16 +17,16 @@ export function clientAddress(request: IncomingMessage, trust: Trust): string {
 }
 
 /**
- * The client that a request counts for: its address, or of an IPv6 address the first 64 bits, because whoever has
- * one address of a network has all of them (RFC 4291, 2.5.4). All without an address are one client.
+ * The client that a request counts for: its IPv4 address, or the first 64 bits of its IPv6 address, because a host that
+ * has one address of such a network has all of them (RFC 4291, 2.5.4). All peers without an address are one client.
  */
 export function clientOf(request: IncomingMessage, trust: Trust): string {
   return networkOf(clientHop(request, trust))
 }
 
-/** What an address counts for: itself, or of an IPv6 address the first 64 bits. `NO_ADDRESS` for itself. */
+/** What an address counts for: an IPv4 address or `NO_ADDRESS` for itself, an IPv6 address for its first 64 bits. */
 export function networkOf(address: string): string {
-  // What Node takes for an IPv4 address has but one way to be written.
+  // Node accepts one way to write an IPv4 address.
   if (isIP(address) !== 6) return address
   const ip = ipaddr.process(address)
   if (ip.kind() === 'ipv4') return ip.toString()
@@ -37,8 +37,8 @@ export function networkOf(address: string): string {
 const NETWORK_BYTES = 8
 
 /**
- * The last hop that is an address. A proxy that is believed may write something else there, such as "unknown" or
- * an address with a port: its clients count as the proxy then, and not each as the text it brings.
+ * The last hop that is an address. A trusted proxy may write something else, such as "unknown" or an address with a
+ * port. Its clients then count as the proxy, rather than each as the text it brings.
  */
 function clientHop(request: IncomingMessage, trust: Trust): string {
   const { remoteAddress } = request.socket
@@ -46,12 +46,12 @@ function clientHop(request: IncomingMessage, trust: Trust): string {
   return hopsOf(request, trust).findLast((address) => isIP(address) !== 0) ?? remoteAddress
 }
 
-/** True for a request that says it has passed a proxy. */
+/** True for a request whose head says that it passed a proxy. */
 export function isProxied({ headers }: IncomingMessage): boolean {
   return PROXY_HEADERS.some((name) => headers[name] !== undefined)
 }
 
-/** Any of these says that the request has passed a proxy. */
+/** Proxies add these. */
 const PROXY_HEADERS = [
   'via',
   'forwarded',

@@ -1,32 +1,32 @@
 import { EssError, parseContentDisposition } from '../../shared/index.js'
 import { brokenForm } from './form-scanner.js'
 
-/** What a part that holds a file says of it. */
+/** What the head of a part says of its file. */
 export interface FilePart {
-  /** Empty where a browser's file field was left empty, or where the file has no name. */
+  /** Empty if a browser's file field was left empty, or the file has no name. */
   readonly fileName: string
   readonly contentType: string
 }
 
-/** A line of a part's head (RFC 5322, 2.2). Names come in any encoding, so any byte but a stray line end will do. */
+/** A line of a part's head (RFC 5322, 2.2). File names come in any encoding, so any byte but NUL, CR and LF will do. */
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*)$/
 
-/** Fields of which a second one would leave two readings of the part. */
+/** Fields that may come once: a second one would leave two readings of the part. */
 const ONCE = ['content-disposition', 'content-type', 'content-transfer-encoding']
 
-/** The codings of RFC 2045, 6.2, in which the bytes stand as they are. */
+/** The codings of RFC 2045, 6.2, that leave the bytes as they are. */
 const IDENTITY_CODINGS = ['7bit', '8bit', 'binary']
 
 /**
- * Reads the head of a form's part (RFC 7578, 4); undefined for a part that is no file. Throws EssError `bad-request`
- * where it is malformed, and `unsupported-media-type` for a file whose bytes are encoded.
+ * Reads the head of a form's part (RFC 7578, 4). Undefined for a part that is no file. Throws EssError `bad-request` if
+ * it is malformed, and `unsupported-media-type` for a file whose bytes are encoded.
  */
 export function readFilePart(head: string): FilePart | undefined {
   const fields = fieldsOf(head)
   const disposition = fields.get('content-disposition')
   if (disposition === undefined || !/^form-data\s*(?:;|$)/i.test(disposition)) return undefined
   const contentType = fields.get('content-type')
-  // Old browsers send a whole path, whose backslashes quote nothing.
+  // Old browsers send a whole path; its backslashes quote nothing.
   const name = parseContentDisposition(disposition.replace(/\\(["\\])|\\/g, (pair) => pair.padEnd(2, '\\')))
   const isBinary = /^application\/octet-stream\s*(?:;|$)/i.test(contentType ?? '')
   if (name === undefined && !isBinary) return undefined
@@ -37,11 +37,11 @@ export function readFilePart(head: string): FilePart | undefined {
       `Expected the bytes of the file as they are, got Content-Transfer-Encoding: ${coding}; send the part without it (RFC 7578, 4.7)`,
     )
   }
-  // The type of a part that names none (RFC 7578, 4.4).
+  // The default type of a part (RFC 7578, 4.4).
   return { fileName: unescapeName(name ?? ''), contentType: contentType ?? 'text/plain' }
 }
 
-/** By name, in lower case. */
+/** The fields by their lower-case names. */
 function fieldsOf(head: string): Map<string, string> {
   const fields = new Map<string, string>()
   if (head === '') return fields
@@ -56,7 +56,7 @@ function fieldsOf(head: string): Map<string, string> {
   return fields
 }
 
-/** Browsers and curl write three characters of a name as percent-encodings, and only those (WHATWG HTML, 4.10.22.7). */
+/** Browsers and curl percent-encode three characters of a name, and no others (WHATWG HTML, 4.10.22.7). */
 function unescapeName(name: string): string {
   return name.replace(/%(?:22|0D|0A)/gi, (escaped) => decodeURIComponent(escaped))
 }

@@ -1,39 +1,42 @@
 import { EssError } from '../../shared/index.js'
 
-/** The head of one part. No program writes more than a name and a type. */
+/** The longest head of a part. Programs write no more than a name and a type. */
 const MAX_HEAD_BYTES = 16 * 1024
 
 const [TAB, LF, CR, SPACE, DASH] = [0x09, 0x0a, 0x0d, 0x20, 0x2d]
 
-/** Gets the parts of a form, in order. */
+/** Receives the parts of a form, in order. */
 export interface FormReader {
-  /** A part begins. `head` has a character for each byte; `at` is the offset of the part's body within the form. */
+  /** A part begins. `head` has one character for each byte; `at` is the offset of the part's body in the form. */
   part(head: string, at: number): void
-  /** Bytes of that part. They share their memory with the bytes that were scanned. */
+  /** Bytes of that part. They share memory with the scanned bytes. */
   body(bytes: Buffer): void
   /** The part is complete. */
   partEnd(): void
 }
 
-/** How far the line is read that a boundary begins. */
+/** How far the line that begins with a boundary is read. */
 type DelimiterState = 'boundary' | 'dash' | 'padding' | 'cr' | 'closing'
 
 /**
- * Takes a form apart at its boundaries (RFC 2046, 5.1.1), however its bytes are cut into pieces. A line that begins with
- * the boundary must be a delimiter from its first to its last byte, and the closing one must be the last of them:
- * otherwise a file could end in the middle and look complete.
+ * Takes a form apart at its boundaries (RFC 2046, 5.1.1), in whatever pieces its bytes come. A line that begins with
+ * the boundary must be a delimiter from its first to its last byte, and none may follow the closing one. Otherwise a
+ * file could end in the middle and look complete.
  */
 export class FormScanner {
   readonly #reader: FormReader
   readonly #delimiter: Buffer
   #state: 'preamble' | 'delimiter' | 'head' | 'body' | 'epilogue' = 'preamble'
   #line: DelimiterState = 'boundary'
-  /** How much of a delimiter the last bytes were. The line end before the first one may be missing. */
+  /**
+   * How many bytes of a delimiter have matched so far. The first delimiter may come without its line end, so that
+   * counts as matched.
+   */
   #matched = 2
-  /** How many of those bytes are not the part's own if no delimiter comes of them. */
+  /** How many of those bytes never came, or aren't the part's own: they are left out if the match fails. */
   #borrowed = 2
   #head = ''
-  /** Bytes scanned before this piece. */
+  /** Bytes scanned before the current piece. */
   #offset = 0
 
   constructor(boundary: string, reader: FormReader) {
@@ -46,12 +49,12 @@ export class FormScanner {
     return this.#offset
   }
 
-  /** True once the closing delimiter has come, with or without a line end. */
+  /** True once the closing delimiter is there, with or without its line end. */
   get isClosed(): boolean {
     return this.#state === 'epilogue' || (this.#state === 'delimiter' && this.#line === 'closing')
   }
 
-  /** Throws EssError `bad-request` where the form is malformed. */
+  /** Scans the next bytes. Throws EssError `bad-request` if the form is malformed. */
   scan(bytes: Buffer): void {
     let at = 0
     while (at < bytes.length) {
@@ -62,12 +65,12 @@ export class FormScanner {
     this.#offset += bytes.length
   }
 
-  /** No more bytes come. Throws EssError `bad-request` if the closing delimiter is missing. */
+  /** The form has ended. Throws EssError `bad-request` if the closing delimiter is missing. */
   end(): void {
     if (!this.isClosed) throw brokenForm('no closing boundary at its end')
   }
 
-  /** Up to the next delimiter. The delimiter's only CR is its first byte, so a failed match can't hide another one. */
+  /** Scans up to the next delimiter. Its only CR is its first byte, so a failed match can't hide another one. */
   #search(bytes: Buffer, start: number): number {
     const delimiter = this.#delimiter
     let at = start
@@ -108,20 +111,20 @@ export class FormScanner {
     if (this.#state === 'body' && bytes.length > 0) this.#reader.body(bytes)
   }
 
-  /** `boundary *LWSP CRLF`, or `boundary "--" *LWSP` with a line end or nothing behind it. */
+  /** Scans a delimiter's line: `boundary *LWSP CRLF`, or `boundary "--" *LWSP` and a line end or nothing. */
   #scanLine(bytes: Buffer, start: number): number {
     for (let at = start; at < bytes.length; at++) {
       const next = nextInLine(this.#line, bytes[at])
       if (next === undefined) throw brokenForm('a line that begins with its boundary and goes on differently')
       if (next === 'head') {
         this.#state = 'head'
-        // The empty line may be the first one.
+        // A part may begin with the empty line that ends its head.
         this.#head = '\r\n'
         return at + 1
       }
       if (next === 'epilogue') {
         this.#state = 'epilogue'
-        // Of this line end and another boundary, a delimiter could be made.
+        // This line end may begin another delimiter, which must be seen.
         this.#matched = 0
         this.#borrowed = 0
         return at
@@ -156,7 +159,7 @@ export class FormScanner {
   }
 }
 
-/** Undefined for a byte that no delimiter has there. */
+/** The state after one more byte. Undefined for a byte that no delimiter has there. */
 function nextInLine(
   state: DelimiterState,
   byte: number | undefined,
@@ -175,13 +178,13 @@ function nextInLine(
     case 'cr':
       return byte === LF ? 'head' : undefined
     case 'closing':
-      // Of the last line, no byte could be anything else: a bare line feed will do.
+      // Nothing can be confused after the closing delimiter, so a bare line feed will do.
       if (byte === CR || byte === LF) return 'epilogue'
       return isPadding ? 'closing' : undefined
   }
 }
 
-/** What a malformed form is refused with. */
+/** The error for a malformed form. `what` says what came instead. */
 export function brokenForm(what: string): EssError {
   return new EssError('bad-request', `Expected a form as multipart/form-data, got ${what}`)
 }

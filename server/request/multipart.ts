@@ -7,24 +7,24 @@ import { type FilePart, readFilePart } from './form-part.js'
 import { brokenForm, FormScanner } from './form-scanner.js'
 import type { Payload } from './payload.js'
 
-/** How long the head of the file's part may take. */
+/** How long the head of the file's part may take to come. */
 const PART_HEAD_MS = 30_000
 
-/** How many parts may stand before the file: with more it is no form for a file. */
+/** How many parts may come up to the file, itself included. */
 const MAX_LEAD_PARTS = 64
 
-/** And how many bytes. */
+/** How many bytes may come before the file. */
 const MAX_LEAD_BYTES = 64 * 1024
 
-/** How much of the file waits here for a receiver, beside what Node has read ahead. */
+/** How much of the file waits here for a receiver. Node reads some more ahead. */
 const BUFFER_BYTES = 16 * 1024
 
-/** What a boundary may be made of, and how long (RFC 2046, 5.1.1). */
+/** The boundary in a Content-Type: its characters and its length (RFC 2046, 5.1.1). */
 const BOUNDARY = /;\s*boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70})(?=[\s;]|$))/i
 
 /**
- * Boundaries of programs that end every form with `--` and one line end. For these, the size of the file follows from
- * the size of the form. Others write no line end (undici 5, node-fetch), or two (got), and don't say so in advance.
+ * Boundaries of programs that end every form with `--` and one line end, so that the form's size gives the file's size.
+ * Others write no line end (undici 5, node-fetch) or two (got), and don't say so in advance.
  */
 const ONE_LINE_END: readonly RegExp[] = [
   // curl, to 8.3 and since
@@ -49,28 +49,30 @@ export function isForm({ headers }: IncomingMessage): boolean {
   return /^multipart\/form-data\s*(?:;|$)/i.test(headers['content-type'] ?? '')
 }
 
-/** What stands between the parts of a form. Throws EssError `bad-request` where its head does not say. */
+/** The boundary between the parts of a form. Throws EssError `bad-request` if the head names none. */
 export function boundaryOf({ headers }: IncomingMessage): string {
   const [, quoted, plain] = BOUNDARY.exec(headers['content-type'] ?? '') ?? []
-  // White space at its end would be lost on the way (RFC 2046, 5.1.1).
+  // White space at its end may be lost on the way (RFC 2046, 5.1.1).
   const boundary = quoted?.trimEnd() || plain
   if (boundary === undefined) throw brokenForm('no boundary in its Content-Type')
   return boundary
 }
 
 /**
- * Reads a form (RFC 7578) up to its file, of which it then gives the bytes as they come: nothing is stored, and
- * a slow reader holds the sender up. The file has to be the last part. Rejects with EssError `no-file-in-form`,
- * `bad-request`, `unsupported-media-type`, `request-timeout` or `sender-lost`; what goes wrong later destroys
- * `body.stream` with such an error.
+ * Reads a form (RFC 7578) up to its file, and then streams the file: nothing is stored, and a slow reader slows the
+ * sender down. The file has to be the last part. Rejects with EssError `no-file-in-form`, `bad-request`,
+ * `unsupported-media-type`, `request-timeout` or `sender-lost`; a later failure destroys `body.stream` with such an
+ * error.
  */
 export async function readForm(request: IncomingMessage): Promise<FormFile> {
   const boundary = boundaryOf(request)
   const { promise: found, resolve, reject } = withResolvers<FormFile>()
   const file = new FileBody(() => request.resume())
-  /** The file, and where it begins. */
+  /** The file's part, and the offset at which its body begins. */
   let part: (FilePart & { readonly at: number }) | undefined
-  /** A part that is a file only if a byte of it comes: a field in which no file was chosen has none. */
+  /**
+   * A part without a file name. It's a file only if a byte of it comes: a field in which no file was chosen has none.
+   */
   let nameless: typeof part
   let parts = 0
   let wasLeftEmpty = false
@@ -122,7 +124,7 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
 
   function attempt(read: () => void): void {
     const failure = failureOf(read) ?? failureOf(() => checkLead())
-    // A file that was found has its link, even if the form is malformed behind it.
+    // A file that was found gets its link, even if the form is malformed after it.
     if (part !== undefined && !file.isFed) begin(part, failure === undefined)
     if (failure !== undefined) fail(failure)
     else if (file.isFull) request.pause()
@@ -147,13 +149,16 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
     })
   }
 
-  /** The size of the file that begins at `at`: counted if all of the form is here, or as the form's own foretells it. */
+  /**
+   * The size of the file that begins at `at`: counted if the whole form is here, else worked out from the form's own
+   * size.
+   */
   function lengthOf(at: number, isWell: boolean): number | undefined {
     const total = request.headers['content-length']
     if (total === undefined) return undefined
     if (isWell && scanner.isClosed && scanner.offset === Number(total)) return file.bytes
     const foretold = Number(total) - at - `\r\n--${boundary}--\r\n`.length
-    // Not for an end that the form can't have: more of the file has come than would be left for it.
+    // If more of the file has come than that, the form ends in another way.
     const isForetold = ONE_LINE_END.some((pattern) => pattern.test(boundary)) && file.bytes <= foretold
     return isForetold ? foretold : undefined
   }
@@ -166,7 +171,7 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
     unhook()
     reject(error)
     file.destroy(error)
-    // The rest of the form is thrown away.
+    // The rest of the form is skipped.
     request.resume()
   }
 
@@ -187,10 +192,10 @@ function failureOf(action: () => void): EssError | undefined {
   return undefined
 }
 
-/** The bytes of the file. They end when the whole form has: a form that is cut short has no end. */
+/** The bytes of the file. The stream ends only after the whole form: a form that is cut short never ends it. */
 class FileBody extends Readable {
   readonly #readOn: () => void
-  /** What came before its size was looked for; undefined from then on. */
+  /** Bytes that came before `feed`; undefined after it. */
   #first: Buffer[] | undefined = []
   #total: number | undefined
   #last: Buffer | undefined
@@ -200,7 +205,7 @@ class FileBody extends Readable {
   constructor(readOn: () => void) {
     super({ highWaterMark: BUFFER_BYTES })
     this.#readOn = readOn
-    // Its reader listens as well; before there is one, the request's own answer says what is wrong.
+    // Its reader listens too. Before there is a reader, the answer to the request tells the error.
     this.on('error', () => undefined)
   }
 
@@ -208,7 +213,7 @@ class FileBody extends Readable {
     return this.#first === undefined
   }
 
-  /** True when no more is wanted until `readOn` is called. */
+  /** True while no more bytes are wanted: until the next call of `readOn`. */
   get isFull(): boolean {
     return this.#isFull
   }
@@ -218,7 +223,7 @@ class FileBody extends Readable {
     return this.#bytes
   }
 
-  /** From now on its bytes are given out: `total` of them, if that is known. */
+  /** Starts to give the bytes out. `total` is the size of the file; undefined if not known. */
   feed(total: number | undefined): void {
     const first = this.#first ?? []
     this.#first = undefined
@@ -227,7 +232,10 @@ class FileBody extends Readable {
     for (const bytes of first) this.add(bytes)
   }
 
-  /** The last of `total` bytes waits for the end: a file that only has the right size must not look complete. */
+  /**
+   * Takes bytes of the file. The piece that completes `total` is held back until `finish`: the right size alone must
+   * not make a file look complete. Throws EssError `bad-request` for bytes beyond `total`.
+   */
   add(bytes: Buffer): void {
     if (this.destroyed) return
     this.#bytes += bytes.length
@@ -242,7 +250,7 @@ class FileBody extends Readable {
     else if (!this.push(bytes)) this.#isFull = true
   }
 
-  /** Throws EssError `bad-request` for a file that is shorter than its length foretold. */
+  /** Ends the file. Throws EssError `bad-request` if it is shorter than `total`. */
   finish(): void {
     if (this.#total !== undefined && this.#bytes < this.#total) {
       throw brokenForm(`a file of ${this.#bytes} bytes, where the form's length leaves ${this.#total} for it`)

@@ -5,13 +5,12 @@ import { EssError } from '../../shared/index.js'
 export { entityTag }
 
 /**
- * True for a request for a part of a file. A link gives its bytes once, from the first one on, so the whole would use
- * the link up for a client that wants the rest of a broken download.
+ * True for a request for a part of a file. A link gives its bytes once, from the first one on: to a client that wants
+ * the rest of a broken download, the whole file would be of no use, and would use the link up.
  *
- * - `bytes=0-` asks for all of it. From HTTP/1.0, which has no ranges, it's the probe of a download manager (axel),
- *   which hangs up once it has read the head.
- * - With another file's tag in `If-Range` the client wants the whole, and says that it knows what to do with it
- *   (RFC 9110, 13.1.5).
+ * - `bytes=0-` asks for the whole file. Over HTTP/1.0, which has no ranges, it comes from a download manager (axel)
+ *   that only probes: it hangs up once it has read the head.
+ * - With another file's tag in `If-Range`, the client asks for the whole file, and can handle it (RFC 9110, 13.1.5).
  */
 export function asksForPart({ headers, httpVersion }: IncomingMessage, id: string): boolean {
   const { range, 'if-range': tag } = headers
@@ -20,8 +19,8 @@ export function asksForPart({ headers, httpVersion }: IncomingMessage, id: strin
 }
 
 /**
- * Refuses such a request. Throws EssError `whole-only`, never a 416: to curl and wget that means that they have it all,
- * and they exit with 0 and a short file.
+ * Refuses a request for a part. Throws EssError `whole-only`, which is never a 416: curl and wget take that for "you
+ * have it all", and exit with 0 and a short file.
  */
 export function refusePart({ headers }: IncomingMessage): never {
   throw new EssError(

@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
 
-/** More header fields than any client and the proxies before it have to say. */
+/** More fields than any client and its proxies have a use for. */
 const MAX_HEADER_FIELDS = 100
 
 /**
- * Throws EssError `headers-too-large` for a head of too many fields. Node 20 leaves out those beyond the 1,000th and
- * says nothing: one that frames the body would be among what nobody sees.
+ * Throws EssError `headers-too-large` for a head of too many fields. Node 20 silently drops all after the 1,000th, and
+ * one that frames the body could be among them.
  */
 export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
-  // Names and values in turns.
+  // Names and values alternate.
   const fields = rawHeaders.length / 2
   if (fields <= MAX_HEADER_FIELDS) return
   throw new EssError(
@@ -30,8 +30,8 @@ export function checkHosts(request: IncomingMessage): void {
 }
 
 /**
- * Each one that is said to be asked; Node keeps the first Host alone in `headers`. In HTTP/2 it is `:authority`, which
- * may be said once more as Host (RFC 9113, 8.3.1).
+ * Every host that the head names; Node keeps only the first Host in `headers`. HTTP/2 names it by `:authority`, and may
+ * repeat that as Host (RFC 9113, 8.3.1).
  */
 function hostsOf({ rawHeaders }: IncomingMessage): string[] {
   const hosts: string[] = []

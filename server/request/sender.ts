@@ -19,21 +19,21 @@ interface SizeLimit {
 }
 
 /**
- * Refuses a sender's request by its head: before a byte of the body is read, and before a 100 (Continue), so a
- * refused upload costs nothing. Throws the EssError.
+ * Checks the head of a sender's request. Throws the EssError to refuse it with: before a byte of the body is read, and
+ * before a 100 (Continue), so that a refused upload costs nothing.
  */
 export function checkSender(request: IncomingMessage, options: SizeLimit): void {
   const { headers } = request
   checkHeaderCount(request)
   const coding = headers['content-encoding']
-  // Handing the bytes on without their coding would change what they mean (RFC 9110, 8.4).
+  // The receiver would get the coded bytes without their coding, and so another file (RFC 9110, 8.4).
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
     throw new EssError(
       'unsupported-media-type',
       `Expected no Content-Encoding, got ${JSON.stringify(coding)}`,
     )
   }
-  // RFC 9110, 14.5: part of a file must not be taken for the whole of it.
+  // A part of a file must not be taken for the whole (RFC 9110, 14.5).
   if (headers['content-range'] !== undefined) {
     throw new EssError('bad-request', 'Expected a whole file, got a Content-Range')
   }
@@ -45,15 +45,15 @@ export function checkSender(request: IncomingMessage, options: SizeLimit): void 
     )
   }
   checkUnread(request)
-  // A form is larger than its file, whose own size is known when its part is there.
+  // A form is larger than its file, and the file's own size isn't known yet.
   if (isForm(request)) boundaryOf(request)
   const overhead = isForm(request) ? MAX_FORM_OVERHEAD : 0
   checkSize((declaredLength(headers) ?? 0) - overhead, options)
 }
 
 /**
- * Throws EssError `body-already-read` where a host's middleware has read the body before us, or is about to:
- * `isPromised` says that a framework knows of it.
+ * Throws EssError `body-already-read` if a host's middleware has read the body, or is about to: `isPromised` says that
+ * a framework has promised it the body.
  */
 export function checkUnread(request: IncomingMessage, isPromised = false): void {
   const { headers } = request
@@ -70,20 +70,20 @@ export function checkUnread(request: IncomingMessage, isPromised = false): void 
   )
 }
 
-/** What a form may hold beside its file, in bytes. */
+/** How many bytes a form may have beside its file. */
 const MAX_FORM_OVERHEAD = 64 * 1024
 
-/** Throws EssError `too-large`; where there is no limit, for more bytes than a number counts exactly. */
+/** Throws EssError `too-large`. Without a limit, that is for more bytes than a number can count exactly. */
 export function checkSize(bytes: number | undefined, { maxUploadBytes }: SizeLimit): void {
   const limit = maxUploadBytes === 0 ? Number.MAX_SAFE_INTEGER : maxUploadBytes
   if (bytes === undefined || bytes <= limit) return
   throw new EssError('too-large', `Expected at most ${limit} bytes, got ${bytes}`)
 }
 
-/** Refuses whoever cannot be given an early response. Throws the EssError that says what to do instead. */
+/** Throws an EssError for a sender that can't use an early response. It says what to do instead. */
 export function checkEarlyResponse(request: IncomingMessage, base: string, options: SenderOptions): void {
   const { headers } = request
-  // A sender that reads text may go by its exit status alone, and that would be the one of a whole response.
+  // A sender that reads text may go by its exit status alone, and a hidden cut leaves that at 0.
   const couldMiss = options.proxyHidesCuts && requestedForm(request) === 'text'
   if (!options.earlyResponse || couldMiss) {
     throw new EssError(
@@ -107,7 +107,7 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
       `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
     )
   }
-  // By HTTP/2 they pass on all of it.
+  // Over HTTP/2 these proxies pass on the whole body.
   const isChunked = headers['transfer-encoding'] !== undefined && request.httpVersionMajor < 2
   const mayBeCut = isProxied(request) && isChunked && headers.expect === undefined && !options.proxyFullDuplex
   if (mayBeCut) {
@@ -118,7 +118,7 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
   }
 }
 
-/** True for wget2: its user would see no link, and it exits with 0 when the answer is cut. */
+/** True for wget2. Its user would see no link, and it exits with 0 when the answer is cut. */
 function showsNoAnswer({ headers }: IncomingMessage): boolean {
   return /^wget2\//i.test(headers['user-agent'] ?? '')
 }

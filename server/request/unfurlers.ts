@@ -1,4 +1,4 @@
-/** What chats, networks and forums send to draw a preview of a link, by a part of their `User-Agent`. */
+/** Parts of the `User-Agent` by which chats, networks and forums fetch a link to draw a preview of it. */
 const NAMES = [
   'Bluesky Cardyb',
   'BingPreview',
@@ -6,7 +6,7 @@ const NAMES = [
   'Discourse Forum Onebox',
   'Embedly',
   'Facebot',
-  // iMessage and LINE say this too.
+  // iMessage and LINE use this too.
   'facebookexternalhit',
   'Flipboard',
   'Google-PageRenderer',
@@ -33,13 +33,13 @@ const NAMES = [
   'Twitterbot',
   'Viber/',
   'vkShare',
-  // Signal says this too.
+  // Signal uses this too.
   'WhatsApp/',
   'XING-contenttabreceiver',
   'ZulipURLPreview',
 ] as const
 
-/** Matches the `User-Agent` of a preview that is known by name. */
+/** Matches the `User-Agent` of a known preview. */
 export const UNFURLERS = new RegExp(
   NAMES.map((name) => name.replaceAll(/[.+()]/g, (character) => `\\${character}`)).join('|'),
   'i',

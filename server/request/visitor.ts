@@ -4,11 +4,11 @@ import { navigates } from '../answer/navigates.js'
 import { UNFURLERS } from './unfurlers.js'
 
 /**
- * The status of the page for a visitor that follows a link to look at it; undefined for a program, which gets the bytes.
+ * The status of the link's page, for a visitor that only looks; undefined for a program, which gets the bytes.
  *
- * A page must never pass for the file, because some programs say all that a browser says ("Copy as cURL"). So a browser
- * shows a person a 406, and `curl -f` and all others that look at a status fail with it. A preview draws only what comes
- * with 200, and is known by name.
+ * Some programs send all that a browser sends ("Copy as cURL"), and must not take the page for the file. So the page
+ * comes with 406: a browser shows it all the same, and `curl -f` and every program that checks the status fails.
+ * Previews are known by name, and get 200 because they draw nothing else.
  */
 export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | undefined {
   if (method !== 'GET') return undefined
@@ -17,16 +17,16 @@ export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | un
   return navigates(headers) || ROBOTS.test(agent) ? 406 : undefined
 }
 
-/** A robot that follows links says so at the end of its name: `Googlebot/2.1`, `Baiduspider;`. */
+/** Matches a robot that follows links, by the end of its name: `Googlebot/2.1`, `Baiduspider;`. */
 const ROBOTS = /(?:bot|crawler|spider|slurp|preview)(?=[/;),-]|\s?\(|$)/i
 
-/** In any of these a browser says what a request is for. */
+/** Browsers say in one of these what a request is for. */
 const PURPOSE_HEADERS = ['sec-purpose', 'purpose', 'x-moz', 'x-purpose'] as const
 
 /**
- * Refuses what no person has asked for. Throws EssError `prefetch` for a fetch ahead of time (Fetch,
- * `Sec-Purpose`; `Purpose` and `X-Moz` are its elders), and for a service worker's script, which would let a
- * stranger's bytes answer for our whole origin.
+ * Throws EssError `prefetch` for requests that no person has made: for a fetch ahead of time (Fetch, `Sec-Purpose`;
+ * formerly `Purpose` and `X-Moz`), and for a service worker's script, with which a stranger's bytes could answer for
+ * this whole origin.
  */
 export function refuseUnasked({ headers }: IncomingMessage): void {
   const isAheadOfTime = PURPOSE_HEADERS.some((name) => {

@@ -7,23 +7,23 @@ import { checkUnread } from '../request/sender.js'
 import { refuseUnasked } from '../request/visitor.js'
 import type { Visit } from './visit.js'
 
-/** What a request has to pass before its answer begins, beside the version, which every request has to pass. */
+/** The guards of one answer, beside the check of the version, which every answer has. */
 export interface Guards {
   /** Asks `authorize` whether the client may send or receive. */
   readonly access?: Access
-  /** Counts for `maxMissesPerClient`: the answer tells whether an id or a token exists. */
+  /** Refuses clients that are over `maxMissesPerClient`: the answer tells whether an id or a token exists. */
   readonly misses?: true
-  /** Refuses prefetches and service workers: the answer takes something, or is for a person to see. */
+  /** Refuses prefetches and service workers. */
   readonly visitors?: true
-  /** Refuses what a page of another site makes a browser send: the answer uses something up. */
+  /** Refuses requests that another site's page makes a browser send: the answer uses something up. */
   readonly crossSite?: Access
   /** Refuses a body that something in front of the service has read. */
   readonly unreadBody?: true
 }
 
 /**
- * Throws the EssError to refuse a request with. The order is the same for every address: strangers learn nothing and
- * cost nothing, clients that guess learn nothing, and only then do the details of the request count.
+ * Throws the EssError to refuse a request with. The order is the same for every address: first the guards that keep
+ * strangers and guessing clients from learning anything, then those that look at how the request was made.
  */
 export function guard(broker: Service, visit: Visit, guards: Guards): void {
   const { request } = visit
@@ -35,7 +35,10 @@ export function guard(broker: Service, visit: Visit, guards: Guards): void {
   checkVersion(request)
 }
 
-/** Throws the EssError to refuse a head with whatever it asks for. For a server of our own, which knows no host. */
+/**
+ * Throws the EssError for a head that is refused at every address. For `listen`; a host of the embedder's has its own
+ * rules.
+ */
 export function checkHead(request: IncomingMessage): void {
   checkVersion(request)
   checkHeaderCount(request)

@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { segmentsOf } from './addresses.js'
 
-/** What frameworks that strip the mount's path from `url` leave beside it: Express and Connect. */
+/** What Express and Connect add to a request when they strip the mount's path from its `url`. */
 interface Mounted {
   readonly baseUrl?: unknown
   readonly originalUrl?: unknown
 }
 
 /**
- * The path that a request was asked for in front of `template`, which is the route of ours that matched it; as it may
- * stand in a link, without a final slash. Not what it is mounted under: that may be a pattern.
+ * The part of a request's path in front of `template`, the route that matched. It's encoded for use in a link, and has
+ * no final slash. It comes from the request rather than from the mount, which may be a pattern.
  */
 export function mountOf(request: IncomingMessage, template: string): string {
   const { baseUrl, originalUrl, url } = request as IncomingMessage & Mounted
-  // Express says what it has taken away. Hono takes nothing: all in front of our route is its mount.
+  // Express tells what it has stripped. Hono strips nothing: all in front of our route is its mount.
   const stripped = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, url)
   const segments = segmentsOf(request)
   while (segments.at(-1) === '') segments.pop()
@@ -25,17 +25,17 @@ function countSegments(template: string): number {
   return template.split('/').filter((segment) => segment !== '').length
 }
 
-/** Connect keeps the whole URL as `originalUrl`, and leaves the part after the mount in `url`: `/` where it is empty. */
+/** Connect keeps the whole URL as `originalUrl`, and the part after the mount as `url`: `/` if that is empty. */
 function strippedPath(originalUrl: unknown, url = '/'): string {
   if (typeof originalUrl !== 'string') return ''
   const left = [url, url.replace(/^\/(?=\?|$)/, '')].find((part) => originalUrl.endsWith(part))
   return left === undefined ? '' : originalUrl.slice(0, originalUrl.length - left.length)
 }
 
-/** What can't stand in the path of a URL as it is, and what is encoded already (RFC 3986, 3.3 and 2.1). */
+/** Matches characters that a URL's path can't contain, and those that are encoded already (RFC 3986, 3.3 and 2.1). */
 const NO_PATH = /%[\da-f]{2}|[^\w/!$&'()*+,;=:@.~-]/giu
 
-/** The path of a request as it may stand in a link. */
+/** Encodes a request's path for use in a link. */
 function encodePath(path: string): string {
   return path.replace(NO_PATH, (part) =>
     part.startsWith('%') && part.length > 1 ? part.toUpperCase() : encodeURIComponent(part.toWellFormed()),

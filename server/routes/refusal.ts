@@ -4,7 +4,7 @@ import { sendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import { resetConnection } from '../node/linger.js'
 
-/** Answers a request with why it is refused: in the embedder's own words, where there are any. */
+/** Answers a request with the reason why it is refused: by the embedder's `onError`, or by the built-in problem. */
 export function refuse(
   service: Service,
   request: IncomingMessage,
@@ -13,20 +13,23 @@ export function refuse(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   service.refused(error, request)
-  // A program that asks for problems, as `ess` does, would not know the embedder's own words from a stranger's.
+  // A program that asks for problems, as `ess` does, goes by their codes and can't read the embedder's words.
   const asksForProblem = (request.headers.accept ?? '').toLowerCase().includes(PROBLEM_MEDIA_TYPE)
   const own = asksForProblem ? undefined : service.ownAnswer(error, request)
   sendProblem(request, response, service.options.cors, error, headers, own)
 }
 
-/** Ends a request for what was thrown: a refusal is answered, and a bug never looks like a success. */
+/**
+ * Ends a request after an exception. An EssError is a refusal, and answered. Anything else is a bug, and must not look
+ * like a success.
+ */
 export function answerThrown(
   service: Service,
   request: IncomingMessage,
   response: ServerResponse,
   thrown: unknown,
 ): void {
-  // A host that wouldn't wait for us has answered it already.
+  // A host that wouldn't wait has answered already.
   if (thrown instanceof EssError && response.writableEnded) {
     service.refused(thrown, request)
     return
@@ -42,7 +45,7 @@ export function answerThrown(
     refuse(service, request, response, bug)
     return
   }
-  // Whatever was written already must not end like a success.
+  // Part of an answer is out, and must not end like a success.
   service.refused(bug, request)
   resetConnection(request.socket)
 }
