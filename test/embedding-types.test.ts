@@ -16,7 +16,7 @@ const TYPES = [
   ['24', 'types-node-24'],
 ] as const
 
-/** A TypeScript project of somebody who embeds ESS under these types, as strict as TypeScript can be asked to be. */
+/** A TypeScript project that embeds ESS with these types, as strict as TypeScript can be asked to be. */
 async function embedder(types: string): Promise<string> {
   const folder = await tempDir()
   const modules = join(folder, 'node_modules')

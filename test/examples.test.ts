@@ -118,7 +118,7 @@ test('the Express example tells its story in its own words, and logs its events'
   expect(example.stdout()).not.toContain(id)
 })
 
-test('the Express example says when nobody came, when a receiver was lost, and what is too large', async () => {
+test('the Express example says when no receiver came, when one was lost, and what is too large', async () => {
   const example = await startExample('express', '/')
   const late = await runCurl(['-T', '-', `${example.url}/late.txt?ttl=0.2`], { stdin: 'hello' })
   await late.untilStdout(/# Timed out\. No one requested your socket\.\n/)

@@ -113,46 +113,49 @@ describe.each(HOSTS)('$name', ({ path, readsFraming, start }) => {
     return { ...opened, sender, receiver }
   }
 
-  test.each(Object.entries(STORIES))('%s is told, in order, to everybody', async (name, story) => {
-    const [phase = '', input = ''] = name.split(' ')
-    // By HTTP/2, all that is seen of it is that the sender's stream is gone.
-    const outcome = input === 'bad-request' && !readsFraming ? 'sender-lost' : input
-    // Peers that stay: the command waits for them when it stops.
-    setTimings({ drainMs: 200, lastWordsMs: 300 })
-    const started = await start(story.options)
-    const { port, service } = started
-    const told = listenTo(service)
-    const unopened = phase === 'reserved' ? await peers.reserve(port) : undefined
-    const { upload, sender, receiver } =
-      unopened === undefined
-        ? await openUntil(phase, port, story.isForm === true)
-        : { ...unopened, sender: await connectRaw(port), receiver: await connectRaw(port) }
-    const follower = await peers.say(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
-    await follower.until(phase === 'streaming' ? /"connected"/ : new RegExp(`"${phase}"`))
-    const done = story.act({ started, peers, upload, sender, receiver })
+  test.each(Object.entries(STORIES))(
+    '%s is told, in order, to both sides and to followers',
+    async (name, story) => {
+      const [phase = '', input = ''] = name.split(' ')
+      // By HTTP/2, all that is seen of it is that the sender's stream is gone.
+      const outcome = input === 'bad-request' && !readsFraming ? 'sender-lost' : input
+      // Peers that stay: the command waits for them when it stops.
+      setTimings({ drainMs: 200, lastWordsMs: 300 })
+      const started = await start(story.options)
+      const { port, service } = started
+      const told = listenTo(service)
+      const unopened = phase === 'reserved' ? await peers.reserve(port) : undefined
+      const { upload, sender, receiver } =
+        unopened === undefined
+          ? await openUntil(phase, port, story.isForm === true)
+          : { ...unopened, sender: await connectRaw(port), receiver: await connectRaw(port) }
+      const follower = await peers.say(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
+      await follower.until(phase === 'streaming' ? /"connected"/ : new RegExp(`"${phase}"`))
+      const done = story.act({ started, peers, upload, sender, receiver })
 
-    const isDelivered = outcome === 'delivered'
-    expect(await follower.ending()).toBe('fin')
-    const last = isDelivered
-      ? { event: 'delivered', bytes: 5, confirmed: true }
-      : { event: 'failed', problem: { type: `urn:ess:problem:${outcome}` } }
-    expect(eventsOf(follower).at(-1)).toMatchObject(last)
-    const isSenderLeft = outcome === 'sender-lost'
-    if (unopened === undefined && !isSenderLeft) {
-      await sender.until(isDelivered ? /"delivered"/ : /"failed"/)
-      expect(eventsOf(sender).at(-1)).toMatchObject(last)
-    }
-    if (phase === 'streaming' && !isDelivered && outcome !== 'receiver-lost' && story.isForm !== true)
-      expect(await receiver.ending()).toBe('rst')
-    await done
-    if (service === undefined) return
-    const first = { reserved: ['reserved'], waiting: ['opened'], streaming: ['opened', 'connected'] }
-    const terminal = isDelivered ? 'end' : outcome === 'expired' ? 'timeout' : outcome
-    await until('the last event is told', () => told.includes(terminal))
-    // The names of stories begin with these.
-    expect(told).toEqual([...first[phase as keyof typeof first], terminal])
-    expect(service.counts().sockets).toBe(0)
-  })
+      const isDelivered = outcome === 'delivered'
+      expect(await follower.ending()).toBe('fin')
+      const last = isDelivered
+        ? { event: 'delivered', bytes: 5, confirmed: true }
+        : { event: 'failed', problem: { type: `urn:ess:problem:${outcome}` } }
+      expect(eventsOf(follower).at(-1)).toMatchObject(last)
+      const isSenderLeft = outcome === 'sender-lost'
+      if (unopened === undefined && !isSenderLeft) {
+        await sender.until(isDelivered ? /"delivered"/ : /"failed"/)
+        expect(eventsOf(sender).at(-1)).toMatchObject(last)
+      }
+      if (phase === 'streaming' && !isDelivered && outcome !== 'receiver-lost' && story.isForm !== true)
+        expect(await receiver.ending()).toBe('rst')
+      await done
+      if (service === undefined) return
+      const first = { reserved: ['reserved'], waiting: ['opened'], streaming: ['opened', 'connected'] }
+      const terminal = isDelivered ? 'end' : outcome === 'expired' ? 'timeout' : outcome
+      await until('the last event is told', () => told.includes(terminal))
+      // The names of stories begin with these.
+      expect(told).toEqual([...first[phase as keyof typeof first], terminal])
+      expect(service.counts().sockets).toBe(0)
+    },
+  )
 
   test('a reservation is told of from its beginning to its end', async () => {
     const { port, service } = await start()

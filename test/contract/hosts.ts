@@ -32,7 +32,7 @@ export type ContractOptions = Pick<
   | 'requiredReferer'
 > & {
   /** Makes every request that wants this unauthorized. */
-  readonly nobodyMay?: 'send' | 'receive'
+  readonly refuses?: 'send' | 'receive'
 }
 
 /** A host that serves ESS, with reservations. */
@@ -43,7 +43,7 @@ export interface Host {
   readonly scheme: 'http' | 'https'
   /** True where the raw peers' HTTP/1.1 is put into HTTP/2 on its way. */
   readonly isHttp2: boolean
-  /** True where an app of somebody's is behind it, and answers what is none of the service's by `HOST_WORDS`. */
+  /** True where an app is behind it, which answers requests that aren't for the service with `HOST_WORDS`. */
   readonly hasApp: boolean
   /** True where a sender frames its body itself, and can break that: a host need not hand over Node's `clientError` then. */
   readonly readsFraming: boolean
@@ -60,10 +60,10 @@ export interface Started {
   close(): Promise<void>
 }
 
-/** What the app behind the service says to whatever it is asked, with the status 404. */
+/** The app behind the service answers every request with this, and 404. */
 export const HOST_WORDS = 'the host has the last word\n'
 
-/** How a service is made part of somebody's server. */
+/** How a service is mounted in another server. */
 type Mount = (service: EmbeddedService, path: string) => Server
 
 const MOUNTS: Readonly<Record<string, Mount>> = {
@@ -109,9 +109,9 @@ function embedded(name: string, mount: Mount, path: string): Host {
     isHttp2: false,
     hasApp: name !== 'node:http',
     readsFraming: true,
-    start: async ({ nobodyMay, ...options } = {}, drainSeconds = 0) => {
-      const authorize = (access: 'send' | 'receive') => access !== nobodyMay
-      const service = createService({ ...options, reservations: true, ...(nobodyMay && { authorize }) })
+    start: async ({ refuses, ...options } = {}, drainSeconds = 0) => {
+      const authorize = (access: 'send' | 'receive') => access !== refuses
+      const service = createService({ ...options, reservations: true, ...(refuses && { authorize }) })
       const server = mount(service, path)
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
       onTestFinished(async () => {
@@ -143,8 +143,8 @@ const command = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
   hasApp: false,
   // In HTTP/2 a body is not framed by its sender.
   readsFraming: protocol !== 'h2',
-  start: async ({ nobodyMay, ...options } = {}, drainSeconds = 0) => {
-    const tokens = nobodyMay === undefined ? [] : [`--${nobodyMay}-tokens`, await tokenFile()]
+  start: async ({ refuses, ...options } = {}, drainSeconds = 0) => {
+    const tokens = refuses === undefined ? [] : [`--${refuses}-tokens`, await tokenFile()]
     const flags = Object.entries({ ...options, drain: drainSeconds }).flatMap(([name, value]) => [
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
       String(value),

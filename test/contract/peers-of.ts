@@ -3,7 +3,7 @@ import { type Answer, exchange, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import { type SenderRequest, senderHead } from '../server/serve.js'
 
-/** An id that nobody has. */
+/** An id that no socket has. */
 export const UNKNOWN = 'abcdefghijkl'
 
 /** A sender whose early response is there. */

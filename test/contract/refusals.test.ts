@@ -71,10 +71,10 @@ const REFUSALS: readonly Refusal[] = [
     },
   },
   ...['POST /', 'PUT /name', 'POST /reserve', 'GET /reserve'].map((target) =>
-    asks('unauthorized', target, SENDS, { nobodyMay: 'send' }),
+    asks('unauthorized', target, SENDS, { refuses: 'send' }),
   ),
   ...['GET', 'POST'].map((method) =>
-    asks('unauthorized', `${method} /${UNKNOWN}/name`, {}, { nobodyMay: 'receive' }),
+    asks('unauthorized', `${method} /${UNKNOWN}/name`, {}, { refuses: 'receive' }),
   ),
   asks('cross-site', `POST /${UNKNOWN}`, { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }),
   ...['', 'https://elsewhere.example/app', 'https://page.example/apple'].map((Referer) =>

@@ -145,7 +145,7 @@ describe.each(ACTIVE)('$name with a script, which a person opens by its link,', 
   })
 })
 
-test("a script that was sent runs on nobody's page: neither sniffed, nor taken from another origin", async () => {
+test('a script that was sent runs on no page: neither sniffed, nor taken from another origin', async () => {
   const server = await startServerHere()
   const { path, sender } = await send(server, 'lib.js', 'text/javascript', SCRIPT)
   const { headers, body } = await exchange(server.port, requestHead(`GET ${path}`))

@@ -82,7 +82,7 @@ describe.each([
       return await startBehind(name as keyof typeof PROXIES, { ...deviation, more: LIMITS })
     }
 
-    test('are its own, whoever its headers say it is, and nobody else pays for them', async () => {
+    test('are its own, whatever address its headers name, and no other client pays for them', async () => {
       const proxy = await start()
       await expectShare(proxy, FORGER, FORGED)
       await expectShare(proxy, VICTIM, [[], [], [], naming(FORGER)])

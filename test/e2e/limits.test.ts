@@ -38,7 +38,7 @@ async function fileOf(size: number): Promise<{ path: string; sha256: string }> {
 }
 
 describe('ttl', () => {
-  test.each(TOOLS)('a socket nobody came for expires: %s is told', async (tool) => {
+  test.each(TOOLS)('a socket without a receiver expires: %s is told', async (tool) => {
     const server = await startServerHere('--ttl', '1')
     const sender = await startSender(tool, server, 'held')
     await expectSenderFailed(sender, 'expired')

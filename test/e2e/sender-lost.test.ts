@@ -96,7 +96,7 @@ async function rawSender(server: Pick<ServerHere, 'url' | 'port'>, size: number)
 describe('a sender that vanishes after its last byte', () => {
   const BODY = bytesOf(10_000)
 
-  test.each(TOOLS)('before %s came, has sent nothing to anybody', async (receiverTool) => {
+  test.each(TOOLS)('before %s came, has sent it nothing', async (receiverTool) => {
     const server = await startServerHere()
     const sender = await rawSender(server, BODY.length)
     await sender.write(BODY)
@@ -105,7 +105,7 @@ describe('a sender that vanishes after its last byte', () => {
   })
 
   // The server was busy with something else: it finds the body, its sender's reset and the receiver's request at once.
-  test('before a receiver came, all in one turn of the server, has sent nothing to anybody', async () => {
+  test('before a receiver came, all in one turn of the server, has sent it nothing', async () => {
     const server = await startServer()
     for (let round = 0; round < 20; round++) {
       const sender = await rawSender(server, BODY.length)

@@ -44,7 +44,7 @@ test('a server without work exits 0 at once', async () => {
 })
 
 describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pair) => {
-  test('lets them finish, takes nobody new, and exits 0', async () => {
+  test('lets them finish, takes no new transfer, and exits 0', async () => {
     const server = await startServer()
     const sender = await startSender(pair.sender, server, 'held')
     const receiver = await connectReceiver(pair.receiver, sender)
@@ -79,7 +79,7 @@ describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pa
     expect(await server.ended()).toMatchObject({ code: 0, signal: null })
   })
 
-  test('stops at once at a second signal, and nobody takes it for a success', async () => {
+  test('stops at once at a second signal, and neither side takes it for a success', async () => {
     const server = await startServer('--drain', '600')
     const sender = await startSender(pair.sender, server, 'held')
     const receiver = await connectReceiver(pair.receiver, sender)
@@ -93,7 +93,7 @@ describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pa
     await expectSenderFailed(sender, 'shutting-down')
   })
 
-  test('killed outright (SIGKILL), nobody takes it for a success', async () => {
+  test('killed outright (SIGKILL), neither side takes it for a success', async () => {
     const server = await startServer()
     const sender = await startSender(pair.sender, server, 'held')
     const receiver = await connectReceiver(pair.receiver, sender)

@@ -321,7 +321,7 @@ class Stage {
     return view ?? (ended === undefined ? SILENCE : CUT_OFF)
   }
 
-  /** Whoever follows a reservation reads one verdict, the last word, and the log agrees. */
+  /** A follower of a reservation reads one verdict, as its last event, and the log agrees. */
   async #checkFollower(outcome: string): Promise<void> {
     const follower = this.#follower
     if (follower === undefined) return

@@ -100,7 +100,7 @@ beforeEach((context) => {
   needs(context, 'openssl', ...RECEIVERS.map(({ program }) => program).filter((name) => !name.includes('/')))
 })
 
-test('every sender is told what became of its file, whatever program receives it, and however that ends', {
+test('every sender is told what became of its file, by every receiving program and every end of it', {
   timeout: 60_000 + RUNS * 2000,
 }, async () => {
   console.log(`told truly: ESS_TOLD_SEED=${SEED} ESS_TOLD_RUNS=${RUNS}`)

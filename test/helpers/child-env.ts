@@ -1,4 +1,4 @@
-/** Node as strict as it gets: a warning has its stack, and a rejection nobody handles ends the process. */
+/** Node as strict as it gets: a warning has its stack, and an unhandled rejection ends the process. */
 const STRICT_NODE = '--trace-warnings --unhandled-rejections=strict'
 
 /**

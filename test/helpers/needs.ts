@@ -3,8 +3,8 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'vitest'
 
 /**
- * Skips the test where an outside program it needs is not installed, and says which. In CI (`CI=true`) that
- * is a failure instead, because there a test that is skipped is a test that nobody runs.
+ * Skips the test where an outside program it needs is not installed, and says which. In CI (`CI=true`)
+ * the test fails instead: a test that is skipped there runs nowhere.
  * For a whole file: `beforeEach((context) => needs(context, 'curl'))`.
  */
 export function needs(context: TestContext, ...programs: readonly string[]): void {

@@ -13,7 +13,7 @@ const MAX_LOG_CHARACTERS = 8 * 1024 * 1024
 /** Shorter ones are words, such as the ids of a generator that a test makes up. */
 const MIN_SECRET_CHARACTERS = 10
 
-/** Where a secret shows in what peers read and write: status events, reservations, links, and what lets somebody in. */
+/** Where a secret shows in what peers read and write: status events, reservations, links, and what a request is let in by. */
 const SECRETS = [
   /"id":"([^"]+)"/g,
   /\/uploads\/([\w-]+)/g,
@@ -39,7 +39,7 @@ export function recordSecrets(secrets: readonly string[]): void {
   if (long.length > 0) append(SECRETS_FILE, long.join('\n'))
 }
 
-/** Whatever stands in `log` of `secrets`: each with the line that shows it. */
+/** The `secrets` that stand in `log`, each with the line that shows it. */
 export function findSecrets(log: string, secrets: ReadonlySet<string>): string[] {
   const lengths = [...new Set([...secrets].map(({ length }) => length))]
   const found: string[] = []

@@ -19,8 +19,8 @@ export async function within<T>(ms: number, name: string, promise: PromiseLike<T
 const POLL_MS = 20
 
 /**
- * Polls until `predicate` gives something truthy, and gives that; for facts that nobody announces, such as
- * the memory of another process. Rejects by `name` after `ms`.
+ * Polls until `predicate` gives something truthy, and gives that; for facts without an event, such as the
+ * memory of another process. Rejects by `name` after `ms`.
  */
 export async function until<T>(
   name: string,

@@ -47,7 +47,7 @@ test('listeners that throw or reject break nothing, and are told of as error:lis
   ])
 })
 
-test('a failing listener that nobody hears of becomes a warning of the process', async () => {
+test("a listener's failure that no one handles becomes a warning of the process", async () => {
   const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   onTestFinished(() => warned.mockRestore())
   const served = await serve()

@@ -69,7 +69,7 @@ describe('a request that two servers could read in two ways is refused:', () => 
   })
 })
 
-describe('a chunked body that two servers could read in two ways fails, by whatever gear:', () => {
+describe('a chunked body that two servers could read in two ways fails, in each gear:', () => {
   const DOUBTFUL = [
     ['a size with a plus', '+5\r\nhello\r\n'],
     ['a size with a prefix', '0x5\r\nhello\r\n'],

@@ -340,7 +340,7 @@ describe('a request for a part', () => {
   })
 })
 
-test('a second receiver is told that somebody else is there, and disturbs nobody', async () => {
+test('a second receiver is told that another one is there, and disturbs neither side', async () => {
   const { port } = await serve()
   const sender = await openSender(port, { length: 5 })
   const receiver = await connectReceiver(port, sender)

@@ -367,7 +367,7 @@ describe('the upload of a reservation', () => {
     await follow(port, path, /"reserved"/)
   })
 
-  test('has one sender: a second one is refused, and disturbs nobody', async () => {
+  test('has one sender: a second one is refused, and disturbs neither side', async () => {
     const served = await serve(RESERVING)
     const { id, path } = await reserve(served.port)
     const sender = await startUpload(served.port, path, { 'Content-Length': '5' })

@@ -156,7 +156,7 @@ test('send goes on when the reader of its link, or of its events, has read that 
   }
 })
 
-test('get to an output that nobody reads is a local failure, and the server sees a reset', async () => {
+test('get to an output without a reader is a local failure, and the server sees a reset', async () => {
   const server = await rawServer()
   const run = ess(['get', ID, '--server', server.url], { stdout: brokenPipe() })
   const connection = await openDownload(server, 'Content-Length: 9')

@@ -131,7 +131,7 @@ test('through a proxy that speaks TLS, a FIN and a reset mean the same', async (
   expect(proxy.seen).toHaveLength(4)
 })
 
-test('a certificate that nobody vouches for is an unreachable server', async (context) => {
+test('a server whose certificate no authority signed is unreachable', async (context) => {
   needs(context, 'openssl')
   const server = await rawServer()
   const url = await tlsFront(server.port, await certificate())

@@ -10,7 +10,7 @@ function put(blocks: TwoBlocks, ...bytes: readonly number[]): void {
   blocks.fill(bytes.length)
 }
 
-test('every byte comes out once, in its order, whatever the pace of either side', async () => {
+test('every byte comes out once, in its order, at any pace of either side', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 5 }),
@@ -54,7 +54,7 @@ test('every byte comes out once, in its order, whatever the pace of either side'
   )
 })
 
-test('whoever is not eager gets whole blocks, and the rest at the end', async () => {
+test('a slow reader gets whole blocks, and the rest at the end', async () => {
   const blocks = new TwoBlocks(4, () => {})
   put(blocks, 1, 2, 3)
   const first = blocks.next(false)

@@ -155,7 +155,7 @@ test('a folder that is not there is refused before the server is asked', async (
   expect(server.connections()).toBe(0)
 })
 
-test("somebody else's .part is left alone", async () => {
+test("another download's .part is left alone", async () => {
   const server = await rawServer()
   const folder = await tempDir()
   await writeFile(join(folder, 'x.part'), 'theirs')

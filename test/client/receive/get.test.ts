@@ -137,7 +137,7 @@ for (const [name, { header, body, isReset }] of Object.entries(BROKEN))
     expect(await connection.ending()).toBe('rst')
   })
 
-test('a cut reaches a stream that nobody reads', async () => {
+test('a cut reaches a stream that is not being read', async () => {
   const server = await rawServer()
   const asked = get(ID, { server: server.url })
   const connection = await openDownload(server, 'Content-Length: 9')

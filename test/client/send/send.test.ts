@@ -123,7 +123,7 @@ test('all events come in their order, also to a late reader, and unknown ones ar
   expect(events[2]).toMatchObject({ bytes: 5 })
 })
 
-test('a delivered event is the verdict, whatever the connection does after it', async () => {
+test('a delivered event is the verdict, however the connection ends after it', async () => {
   const server = await rawServer()
   const sending = send(watched('hello'), { server: server.url })
   const connection = await openUpload(server)
@@ -191,7 +191,7 @@ for (const ending of ['clean end', 'cut', 'reset'] as const)
     expect(source).toMatchObject({ readCount: 0, isClosed: true })
   })
 
-test('a failure reaches whoever only iterates', async () => {
+test('a failure reaches a caller that only iterates', async () => {
   const server = await rawServer()
   const sending = send(watched('hello'), { server: server.url })
   const connection = await openUpload(server)

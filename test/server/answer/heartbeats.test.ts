@@ -48,7 +48,7 @@ test('a thousand that came one after the other take one timer, and share its wak
   expect(timersSet.mock.calls.length).toBeLessThanOrEqual(33)
 })
 
-test('who has stopped beats no more, and where nobody is left there is no timer', () => {
+test('a heartbeat that was stopped beats no more, and without any there is no timer', () => {
   const heartbeats = new Heartbeats(INTERVAL_MS)
   const [one, other] = [new Heart(), new Heart()]
   const [first, second] = [one, other].map((heart) => heartbeats.start(heart))

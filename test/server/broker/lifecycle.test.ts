@@ -141,7 +141,7 @@ function live(beginning: Stage, inputs: readonly Input[]): { stage: Stage; outco
 const beginnings = fc.constantFrom(...BEGINNINGS)
 const inputs = fc.array(fc.constantFrom(...INPUTS), { maxLength: 20 })
 
-test('whatever happens, and in whatever order, a socket ends at most once, and then for good', () => {
+test('after any inputs in any order, a socket has ended at most once, and for good', () => {
   fc.assert(
     fc.property(beginnings, inputs, inputs, (beginning, before, after) => {
       const first = live(beginning, before)

@@ -115,7 +115,7 @@ describe('--check', () => {
     expect(lines.find((line) => line.includes('relay'))).toMatch(/^ok: relay: streams/)
   })
 
-  test('a host that others reach is a problem where anybody could send', async () => {
+  test('a host that others reach is a problem for a server without tokens', async () => {
     const { status, lines } = await check('--host', '0.0.0.0', '--port', '0')
     expect(status).toBe(2)
     expect(lines[1]).toMatch(/^problem: exposure: --host 0\.0\.0\.0 lets anybody .* --send-tokens FILE/)

@@ -118,7 +118,7 @@ test('ESS_CONFIG names the file too, and --config goes before it', async () => {
   await expect(flagsOf(['--config', env.ESS_CONFIG, '--config', env.ESS_CONFIG])).rejects.toThrow(/once/)
 })
 
-test('--help is answered whatever the file is', async () => {
+test('--help is answered with any file, even a broken one', async () => {
   const argv = ['--config', '/nowhere', '--help']
   expect(await parseFlags(argv, { stdout: new PassThrough(), env: {} })).toBeUndefined()
 })

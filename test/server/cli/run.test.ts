@@ -232,7 +232,7 @@ describe('a host that others reach', () => {
     }
   })
 
-  test('by a name that nobody knows, the name is what is wrong', async () => {
+  test('by an unknown name, the message is about the name', async () => {
     expect(await refuse([...QUIET, '--host', 'no-such-host.invalid'])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^ess-server: cannot listen on no-such-host\.invalid:0: .+\n$/),

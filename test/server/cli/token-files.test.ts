@@ -84,7 +84,7 @@ describe('ess-server --send-tokens', () => {
   test.each([
     ['a Bearer token', { Authorization: `Bearer ${ONE}` }],
     ['a password', { Authorization: basic('anybody', TWO) }],
-  ])('takes %s, and the link stays open to whoever has it', async (_what, headers) => {
+  ])('takes %s, and the link needs no token', async (_what, headers) => {
     const server = await startServerHere('--send-tokens', await tokenFile(`${ONE}\nsha256:${sha256(TWO)}\n`))
     const sender = await openSender(server.port, { length: 5, headers })
     const receiving = exchange(server.port, requestHead(`GET /${sender.id}`))
@@ -122,7 +122,7 @@ describe('ess-server --send-tokens', () => {
     expect(preflight.headers['access-control-allow-headers']).toMatch(/, Authorization$/)
   })
 
-  test('lets an upload resource be used by whoever has its own token', async () => {
+  test('lets an upload resource be used with its own token alone', async () => {
     const server = await startServerHere('--reservations', '--send-tokens', await tokenFile(ONE))
     expect((await exchange(server.port, requestHead('POST /reserve'))).status).toBe(401)
     const headers = { Authorization: `Bearer ${ONE}`, Accept: 'application/json' }

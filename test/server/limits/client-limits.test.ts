@@ -334,7 +334,7 @@ describe('what was never there, and what is not yours,', () => {
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
 
-  test('are the same to whoever asks for an id', async () => {
+  test('are the same to every client that asks for an id', async () => {
     const served = await serve({ tombstoneTtl: 0, reservations: true })
     const { id, reset } = await openSender(served.port, { length: 5 })
     const near = `${id.slice(0, -1)}${id.endsWith('A') ? 'B' : 'A'}`
@@ -356,7 +356,7 @@ describe('what was never there, and what is not yours,', () => {
   })
 })
 
-describe('headers that anybody can write', () => {
+describe('headers that any client can write', () => {
   const FORGED = {
     'X-Forwarded-For': '198.51.100.1',
     Forwarded: 'for=198.51.100.2',
@@ -368,7 +368,7 @@ describe('headers that anybody can write', () => {
     ['all of them', FORGED],
   ]
 
-  test.each(forged)('%s makes nobody another client', async (_name, headers) => {
+  test.each(forged)('%s makes no client look like another', async (_name, headers) => {
     const { port } = await serve({ maxSocketsPerClient: 1 })
     await openSender(port, { length: 0 })
     expect(await ask(port, 'POST /', { ...EMPTY, ...headers })).toMatchObject(refusedFor('sockets'))

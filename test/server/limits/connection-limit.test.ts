@@ -59,7 +59,7 @@ test('0 is no limit', async () => {
   for (let count = 0; count < 3; count++) await connectAndAsk(port)
 })
 
-test('with TLS, one too many is closed before anybody shakes hands', async (context) => {
+test('with TLS, a connection too many is closed before the handshake', async (context) => {
   needs(context, 'openssl')
   const { path: certFile, keyPath: keyFile } = await certificate()
   const { port, refused } = await serveFew(1, {}, { tls: { certFile, keyFile } })

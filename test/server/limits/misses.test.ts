@@ -30,7 +30,7 @@ function refusalOf(misses: Misses, client: string): unknown {
   throw new Error(`Expected ${client} to be refused`)
 }
 
-test('nobody has to be checked until somebody has missed as often as it may, and when that is over', () => {
+test('no client is checked before one has missed as often as it may, nor when that is over', () => {
   const misses = new Misses(2)
   expect(misses.isAnyoneOut).toBe(false)
   miss(misses, 'a', 1)
@@ -92,7 +92,7 @@ test('asking alone is no miss', () => {
   expect(mayAsk(misses, 'a')).toBe(true)
 })
 
-test('without a limit everybody may ask, and nothing is remembered', () => {
+test('without a limit every client may ask, and nothing is remembered', () => {
   const misses = new Misses(0)
   miss(misses, 'a', 1000)
   expect(mayAsk(misses, 'a')).toBe(true)

@@ -26,7 +26,7 @@ test('what is given back twice counts once', () => {
   expect(() => shares.take(() => 'a', refusal)).toThrow()
 })
 
-test('without a limit nobody is refused, and nothing is counted', () => {
+test('without a limit no client is refused, and nothing is counted', () => {
   const shares = new Shares(0)
   const all = Array.from({ length: 1000 }, () => shares.take(() => 'a', refusal))
   expect(shares.taken).toBe(0)
@@ -34,7 +34,7 @@ test('without a limit nobody is refused, and nothing is counted', () => {
   expect(shares.taken).toBe(0)
 })
 
-test('in whatever order they come and go, nobody has more than its share, and in the end nobody has any', () => {
+test('in any order of coming and going, no client has more than its share, and in the end none has any', () => {
   const step = fc.record({ client: fc.constantFrom('a', 'b', 'c'), takes: fc.boolean(), at: fc.nat(9) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 5 }), (steps, most) => {
@@ -54,7 +54,7 @@ test('in whatever order they come and go, nobody has more than its share, and in
   )
 })
 
-test('without a limit nobody is asked for a name', () => {
+test('without a limit no client is asked for a name', () => {
   const whose = () => {
     throw new Error('asked')
   }

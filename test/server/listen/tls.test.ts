@@ -183,7 +183,7 @@ describe('a server over TLS', () => {
     expect((await shakeHands(port, version, offered)).getCipher().name).toBe(taken)
   })
 
-  test('hangs up on whoever speaks no TLS, and serves the next one', async () => {
+  test('hangs up on a client that speaks no TLS, and serves the next one', async () => {
     const { port } = await serveTls(await pairOf())
     const plain = connect(port, '127.0.0.1')
     const gone = new Promise<void>((resolve) =>
@@ -391,7 +391,7 @@ describe('browsers are told to use HTTPS alone', () => {
     )
   })
 
-  test('and programs are not, nor is anybody without TLS', async () => {
+  test('and programs are not, nor are browsers without TLS', async () => {
     const { port } = await serveTls(await pairOf())
     expect(hstsOf(await exchange(port, requestHead('GET /Ab3_-fGhIj4k')))).toBeUndefined()
     const plain = await serve()

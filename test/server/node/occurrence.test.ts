@@ -12,7 +12,7 @@ test('who asks before it happens, and who asks afterwards, are both told', async
   await within(DEADLINE_MS, 'those who come later are told', occurrence.promise)
 })
 
-test('what happened before anybody asked has happened', async () => {
+test('what happened before the first question has happened', async () => {
   const occurrence = new Occurrence()
   occurrence.happen()
   await within(DEADLINE_MS, 'who asks is told', occurrence.promise)

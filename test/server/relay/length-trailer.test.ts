@@ -63,7 +63,7 @@ test('where a proxy hides cuts, a receiver that could not tell is refused, and t
   expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 5 }])
 })
 
-test('where a proxy hides cuts, a file of known length goes to everybody', async () => {
+test('where a proxy hides cuts, a file of known length goes to every receiver', async () => {
   const { port } = await serve(HIDDEN)
   const sender = await openSender(port, { length: 5 })
   const answer = exchange(port, requestHead(`GET /${sender.id}`))

@@ -55,7 +55,7 @@ test.runIf(process.platform === 'linux')(
 )
 
 test.runIf(process.platform === 'linux')(
-  'while a sender has filled the window, nobody says that it is there',
+  'while a sender has filled the window, it is not said to be there',
   async () => {
     const relay = await readyRelay()
     const { ours, theirs } = await connected()
@@ -67,13 +67,13 @@ test.runIf(process.platform === 'linux')(
   },
 )
 
-test('of what is no TCP connection nobody says that its sender is there', async () => {
+test('of a connection that is not TCP it is never said that its sender is there', async () => {
   const relay = await readyRelay()
   const local = await connected({ path: join(await tempDir(), 'socket') })
   expect(relay.isSenderThere(local.ours)).toBe(false)
 })
 
-test('before the kernel can be asked, nobody says that a sender is there', async () => {
+test('before the kernel can be asked, it is never said that a sender is there', async () => {
   const relay = new Relay('streams')
   const { ours } = await connected()
   expect(relay.isSenderThere(ours)).toBe(false)

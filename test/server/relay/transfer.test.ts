@@ -101,7 +101,7 @@ describe('a refusal', () => {
     expect(opened).toEqual([])
   })
 
-  test('is JSON for whoever accepts that', async () => {
+  test('is JSON for a sender that accepts it', async () => {
     const { port } = await serve({ maxUploadBytes: 1000 })
     const peer = await connectRaw(port)
     await peer.write(senderHead({ length: 1001, headers: { Accept: 'application/problem+json' } }))

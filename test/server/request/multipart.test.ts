@@ -152,7 +152,7 @@ describe('a form', () => {
     expect(answer.body === body).toBe(true)
   })
 
-  test('in chunks has no length that anybody could know', async () => {
+  test('in chunks has no length that could be known', async () => {
     const served = await serve()
     const form = formOf(FILE)
     const chunks = [form.slice(0, 50), form.slice(50)].map(chunk).join('') + LAST_CHUNK

@@ -119,7 +119,7 @@ describe.each(GEARS)('by %s', (relay) => {
     })
   })
 
-  test('what a sender writes after its body reaches nobody', async () => {
+  test('what a sender writes after its body does not reach the receiver', async () => {
     const served = await serve({ relay })
     const sender = await openSender(served.port, { length: 100 * KIB })
     const receiver = await connectReceiver(served.port, sender)

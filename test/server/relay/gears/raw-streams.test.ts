@@ -122,7 +122,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       expect(sha256(fileOf(receiver))).toBe(sha256(bytes))
     })
 
-    test('that is cut short is whole for nobody', async () => {
+    test('that is cut short is whole for neither side', async () => {
       const { port, end } = await start()
       const sender = await open(port, 2 * MIB)
       const receiver = await receive(port, sender)
@@ -134,7 +134,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       expect(await end()).toMatchObject({ outcome: 'sender-lost' })
     })
 
-    test('that is ended in good order before it is whole is whole for nobody, and its sender reads why', async () => {
+    test('that is ended in good order before it is whole is whole for neither side, and its sender reads why', async () => {
       const { port, end } = await start()
       const sender = await open(port, 2 * MIB)
       const receiver = await receive(port, sender)
@@ -170,7 +170,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       expect(await end()).toMatchObject({ outcome: 'delivered' })
     })
 
-    test('ends where it ends: what is behind it reaches nobody', async () => {
+    test('ends where it ends: no byte behind it reaches the receiver', async () => {
       const { port, end } = await start()
       const bytes = bytesOf(64 * KIB)
       const sender = await open(port, bytes.length)
@@ -197,7 +197,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
     expect(await end()).toMatchObject({ outcome: 'delivered', bytes: 0 })
   })
 
-  test('a chunk that is longer than it says fails both sides, and its trailer is for nobody', async () => {
+  test('a chunk that is longer than it says fails both sides, and its trailer is not passed on', async () => {
     const { port, end } = await start()
     const sender = await openSender(port)
     const receiver = await receive(port, sender)
@@ -209,7 +209,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
     expect(await end()).toMatchObject({ outcome: 'bad-request' })
   })
 
-  test('trailers reach nobody', async () => {
+  test('trailers do not reach the receiver', async () => {
     const { port, end } = await start()
     const sender = await openSender(port)
     const receiver = await receive(port, sender)
@@ -293,7 +293,7 @@ describe('Node’s parser stays where it is', () => {
     expect(ways()).toEqual([isWithout])
   })
 
-  test('where somebody else reads the connection too', async () => {
+  test('where another listener reads the connection too', async () => {
     const service = createService({ relay: 'streams' })
     onTestFinished(() => within(DEADLINE_MS, 'the service closes', service.close({ drain: 0 })))
     const ways = spyOnWays(service)

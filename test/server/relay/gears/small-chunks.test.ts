@@ -24,7 +24,7 @@ async function ended(body: Readable): Promise<void> {
   await within(DEADLINE_MS, 'the body ends', new Promise((resolve) => body.once('end', resolve)))
 }
 
-test('single bytes that nobody reads are held in a few pieces, however many turns they take to come', async () => {
+test('unread single bytes are held in a few pieces, however many turns they take to come', async () => {
   const body = gathering()
   for (let turn = 0; turn < 100; turn++) {
     for (let count = 0; count < 100; count++) body.push(Buffer.from([turn]))
@@ -39,7 +39,7 @@ test('single bytes that nobody reads are held in a few pieces, however many turn
   expect(chunks.length).toBeLessThan(8)
 })
 
-test('single bytes that nobody reads hold their sender up in the end', () => {
+test('unread single bytes hold their sender up in the end', () => {
   const body = gathering()
   let taken = 1
   while (body.push(Buffer.from('x')) && taken < 100 * KIB) taken++

@@ -351,7 +351,7 @@ describe('a sender that was fast', () => {
     expect((await content).hash).toBe(sha256(bytes))
   })
 
-  test('and whose transfer is given up is read byte by byte by whoever comes next', async () => {
+  test('and whose transfer is given up is read byte by byte by its next reader', async () => {
     const it = await transfer(ENDLESS)
     it.receiver.peer.resume()
     const piece = Buffer.alloc(MIB)
