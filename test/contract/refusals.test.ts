@@ -277,8 +277,9 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     code: 'expired',
-    when: 'nobody comes for an upload by reservation',
-    options: { ttl: 0.2 },
+    when: 'no receiver comes for an upload by reservation',
+    // The upload has to come in this time, on a busy machine too.
+    options: { ttl: 1 },
     meet: async ({ port, reserve, ask }) => ask(port, `PUT ${(await reserve(port)).upload}`, SENDS),
   },
   {
