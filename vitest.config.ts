@@ -32,13 +32,17 @@ const LONG = [
   'test/server/{leak,promoted}.test.ts',
 ]
 
-/** What no other Node changes: words, documents, options, other programs, bytes that are refused before Node differs. */
+/**
+ * What no Node between the oldest and the newest changes: words, documents, options, other programs, gigabytes, bytes
+ * that are refused before Node differs.
+ */
 const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/token,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
-  'test/e2e/{malformed,old-clients,programs,proxies,ranges,receive,shell,shutdown}.test.ts',
+  'test/e2e/{malformed,memory,old-clients,programs,proxies,ranges,receive}.test.ts',
+  'test/e2e/{renewed-certificate,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/run,cli/token-files}.test.ts',
