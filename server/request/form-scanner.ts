@@ -5,7 +5,9 @@ const MAX_HEAD_BYTES = 16 * 1024
 
 const [TAB, LF, CR, SPACE, DASH] = [0x09, 0x0a, 0x0d, 0x20, 0x2d]
 
-/** Receives the parts of a form, in order. */
+const STRAY_LINE = 'a line that begins with its boundary and goes on differently'
+
+/** Gets the parts of a form, in order. */
 export interface FormReader {
   /** A part begins. `head` has one character for each byte; `at` is the offset of the part's body in the form. */
   part(head: string, at: number): void
@@ -15,8 +17,8 @@ export interface FormReader {
   partEnd(): void
 }
 
-/** How far the line that begins with a boundary is read. */
-type DelimiterState = 'boundary' | 'dash' | 'padding' | 'cr' | 'closing'
+/** How far the line is read that a boundary begins. */
+type DelimiterState = 'boundary' | 'dash' | 'padding' | 'cr' | 'closing' | 'closing cr'
 
 /**
  * Takes a form apart at its boundaries (RFC 2046, 5.1.1), in whatever pieces its bytes come. A line that begins with
@@ -49,7 +51,7 @@ export class FormScanner {
     return this.#offset
   }
 
-  /** True once the closing delimiter is there, with or without its line end. */
+  /** True once the closing delimiter has come, with a whole line end or none. */
   get isClosed(): boolean {
     return this.#state === 'epilogue' || (this.#state === 'delimiter' && this.#line === 'closing')
   }
@@ -65,9 +67,11 @@ export class FormScanner {
     this.#offset += bytes.length
   }
 
-  /** The form has ended. Throws EssError `bad-request` if the closing delimiter is missing. */
+  /** No more bytes come. Throws EssError `bad-request` if the closing delimiter is missing, or its line is cut. */
   end(): void {
-    if (!this.isClosed) throw brokenForm('no closing boundary at its end')
+    if (this.isClosed) return
+    const isCut = this.#state === 'delimiter' && this.#line === 'closing cr'
+    throw brokenForm(isCut ? STRAY_LINE : 'no closing boundary at its end')
   }
 
   /** Scans up to the next delimiter. Its only CR is its first byte, so a failed match can't hide another one. */
@@ -115,7 +119,7 @@ export class FormScanner {
   #scanLine(bytes: Buffer, start: number): number {
     for (let at = start; at < bytes.length; at++) {
       const next = nextInLine(this.#line, bytes[at])
-      if (next === undefined) throw brokenForm('a line that begins with its boundary and goes on differently')
+      if (next === undefined) throw brokenForm(STRAY_LINE)
       if (next === 'head') {
         this.#state = 'head'
         // A part may begin with the empty line that ends its head.
@@ -123,11 +127,11 @@ export class FormScanner {
         return at + 1
       }
       if (next === 'epilogue') {
+        // A CRLF and another boundary make a delimiter; a bare line feed is not the beginning of one.
+        this.#matched = this.#line === 'closing cr' ? 2 : 0
+        this.#borrowed = this.#matched
         this.#state = 'epilogue'
-        // This line end may begin another delimiter, which must be seen.
-        this.#matched = 0
-        this.#borrowed = 0
-        return at
+        return at + 1
       }
       this.#line = next
     }
@@ -178,9 +182,12 @@ function nextInLine(
     case 'cr':
       return byte === LF ? 'head' : undefined
     case 'closing':
-      // Nothing can be confused after the closing delimiter, so a bare line feed will do.
-      if (byte === CR || byte === LF) return 'epilogue'
+      if (byte === CR) return 'closing cr'
+      // Some programs end their last line with a line feed alone.
+      if (byte === LF) return 'epilogue'
       return isPadding ? 'closing' : undefined
+    case 'closing cr':
+      return byte === LF ? 'epilogue' : undefined
   }
 }
 

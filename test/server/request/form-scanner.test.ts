@@ -38,7 +38,7 @@ function scanAll(pieces: readonly Buffer[]): { head: string; at: number; body: s
 function parse(form: string): ReturnType<typeof scanAll> {
   const [, ...rest] = `\r\n${form}`.split(`\r\n--${BOUNDARY}`)
   const last = rest.pop()
-  if (last === undefined || !/^--[ \t]*(?:[\r\n]|$)/.test(last)) return 'malformed'
+  if (last === undefined || !/^--[ \t]*(?:\r?\n|$)/.test(last)) return 'malformed'
   // Each is looked for behind the one before, and a head ends with an empty line.
   const parts: { head: string; at: number; body: string }[] = []
   for (const text of rest) {
@@ -80,7 +80,7 @@ describe('a form, however it is cut,', () => {
     )
     const preamble = fc.constantFrom('', '\r\n', 'hello\r\n', '--\r\n--\r\n')
     const padding = fc.constantFrom('', ' ', '\t ')
-    const end = fc.constantFrom('', '\r\n', '\r\n\r\n', '\n', '\r\nand more', '\r', ' \r\n')
+    const end = fc.constantFrom('', '\r\n', '\r\n\r\n', '\n', '\r\nand more', '\nand more', ' \r\n')
     fc.assert(
       fc.property(parts, preamble, padding, end, cuts, (expected, before, pad, behind, at) => {
         let form = before
@@ -139,4 +139,14 @@ test('a head has 16 KiB at most, in one piece and in many', () => {
   const form = `--${BOUNDARY}\r\nA: ${'x'.repeat(17_000)}\r\n\r\nhello\r\n--${BOUNDARY}--`
   expect(scanAll([Buffer.from(form)])).toBe('malformed')
   expect(scanAll(cutAt(form, [100, 5000, 10_000, 16_500]))).toBe('malformed')
+})
+
+test('the line of the closing boundary ends with CRLF, LF or nothing, never with a bare CR', () => {
+  const form = (end: string) => `--${BOUNDARY}\r\n\r\nhe\r\n--${BOUNDARY}--${end}`
+  for (const end of ['\rmore', '\r', '\r\r\n', ' \rllo'])
+    for (let at = 0; at <= form(end).length; at++)
+      expect(scanAll(cutAt(form(end), [at])), end).toBe('malformed')
+  for (const end of ['', '\r\n', '\n', '\r\n\rmore', '\n\rmore'])
+    for (let at = 0; at <= form(end).length; at++)
+      expect(scanAll(cutAt(form(end), [at])), end).toMatchObject([{ body: 'he' }])
 })
