@@ -7,7 +7,8 @@ import {
   type TerminalEvent,
 } from '../../shared/index.js'
 import type { Cors } from './cors.js'
-import { sendProblem } from './problem-response.js'
+import { removeForeignFields } from './foreign-fields.js'
+import { orReset, trySendProblem } from './problem-response.js'
 import type { StatusSink } from './status-body.js'
 
 /**
@@ -42,7 +43,7 @@ export class FinalAnswer implements StatusSink {
     // A host that wouldn't wait may have answered already.
     if (this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed) return
     if (event.event === 'failed') {
-      sendProblem(
+      trySendProblem(
         this.#request,
         this.#response,
         this.#cors,
@@ -52,13 +53,16 @@ export class FinalAnswer implements StatusSink {
     }
     const wantsJson = /application\/(?:x-nd|problem\+)?json/i.test(this.#request.headers.accept ?? '')
     const body = encodeStatus(event, wantsJson ? 'ndjson' : 'text')
-    this.#response.writeHead(200, {
-      ...this.#cors.headers(this.#request),
-      ...PASS_THROUGH_HEADERS,
-      'Content-Type': wantsJson ? 'application/json' : 'text/plain; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
+    orReset(this.#request, () => {
+      removeForeignFields(this.#response)
+      this.#response.writeHead(200, {
+        ...this.#cors.headers(this.#request),
+        ...PASS_THROUGH_HEADERS,
+        'Content-Type': wantsJson ? 'application/json' : 'text/plain; charset=utf-8',
+        'Content-Length': Buffer.byteLength(body),
+      })
+      this.#response.end(body)
     })
-    this.#response.end(body)
   }
 
   release(): void {

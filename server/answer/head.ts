@@ -25,7 +25,7 @@ export interface Body {
 /**
  * Begins a response with the fields of `own`, then those of `others`. The head is written at once: cork the response
  * first if more goes out with it. True if the framing is as `body` says; false if Node itself makes the chunks or
- * counts the length. Changes `own`.
+ * counts the length. Changes `own`. Call `removeForeignFields` before.
  */
 export function beginResponse(
   response: ServerResponse,
@@ -39,6 +39,8 @@ export function beginResponse(
   const isStored = storeHead(response, STATUS_LINES[status], lines, framing, closes)
   if (!isStored) {
     if (typeof framing === 'number') own['Content-Length'] = framing
+    // Said, because Node makes no chunks of its own accord where a field of this name was removed.
+    else if (response.req.httpVersion !== '1.0') own['Transfer-Encoding'] = 'chunked'
     if (closes === true) own['Connection'] = 'close'
     if (closes === 'unsaid') {
       // Node leaves a removed field out, and then decides by `shouldKeepAlive`.

@@ -8,8 +8,9 @@ import {
   problemLine,
   toProblem,
 } from '../../shared/index.js'
-import { endGently } from '../node/linger.js'
+import { endGently, resetConnection } from '../node/linger.js'
 import type { Cors } from './cors.js'
+import { removeForeignFields } from './foreign-fields.js'
 import { navigates } from './navigates.js'
 import { PAGE_HEADERS, problemPage } from './page.js'
 
@@ -58,6 +59,7 @@ export function sendProblem(
   if (hasUnreadBody && response.socket === null) request.resume()
   else if (hasUnreadBody) endGently(request.socket)
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
+  removeForeignFields(response)
   response.writeHead(own?.status ?? error.status, {
     ...cors.headers(request),
     ...PASS_THROUGH_HEADERS,
@@ -71,6 +73,29 @@ export function sendProblem(
     ...own?.headers,
   })
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/** The same from where nothing catches what is thrown: see `orReset`. */
+export function trySendProblem(...parameters: Parameters<typeof sendProblem>): void {
+  orReset(parameters[0], () => sendProblem(...parameters))
+}
+
+/**
+ * Answers a request in the middle of something that has to go on. If that throws, because the host has a `writeHead` of
+ * its own or has answered already, the client is reset: it has no answer, and the process goes on.
+ */
+export function orReset(request: IncomingMessage, answer: () => void): void {
+  try {
+    answer()
+  } catch (error) {
+    abandon(request, error)
+  }
+}
+
+/** Resets a client to whom no answer could be written, and says why on the process. */
+export function abandon(request: IncomingMessage, error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)))
+  resetConnection(request.socket)
 }
 
 /** A problem as bytes for a bare connection, for a request so broken that Node has no request object for it. */

@@ -11,6 +11,7 @@ import {
 import type { Entry } from '../node/entry.js'
 import { drainThenDestroy } from '../node/linger.js'
 import type { Cors } from './cors.js'
+import { removeForeignFields } from './foreign-fields.js'
 import { beginResponse, fixed } from './head.js'
 import type { Beating, Heartbeat, Heartbeats } from './heartbeats.js'
 import type { ProgressClock, Ticking } from './progress-clock.js'
@@ -111,6 +112,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
     const headers: Record<string, string | number> = { 'Content-Type': STATUS_MEDIA_TYPES[this.#style.form] }
     if (status === 201) headers['Location'] = opened.url
     const forCaller = this.#style.cors.headers(this.#request)
+    removeForeignFields(this.#response)
     this.#hasOwnChunks = beginResponse(this.#response, status, headers, [FIXED_HEADERS, forCaller], BODY)
     this.send(opened)
     this.#response.uncork()

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { DOWNLOAD_HEADERS, EssError, formatContentDisposition } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
+import { removeForeignFields } from '../answer/foreign-fields.js'
 import { beginResponse, fixed, withFixedHeaders } from '../answer/head.js'
-import { sendProblem } from '../answer/problem-response.js'
+import { trySendProblem } from '../answer/problem-response.js'
 import { resetConnection } from '../node/linger.js'
 import { announceLength } from '../relay/length-trailer.js'
 import { entityTag } from '../request/range.js'
@@ -39,6 +40,7 @@ export function downloadHeaders(
 export function beginDownload({ request, response }: ReceiverExchange, file: NamedFile, cors: Cors): void {
   if (response.headersSent) return
   const { contentLength } = file
+  removeForeignFields(response)
   announceLength(request, response, contentLength)
   // A download ends with its connection.
   const closes = contentLength === undefined && takesResetForEnd(request) ? 'unsaid' : true
@@ -52,7 +54,7 @@ export function beginDownload({ request, response }: ReceiverExchange, file: Nam
  */
 export function failDownload({ request, response }: ReceiverExchange, error: EssError, cors: Cors): void {
   if (response.headersSent) resetConnection(request.socket)
-  else if (!request.socket.destroyed) sendProblem(request, response, cors, asSeenByReceiver(error))
+  else if (!request.socket.destroyed) trySendProblem(request, response, cors, asSeenByReceiver(error))
 }
 
 /** The refusal for a receiver that comes after the end. */

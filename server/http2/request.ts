@@ -11,7 +11,7 @@ const SECOND_THOUGHTS_MS = 5000
 /** Node's class, as far as it is used here. The members that HTTP/1.1 has otherwise are declared anew below. */
 const NodeRequest = Http2ServerRequest as unknown as new (
   ...parameters: ConstructorParameters<typeof Http2ServerRequest>
-) => Readable & Pick<Http2ServerRequest, 'headers' | 'httpVersionMajor' | 'stream'>
+) => Readable & Pick<Http2ServerRequest, 'headers' | 'httpVersion' | 'httpVersionMajor' | 'stream'>
 
 /** The head of a request, as Node gives it. */
 export interface Http2Head {

@@ -99,6 +99,10 @@ export class Http2Response extends EventEmitter implements ResponsePort, Unread 
     return name.toLowerCase() in this.#headers
   }
 
+  getHeaderNames(): string[] {
+    return Object.keys(this.#headers)
+  }
+
   getHeader(name: string): OutgoingHttpHeaders[string] {
     return this.#headers[name.toLowerCase()]
   }

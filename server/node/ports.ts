@@ -45,6 +45,7 @@ export interface ConnectionPort extends EventEmitter {
 
 /** The request that a response answers. */
 export interface RequestPort {
+  readonly httpVersion: string
   readonly httpVersionMajor: number
   readonly headers: IncomingHttpHeaders
   /** True when all of its body has come. */
@@ -74,6 +75,8 @@ export interface ResponsePort extends ByteSink, EventEmitter {
   readonly destroyed: boolean
   setHeader(name: string, value: number | string | readonly string[]): this
   hasHeader(name: string): boolean
+  /** In lower case. */
+  getHeaderNames(): string[]
   getHeader(name: string): number | string | string[] | undefined
   removeHeader(name: string): void
   addTrailers(trailers: Readonly<Record<string, string>>): void

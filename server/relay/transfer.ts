@@ -148,7 +148,9 @@ export function createTransfer(
   }
 
   function stalled(): void {
-    const who = pump.isBlocked() ? 'receiver took' : 'sender sent'
+    // With nothing left to send, the response may still hold bytes: HTTP/2 keeps the last ones back for its end.
+    const isAllSent = isSenderDone || (total !== undefined && pump.received() === total)
+    const who = isAllSent || pump.isBlocked() ? 'receiver took' : 'sender sent'
     fail('stalled', `the ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}`)
   }
 
@@ -173,7 +175,13 @@ export function createTransfer(
     }
     // No later than this: if the receiver's end comes first, Node ends our half by itself.
     confirmation.begin()
-    options.writeHead()
+    try {
+      options.writeHead()
+    } catch (error) {
+      // A gear calls this from a callback, where an exception would end the process.
+      const reason = error instanceof Error ? error.message : String(error)
+      fail('internal-error', `the head of the download could not be written: ${reason}`)
+    }
   }
 
   function end(how: TransferEnd): void {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { EssError } from '../../shared/index.js'
-import { sendProblem } from '../answer/problem-response.js'
+import { removeForeignFields } from '../answer/foreign-fields.js'
+import { abandon, sendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import type { Bindings, ServiceApp } from './app.js'
 import type { RequestListener } from './direct.js'
@@ -30,6 +31,8 @@ export function createRequestListener(app: ServiceApp, broker: Service): Request
     },
   })
   return (request, response) => {
+    // Hono writes some of these answers, and keeps the fields that the host has set.
+    removeForeignFields(response)
     // `OPTIONS *` asks about the whole server (RFC 9112, 3.2.4). Its target is no URL, so Hono can't take it.
     if (request.url === '*' && request.method === 'OPTIONS') {
       response.writeHead(204, broker.options.cors.preflight(request)).end()
@@ -39,7 +42,8 @@ export function createRequestListener(app: ServiceApp, broker: Service): Request
     if (!request.url?.startsWith('/'))
       request.url = request.url?.replace(/^https?:/i, (scheme) => scheme.toLowerCase())
     latest = [request, response]
-    void listener(request, response)
+    // It rejects if the host's response takes no head.
+    Promise.resolve(listener(request, response)).catch((error: unknown) => abandon(request, error))
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { EssError, PROBLEM_MEDIA_TYPE } from '../../shared/index.js'
-import { sendProblem } from '../answer/problem-response.js'
+import { trySendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import { resetConnection } from '../node/linger.js'
 
@@ -16,7 +16,7 @@ export function refuse(
   // A program that asks for problems, as `ess` does, goes by their codes and can't read the embedder's words.
   const asksForProblem = (request.headers.accept ?? '').toLowerCase().includes(PROBLEM_MEDIA_TYPE)
   const own = asksForProblem ? undefined : service.ownAnswer(error, request)
-  sendProblem(request, response, service.options.cors, error, headers, own)
+  trySendProblem(request, response, service.options.cors, error, headers, own)
 }
 
 /**

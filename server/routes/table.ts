@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
 import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
@@ -57,6 +58,7 @@ const INSPECT: Transfer = {
   guards: { access: 'receive', misses: true },
   transfer: (broker, visit) => {
     const { request, response } = visit
+    removeForeignFields(response)
     response.writeHead(200, broker.inspect(keyOf(visit)).downloadHeaders(request))
     response.end()
   },
