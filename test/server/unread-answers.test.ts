@@ -7,7 +7,7 @@ import { connectFrames, FLAG, type FramePeer, frame, request, TYPE, word } from 
 import { needs } from '../helpers/needs.js'
 import { connectRaw, speakTls } from '../helpers/raw-peer.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
-import { openReceiver, openSender, serve } from './serve.js'
+import { chunk, expectSenderFailed, LAST_CHUNK, openReceiver, openSender, serve } from './serve.js'
 
 /** Seconds; the limit for an answer is as long, and 30 s at most. */
 const stallTimeout = 0.4
@@ -89,6 +89,36 @@ describe('over HTTP/2, by a peer whose window is shut,', () => {
     expect(await receiver.ending()).toBe('fin')
     receiver.end()
     await until('the sender reads its verdict', () => bodyOf(peer, 1).includes('delivered'))
+  })
+
+  test.each([
+    ['all of a short file', { length: 1000 }, 'x'.repeat(1000), 0],
+    ['the end of a short file', { length: 1000 }, 'x'.repeat(1000), 500],
+    ['a short file in chunks', {}, chunk('x'.repeat(1000)) + LAST_CHUNK, 0],
+    ['the end of such a file', {}, chunk('x'.repeat(1000)) + LAST_CHUNK, 500],
+    ['what came of a file that has no end yet', {}, chunk('x'.repeat(1000)), 0],
+    ['the last byte of a file', { length: 5 }, 'hello', 4],
+  ])('%s is left by the receiver, and the sender is not blamed', async (_what, upload, body, window) => {
+    const port = await serveTls({ stallTimeout })
+    speakTls(port)
+    const sender = await openSender(port, upload)
+    const peer = await connectFrames(port, Buffer.concat([Buffer.of(0, 4), word(window)]))
+    await peer.send(request(1, 'GET', `/${sender.id}`))
+    await sender.until(/"event":"connected"/)
+    await sender.write(body)
+    await expectSenderFailed(sender, 'stalled', /^the receiver took nothing for /)
+    expect((await peer.untilGot(TYPE.reset, 1)).payload.readUInt32BE()).not.toBe(0)
+  })
+
+  test('a sender that stops is blamed, where the receiver took what came', async () => {
+    const port = await serveTls({ stallTimeout })
+    speakTls(port)
+    const sender = await openSender(port, { length: 10 })
+    const peer = await connectFrames(port, Buffer.concat([Buffer.of(0, 4), word(500)]))
+    await peer.send(request(1, 'GET', `/${sender.id}`))
+    await sender.until(/"event":"connected"/)
+    await sender.write('hello')
+    await expectSenderFailed(sender, 'stalled', /^the sender sent nothing for /)
   })
 
   test('a receiver that takes a little now and then is not hurt', async () => {
