@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import {
   EssError,
   encodeStatus,
@@ -6,6 +6,7 @@ import {
   PASS_THROUGH_HEADERS,
   type TerminalEvent,
 } from '../../shared/index.js'
+import type { ResponsePort } from '../node/ports.js'
 import type { Cors } from './cors.js'
 import { removeForeignFields } from './foreign-fields.js'
 import { orReset, trySendProblem } from './problem-response.js'
@@ -17,10 +18,10 @@ import type { StatusSink } from './status-body.js'
  */
 export class FinalAnswer implements StatusSink {
   readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+  readonly #response: ResponsePort
   readonly #cors: Cors
 
-  constructor(request: IncomingMessage, response: ServerResponse, cors: Cors) {
+  constructor(request: IncomingMessage, response: ResponsePort, cors: Cors) {
     this.#request = request
     this.#response = response
     this.#cors = cors

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { ResponsePort } from '../node/ports.js'
 import { type Framing, storeHead } from '../node/stored-head.js'
 
 /** The fields of a head, by their names. */
@@ -28,7 +28,7 @@ export interface Body {
  * counts the length. Changes `own`. Call `removeForeignFields` before.
  */
 export function beginResponse(
-  response: ServerResponse,
+  response: ResponsePort,
   status: keyof typeof STATUS_LINES,
   own: Record<string, string | number>,
   others: readonly [Fields, Fields],

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import {
   type EssError,
   PASS_THROUGH_HEADERS,
@@ -9,6 +9,7 @@ import {
   toProblem,
 } from '../../shared/index.js'
 import { endGently, resetConnection } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import type { Cors } from './cors.js'
 import { removeForeignFields } from './foreign-fields.js'
 import { navigates } from './navigates.js'
@@ -37,7 +38,7 @@ export interface ErrorAnswer {
  */
 export function sendProblem(
   request: IncomingMessage,
-  response: ServerResponse,
+  response: ResponsePort,
   cors: Cors,
   error: EssError,
   headers: Readonly<Record<string, string>> = {},

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import {
   encodeStatus,
   PASS_THROUGH_HEADERS,
@@ -10,6 +10,7 @@ import {
 } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { drainThenDestroy } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import type { Cors } from './cors.js'
 import { removeForeignFields } from './foreign-fields.js'
 import { beginResponse, fixed } from './head.js'
@@ -75,7 +76,7 @@ export interface StatusTimers {
  */
 export class StatusBody implements StatusSink, Beating, Ticking {
   readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+  readonly #response: ResponsePort
   readonly #style: StatusStyle
   readonly #timers: StatusTimers
   readonly #source: StatusSource
@@ -93,7 +94,7 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   /** While there are no events, each heartbeat tells the state of `source`. */
   constructor(
     request: IncomingMessage,
-    response: ServerResponse,
+    response: ResponsePort,
     style: StatusStyle,
     timers: StatusTimers,
     source: StatusSource,

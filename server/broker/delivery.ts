@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { EssError } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
+import type { ResponsePort } from '../node/ports.js'
 import type { Gear } from '../relay/gears/pump.js'
 import {
   createTransfer,
@@ -14,13 +15,13 @@ import { beginDownload, failDownload, type NamedFile } from './download-answer.j
 /** One receiver's response: the bytes that go into it, and how it ends. */
 export class Delivery {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: ResponsePort
   readonly #cors: Cors
   #transfer: Transfer | undefined
   /** Settled when a thread of the relay has let go of the receiver's connection. */
   #released: Promise<void> | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse, cors: Cors) {
+  constructor(request: IncomingMessage, response: ResponsePort, cors: Cors) {
     this.request = request
     this.response = response
     this.#cors = cors

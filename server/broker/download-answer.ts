@@ -1,15 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { DOWNLOAD_HEADERS, EssError, formatContentDisposition } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { beginResponse, fixed, withFixedHeaders } from '../answer/head.js'
 import { trySendProblem } from '../answer/problem-response.js'
 import { resetConnection } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import { announceLength } from '../relay/length-trailer.js'
+import type { Payload } from '../request/payload.js'
 import { entityTag } from '../request/range.js'
 import { takesResetForEnd } from '../request/undici.js'
 import type { Outcome } from './lifecycle.js'
-import type { Payload } from './segment.js'
 
 /** In the head of every download. */
 const FIXED_HEADERS = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
@@ -17,7 +18,7 @@ const FIXED_HEADERS = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
 /** A receiver's request and the response to it. */
 interface ReceiverExchange {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: ResponsePort
 }
 
 /** The file as its download's head names it. */

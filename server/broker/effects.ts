@@ -13,11 +13,12 @@ import type { Entry } from '../node/entry.js'
 import { Occurrence } from '../node/occurrence.js'
 import type { Relay } from '../relay/relay.js'
 import type { TransferEnd } from '../relay/transfer.js'
+import type { Payload } from '../request/payload.js'
 import { Audience } from './audience.js'
 import type { Delivery } from './delivery.js'
 import type { SocketInfo, SocketStats } from './events.js'
 import { type Effect, type Input, MAX_EARLY_RECEIVERS } from './lifecycle.js'
-import { isSenderThere, type Payload, releaseBody, type Segment } from './segment.js'
+import { isSenderThere, releaseBody, type Segment } from './segment.js'
 
 /** What is fixed when a socket is made. */
 export interface SocketTerms {

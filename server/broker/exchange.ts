@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
+import type { ResponsePort } from '../node/ports.js'
 
 /** A request for a verb of the service: Node's own objects, because only they let a transfer end truthfully. */
 export interface Exchange {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: ResponsePort
   readonly query: URLSearchParams
 }
 
@@ -26,7 +27,7 @@ export function hasEnded({ request, response }: Exchange): boolean {
  * Throws EssError `bad-request` for a request sent before the one ahead of it was answered. It would wait, unseen, for
  * a transfer to end.
  */
-export function refusePipelined(response: ServerResponse): void {
+export function refusePipelined(response: ResponsePort): void {
   if (response.socket === null)
     throw new EssError('bad-request', 'Expected one request at a time, got a pipelined one')
 }

@@ -1,17 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { StatusSink } from '../answer/status-body.js'
+import type { ResponsePort } from '../node/ports.js'
 import { RawBody } from '../relay/gears/raw-body.js'
 import type { Relay } from '../relay/relay.js'
 import type { SenderBody } from '../relay/transfer.js'
-
-/** What a sender says about its file. */
-export interface Payload {
-  readonly fileName: string | undefined
-  /** Safe to serve from our origin. */
-  readonly contentType: string
-  /** Bytes; undefined when the body is chunked. */
-  readonly contentLength: number | undefined
-}
+import type { Payload } from '../request/payload.js'
 
 /** The file in a sender's request: the body itself, or one part of a form. */
 export interface SenderFile {
@@ -22,7 +15,7 @@ export interface SenderFile {
 /** One request of the sender, with the body that it brings. A socket has one at a time, and each begins at byte 0. */
 export interface Segment extends SenderFile {
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: ResponsePort
   /** Tells this sender what happens. */
   readonly status: StatusSink
 }

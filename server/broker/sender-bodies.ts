@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket as Connection } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { Attachment } from '../node/attachment.js'
 import { outliveHalfClose } from '../node/half-open.js'
 import { endGently } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import { SENDER_CLOSED_ITS_HALF } from '../relay/gears/pump.js'
 import { RawBody } from '../relay/gears/raw-body.js'
 import { gatherSmallChunks } from '../relay/gears/small-chunks.js'
@@ -21,7 +22,7 @@ import type { EphemeralSocket } from './socket.js'
 interface Sending {
   readonly socket: EphemeralSocket
   readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly response: ResponsePort
   /** True when something malformed followed the whole body. */
   isSpoiled: boolean
 }
@@ -66,7 +67,7 @@ export class SenderBodies {
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #takeBody(request: IncomingMessage, response: ServerResponse): SenderFile['body'] {
+  #takeBody(request: IncomingMessage, response: ResponsePort): SenderFile['body'] {
     const raw = this.#relay.take(request, (detail) => {
       this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
     })

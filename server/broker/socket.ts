@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { EssError, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
+import type { ResponsePort } from '../node/ports.js'
 import { Delivery } from './delivery.js'
 import { downloadHeaders } from './download-answer.js'
 import {
@@ -21,8 +22,6 @@ import {
   type Stage,
 } from './lifecycle.js'
 import { isReadWhole, type Segment } from './segment.js'
-
-export type { Payload } from './segment.js'
 
 const NO_CAUSE: Cause = {}
 
@@ -113,7 +112,7 @@ export class EphemeralSocket implements Subject {
    * Takes a receiver, and the bytes begin to move. In `reserved` the receiver is only held: call again when
    * `senderCame` is settled, or call `loseEarlyReceiver`. Throws EssError `busy` or `gone`.
    */
-  receive(request: IncomingMessage, response: ServerResponse): void {
+  receive(request: IncomingMessage, response: ResponsePort): void {
     this.inspect('receiver-arrived')
     this.apply('receiver-arrived', { delivery: new Delivery(request, response, this.terms.cors) })
   }

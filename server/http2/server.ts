@@ -32,13 +32,13 @@ const LIMITS = {
 
 /** Answers requests by HTTP/1.1 and HTTP/2 alike. */
 export interface Answers {
-  request(request: IncomingMessage, response: ResponsePort): void
+  readonly request: (request: IncomingMessage, response: ResponsePort) => void
   /** A request with `Expect: 100-continue`. */
-  checkContinue(request: IncomingMessage, response: ResponsePort): void
+  readonly checkContinue: (request: IncomingMessage, response: ResponsePort) => void
   /** A request with another `Expect`. */
-  checkExpectation(request: IncomingMessage, response: ResponsePort): void
+  readonly checkExpectation: (request: IncomingMessage, response: ResponsePort) => void
   /** A request for a tunnel. */
-  connect(request: IncomingMessage, response: ResponsePort): void
+  readonly connect: (request: IncomingMessage, response: ResponsePort) => void
 }
 
 /** The HTTP/2 of a server. */

@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
 import { sendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
-import type { Handler } from '../embed.js'
 import type { Answers } from '../http2/server.js'
+import type { ResponsePort } from '../node/ports.js'
 import { checkHead } from '../routes/guards.js'
 import { allowOf } from '../routes/table.js'
 import { limitRestOfBody } from './rest-of-body.js'
@@ -21,17 +21,17 @@ export const NO_TUNNEL = new EssError(
  */
 export function answersOf(
   service: Service,
-  answer: Handler,
-  mayAsk: (request: IncomingMessage, response: ServerResponse) => boolean,
+  answer: Answers['request'],
+  mayAsk: (request: IncomingMessage, response: ResponsePort) => boolean,
 ): Answers {
   const { cors } = service.options
 
-  function refuse(request: IncomingMessage, response: ServerResponse, error: EssError): void {
+  function refuse(request: IncomingMessage, response: ResponsePort, error: EssError): void {
     service.refused(error, request)
     sendProblem(request, response, cors, error)
   }
 
-  function handle(request: IncomingMessage, response: ServerResponse): void {
+  function handle(request: IncomingMessage, response: ResponsePort): void {
     if (!mayAsk(request, response)) return
     limitRestOfBody(request, response)
     try {
@@ -46,17 +46,17 @@ export function answersOf(
 
   return {
     request: handle,
-    checkContinue(request, response: ServerResponse) {
+    checkContinue(request, response: ResponsePort) {
       // The service decides first whether the body may come: a refused upload costs no bytes.
       service.holdContinue(request)
       handle(request, response)
     },
-    checkExpectation(request, response: ServerResponse) {
+    checkExpectation(request, response: ResponsePort) {
       if (!mayAsk(request, response)) return
       const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
       refuse(request, response, new EssError('expectation-failed', expected))
     },
-    connect(request, response: ServerResponse) {
+    connect(request, response: ResponsePort) {
       service.refused(NO_TUNNEL, request)
       sendProblem(request, response, cors, NO_TUNNEL, TUNNEL_ALLOW)
     },

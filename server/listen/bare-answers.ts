@@ -1,9 +1,10 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
 import { problemAsBytes } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import { drainThenDestroy } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 
 /** Connections that were told why they end, and whose last bytes are thrown away. */
@@ -31,7 +32,7 @@ export function answerBroken(service: Service, error: NodeJS.ErrnoException, con
  */
 export function endInTurn(
   connection: Socket,
-  ahead: ServerResponse | undefined,
+  ahead: ResponsePort | undefined,
   problem: EssError,
   headers: Readonly<Record<string, string>>,
 ): void {

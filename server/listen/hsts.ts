@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ROUTES } from '../../shared/index.js'
 import { OPTIONS } from '../broker/option-table.js'
+import type { ResponsePort } from '../node/ports.js'
 import { requestedHost } from '../request/public-url.js'
 
 /** In seconds. */
@@ -16,7 +17,7 @@ const WHOLE_HOST = /^[^:[\]]+(?::443)?$/
  * everything the host serves by plain HTTP. It doesn't include subdomains, which may belong to others. Programs
  * forget the header, so they don't get it, and their transfers carry a line less.
  */
-export function sayHsts(request: IncomingMessage, response: ServerResponse, maxAge: number): void {
+export function sayHsts(request: IncomingMessage, response: ResponsePort, maxAge: number): void {
   const { headers, url } = request
   const isBrowser = headers['sec-fetch-mode'] !== undefined || /\btext\/html\b/i.test(headers.accept ?? '')
   if (!isBrowser && url !== ROUTES.root) return

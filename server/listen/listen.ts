@@ -1,4 +1,4 @@
-import { createServer, IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
@@ -7,10 +7,11 @@ import { OPTIONS } from '../broker/option-table.js'
 import { wholeNumber } from '../broker/options.js'
 import type { Service } from '../broker/service.js'
 import { brokerOf, type EmbeddedService } from '../embed.js'
-import { http2Side } from '../http2/server.js'
+import { type Answers, http2Side } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
 import { Attachment } from '../node/attachment.js'
 import { setOptionsOnce } from '../node/listening-options.js'
+import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
 import { answersOf, NO_TUNNEL, TUNNEL_ALLOW } from './answers.js'
@@ -92,15 +93,17 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
   const { trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
   /** The last response on each connection, among the requests that came so far. */
-  const latest = new Attachment<Socket, ServerResponse>('latest response')
+  const latest = new Attachment<Socket, ResponsePort>('latest response')
   const answerMs = unreadMs(stallTimeoutMs)
   const unread = new UnreadConnections(answerMs)
-  const mayAsk = (request: IncomingMessage, response: ServerResponse) => {
+  const mayAsk = (request: IncomingMessage, response: ResponsePort) => {
     latest.set(request.socket, response)
     if (options.tls !== undefined) sayHsts(request, response, hstsMaxAge)
     return unread.asked(request.socket, response)
   }
-  const answers = answersOf(service, embedded.handler, mayAsk)
+  // It answers HTTP/2 too; its public type names the response of a host's own server.
+  const answer = embedded.handler as Answers['request']
+  const answers = answersOf(service, answer, mayAsk)
   const server = createServer(
     {
       // Node's default, 300 s, would cut a long upload that still flows. 0 is no limit; the head has a limit of its

@@ -1,12 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { drainThenDestroy } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 
 /**
  * Limits the rest of a body. A request may be answered before its body is there, and its connection is kept for the
  * next one: if the rest has not come in time, the connection is ended gently.
  */
-export function limitRestOfBody(request: IncomingMessage, response: ServerResponse): void {
+export function limitRestOfBody(request: IncomingMessage, response: ResponsePort): void {
   const { headers, socket: connection } = request
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
   if (!hasBody || request.httpVersionMajor !== 1) return

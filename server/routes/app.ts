@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono, type Next } from 'hono'
@@ -6,6 +5,7 @@ import { PatternRouter } from 'hono/router/pattern-router'
 import { EssError, ROUTES } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
 import { asTaken, takeResponse } from '../node/own-response.js'
+import type { ResponsePort } from '../node/ports.js'
 import { type Address, addressOf, decodeSegment, isOurs, queryOf, segmentsOf } from './addresses.js'
 import { guard } from './guards.js'
 import { mountOf } from './mount.js'
@@ -133,11 +133,11 @@ function alreadySent({ env: { incoming } }: AppContext): Response {
 }
 
 /** The response to this request, for us alone. */
-function responseOf({ env: { outgoing, isAlone } }: AppContext): ServerResponse {
+function responseOf({ env: { outgoing, isAlone } }: AppContext): ResponsePort {
   return isAlone === true ? outgoing : takeResponse(outgoing)
 }
 
-function visitOf(context: AppContext, address: Address, response: ServerResponse): Visit {
+function visitOf(context: AppContext, address: Address, response: ResponsePort): Visit {
   const { incoming } = context.env
   return {
     request: incoming,

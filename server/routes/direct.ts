@@ -1,11 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Service } from '../broker/service.js'
+import type { ResponsePort } from '../node/ports.js'
 import { isHost } from '../request/public-url.js'
 import { isOurs, plainAddressOf, queryOf } from './addresses.js'
 import { answerTransfer, entryOf, OPEN, RECEIVE } from './table.js'
 
 /** A listener for `node:http`. */
-export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+export type RequestListener = (request: IncomingMessage, response: ResponsePort) => void
 
 /**
  * The door without Hono, for the two requests of an ordinary transfer: a router, its request and its response cost as

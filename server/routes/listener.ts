@@ -4,13 +4,14 @@ import { EssError } from '../../shared/index.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { abandon, sendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
+import type { ResponsePort } from '../node/ports.js'
 import type { Bindings, ServiceApp } from './app.js'
 import type { RequestListener } from './direct.js'
 
 /** Makes a listener for `node:http` of the app. */
 export function createRequestListener(app: ServiceApp, broker: Service): RequestListener {
   /** The pair that Hono's adapter was given last: it makes its own request of it, and says at once when it can't. */
-  let latest: readonly [IncomingMessage, ServerResponse]
+  let latest: readonly [IncomingMessage, ResponsePort]
   const fetch = (request: Request, bindings: object) => app.fetch(request, Object.assign(bindings, ALONE))
   const listener = getRequestListener(fetch, {
     // An HTTP/1.0 request may come without a Host.
@@ -43,7 +44,10 @@ export function createRequestListener(app: ServiceApp, broker: Service): Request
       request.url = request.url?.replace(/^https?:/i, (scheme) => scheme.toLowerCase())
     latest = [request, response]
     // It rejects if the host's response takes no head.
-    Promise.resolve(listener(request, response)).catch((error: unknown) => abandon(request, error))
+    // Hono's adapter uses no more of the response than the port has.
+    Promise.resolve(listener(request, response as ServerResponse)).catch((error: unknown) =>
+      abandon(request, error),
+    )
   }
 }
 

@@ -1,14 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { EssError, PROBLEM_MEDIA_TYPE } from '../../shared/index.js'
 import { trySendProblem } from '../answer/problem-response.js'
 import type { Service } from '../broker/service.js'
 import { resetConnection } from '../node/linger.js'
+import type { ResponsePort } from '../node/ports.js'
 
 /** Answers a request with the reason why it is refused: by the embedder's `onError`, or by the built-in problem. */
 export function refuse(
   service: Service,
   request: IncomingMessage,
-  response: ServerResponse,
+  response: ResponsePort,
   error: EssError,
   headers: Readonly<Record<string, string>> = {},
 ): void {
@@ -26,7 +27,7 @@ export function refuse(
 export function answerThrown(
   service: Service,
   request: IncomingMessage,
-  response: ServerResponse,
+  response: ResponsePort,
   thrown: unknown,
 ): void {
   // A host that wouldn't wait has answered already.

@@ -91,7 +91,7 @@ test.for([
   'aria2c -c over an old file of $old uses the link up for nothing',
   async ({ size, exit, left }, context) => {
     needs(context, 'aria2c', 'curl')
-    const server = await startServer()
+    const server = await startServerHere()
     const { sender, url } = await offer(server, 'sized')
     const cwd = await tempDir()
     const stale = Buffer.alloc(size)
