@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { getRequestListener, RequestError } from '@hono/node-server'
 import { EssError } from '../../shared/index.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { abandon, sendProblem } from '../answer/problem-response.js'
@@ -7,6 +6,7 @@ import type { Service } from '../broker/service.js'
 import type { ResponsePort } from '../node/ports.js'
 import type { Bindings, ServiceApp } from './app.js'
 import type { RequestListener } from './direct.js'
+import { getRequestListener, RequestError } from './hono-on-node.js'
 
 /** Makes a listener for `node:http` of the app. */
 export function createRequestListener(app: ServiceApp, broker: Service): RequestListener {

@@ -100,6 +100,6 @@ test('only what has to do with dates looks at the clock', async () => {
     // Whether a certificate is out of date.
     'server/listen/tls.ts',
     // The field Date of a head.
-    'server/node/node-inside.ts',
+    'server/node/stored-head.ts',
   ])
 })
