@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { basicCredentials } from './credentials.js'
+import { finalAnswer, isInterim, type TunnelAnswer } from './interim.js'
 import { type HttpProxy, portOf } from './proxy.js'
 import { proxyFailed, unreachable } from './wire-errors.js'
 
@@ -39,30 +40,33 @@ export async function openTunnel(
   asking.on('error', () => {})
   asking.end()
   // These are the listener's arguments, as Node documents them.
-  const [answer, socket, early] = (await once(asking, 'connect', { signal })) as [
+  const [first, socket, behind] = (await once(asking, 'connect', { signal })) as [
     IncomingMessage,
     Socket,
     Buffer,
   ]
-  const status = answer.statusCode ?? 0
-  if (status < 200 || status > 299) throw refusal(answer, proxy, url)
-  if (early.length > 0) socket.unshift(early)
+  const answer = isInterim(first.statusCode ?? 0)
+    ? await finalAnswer(socket, behind, signal)
+    : answerOf(first, behind)
+  if (answer.status < 200 || answer.status > 299) throw refusal(answer, proxy, url)
+  if (answer.early.length > 0) socket.unshift(answer.early)
   return socket
 }
 
-function refusal({ statusCode = 0, headers }: IncomingMessage, proxy: HttpProxy, url: URL): EssError {
-  if (SERVER_AWAY.includes(statusCode))
-    return unreachable(url, `the proxy ${proxy.shown} cannot reach it either (HTTP ${statusCode})`)
-  if (statusCode === 407) return new EssError('proxy-failed', passwordWanted(proxy, headers))
-  return proxyFailed(proxy, url, `it refused a tunnel to ${url.host} with HTTP ${statusCode}`)
+function answerOf({ statusCode = 0, headers }: IncomingMessage, early: Buffer): TunnelAnswer {
+  const authenticate = [headers['proxy-authenticate'] ?? []].flat().join(', ')
+  return { status: statusCode, authenticate, early }
 }
 
-function passwordWanted({ url, shown, variable }: HttpProxy, headers: IncomingMessage['headers']): string {
-  const schemes =
-    [headers['proxy-authenticate'] ?? []]
-      .flat()
-      .join(', ')
-      .match(/[a-z]+(?=\s|,|$)/gi) ?? []
+function refusal({ status, authenticate }: TunnelAnswer, proxy: HttpProxy, url: URL): EssError {
+  if (SERVER_AWAY.includes(status))
+    return unreachable(url, `the proxy ${proxy.shown} cannot reach it either (HTTP ${status})`)
+  if (status === 407) return new EssError('proxy-failed', passwordWanted(proxy, authenticate))
+  return proxyFailed(proxy, url, `it refused a tunnel to ${url.host} with HTTP ${status}`)
+}
+
+function passwordWanted({ url, shown, variable }: HttpProxy, authenticate: string): string {
+  const schemes = authenticate.match(/[a-z]+(?=\s|,|$)/gi) ?? []
   if (schemes.length > 0 && !schemes.some((scheme) => /^basic$/i.test(scheme)))
     return `The proxy ${shown} wants ${schemes[0]} authentication (HTTP 407), and ess knows only Basic; put a proxy that speaks both in between`
   if (basicCredentials(url) === undefined)

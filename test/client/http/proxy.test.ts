@@ -224,6 +224,21 @@ async function rawProxy(onConnection: (client: Socket) => void): Promise<string>
   return `127.0.0.1:${await listening(createServer(onConnection))}`
 }
 
+/** The EssError that a request fails with, in which there is no password. */
+async function failure(promise: Promise<unknown>): Promise<EssError> {
+  const error = await within(
+    DEADLINE_MS,
+    'it fails',
+    promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    ),
+  )
+  if (!(error instanceof EssError)) throw new Error(`expected an EssError, got ${inspect(error)}`)
+  expectNoPassword(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true }) + error.stack)
+  return error
+}
+
 const answering = (answer: string) => () =>
   rawProxy((client) => void client.once('data', () => client.end(answer)))
 
@@ -326,19 +341,6 @@ describe('trouble with a proxy is said of the proxy', () => {
   })
 
   /** The error of a promise; it holds no password, however closely it is looked at. */
-  async function failure(promise: Promise<unknown>): Promise<EssError> {
-    const error = await within(
-      DEADLINE_MS,
-      'it fails',
-      promise.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      ),
-    )
-    if (!(error instanceof EssError)) throw new Error(`expected an EssError, got ${inspect(error)}`)
-    expectNoPassword(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true }) + error.stack)
-    return error
-  }
 })
 
 function expectNoPassword(text: string): void {
@@ -365,6 +367,67 @@ test('bytes that a server says before it is asked come through the tunnel', asyn
   })
   stubProxy({ http_proxy: proxy })
   await expect(get(ID, { server: 'http://ess.example' })).rejects.toMatchObject({ code: 'not-ess' })
+})
+
+describe('an interim answer of a proxy is skipped', () => {
+  const INTERIM = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'
+
+  /** Answers CONNECT with these packets. */
+  const saying = (...packets: readonly string[]) =>
+    rawProxy((client) => {
+      client.setNoDelay(true)
+      client.once('data', async () => {
+        for (const packet of packets) {
+          await new Promise((resolve) => client.write(packet, resolve))
+          await new Promise(setImmediate)
+        }
+      })
+    })
+
+  test.each([
+    ['in one packet', [`${INTERIM}HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n`]],
+    ['byte by byte', [...`${INTERIM}HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n`]],
+  ])('before a tunnel, %s, and no byte behind it is lost', async (_how, packets) => {
+    stubProxy({ http_proxy: await saying(...packets) })
+    await expect(get(ID, { server: 'http://ess.example' })).rejects.toMatchObject({ code: 'not-ess' })
+  })
+
+  test.each([
+    [
+      'a 403',
+      'HTTP/1.1 403 Forbidden\r\n\r\n',
+      'proxy-failed',
+      /refused a tunnel to ess\.example with HTTP 403/,
+    ],
+    ['a 502', 'HTTP/1.1 502 Bad\r\n\r\n', 'server-unreachable', /cannot reach it either \(HTTP 502\)/],
+    [
+      'a 407',
+      'HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM\r\n\r\n',
+      'proxy-failed',
+      /wants Negotiate authentication/,
+    ],
+    ['a 101', 'HTTP/1.1 101 Switch\r\n\r\n', 'proxy-failed', /with HTTP 101/],
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n\r\n', 'proxy-failed', /does not speak HTTP as expected/],
+    [
+      'a head without an end',
+      `Via: ${'x'.repeat(20_000)}`,
+      'proxy-failed',
+      /does not speak HTTP as expected/,
+    ],
+  ])('before %s', async (_what, final, code, words) => {
+    stubProxy({ http_proxy: await saying(INTERIM, final) })
+    const error = await failure(get(ID, { server: 'http://ess.example' }))
+    expect(error).toMatchObject({ code, message: expect.stringMatching(words) })
+  })
+
+  test.each(['end', 'resetAndDestroy'] as const)('before an end by %s', async (how) => {
+    const proxy = await rawProxy((client) => {
+      client.once('data', () => client.write(INTERIM, () => client[how]()))
+    })
+    stubProxy({ http_proxy: proxy })
+    const error = await failure(get(ID, { server: 'http://ess.example' }))
+    expect(error).toMatchObject({ code: 'proxy-failed', message: expect.stringContaining('cut off') })
+  })
 })
 
 describe('the password in the server’s URL', () => {
