@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -16,7 +16,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
  *   sh            runs to its end
  *   sh server     starts a server; the first one is the one that the other blocks speak to
  *   sh sender     starts a sender, in a folder that holds report.pdf and photos/
- *   sh receiver   runs to its end in an empty folder, and so must the sender; what it left there is compared
+ *   sh receiver   runs to its end, and so must the sender; what it wrote is compared. All of them run in one folder,
+ *                 so that no block meets a file that the block before left there and that it doesn't overwrite
  *   sh link       installs the commands, in a folder of the test's
  *   sh project    is not run: `npm ci` would remove what runs this test, and `npm test` would run it again.
  *                 .ci/run runs these on a clean clone, and this test looks that it does
@@ -45,7 +46,8 @@ async function newReader(): Promise<Reader> {
   const shims = join(folder, 'shims')
   const prefix = join(folder, 'prefix')
   for (const path of [shims, there, join(here, 'photos')]) await mkdir(path, { recursive: true })
-  await writeFile(join(here, 'report.pdf'), bytesOf(2_400_000))
+  // copy.pdf is the report under another name, which a receiver gives it.
+  for (const name of ['report.pdf', 'copy.pdf']) await writeFile(join(here, name), bytesOf(2_400_000))
   await writeFile(join(here, 'photos', 'one.jpg'), bytesOf(100_000, 2))
   await writeFile(join(here, 'photos', 'two.jpg'), bytesOf(300_000, 3))
   const curl = await run('which curl', 'bash', ['-c', 'command -v curl'])
@@ -166,18 +168,25 @@ async function stop(program: Program): Promise<void> {
   expect(code, stderr).toBe(0)
 }
 
-/** What the receiver has is what the sender has under the same name; there is something, and then it is removed. */
+const COMPARED = 'of an earlier block'
+
+/**
+ * What the receiver wrote is what the sender has under the same name. There is something. Each file stays, with other
+ * content, so that the next block finds it there.
+ */
 async function expectSameFiles(received: string, sent: string): Promise<void> {
   const entries = await readdir(received, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile())
-  expect(files).not.toHaveLength(0)
-  for (const { parentPath, name } of files) {
+  let written = 0
+  for (const { parentPath, name } of entries.filter((entry) => entry.isFile())) {
     const path = join(parentPath, name)
+    const bytes = await readFile(path)
+    if (bytes.equals(Buffer.from(COMPARED))) continue
+    written++
     const original = join(sent, path.slice(received.length))
-    expect((await readFile(path)).equals(await readFile(original)), path).toBe(true)
+    expect(bytes.equals(await readFile(original)), path).toBe(true)
+    await writeFile(path, COMPARED)
   }
-  await rm(received, { recursive: true })
-  await mkdir(received)
+  expect(written).toBeGreaterThan(0)
 }
 
 describe('the option tables of the README are what --help says', () => {
