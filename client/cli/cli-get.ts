@@ -2,6 +2,7 @@ import { createWriteStream, fstatSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { mayHaveBeenClosed } from '../files/open-file.js'
 import { download } from '../receive/download.js'
 import type { Destination } from '../receive/sink.js'
 import type { Command } from './arguments.js'
@@ -16,6 +17,9 @@ type GetCommand = Extract<Command, { command: 'get' }>
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force } = command
   const token = await readToken(command, io)
+  const to = destination(command.output, io)
+  if ('stream' in to && !command.quiet && mayHaveBeenClosed(io.stdout.fd))
+    io.stderr.write('standard output is closed, or /dev/null: the bytes of this download go nowhere\n')
   let startedAt = performance.now()
   screen.connecting(withoutUserinfo(server))
   const received = await download(command.idOrUrl, {
@@ -23,7 +27,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     token,
     wait,
     force,
-    to: destination(command.output, io),
+    to,
     signal: io.signal,
     onOffer({ size }) {
       startedAt = performance.now()

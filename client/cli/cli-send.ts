@@ -7,6 +7,7 @@ import {
   toFailedProblem,
   withoutUserinfo,
 } from '../../shared/index.js'
+import { mayHaveBeenClosed } from '../files/open-file.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { unwritable } from '../files/unwritable.js'
 import { written } from '../receive/sink.js'
@@ -30,6 +31,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const token = await readToken(command, io)
     const source = await openOperand(command, io)
     const name = command.name ?? source.name
+    if (!command.quiet) warnOfLostStreams(command, io)
     screen.connecting(withoutUserinfo(command.server))
     const { server, ttl, reserve } = command
     const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: link.signal })
@@ -97,6 +99,15 @@ async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
   return await openFile(path)
+}
+
+/** A closed stream isn't refused, because it can't be told from a /dev/null that was meant. */
+function warnOfLostStreams({ file }: SendCommand, { stdin, stdout, stderr }: Io): void {
+  if (mayHaveBeenClosed(stdout.fd))
+    stderr.write('standard output is closed, or /dev/null: you cannot read the link there\n')
+  const isStdin = file === undefined || file === '-'
+  if (isStdin && mayHaveBeenClosed(stdin.fd))
+    stderr.write('standard input is closed, or /dev/null: the receiver gets an empty file\n')
 }
 
 /** Where a program or ssh starts us, /dev/stdin may be a socket, and a socket can't be opened by its path. */
