@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type BigIntStats, type Stats, statSync } from 'node:fs'
+import { type BigIntStats, lstatSync, type Stats } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EssError } from '../../shared/index.js'
@@ -75,8 +75,9 @@ async function create(
 }
 
 function isLive(part: string): boolean {
-  const stat: Stats | undefined = statSync(part, { throwIfNoEntry: false })
-  return stat !== undefined && Math.abs(Date.now() - stat.mtimeMs) < LIVE_MS
+  const stat: Stats | undefined = lstatSync(part, { throwIfNoEntry: false })
+  // A folder, a link or a pipe with this name is no download.
+  return stat?.isFile() === true && Math.abs(Date.now() - stat.mtimeMs) < LIVE_MS
 }
 
 function underWay(path: string, part: string): EssError {
