@@ -39,6 +39,9 @@ const DOWNLOAD_OPTIONS = {
   onProgress: true,
 } as const satisfies Record<keyof DownloadOptions, true>
 
+/** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
+const UNASKED: readonly string[] = ['interrupted', 'server-unreachable', 'proxy-failed']
+
 /** A download that is whole and in its place. */
 export interface Received extends Offer {
   readonly bytes: number
@@ -95,14 +98,17 @@ async function receive(
   }
 }
 
-/** A HEAD uses nothing up: if the file can't get its name, the transfer is still there for another try. */
+/**
+ * A HEAD uses nothing up: if the file can't get its name or has no room, the transfer is still there for another try.
+ * It waits for nothing either, so with `wait` the sender may come only after it.
+ */
 async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | undefined> {
   const look = requestDownload('HEAD', url, options)
   try {
     return await expectPreview(look, url)
   } catch (error) {
-    // The GET will report any other trouble.
-    if (error instanceof EssError && error.code === 'interrupted') throw error
+    if (error instanceof EssError && UNASKED.includes(error.code)) throw error
+    // The GET will report any other trouble, in the server's own words.
     return undefined
   } finally {
     look.reset()

@@ -1,12 +1,10 @@
 import { createWriteStream } from 'node:fs'
-import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { giveName } from './give-name.js'
 import { openPart } from './part-file.js'
-import { checkRoom } from './room.js'
 import type { FileTarget, StreamTarget } from './target.js'
 
 /** Where a download goes: to a file, to a file with the sender's name in a folder, or to a stream such as stdout. */
@@ -27,8 +25,6 @@ export interface Sink {
   readonly ends: boolean
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
-  /** Throws EssError `file-unwritable` if there is no room for so many bytes. */
-  expect(size: number | undefined): void
   /**
    * Completes the download: the file gets its name. Throws EssError `file-unwritable` if bytes were lost. If every
    * byte is there and only the name can't be had, it resolves with an EssError that says where the bytes are.
@@ -46,12 +42,6 @@ export async function openFileSink(target: FileTarget, force: boolean): Promise<
     writable: part.file.createWriteStream({ highWaterMark: 1024 * 1024 }),
     ends: true,
     path: target.path,
-    expect(size) {
-      if (size === undefined) return
-      checkRoom(dirname(target.real), target.path, size)
-      // The file may be mounted from elsewhere, and keeps the room that it has.
-      if (target.isFixed) checkRoom(target.real, target.path, size - (target.old?.size ?? 0))
-    },
     async commit() {
       part.rest()
       return await giveName(part, target, force).then(
@@ -88,7 +78,6 @@ export function streamSink(writable: Writable): Sink {
     writable,
     ends: false,
     path: undefined,
-    expect() {},
     async commit() {
       // When this empty write is done, everything before it was handed on.
       await written(writable, '').catch((error: unknown) => {

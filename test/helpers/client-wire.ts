@@ -44,10 +44,19 @@ export const LAST_CHUNK = '0\r\n\r\n'
 
 /** Takes a request for a download, and answers with the head of one; `headers` are whole lines. */
 export async function openDownload(server: RawServer, ...headers: readonly string[]): Promise<RawConnection> {
-  const connection = await server.accept()
-  await connection.until(/\r\n\r\n/)
+  const connection = await acceptGet(server)
   connection.write(downloadHead(...headers))
   return connection
+}
+
+/** The next GET. A HEAD before it asks for the size; the answer has none, as for a pipe. */
+export async function acceptGet(server: RawServer): Promise<RawConnection> {
+  for (;;) {
+    const connection = await server.accept()
+    const [, method] = await connection.until(/^(\w+) [\s\S]*\r\n\r\n/)
+    if (method !== 'HEAD') return connection
+    connection.end(downloadHead())
+  }
 }
 
 export function downloadHead(...headers: readonly string[]): string {

@@ -8,7 +8,15 @@ import { expect, test } from 'vitest'
 import { download } from '../../../client/index.js'
 import { EssError } from '../../../shared/index.js'
 import { type RawServer, rawServer } from '../../helpers/client-raw-server.js'
-import { chunk, downloadHead, ID, LAST_CHUNK, openDownload, problem } from '../../helpers/client-wire.js'
+import {
+  acceptGet,
+  chunk,
+  downloadHead,
+  ID,
+  LAST_CHUNK,
+  openDownload,
+  problem,
+} from '../../helpers/client-wire.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { DEADLINE_MS, within } from '../../helpers/within.js'
 
@@ -353,8 +361,8 @@ for (const [status, code, exitStatus] of [
     const server = await rawServer()
     const file = join(await tempDir(), 'x')
     const received = download(ID, { server: server.url, to: { file } })
-    const connection = await server.accept()
-    await connection.until(/accept: .*application\/problem\+json[\s\S]*\r\n\r\n/i)
+    const connection = await acceptGet(server)
+    expect(connection.text()).toMatch(/accept: .*application\/problem\+json/i)
     connection.end(problem(status, code, 'the words'))
     expect(await failure(received)).toMatchObject({ code, exitStatus, message: 'the words' })
     expect(existsSync(file)).toBe(false)
@@ -369,8 +377,7 @@ for (const [name, head] of [
     const server = await rawServer()
     const file = join(await tempDir(), 'x')
     const received = download(ID, { server: server.url, to: { file } })
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
+    const connection = await acceptGet(server)
     connection.end(head)
     expect(await failure(received)).toMatchObject({ code: 'not-ess', exitStatus: 6 })
     expect(existsSync(file)).toBe(false)

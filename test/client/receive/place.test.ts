@@ -16,13 +16,14 @@ import {
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, onTestFinished, type TestContext, test } from 'vitest'
+import { expect, onTestFinished, type TestContext, test, vi } from 'vitest'
 import { type DownloadOptions, download } from '../../../client/index.js'
 import { EssError, EXIT_STATUS } from '../../../shared/index.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { type RawConnection, type RawServer, rawServer } from '../../helpers/client-raw-server.js'
-import { downloadHead, ID, LAST_CHUNK, openDownload } from '../../helpers/client-wire.js'
+import { acceptGet, downloadHead, ID, LAST_CHUNK, openDownload, problem } from '../../helpers/client-wire.js'
 import { needs } from '../../helpers/needs.js'
+import { listening } from '../../helpers/recording-proxy.js'
 import { type Program, run } from '../../helpers/run.js'
 import { ESS, runEss } from '../../helpers/run-ess.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -92,8 +93,7 @@ test('a download to which no byte comes still shows that it is under way, until 
   const server = await rawServer()
   const file = join(await tempDir(), 'x')
   const received = failure(download(ID, { server: server.url, to: { file } }))
-  const connection = await server.accept()
-  await connection.until(/\r\n\r\n/)
+  const connection = await acceptGet(server)
   await utimes(`${file}.part`, 0, 0)
   await until('the part is touched', async () => (await stat(`${file}.part`)).mtimeMs > 0)
   connection.reset()
@@ -191,7 +191,100 @@ test('more than the disk has room for is refused before the GET where the size i
   expect(await readdir(folder)).toEqual([])
 })
 
-test('and at its head where it is not', async () => {
+test('and with -o, so that the link still works', async () => {
+  const server = await rawServer()
+  const folder = await tempDir()
+  await writeFile(join(folder, 'x'), 'mine')
+  for (const force of [false, true]) {
+    const file = join(folder, force ? 'x' : 'y')
+    const received = failure(download(ID, { server: server.url, to: { file }, force }))
+    await answerLook(server, `Content-Length: ${2 ** 52}`)
+    expect((await received).message).toMatch(/[xy]: it needs 4\.5 PB, and .* are left$/)
+  }
+  expect(server.connections()).toBe(2)
+  expect(await readdir(folder)).toEqual(['x'])
+  expect(await readFile(join(folder, 'x'), 'utf8')).toBe('mine')
+})
+
+test.runIf(process.platform === 'linux').each(['> x', '>> x', '1<> x', '3> x -o /dev/fd/3'])(
+  'and into a file that the shell opened with %s',
+  async (redirection) => {
+    const cwd = await tempDir()
+    const server = await rawServer()
+    const env = { NODE: process.execPath, ESS, ESS_SERVER: server.url, ID }
+    const program = await run('ess get', 'sh', ['-c', `exec "$NODE" "$ESS" get "$ID" ${redirection}`], {
+      cwd,
+      env,
+    })
+    await answerLook(server, `Content-Length: ${2 ** 52}`)
+    const { code, stderr } = await program.ended()
+    expect([code, stderr]).toEqual([
+      EXIT_STATUS.local,
+      expect.stringMatching(/^ess: file-unwritable: .*: it needs 4\.5 PB, and .* are left\n$/),
+    ])
+    expect(server.connections()).toBe(1)
+  },
+)
+
+test('a file that is written over has its room already', async (context) => {
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'disk'))
+  const server = await rawServer()
+  const script = `mount -t tmpfs -o size=64k none disk; head -c 49152 /dev/zero > disk/x
+    "$NODE" "$ESS" "$@" 1<> disk/x; cat disk/x`
+  const program = await getIn(context, server, cwd, script)
+  const body = bytesOf(48 * 1024)
+  ;(await openDownload(server, `Content-Length: ${body.length}`)).end(body.toString('latin1'))
+  const { code, stdout, stderr } = await program.ended()
+  expect(code, stderr).toBe(0)
+  expect(sha256(stdout)).toBe(sha256(body))
+})
+
+test.each([
+  ['a link that is not there yet', problem(404, 'not-found', 'not there')],
+  ['a server that knows no HEAD', 'HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n'],
+])('%s refuses the HEAD, and the GET waits', async (_what, refusal) => {
+  const server = await rawServer()
+  const file = join(await tempDir(), 'x')
+  const received = download(ID, { server: server.url, to: { file }, wait: 7 })
+  const look = await server.accept()
+  await look.until(/^HEAD [\s\S]*\r\n\r\n/)
+  look.end(refusal.replace(/(?<=\r\n\r\n)[\s\S]*/, ''))
+  const connection = await openDownload(server, 'Content-Length: 5')
+  connection.end('hello')
+  expect(await received).toMatchObject({ bytes: 5, path: file })
+})
+
+test('a server that is not reached is not asked twice', async () => {
+  let connections = 0
+  const refusing = createServer((socket) => {
+    connections++
+    socket.destroy()
+  })
+  const port = await listening(refusing)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  vi.stubEnv('http_proxy', `127.0.0.1:${port}`)
+  vi.stubEnv('no_proxy', '')
+  const folder = await tempDir()
+  const error = await failure(download(ID, { server: 'http://ess.example', to: { file: join(folder, 'x') } }))
+  expect(error.code).toBe('proxy-failed')
+  expect(connections).toBe(1)
+  expect(await readdir(folder)).toEqual([])
+})
+
+test.each(['folder', 'link', 'fifo'])("a %s with the part's name is no download", async (kind) => {
+  const folder = await tempDir()
+  const path = join(folder, 'x.part')
+  await writeFile(join(folder, 'target'), 'mine')
+  if (kind === 'folder') await mkdir(path)
+  else if (kind === 'link') await symlink('target', path)
+  else execFileSync('mkfifo', [path])
+  await fetchTo(join(folder, 'x'), false)
+  expect((await readdir(folder)).sort()).toEqual(['target', 'x', 'x.part'])
+  expect(await readFile(join(folder, 'target'), 'utf8')).toBe('mine')
+})
+
+test('at the head of the GET where the size is not known before', async () => {
   const server = await rawServer()
   const folder = await tempDir()
   const received = failure(download(ID, { server: server.url, to: { file: join(folder, 'x') } }))
@@ -376,7 +469,8 @@ test.for([
   if (isTaken) (await openDownload(server, 'Content-Length: 5')).end('hello')
   const { code, stderr } = await program.ended()
   expect(code, stderr).toBe(isTaken ? 0 : EXIT_STATUS.local)
-  expect(server.connections()).toBe(isTaken ? 1 : 0)
+  // A HEAD and a GET, or no request.
+  expect(server.connections()).toBe(isTaken ? 2 : 0)
   expect(await readFile(join(cwd, 'host'), 'utf8')).toBe(isTaken ? 'hello' : 'what was there is longer')
   expect((await readdir(cwd)).sort()).toEqual(['host', 'x'])
 })
@@ -424,7 +518,8 @@ test.runIf(isRoot).for([
   if (isTaken) (await openDownload(server, 'Content-Length: 5')).end('hello')
   const { code, stderr } = await program.ended()
   expect(code, stderr).toBe(isTaken ? 0 : EXIT_STATUS.local)
-  expect(server.connections()).toBe(isTaken ? 1 : 0)
+  // A HEAD and a GET, or no request.
+  expect(server.connections()).toBe(isTaken ? 2 : 0)
   expect(await readFile(join(cwd, 'x'), 'utf8')).toBe(isTaken ? 'hello' : 'what was there is longer')
   expect(await lstat(join(cwd, 'x'))).toMatchObject({ uid: 0, mode: 0o100000 | mode })
   expect(await readdir(cwd)).toEqual(['x'])
