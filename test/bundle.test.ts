@@ -71,7 +71,8 @@ async function main() {
         for await (const chunk of download) received += chunk.length
       })
   const { bytes, confirmed } = await sending.verdict
-  console.log(JSON.stringify({ bytes, received, confirmed, best: service.relay.gear, ended: gears.length }))
+  const { relay: best } = await (await fetch(server.url + '/health')).json()
+  console.log(JSON.stringify({ bytes, received, confirmed, best, ended: gears.length }))
   await server.stopNow()
 }
 void main()

@@ -79,31 +79,26 @@ test('aria2c -c asks for the whole, and gets it', async (context) => {
 
 /** It decides by the length in the 200, which every download has to say. The page on the protocol warns of it. */
 test.for([
-  { old: 'the same length', size: CONTENT.length, exit: 0, left: (stale: Buffer) => stale },
-  { old: 'half the length', size: CONTENT.length >> 1, exit: 22, left: (stale: Buffer) => stale },
-  {
-    old: 'a greater length',
-    size: CONTENT.length + 1000,
-    exit: 0,
-    left: (stale: Buffer) => Buffer.concat([CONTENT, stale.subarray(CONTENT.length)]),
-  },
-])(
-  'aria2c -c over an old file of $old uses the link up for nothing',
-  async ({ size, exit, left }, context) => {
-    needs(context, 'aria2c', 'curl')
-    const server = await startServerHere()
-    const { sender, url } = await offer(server, 'sized')
-    const cwd = await tempDir()
-    const stale = Buffer.alloc(size)
-    await writeFile(join(cwd, 'f'), stale)
-    const resumer = await run('aria2c', 'aria2c', ['-q', '-c', '-o', 'f', url], { cwd })
-    expect((await resumer.ended()).code).toBe(exit)
-    expect((await readFile(join(cwd, 'f'))).equals(left(stale))).toBe(true)
-    await sender.ended()
-    const receiver = await runCurl(['-sSf', url])
-    expect((await receiver.ended()).code).toBe(22)
-  },
-)
+  { old: 'the same length', size: CONTENT.length, exit: 0 },
+  { old: 'half the length', size: CONTENT.length >> 1, exit: 22 },
+  // Sometimes its beginning is written over.
+  { old: 'a greater length', size: CONTENT.length + 1000, exit: 0 },
+])('aria2c -c over an old file of $old uses the link up for nothing', async ({ size, exit }, context) => {
+  needs(context, 'aria2c', 'curl')
+  const server = await startServerHere()
+  const { sender, url } = await offer(server, 'sized')
+  const cwd = await tempDir()
+  const stale = Buffer.alloc(size)
+  await writeFile(join(cwd, 'f'), stale)
+  const resumer = await run('aria2c', 'aria2c', ['-q', '-c', '-o', 'f', url], { cwd })
+  expect((await resumer.ended()).code).toBe(exit)
+  const left = await readFile(join(cwd, 'f'))
+  expect(left.length).toBe(size)
+  if (size <= CONTENT.length) expect(left.equals(stale)).toBe(true)
+  await sender.ended()
+  const receiver = await runCurl(['-sSf', url])
+  expect((await receiver.ended()).code).toBe(22)
+})
 
 /** What asks again by itself, or by a second command, once its download was cut. */
 const AGAIN: Readonly<Record<string, readonly [Resumer, Resumer]>> = {
