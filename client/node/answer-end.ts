@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 /**
  * Calls `onSurplus` if bytes follow a whole `response`. Node's own listener removes itself once the response is
- * whole, so this one goes before it.
+ * whole, so this one must be called first.
  */
 export function watchForSurplus(socket: Socket, response: IncomingMessage, onSurplus: () => void): void {
   socket.prependListener('data', () => {
