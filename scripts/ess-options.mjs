@@ -1,5 +1,5 @@
 // Usage: ess-options.mjs [--check] [PAGE]
-// Rewrites the table of the options of `ess` in PAGE (default: the README) from client/cli/options.ts, as it was built.
+// Rewrites the table of the options of `ess` in PAGE (default: docs/cli.md) from client/cli/options.ts, as it was built.
 // With --check it writes nothing, and exits with 1 where the table is not current.
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
@@ -32,7 +32,7 @@ function withRows(page, rows) {
 }
 
 const { values, positionals } = parseArgs({ options: { check: { type: 'boolean' } }, allowPositionals: true })
-const [path = new URL('../README.md', import.meta.url)] = positionals
+const [path = new URL('../docs/cli.md', import.meta.url)] = positionals
 const page = await readFile(path, 'utf8')
 const current = withRows(page, optionRows())
 if (values.check) process.exitCode = current === page ? 0 : 1

@@ -1,5 +1,5 @@
 // Usage: server-options.mjs [--check]
-// Writes the rows of the server's options into README.md and docs/embedding.md, between two comments, from the built
+// Writes the rows of the server's options into docs/server.md and docs/embedding.md, between two comments, from the built
 // table of options and the doc comments of `ServiceOptions`. With --check it writes nothing, and exits with 1 if a page
 // is not current. The pages are those of the current folder.
 
@@ -9,7 +9,7 @@ import { OPTIONS } from '../dist/server/broker/option-table.js'
 import { shownDefault } from '../dist/server/cli/flag-values.js'
 
 const TABLES = {
-  'README.md': ['ess-server', serverTable],
+  'docs/server.md': ['ess-server', serverTable],
   'docs/embedding.md': ['createService', libraryTable],
 }
 

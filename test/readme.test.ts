@@ -1,7 +1,8 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { readConfig } from '../client/cli/config.js'
 import { bytesOf } from './helpers/bytes.js'
 import { type Block, code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
@@ -11,30 +12,38 @@ import { tempDir } from './helpers/temp-dir.js'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /*
- * Every block of the README is run, from top to bottom, as a reader would. The words after the fence say how:
+ * Every block of the README and of the manuals is run, from top to bottom, as a reader would. The words after the
+ * fence say how:
  *
  *   sh            runs to its end
  *   sh server     starts a server; the first one is the one that the other blocks speak to
  *   sh sender     starts a sender, in a folder that holds report.pdf and photos/
  *   sh receiver   runs to its end, and so must the sender; what it wrote is compared. All of them run in one folder,
  *                 so that no block meets a file that the block before left there and that it doesn't overwrite
- *   sh link       installs the commands, in a folder of the test's
+ *   sh link       installs the commands, in a folder of the test's. A page without such a block finds them on the PATH
  *   sh project    is not run: `npm ci` would remove what runs this test, and `npm test` would run it again.
  *                 .ci/run runs these on a clean clone, and this test looks that it does
- *   js            runs to its end as a module, where `app` is an Express app
+ *   json config   is a configuration file that `ess` takes
  *   text          is what the block before it prints
  *
  * Three things differ from a reader's terminal: servers take a free port (by ESS_PORT and ESS_SERVER), `ID`
  * stands for the id that the last sender was given, and curl is told -N, because it writes into a pipe.
  */
-test('every block of the README does what it says', async (context) => {
-  needs(context, 'curl', 'tar')
-  const reader = await newReader()
-  for (const block of fencedBlocks(await readPage('README.md'))) await reader.follow(block)
-  await reader.finish()
-})
+test.for(['README.md', 'docs/cli.md', 'docs/server.md'])(
+  'every block of %s does what it says',
+  async (path, context) => {
+    needs(context, 'curl', 'tar')
+    const blocks = fencedBlocks(await readPage(path))
+    const reader = await newReader()
+    if (!blocks.some(({ info }) => info === 'sh link')) await reader.haveCommands()
+    for (const block of blocks) await reader.follow(block)
+    await reader.finish()
+  },
+)
 
 interface Reader {
+  /** Puts the built commands on the reader's PATH. */
+  haveCommands(): Promise<void>
   follow(block: Block): Promise<void>
   finish(): Promise<void>
 }
@@ -97,13 +106,14 @@ async function newReader(): Promise<Reader> {
       // A reader may pipe it, and is told nothing here to make up for that.
       if (/\bcurl /.test(block.text)) expect(block.text, `line ${block.line}`).toMatch(/\bcurl -N/)
       const program = await start(block, here)
-      const [, url = ''] = await program.untilStdout(/^(http\S+)\n/)
+      // With --json the first line is an event that holds the link.
+      const [, url = ''] = await program.untilStdout(/^(?:\{.*"url":")?(http[^\s"]+).*\n/)
       id = new URL(url).pathname.split('/')[1] ?? ''
       sender = { program, url, id }
     },
 
     'sh receiver': async (block) => {
-      if (sender === undefined) throw new Error(`Nobody sends to the receiver in line ${block.line}`)
+      if (sender === undefined) throw new Error(`The receiver in line ${block.line} has no sender`)
       const { program, expected } = sender
       const receiver = await (await start(block, there)).ended()
       expect(receiver.code, `line ${block.line}, the receiver: ${receiver.stderr}`).toBe(0)
@@ -132,12 +142,15 @@ async function newReader(): Promise<Reader> {
       }
     },
 
-    js: async ({ line, text }) => {
-      const module = `import express from 'express'\nconst app = express()\n${text}`
-      const args = ['--input-type=module', '-e', module]
-      const program = await run(`the block in line ${line}`, process.execPath, args, { cwd: ROOT })
-      const { code, stderr } = await program.ended()
-      expect(code, `line ${line}: ${stderr}`).toBe(0)
+    'json config': async ({ text }) => {
+      await mkdir(join(folder, 'ess'))
+      await writeFile(join(folder, 'ess', 'config.json'), text)
+      const { config, trouble } = await readConfig({ XDG_CONFIG_HOME: folder })
+      expect(trouble).toBeUndefined()
+      expect(config).toMatchObject({
+        server: 'https://send.example.org',
+        tokenFile: join(folder, 'ess', 'token'),
+      })
     },
 
     text: async ({ line, text }) => {
@@ -149,14 +162,20 @@ async function newReader(): Promise<Reader> {
   }
 
   return {
+    haveCommands: async () => {
+      await mkdir(join(prefix, 'bin'), { recursive: true })
+      await symlink(join(ROOT, 'dist', 'client', 'main.js'), join(prefix, 'bin', 'ess'))
+      await symlink(join(ROOT, 'dist', 'server', 'main.js'), join(prefix, 'bin', 'ess-server'))
+    },
     follow: async (block) => {
       const kind = kinds[block.info]
-      if (kind === undefined) throw new Error(`Line ${block.line}: nobody runs blocks of "${block.info}"`)
+      if (kind === undefined)
+        throw new Error(`Line ${block.line}: this test runs no blocks of "${block.info}"`)
       await kind(block)
     },
     finish: async () => {
       expect(sender, 'every sender has its receiver').toBeUndefined()
-      if (server === undefined) throw new Error('The README starts no server')
+      if (server === undefined) throw new Error('The page starts no server')
       await stop(server.program)
     },
   }
@@ -189,10 +208,10 @@ async function expectSameFiles(received: string, sent: string): Promise<void> {
   expect(written).toBeGreaterThan(0)
 }
 
-describe('the option tables of the README are what --help says', () => {
+describe('the option tables of the manuals are what --help says', () => {
   test('ess-server', async () => {
     const options = await helpOf('server')
-    const { rows } = tableOf(await readPage('README.md'), '`ess-server`')
+    const { rows } = tableOf(await readPage('docs/server.md'), '`ess-server`')
     const expected = options.map(({ names, fallback, words, choices }) => [
       `\`${names}\``,
       `\`ESS_${names.replace('--', '').toUpperCase().replaceAll('-', '_')}\``,
@@ -205,7 +224,7 @@ describe('the option tables of the README are what --help says', () => {
   test('ess', async () => {
     const send = await helpOf('client', 'send')
     const get = await helpOf('client', 'get')
-    const { rows } = tableOf(await readPage('README.md'), '`ess`')
+    const { rows } = tableOf(await readPage('docs/cli.md'), '`ess`')
     const both = send.filter(({ names }) => get.some((option) => option.names === names))
     const only = (options: Option[]) =>
       options.filter((option) => !both.some(({ names }) => names === option.names))

@@ -7,7 +7,7 @@ import { run } from './helpers/run.js'
 import { tempDir } from './helpers/temp-dir.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PAGES = ['README.md', 'docs/embedding.md'] as const
+const PAGES = ['docs/server.md', 'docs/embedding.md'] as const
 
 /** `npm run docs:server` on a built project, or with `--check` a look at what it would write, on the pages in `folder`. */
 async function serverOptions(folder: string, ...args: string[]) {
@@ -26,7 +26,7 @@ async function copies(change: (text: string) => string): Promise<string> {
   return folder
 }
 
-describe('the rows of options in README.md and docs/embedding.md', () => {
+describe('the rows of options in docs/server.md and docs/embedding.md', () => {
   test('are what the tables of options say', async () => {
     expect(await serverOptions(ROOT, '--check')).toEqual({ code: 0, stdout: '', stderr: '' })
   })

@@ -10,7 +10,7 @@ type RowOf<Name extends keyof ServiceOptions> = OptionRow & {
 
 /**
  * Every option of the server, one row each. From a row come: the flag of `ess-server`, its variable, its key in a
- * configuration file, its text in --help and in README.md, the default, the checks, and the types `Flags` and
+ * configuration file, its text in --help and in docs/server.md, the default, the checks, and the types `Flags` and
  * `ResolvedOptions`. docs/embedding.md takes its words from the doc comments of `ServiceOptions`, because an embedder's
  * editor shows those too. `npm run docs:server` writes the rows of both pages.
  */

@@ -14,22 +14,22 @@ async function runScript(...args: string[]): Promise<number | null> {
   return code
 }
 
-test('the README has a row for each option of ess, as the table of options has it', async () => {
+test('docs/cli.md has a row for each option of ess, as the table of options has it', async () => {
   expect(await runScript('--check'), 'npm run docs:ess writes the rows').toBe(0)
 })
 
 test('a row that the table of options does not have is noticed, and written as it should be', async () => {
-  const readme = await readPage('README.md')
-  const page = join(await tempDir(), 'README.md')
+  const manual = await readPage('docs/cli.md')
+  const page = join(await tempDir(), 'cli.md')
   for (const wrong of [
-    readme.replace('File name for the receiver', 'Name for the receiver'),
-    readme.replace(/^\| `-q`.*\n/m, ''),
-    readme.replace(/^\| `--wait`.*\n/m, '$&| `--old` | `get` | | | It is no more |\n'),
+    manual.replace('File name for the receiver', 'Name for the receiver'),
+    manual.replace(/^\| `-q`.*\n/m, ''),
+    manual.replace(/^\| `--wait`.*\n/m, '$&| `--old` | `get` | | | It is no more |\n'),
   ]) {
-    expect(wrong).not.toBe(readme)
+    expect(wrong).not.toBe(manual)
     await writeFile(page, wrong)
     expect(await runScript('--check', page)).toBe(1)
     expect(await runScript(page)).toBe(0)
-    expect(await readFile(page, 'utf8')).toBe(readme)
+    expect(await readFile(page, 'utf8')).toBe(manual)
   }
 })
