@@ -34,6 +34,7 @@ ${STYLE}
 ${styles.join('\n')}
 }
 </style>
+<clipPath id="line"><rect width="${width - 2 * PADDING}" height="${LINE_HEIGHT}"/></clipPath>
 ${boxes.join('\n')}
 </svg>
 `
@@ -46,12 +47,12 @@ text { font: ${FONT_SIZE}px ui-monospace, SFMono-Regular, Menlo, Consolas, "Deja
 .ground { fill: var(--ground); stroke: var(--edge) } .bar { fill: var(--bar); stroke: var(--edge) } .name { fill: var(--dim); text-anchor: middle }
 .b { font-weight: bold } .d { fill: var(--dim) } ${[1, 2, 3, 4, 5, 6].map((n) => `.c${n} { fill: var(--c${n}) }`).join(' ')}`
 
-function drawTerminal({ name, frames, columns }, { index, top, width, lastsMs, styles }) {
+function drawTerminal({ name, frames }, { index, top, width, lastsMs, styles }) {
   const count = frames[0].rows.length
   const height = TITLE_HEIGHT + count * LINE_HEIGHT + PADDING
   const rows = Array.from({ length: count }, (_, row) => {
     const y = top + TITLE_HEIGHT + PADDING / 2 + row * LINE_HEIGHT
-    return drawRow(`t${index}r${row}`, historyOf(frames, row), { y, columns, lastsMs, styles })
+    return drawRow(`t${index}r${row}`, historyOf(frames, row), { y, lastsMs, styles })
   })
   const svg = [
     `<rect class="ground" x="1" y="${top}" width="${width}" height="${height}" rx="8"/>`,
@@ -68,7 +69,7 @@ function historyOf(frames, row) {
   return all.filter(({ line }, index) => index === 0 || line !== all[index - 1].line)
 }
 
-function drawRow(id, history, { y, columns, lastsMs, styles }) {
+function drawRow(id, history, { y, lastsMs, styles }) {
   const lines = [...new Set(history.map(({ line }) => line))]
   const shiftOf = (line) => -lines.indexOf(line) * LINE_HEIGHT
   const last = history.at(-1).line
@@ -86,8 +87,8 @@ function drawRow(id, history, { y, columns, lastsMs, styles }) {
     const fit = length === 0 ? '' : ` textLength="${Number((length * CHARACTER_WIDTH).toFixed(1))}"`
     return length === 0 ? '' : `<text y="${index * LINE_HEIGHT + FONT_SIZE}"${fit}>${spans(line)}</text>`
   })
-  const box = `x="${1 + PADDING}" y="${y}" width="${Math.ceil(columns * CHARACTER_WIDTH)}" height="${LINE_HEIGHT}"`
-  return `<svg ${box}><g class="${id}" transform="translate(0 ${shiftOf(last)})">${texts.join('')}</g></svg>`
+  const strip = `<g class="${id}" transform="translate(0 ${shiftOf(last)})">${texts.join('')}</g>`
+  return `<g transform="translate(${1 + PADDING} ${y})" clip-path="url(#line)">${strip}</g>`
 }
 
 /** A row without its escape sequences. */
