@@ -63,7 +63,7 @@ describe('docs/lifecycle.md', () => {
 
   test('its table is the one in the code, cell by cell', async () => {
     // Two tables begin with "input"; the other one explains them.
-    const [transitions] = (await readPage('docs/lifecycle.md')).split('## What each input is')
+    const [transitions] = (await readPage('docs/lifecycle.md')).split('## The inputs')
     const { head, rows } = tableOf(transitions ?? '', 'input')
     const stages = Object.keys(STAGES) as Stage[]
     const inputs = Object.keys(INPUTS) as Input[]
@@ -98,7 +98,7 @@ describe('docs/lifecycle.md', () => {
   })
 
   test('it explains every input', async () => {
-    const [, explanations] = (await readPage('docs/lifecycle.md')).split('## What each input is')
+    const [, explanations] = (await readPage('docs/lifecycle.md')).split('## The inputs')
     expect(tableOf(explanations ?? '', 'input').rows.map(([input = '']) => code(input))).toEqual(
       Object.keys(INPUTS),
     )
