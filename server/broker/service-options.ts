@@ -23,33 +23,33 @@ export interface ServiceOptions {
    */
   readonly maxUploadBytes?: number
   /**
-   * How many sockets there may be at the same time. One more is refused with 503.
+   * Maximum number of sockets at the same time. One more is refused with 503.
    *
    * 10,000 by default. The refusal is `too-many-sockets`.
    */
   readonly maxSockets?: number
   /**
-   * How many sockets one client may have: one IPv4 address, or one IPv6 /64. One more is refused with 429; 0 for no
-   * limit. **Clients behind a proxy that is not in `trustProxy` count as one client**.
+   * Maximum number of sockets per client (one IPv4 address or one IPv6 /64); 0 for no limit. One more is refused with
+   * 429. **Clients behind a proxy that is not in `trustProxy` count as one client**.
    *
    * 32 by default. The refusal is `over-share`. Such clients have the proxy's address, and share its 32 sockets.
    */
   readonly maxSocketsPerClient?: number
   /**
-   * How many of these may be reservations whose sender has not come; 0 for no limit.
+   * Maximum number of these that are reservations still without a sender; 0 for no limit.
    *
    * 16 by default. A reservation costs its client nothing.
    */
   readonly maxReservationsPerClient?: number
   /**
-   * How many receivers of one client may wait for their sender, or follow an upload's events; 0 for no limit.
+   * Maximum number of receivers per client that wait for a sender or follow an upload's events; 0 for no limit.
    *
    * 32 by default, counted at the same time.
    */
   readonly maxWaitingPerClient?: number
   /**
-   * How many requests of one client within a minute may ask for something that isn't there. After that, its requests for
-   * links and uploads are refused until the minute is over; 0 for no limit. Lower it if your own `ids` are short.
+   * Maximum number of 404s per client and minute; 0 for no limit. After that, the client's requests for links and uploads
+   * are refused until the minute is over. Lower it if your own `ids` are short.
    *
    * 60 by default. The refusal is 429 `too-many-requests`, also for an id that exists, so guessing tells nothing.
    */
@@ -61,36 +61,36 @@ export interface ServiceOptions {
    */
   readonly stallTimeout?: number
   /**
-   * The interval between two signs of life to a waiting sender. They also show that a sender has vanished.
+   * The time between two heartbeats to a waiting sender. They also show that a sender has vanished.
    *
    * Seconds, 30 by default. They keep proxies from closing an idle connection. A vanished sender is noticed by the
    * second one after it left.
    */
   readonly heartbeat?: number
   /**
-   * The URL under which receivers reach the service, with its path. Without it, links carry the host and the mount that
+   * The URL under which receivers reach the service, with its path. Without it, links have the host and the mount that
    * the sender used.
    *
    * For example `https://send.example.org/share`.
    */
   readonly baseUrl?: string
   /**
-   * Proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are believed: addresses, CIDR ranges,
-   * `loopback`, `linklocal`, `uniquelocal`.
+   * Proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` the service believes: addresses, CIDR
+   * ranges, `loopback`, `linklocal`, `uniquelocal`.
    *
    * None by default, because any client can send these headers. List only proxies that set all three: a proxy that
    * passes on what its client wrote lets that client be anyone.
    */
   readonly trustProxy?: readonly string[]
   /**
-   * How long an id that has ended is answered with 410 rather than 404.
+   * How long the id of an ended socket gets 410 rather than 404.
    *
    * Seconds, 600 by default. The answer is `gone`.
    */
   readonly tombstoneTtl?: number
   /**
-   * What ids look like, and how one is made. An id that doesn't match, or is taken, is drawn again. Anyone who can guess
-   * an id can have the file.
+   * Your own ids: their pattern, and a function that makes one. The service asks for another if an id doesn't match or
+   * is taken. Anyone who can guess an id can have the file.
    *
    * By default 12 characters of base64url, 72 random bits. `pattern` has to match the whole id, anchored or not.
    */
@@ -102,14 +102,14 @@ export interface ServiceOptions {
    */
   readonly reservations?: boolean
   /**
-   * The URL of the page that may reserve. The `Referer` has to be this URL or lie under it.
+   * The URL of the page that may reserve. The `Referer` must be this URL or lie under it.
    *
    * Null, the default, asks for no `Referer`. It keeps other sites' pages out, but no other program: any client can send
    * any `Referer`.
    */
   readonly requiredReferer?: string | null
   /**
-   * Says who may send and who may receive. See docs/embedding.md#who-may-send-and-receive.
+   * Your function that says who may send and who may receive. See docs/embedding.md#who-may-send-and-receive.
    *
    * Called once for each request that opens or reserves a socket (`send`), or asks for a link or its page (`receive`).
    * Only true lets the request in: any other value, or an exception, answers 401 `unauthorized` before a byte of the body
@@ -119,29 +119,29 @@ export interface ServiceOptions {
    */
   readonly authorize?: (access: 'send' | 'receive', request: IncomingMessage) => boolean
   /**
-   * The origins whose pages may use the service, such as `https://app.example.org`. With a list, forms of other sites
-   * that send or receive are refused with 403 `cross-site`.
+   * Origins whose pages may use the service, such as `https://app.example.org`. With a list, forms on other sites that
+   * send or receive are refused with 403 `cross-site`.
    *
    * `['*']`, the default, lets every page. A list keeps other sites' pages out, but no other program.
    */
   readonly corsOrigins?: readonly string[]
   /**
-   * False behind nginx: an upload without a reservation is refused with instructions. Needs `reservations`.
+   * Set false behind nginx: uploads without a reservation are refused with instructions. Needs `reservations`.
    *
-   * True by default. Say false behind any proxy that can't pass a response that begins before its request has ended.
+   * True by default. Set false behind any proxy that can't pass a response that begins before its request has ended.
    */
   readonly earlyResponse?: boolean
   /**
-   * True says that the proxies in front pass both ways at once, as haproxy does. See docs/deploying.md.
+   * Set true if the proxies in front pass both ways at once, as haproxy does. See docs/deploying.md.
    *
    * False by default: a chunked upload without `Expect: 100-continue` through a proxy is refused with 411, because Go's
    * proxies would silently lose part of it.
    */
   readonly proxyFullDuplex?: boolean
   /**
-   * True says that a proxy in front ends a broken response as if it were whole, as Caddy 2.6 does. Clients that couldn't
-   * tell the difference are then refused: receivers get no download of unknown length, and senders have to reserve.
-   * Needs `reservations`. See docs/deploying.md.
+   * Set true if a proxy in front ends a broken response as if it were whole, as Caddy 2.6 does. Clients that couldn't
+   * tell are then refused: receivers get no download of unknown length, and senders must reserve. Needs `reservations`.
+   * See docs/deploying.md.
    *
    * False by default. Receivers can tell if they send `TE: trailers`, as `ess get` does; the others get 406
    * `length-unknown`, and the socket keeps waiting. Senders can tell if they read the events of the early response, as
@@ -149,7 +149,7 @@ export interface ServiceOptions {
    */
   readonly proxyHidesCuts?: boolean
   /**
-   * How bytes are moved: by this gear at most. See docs/relay.md.
+   * The furthest gear that may move bytes. See docs/relay.md.
    *
    * `auto`, the default, takes the cheapest gear that works for each transfer. `streams`, `sockets` and `splice` go no
    * further than their gear.
@@ -163,7 +163,7 @@ export interface ServiceOptions {
    */
   readonly renderStatus?: (event: StatusEvent, socket: SocketInfo) => string | undefined
   /**
-   * Your answer to a person's request that is refused.
+   * Your answer to a refused request of a person.
    *
    * Undefined leaves the answer to the built-in problem. It is not called for clients that accept
    * `application/problem+json`: programs such as `ess`, which read the problem's code.
