@@ -1,5 +1,5 @@
-// One file, twice through a real server, by the real commands: `npm run demo`.
-// Exits with 0 only when both copies are the same as the original, byte for byte.
+// Sends one file through a real server, twice, with the real commands: `npm run demo`.
+// Exits with 0 only if both copies are the same as the original, byte for byte.
 import { spawn } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ import { formatBytes } from 'ephemeral-socket-service/protocol'
 
 const FILE_BYTES = 256 * 2 ** 20
 const PIECE_BYTES = 2 ** 20
-/** Far more than any step takes: a demo that hangs says where, and ends. */
+/** Far longer than any step takes. A demo that hangs says where, and ends. */
 const DEADLINE_MS = 120_000
 
 const BINS = {
@@ -23,7 +23,7 @@ const BINS = {
   'ess-server': fileURLToPath(new URL('../dist/server/main.js', import.meta.url)),
 }
 
-/** The processes that were started and have not ended. */
+/** The processes that are still running. */
 const running = new Set()
 const interrupt = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupt.abort(signal))
@@ -83,7 +83,7 @@ async function transfer(serverUrl, path, original, receive) {
   const received = await sha256(copy)
   if (received !== original) throw new Error(`the copy differs: its SHA-256 is ${received}, not ${original}`)
   fact('sha256', `${short(received)}  ${paint('green', 'the same')}`)
-  // Room for the next copy.
+  // To make room for the next copy.
   await rm(copy)
 }
 
@@ -106,7 +106,7 @@ async function receiveByCurl(_serverUrl, url, copy) {
   await curl.succeeds()
 }
 
-/** Noise that is made fast: one piece again and again, each time with its number, so that a lost one shows. */
+/** Fast noise: the same piece again and again, each with its own number, so that a lost one shows. */
 async function makeFile(path) {
   const hash = createHash('sha256')
   const noise = randomFillSync(Buffer.alloc(PIECE_BYTES))
@@ -128,7 +128,7 @@ async function sha256(path) {
   return hash.digest('hex')
 }
 
-/** Starts one of our commands, or another program. What stays of the environment is no proxy and no option of ours. */
+/** Starts one of our commands, or another program, without the user's proxies and `ESS_` variables. */
 function start(program, args, env = {}) {
   const bin = BINS[program]
   const inherited = Object.entries(process.env).filter(([name]) => !/_proxy$|^ESS_/i.test(name))
@@ -184,7 +184,7 @@ function start(program, args, env = {}) {
   }
 }
 
-/** Ends a process that was started here, and waits until it is gone. */
+/** Ends one of our processes, and waits until it is gone. */
 async function end({ child, ending }) {
   child.kill('SIGTERM')
   const force = setTimeout(() => child.kill('SIGKILL'), 5000)
@@ -192,7 +192,7 @@ async function end({ child, ending }) {
   clearTimeout(force)
 }
 
-/** What `promise` gives, unless it takes too long or the user has had enough. */
+/** Resolves like `promise`. Rejects if that takes too long, or if the user interrupts. */
 async function within(what, promise) {
   let giveUp
   const instead = new Promise((_resolve, reject) => {

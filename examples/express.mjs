@@ -1,4 +1,4 @@
-// An Express app that makes a service of its own out of ESS: it listens, and it speaks in words of its own.
+// An Express app around ESS, with its own events and its own words.
 import { attach } from 'ephemeral-socket-service'
 import express from 'express'
 
@@ -23,7 +23,7 @@ const service = attach(app, {
   onError: (error) => (error.code === 'not-found' ? { body: 'Not found\n' } : undefined),
 })
 
-// Whoever has an id has the file: a log has only its beginning.
+// Anyone who has an id can have the file, so the log has only its beginning.
 const log = (what, socket, more = '') => console.log(what, socket.id.slice(0, 4), more)
 service.on('socket:opened', (socket, _id, query) => log('socket:opened', socket, query.toString()))
 service.on('socket:connected', (socket) => log('socket:connected', socket))

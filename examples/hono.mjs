@@ -1,4 +1,4 @@
-// ESS as a part of a Hono app, which has pages of its own beside it.
+// ESS as a part of a Hono app that has its own pages.
 import { serve } from '@hono/node-server'
 import { attach } from 'ephemeral-socket-service'
 import { Hono } from 'hono'
@@ -16,7 +16,7 @@ const server = serve(
     fetch: app.fetch,
     port: Number(process.env.PORT ?? 9000),
     hostname: '127.0.0.1',
-    // Otherwise it takes an upload's body away when it believes that the request is over.
+    // Otherwise an upload loses its body when the adapter thinks that the request is over.
     autoCleanupIncoming: false,
   },
   ({ port }) => console.log(`http://127.0.0.1:${port}${path}`),

@@ -1,4 +1,4 @@
-// ESS in a plain server of Node's, under a path or as the whole of it.
+// ESS in a plain node:http server, under a path or alone.
 import { createServer } from 'node:http'
 import { createService } from 'ephemeral-socket-service'
 
@@ -9,7 +9,7 @@ service.on('socket:end', (_socket, { bytes }) => console.log('delivered', bytes)
 service.on('error:socket', (_socket, { outcome }) => console.log('failed', outcome))
 
 function handle(request, response) {
-  // As Connect does: the service sees the path below its mount, and prints URLs with the whole of it.
+  // As in Connect, the service sees the path below its mount in `url`, and takes the whole path from `originalUrl`.
   const isBelow = request.url === mount || /^[/?]/.test(request.url.slice(mount.length))
   if (request.url.startsWith(mount) && isBelow) {
     request.originalUrl = request.url
@@ -21,7 +21,7 @@ function handle(request, response) {
 }
 
 const server = createServer(handle)
-// A refusal goes out before the sender is told to begin: the service says 100 (Continue) itself.
+// The service says 100 (Continue) itself, so that it can refuse before the sender begins.
 server.on('checkContinue', (request, response) => {
   service.holdContinue(request)
   handle(request, response)

@@ -17,7 +17,7 @@ export const WHOLE = 'whole'
 /** A download that the server broke off, as protocol.md wants it. */
 export const RESET = 'reset'
 /** There was no link to receive from. */
-export const NOBODY = 'nobody'
+export const NO_LINK = 'no link'
 
 /** Between what a peer saw that was hurt too early, and what the one in its place did. */
 export const NEXT = '; the next one: '
@@ -64,7 +64,7 @@ function onSendersLeg(cell: Cell): Observation {
       // Half a head is no request: no socket comes of it, and a reservation waits for another sender.
       const sender = isHalfClosed(cell) ? '400 bad-request' : unseen
       return way === 'early response'
-        ? { outcome: 'none', sender, receiver: NOBODY }
+        ? { outcome: 'none', sender, receiver: NO_LINK }
         : { ...DELIVERED, sender: thenNext(sender, DELIVERED.sender) }
     }
     case 'waiting':
@@ -107,7 +107,7 @@ function onReceiversLeg(cell: Cell): Observation {
     case 'midway':
       return { outcome: lost, sender: verdict(way, lost), receiver: unseen }
     case 'last':
-      // The last byte fits into the kernels on the way: nobody can know where it went. In HTTP/2 the server asks
+      // The last byte fits into the kernels on the way: the server can't know where it went. In HTTP/2 the server asks
       // before it sends the last bytes, and this server is told to wait for less long than it would.
       return fault === 'black hole' && versionOf(version, 'receiver') === 'HTTP/1.1'
         ? { outcome: UNCONFIRMED, sender: UNCONFIRMED, receiver: unseen }

@@ -53,52 +53,50 @@ function inWords(observation: Observation | undefined): string {
 }
 
 function introduction(count: number): string {
-  return `# What becomes of a transfer when the network fails
+  return `# When the network fails
 
-Written by the tests in \`test/faults/\`, which do this to a real \`ess-server\`: between it and one of the two peers stands a proxy, which does one thing to that connection, at one moment. These are ${count} cases. Each cell says what the **sender** was told **/** what the **receiver** saw. A run that sees anything else fails; so does one in which a socket has not exactly one end in the server's log, a status stream has two verdicts or a word after the verdict, or the server keeps a descriptor.
+The tests in \`test/faults/\` write this page. They run a real \`ess-server\`, with a proxy between it and one of the two peers, and the proxy does one thing to that connection at one moment. There are ${count} cases. Each cell shows what the **sender** was told **/** what the **receiver** saw. The tests fail if they see anything else. They also fail if a socket doesn't have exactly one end in the server's log, if a status stream has two verdicts or a word after the verdict, or if the server keeps a descriptor.
 
-What is done to the connection:
+The proxy does one of these to the connection:
 
 | fault | |
 | --- | --- |
-| delay | what comes after that moment comes a little later |
-| throttle | it comes slowly |
-| split | it comes byte by byte, so that heads and the heads of chunks come in pieces |
-| half-close | the server reads an end (FIN) of what this peer has to say; the peer can still read |
-| FIN | both are told so, and nothing passes any more |
-| RST | both are reset |
-| black hole | nothing passes any more, and nobody is told |
+| delay | passes everything after that moment a little later |
+| throttle | passes everything slowly |
+| split | passes single bytes, so that heads and the heads of chunks come in pieces |
+| half-close | sends the server a FIN, as if this peer had nothing more to say; the peer can still read |
+| FIN | sends a FIN both ways, and passes nothing any more |
+| RST | resets both ways |
+| black hole | passes nothing any more, and tells neither side |
 
-What the sender was told:
+The sender was told:
 
 | words | |
 | --- | --- |
-| delivered | the verdict, and the clean end of its response; the status 200, of a reservation |
-| delivered, unconfirmed | the same with \`"confirmed":false\`: all bytes were sent, and for 30 s the receiver did not say that it has them. \`ess send\` exits with 7 |
-| failed: \`code\` | that verdict, and a response without an end: its connection half-closed, or its stream of HTTP/2 reset |
+| delivered | the verdict, and then the clean end of its response; with a reservation, the status 200 |
+| delivered, unconfirmed | the same with \`"confirmed":false\`: all bytes were sent, and for 30 s the receiver did not confirm them. \`ess send\` exits with 7 |
+| failed: \`code\` | that verdict, and then no proper end of the response: the connection is half-closed, or the HTTP/2 stream reset |
 | \`status\` \`code\` | the answer to a request that was refused, or the verdict of an upload to a reservation |
-| cut off | its connection ended without a verdict, which is a failure too |
+| cut off | no verdict before the end of its connection, which is a failure too |
 | silence | nothing more, on a connection that looks open |
 
-What the receiver saw:
+The receiver saw:
 
 | words | |
 | --- | --- |
 | whole | every byte, and the clean end of the response |
-| reset | a part, and then a connection, or a stream of HTTP/2, that was reset by the server |
+| reset | a part, and then the server reset the connection, or the HTTP/2 stream |
 | \`status\` \`code\` | a problem instead of a file |
-| cut off, silence | as above, and no end of a response |
-| nobody | no link was given out |
+| cut off, silence | as above, and no end of the response |
+| no link | there was no receiver, because the sender got no link |
 
-Where a peer was lost before the server had its request, or while it waited and held up nobody, "the next one" says what another in its place was told: nothing was used up.
+If a peer was lost before the server had its request, or while it waited without holding up the other side, its place is free again: "the next one" shows what a second peer was told.
 
-Two things cannot be known by any server, and this is how they are decided. A receiver that was cut off between its last byte and its answer may have the file or not: a reset is taken for a no, though the receiver may have all of it. And where even the answer does not come, nobody knows: that is "delivered, unconfirmed". There is no third case. Whenever the sender was told "delivered", the receiver had every byte, and read a clean end. (Something on the way that closes in good order without having passed everything on speaks in the receiver's name, and is believed.)
+No server can know two things, and ESS decides them like this. A receiver that was cut off between its last byte and its answer may have the file or not: ESS takes a reset for a no, though the receiver may have all of it. If no answer comes at all, the sender is told "delivered, unconfirmed". There is no third case. Whenever the sender was told "delivered", the receiver had every byte, and read a clean end. (If a proxy closes in good order without having passed everything on, it speaks in the receiver's name, and ESS believes it.)
 
-Left out: ${LEFT_OUT.map(({ reason }) => lowerFirst(reason)).join('; ')}.
+These cases are left out:
 
-HTTP/2 is over TLS, and so are the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides is without. HTTP/2 has no half of a connection, so a half-close ends it for both. And before the last bytes of a download the server asks whether all before them were read, and waits up to 30 s for the answer; here a silent receiver has stalled before that, because the server is told to take 5 s without a byte for a stall (\`--stall-timeout\`), instead of 60.`
-}
+${LEFT_OUT.map(({ reason }) => `- ${reason}`).join('\n')}
 
-function lowerFirst(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '')
+HTTP/2 runs over TLS, and so do the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides runs without TLS. An HTTP/2 connection can't be half-closed, so a half-close ends it for both. Before the last bytes of an HTTP/2 download the server asks whether all before them were read, and waits up to 30 s for the answer. Here a silent receiver has stalled before that, because these servers run with \`--stall-timeout 5\` instead of 60.`
 }

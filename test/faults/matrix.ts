@@ -97,15 +97,15 @@ export const LEFT_OUT: readonly {
   readonly is: (cell: Cell) => boolean
 }[] = [
   {
-    reason: 'A receiver waits for a sender only where there is a reservation.',
+    reason: 'A receiver can wait for a sender only with a reservation.',
     is: ({ leg, phase, way }) => leg === 'receiver' && phase === 'waiting' && way === 'early response',
   },
   {
-    reason: 'The verdict is written when the receiver has closed its connection.',
+    reason: 'When the verdict is written, the receiver has already closed its connection.',
     is: ({ leg, phase }) => leg === 'receiver' && phase === 'verdict',
   },
   {
-    reason: 'Where the two speak different versions, what harms nobody, and what happens before they meet.',
+    reason: 'With different versions, the faults that do no harm, and those before the two peers meet.',
     is: ({ version, fault, phase }) =>
       version in MIXTURES &&
       (EFFECTS[fault] === 'harmless' || fault === 'half-close' || phase === 'head' || phase === 'waiting'),

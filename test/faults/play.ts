@@ -2,7 +2,7 @@ import { isTerminal, StatusDecoder, type StatusEvent } from '../../shared/index.
 import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
-import { CUT_OFF, NOBODY, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
+import { CUT_OFF, NO_LINK, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import type { ServerLog } from './server-log.js'
@@ -72,7 +72,7 @@ class Stage {
       if (this.#effect === 'cut') await this.#replaceReceiver()
     }
     if (!(await this.#senderAsks())) {
-      return { outcome: 'none', sender: this.#early?.view ?? SILENCE, receiver: NOBODY }
+      return { outcome: 'none', sender: this.#early?.view ?? SILENCE, receiver: NO_LINK }
     }
     await this.#transfer()
     return await this.#end()
