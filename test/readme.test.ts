@@ -41,6 +41,10 @@ test.for(['README.md', 'docs/cli.md', 'docs/server.md'])(
   },
 )
 
+test('the README is one page', async () => {
+  expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(140)
+})
+
 interface Reader {
   /** Puts the built commands on the reader's PATH. */
   haveCommands(): Promise<void>
@@ -164,8 +168,9 @@ async function newReader(): Promise<Reader> {
   return {
     haveCommands: async () => {
       await mkdir(join(prefix, 'bin'), { recursive: true })
-      await symlink(join(ROOT, 'dist', 'client', 'main.js'), join(prefix, 'bin', 'ess'))
-      await symlink(join(ROOT, 'dist', 'server', 'main.js'), join(prefix, 'bin', 'ess-server'))
+      const { bin } = JSON.parse(await readPage('package.json')) as { bin: Record<string, string> }
+      for (const [name, path] of Object.entries(bin))
+        await symlink(join(ROOT, path), join(prefix, 'bin', name))
     },
     follow: async (block) => {
       const kind = kinds[block.info]
