@@ -74,8 +74,8 @@ async function record() {
     const [, id] = await until('laptop', /^https:\/\/send\.example\.org\/([\w-]+)\//m)
     await sleep(READING_MS)
     await tmux.type('desktop', `ess get ${id}`)
-    await until('desktop', /\breceived .+\n/)
-    await until('laptop', /\bdelivered .+\n/)
+    await until('desktop', /\breceived .+\n/i)
+    await until('laptop', /\bdelivered .+\n/i)
     await sleep(READING_MS)
     film.abort()
     await filming
