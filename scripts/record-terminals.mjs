@@ -19,7 +19,7 @@ const FILE_BYTES = 25_000_000
 const BYTES_A_SECOND = 8_000_000
 const COLUMNS = 80
 /** The two terminals, with their rows: as many as are needed, so that nothing scrolls away. */
-const ROWS = { laptop: 10, desktop: 4 }
+const ROWS = { laptop: 12, desktop: 4 }
 const SAMPLE_MS = 125
 /** Time to read a line before the next one is typed. */
 const READING_MS = 1500
@@ -45,7 +45,9 @@ async function record() {
   const server = await startServer('--base-url', 'https://send.example.org')
   const path = await slowPath(server.port, BYTES_A_SECOND)
   const tmux = await startTmux(folder, `http://127.0.0.1:${path.port}`)
-  const giveUp = AbortSignal.timeout(DEADLINE_MS)
+  const interrupt = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupt.abort())
+  const giveUp = AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), interrupt.signal])
   try {
     const started = performance.now()
     const frames = { laptop: [], desktop: [] }
@@ -66,7 +68,7 @@ async function record() {
         const match = pattern.exec(text)
         if (match !== null) return match
         if (giveUp.aborted)
-          throw new Error(`waited in vain for ${pattern} on the ${name}, which shows:\n${text}`)
+          throw new Error(`gave up waiting for ${pattern} on the ${name}, which shows:\n${text}`)
         await sleep(SAMPLE_MS)
       }
     }

@@ -7,12 +7,17 @@ import { run } from './helpers/run.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-test('the picture of two terminals ends with the words that ess says now', async (context) => {
+/** A recording takes some ten seconds; a busy machine needs more. */
+const RECORDING_MS = 90_000
+
+test('the picture of two terminals ends with the words that ess says now', {
+  timeout: 120_000,
+}, async (context) => {
   needs(context, 'tmux')
   const script = join(ROOT, 'scripts', 'record-terminals.mjs')
   const { code, stdout, stderr } = await (
     await run('record-terminals', process.execPath, [script, '--check'])
-  ).ended()
+  ).ended(RECORDING_MS)
   expect({ code, stdout: stdout.toString(), stderr }).toEqual({ code: 0, stdout: '', stderr: '' })
 })
 

@@ -104,7 +104,12 @@ function spans(line) {
   return pieces
     .map((piece, index) => {
       const [, codes, text] = index === 0 ? ['', '', piece] : /^([\d;]*)m(.*)$/s.exec(piece)
-      if (index > 0) style = codes.split(';').reduce(styleAfter, style)
+      // A colour of 256 (38;5;N, 48;5;N) stays the text's own.
+      if (index > 0)
+        style = codes
+          .replace(/[34]8;5;\d+/g, '39')
+          .split(';')
+          .reduce(styleAfter, style)
       const classes = [style.colour, style.bold && 'b', style.dim && 'd'].filter(Boolean).join(' ')
       if (text === '') return ''
       return classes === '' ? escaped(text) : `<tspan class="${classes}">${escaped(text)}</tspan>`
@@ -133,7 +138,10 @@ function describe(terminals) {
         .at(-1)
         .rows.map(textOfRow)
         .filter((line) => !/^\$?$/.test(line))
-      return `The ${name} shows: ${lines.join('; ')}.`
+      return `The ${name} shows: ${lines
+        .map((line) => line.trim())
+        .join('; ')
+        .replace(/\.?$/, '.')}`
     })
     .join(' ')
 }
