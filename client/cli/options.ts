@@ -4,8 +4,8 @@ import { DEFAULT_SERVER } from '../http/default-server.js'
 export type TransferName = 'send' | 'get'
 
 /**
- * One option of `ess`. Its flag, its line in `--help`, its key in config.json and its row in docs/cli.md follow
- * from it.
+ * One option of `ess`. Its flag, its line in `--help`, its key in config.json and its row in the README follow from
+ * it.
  */
 export interface OptionRow {
   readonly of: TransferName | 'both'
