@@ -1,15 +1,49 @@
-const DECIMAL_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
+const DECIMAL = { base: 1000, units: ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] } as const
+const BINARY = { base: 1024, units: ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] } as const
 
 /** A size for people: `0 B`, `1 B`, `999 B`, `1.0 kB`, `42.0 MB`, `1.5 GB` (decimal, one digit after the point). */
 export function formatBytes(bytes: number): string {
+  return inUnits(bytes, DECIMAL)
+}
+
+/**
+ * A limit on sizes for people, in the units that its owner chose: `1.5 GB`, but `1.0 GiB` for 2^30, because that many
+ * bytes were not chosen by powers of 1000.
+ */
+export function formatLimit(limit: number): string {
+  return inUnits(limit, isBinary(limit) ? BINARY : DECIMAL)
+}
+
+/**
+ * A size and the limit that it is beside, in the same units: `['2.1 GB', '1.5 GB']`, `['2.0 GiB', '1.0 GiB']`. Two
+ * sizes that would read alike are counted in bytes.
+ */
+export function formatAgainstLimit(size: number, limit: number): readonly [size: string, limit: string] {
+  const units = isBinary(limit) ? BINARY : DECIMAL
+  const words = [inUnits(size, units), inUnits(limit, units)] as const
+  return size !== limit && words[0] === words[1] ? [`${size} bytes`, `${limit} bytes`] : words
+}
+
+function inUnits(bytes: number, { base, units }: typeof DECIMAL | typeof BINARY): string {
   let value = bytes
   let unit = 0
   // 999.95 would print as "1000.0", so the next unit starts there.
-  while (value >= (unit === 0 ? 1000 : 999.95) && unit < DECIMAL_UNITS.length - 1) {
-    value /= 1000
+  while (value >= (unit === 0 ? base : base - 0.05) && unit < units.length - 1) {
+    value /= base
     unit++
   }
-  return `${unit === 0 ? value : value.toFixed(1)} ${DECIMAL_UNITS[unit]}`
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+/** True for 10 GiB and 500 GiB, false for 10 GB and 1500 kB: more factors of 1024 than of 1000. */
+function isBinary(bytes: number): boolean {
+  return timesDivisible(bytes, BINARY.base) > timesDivisible(bytes, DECIMAL.base)
+}
+
+function timesDivisible(value: number, factor: number): number {
+  let times = 0
+  for (let rest = value; rest >= factor && rest % factor === 0; rest /= factor) times++
+  return times
 }
 
 /**
@@ -24,6 +58,26 @@ export function formatDuration(seconds: number): string {
     (part) => part !== false,
   )
   return parts.length === 0 ? '0 s' : parts.slice(0, 2).join(' ')
+}
+
+const DURATION =
+  /^(?=\S)(?:(?<hours>\d+(?:\.\d+)?)\s*h)?\s*(?:(?<minutes>\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(?<seconds>\d+(?:\.\d+)?)\s*s)?$/i
+
+/**
+ * Reads a duration that a person typed, in seconds: `90`, `90s`, `10m`, `1h30m`, `1.5h`, `9 min 30 s`. A number alone is
+ * seconds. Undefined for anything else, and for `1h30`, which may mean either.
+ */
+export function parseDuration(text: string): number | undefined {
+  const typed = text.trim()
+  if (/^\d+(?:\.\d+)?$/.test(typed)) return finite(Number(typed))
+  const parts = DURATION.exec(typed)?.groups
+  if (parts === undefined) return undefined
+  const { hours = 0, minutes = 0, seconds = 0 } = parts
+  return finite(3600 * Number(hours) + 60 * Number(minutes) + Number(seconds))
+}
+
+function finite(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined
 }
 
 const SIZE_FACTORS: Readonly<Record<string, number>> = {

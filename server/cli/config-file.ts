@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { EssError } from '../../shared/index.js'
+import { EssError, parseByteSize, parseDuration } from '../../shared/index.js'
 import { nearestName } from '../broker/nearest-name.js'
 import { CHOICES, type ChoiceKind, type FlagValues } from '../broker/option-kinds.js'
 
@@ -26,8 +26,8 @@ const FORMS: Readonly<Record<keyof FlagValues, Form>> = {
     toFlag: (value) => (typeof value === 'boolean' ? value : undefined),
   },
   seconds: {
-    words: 'a number of seconds',
-    toFlag: (value) => (isNumber(value) ? String(value) : undefined),
+    words: 'a duration such as 90, 90s, 10m or 1h30m',
+    toFlag: (value) => (isNumber(value) ? String(value) : textThatReads(value, parseDuration)),
   },
   whole: {
     words: 'a whole number',
@@ -35,7 +35,7 @@ const FORMS: Readonly<Record<keyof FlagValues, Form>> = {
   },
   size: {
     words: 'a number of bytes, or text such as 10GiB',
-    toFlag: (value) => wholeNumberOf(value) ?? textOf(value),
+    toFlag: (value) => wholeNumberOf(value) ?? textThatReads(value, parseByteSize),
   },
   list: {
     words: 'a list of texts, or one text with commas',
@@ -166,4 +166,8 @@ function itemsOf(value: unknown): readonly unknown[] | undefined {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function textThatReads(value: unknown, read: (text: string) => number | undefined): string | undefined {
+  return typeof value === 'string' && read(value) !== undefined ? value : undefined
 }

@@ -1,4 +1,4 @@
-import { EssError, parseByteSize } from '../../shared/index.js'
+import { EssError, parseByteSize, parseDuration } from '../../shared/index.js'
 import { CHOICES, type FlagRow, type FlagValues } from '../broker/option-kinds.js'
 
 type FlagKind = keyof FlagValues
@@ -14,8 +14,15 @@ const READERS: { readonly [Kind in FlagKind]: Reader<Kind> } = {
     if (text === 'false' || text === '0') return false
     throw unexpected(flag, 'true or false', text)
   },
-  seconds: (text, flag) => numberIn(text, flag, /^\d+(?:\.\d+)?$/, 'a number of seconds'),
-  whole: (text, flag) => numberIn(text, flag, /^\d+$/, 'a whole number'),
+  seconds: (text, flag) => {
+    const seconds = parseDuration(text)
+    if (seconds === undefined) throw unexpected(flag, 'a duration such as 90, 90s, 10m or 1h30m', text)
+    return seconds
+  },
+  whole: (text, flag) => {
+    if (!/^\d+$/.test(text)) throw unexpected(flag, 'a whole number', text)
+    return Number(text)
+  },
   size: (text, flag) => {
     const bytes = parseByteSize(text)
     if (bytes === undefined) throw unexpected(flag, 'a size such as 1073741824 or 10GiB', text)
@@ -51,11 +58,6 @@ const UNITS = [
   ['MiB', 2 ** 20],
   ['KiB', 2 ** 10],
 ] as const
-
-function numberIn(text: string, flag: string, form: RegExp, expected: string): number {
-  if (form.test(text)) return Number(text)
-  throw unexpected(flag, expected, text)
-}
 
 function choiceOf<Choice extends string>(choices: readonly Choice[]) {
   return (text: string, flag: string): Choice => {

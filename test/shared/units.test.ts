@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatBytes, formatDuration, parseByteSize } from '../../shared/index.js'
+import {
+  formatAgainstLimit,
+  formatBytes,
+  formatDuration,
+  formatLimit,
+  parseByteSize,
+  parseDuration,
+} from '../../shared/index.js'
 
 test.each([
   [0, '0 B'],
@@ -22,6 +29,38 @@ test.each([
   [5e18, '5000.0 PB'],
 ])('%d bytes read as %s', (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text)
+})
+
+test.each([
+  [0, '0 B'],
+  [1000, '1.0 kB'],
+  [1024, '1.0 KiB'],
+  [1500, '1.5 kB'],
+  [64_000, '64.0 kB'],
+  [2 ** 20, '1.0 MiB'],
+  [10e9, '10.0 GB'],
+  [1.5e9, '1.5 GB'],
+  [2 ** 30, '1.0 GiB'],
+  [500 * 2 ** 30, '500.0 GiB'],
+  [1.5 * 2 ** 30, '1.5 GiB'],
+  [1e12, '1.0 TB'],
+  [2 ** 50, '1.0 PiB'],
+  [1023.96 * 2 ** 20, '1.1 GB'],
+  [(2 ** 30 - 2 ** 10) * 2 ** 10, '1.0 TiB'],
+])('a limit of %d bytes reads as %s', (bytes, text) => {
+  expect(formatLimit(bytes)).toBe(text)
+})
+
+test.each([
+  [2.1e9, 1.5e9, '2.1 GB', '1.5 GB'],
+  [2 ** 31, 2 ** 30, '2.0 GiB', '1.0 GiB'],
+  [2e9, 2 ** 30, '1.9 GiB', '1.0 GiB'],
+  // One digit can't tell these two apart.
+  [2 ** 30 + 1, 2 ** 30, '1073741825 bytes', '1073741824 bytes'],
+  [1e9, 1e9, '1.0 GB', '1.0 GB'],
+  [11, 10, '11 B', '10 B'],
+])('%d bytes and a limit of %d read as %s and %s', (size, limit, sizeText, limitText) => {
+  expect(formatAgainstLimit(size, limit)).toEqual([sizeText, limitText])
 })
 
 test.each([
@@ -104,6 +143,60 @@ describe('a size that a person typed', () => {
         const text = formatBytes(bytes)
         const halfDigit = (parseByteSize(`0.1 ${text.split(' ')[1]}`) ?? 0) / 2
         expect(Math.abs((parseByteSize(text) ?? Number.NaN) - bytes)).toBeLessThanOrEqual(halfDigit)
+      }),
+    )
+  })
+})
+
+describe('a duration that a person typed', () => {
+  test.each([
+    ['0', 0],
+    ['90', 90],
+    ['0.5', 0.5],
+    [' 90s ', 90],
+    ['90 s', 90],
+    ['10m', 600],
+    ['10M', 600],
+    ['10min', 600],
+    ['1h', 3600],
+    ['1.5h', 5400],
+    ['1h30m', 5400],
+    ['1h5s', 3605],
+    ['1h 30m 5s', 5405],
+    ['9 min 30 s', 570],
+    ['100m', 6000],
+  ])('%j is %d seconds', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds)
+  })
+
+  test.each([
+    '',
+    ' ',
+    'soon',
+    'h',
+    '-1',
+    '+1',
+    '1e3',
+    '.5h',
+    '1.h',
+    '1,5h',
+    '1h30',
+    '30m1h',
+    '1h1h',
+    '1d',
+    '1ms',
+    '10m!',
+    'Infinity',
+    `${'9'.repeat(400)}`,
+    `${'9'.repeat(400)}h`,
+  ])('%j is none', (text) => {
+    expect(parseDuration(text)).toBeUndefined()
+  })
+
+  test('is read from what formatDuration writes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 3599 }), (seconds) => {
+        expect(parseDuration(formatDuration(seconds))).toBe(seconds)
       }),
     )
   })

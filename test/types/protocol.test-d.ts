@@ -13,9 +13,11 @@ import {
   type ExitStatus,
   encodeStatus,
   type FailedEvent,
+  formatAgainstLimit,
   formatBytes,
   formatContentDisposition,
   formatDuration,
+  formatLimit,
   fromProblem,
   HEADERS,
   isProblemCode,
@@ -33,6 +35,7 @@ import {
   type ProgressEvent,
   parseByteSize,
   parseContentDisposition,
+  parseDuration,
   percentDecode,
   printable,
   problemLine,
@@ -146,5 +149,10 @@ test('the forms of the status stream have their media types, and numbers their w
   expectTypeOf<typeof STATUS_VERSION>().toEqualTypeOf<1>()
   expectTypeOf(formatBytes).toEqualTypeOf<(bytes: number) => string>()
   expectTypeOf(formatDuration).toEqualTypeOf<(seconds: number) => string>()
+  expectTypeOf(formatLimit).toEqualTypeOf<(limit: number) => string>()
+  expectTypeOf(formatAgainstLimit).toEqualTypeOf<
+    (size: number, limit: number) => readonly [size: string, limit: string]
+  >()
+  expectTypeOf(parseDuration).toEqualTypeOf<(text: string) => number | undefined>()
   expectTypeOf(parseByteSize).toEqualTypeOf<(text: string) => number | undefined>()
 })

@@ -152,7 +152,7 @@ describe('--check', () => {
       ['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--relay', 'splice'],
       /^problem: options: Expected --relay to be auto or streams together with --tls-cert, got splice/,
     ],
-    [['--ttl', 'soon'], /^problem: options: Expected --ttl to be a number of seconds/],
+    [['--ttl', 'soon'], /^problem: options: Expected --ttl to be a duration such as 90, 90s, 10m or 1h30m/],
     [['--config', '/nowhere'], /^problem: options: Expected --config to be a file that can be read/],
   ])('flags that cannot be read are one problem, with exit status 2: %j', async (argv, line) => {
     const { status, lines } = await check(...argv)
