@@ -39,6 +39,7 @@ const LONG = [
 const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
+  'test/client/cli/{commands,completion,link,tar-line,usage}.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,forged-headers,hostile-memory,limits}.test.ts',
   'test/e2e/{malformed,memory,old-clients,programs,proxies,ranges,receive}.test.ts',

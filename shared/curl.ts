@@ -1,4 +1,5 @@
 import { safeFileName } from './file-name.js'
+import { quoteForShell } from './shell-word.js'
 
 /**
  * The shell line that receives with curl. It doesn't use `-OJ`, which takes the name from the response: if such a
@@ -15,9 +16,4 @@ export function curlLine(url: string, fileName: string | undefined, fallback: st
 /** Quotes a URL for a shell. Its own quotes mean the same when they are percent-encoded. */
 export function quoteUrl(url: string): string {
   return quoteForShell(url.replaceAll("'", '%27'))
-}
-
-/** Quotes any text as one word for sh, bash, zsh or fish. */
-function quoteForShell(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,17 +1,36 @@
-import { EssError, safeFileName, withoutUserinfo } from '../../shared/index.js'
+import { statSync } from 'node:fs'
+import { EssError, isSocketId, parseDuration, safeFileName, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
+import { COMMAND_NAMES, type CommandName, commandNamed, SHELLS } from './commands.js'
 import { type Config, readConfig } from './config.js'
+import { absolute } from './current-folder.js'
+import { commandHelp, helpWidth, overview, versionLine } from './help.js'
+import type { Io } from './io.js'
+import { readLink } from './link.js'
 import { flagOf, OPTIONS, type OptionName, type OptionsWith, type ValuesOf } from './options.js'
-import { parser } from './parser.js'
+import { checkOptionsOf, cut, nearestCommand, type Words } from './parser.js'
+import { isHttpUrl, serverUrl } from './server-address.js'
+import { shellWord, tarLine } from './tar-line.js'
 
 /** A command line, checked. */
 export type Command =
-  | { readonly command: 'help'; readonly text: string }
-  | ({ readonly command: 'send'; readonly file: string | undefined } & ValuesOf<'send'> & Common)
-  | ({ readonly command: 'get'; readonly idOrUrl: string } & ValuesOf<'get'> & Common)
+  | Printed
+  | ({ readonly command: 'send'; readonly file: string | undefined } & Transfer<'send'>)
+  /** `idOrUrl` is an id of `server`, or a whole URL. */
+  | ({ readonly command: 'get'; readonly idOrUrl: string } & Transfer<'get'>)
 
-interface Common extends Omit<ValuesOf<'both'>, 'server'> {
+/** Text to print, and that is all. */
+export interface Printed {
+  readonly command: 'print'
+  readonly text: string
+  /** False for a bare `ess`. */
+  readonly isAsked: boolean
+}
+
+type Transfer<Name extends 'send' | 'get'> = Omit<ValuesOf<Name>, 'server'> & Common
+
+interface Common {
   readonly server: string
   /** The configuration if it is for `server`; otherwise empty. */
   readonly configured: Config
@@ -19,116 +38,254 @@ interface Common extends Omit<ValuesOf<'both'>, 'server'> {
   readonly configTrouble: EssError | undefined
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
-/** What yargs read, by flag. An option that was not given is undefined. */
-type Parsed = Readonly<Record<string, unknown>>
+export type TransferCommand = Exclude<Command, { command: 'print' }>
 
-/** Reads a command line. Throws EssError `usage`, which says what was expected and what came. */
-export async function parseArguments(argv: readonly string[], env: Environment): Promise<Command> {
-  let text = ''
-  const parsed: Parsed = await parser().parse([...argv], {}, (error, _parsed, output) => {
-    if (error !== undefined && error !== null) throw new EssError('usage', error.message)
-    text = output
-  })
-  if (text !== '') return { command: 'help', text: `${text}\n` }
-  const [command, ...operands] = (parsed['_'] as readonly unknown[]).map(String) // yargs always sets it.
-  if (command === 'send') return sendCommand(operands, parsed, await readCommon(parsed, env))
-  if (command === 'get') return getCommand(operands, parsed, await readCommon(parsed, env, operands[0]))
-  throw new EssError('usage', `Expected a command, send or get, got ${withoutUserinfo(command ?? 'none')}`)
+/** What reading a command line needs of the outside world. */
+type Outside = Pick<Io, 'env' | 'cwd' | 'stdout' | 'stderr'>
+
+/** Reads a command line. Throws EssError `usage`, which says what is wrong and what to type. */
+export async function parseArguments(argv: readonly string[], io: Outside): Promise<Command> {
+  const words = cut(argv)
+  if (words.isVersion) return { command: 'print', text: versionLine, isAsked: true }
+  if (words.command === undefined) return overviewFor(words.isHelp, io)
+  const name = commandNamed(words.command) ?? unknownCommand(words.command, words, io)
+  const toHelpWith = (name === 'help' ? helpTopic(words) : undefined) ?? (words.isHelp ? name : undefined)
+  if (toHelpWith !== undefined)
+    return { command: 'print', text: commandHelp(toHelpWith, helpWidth(columnsOf(io.stdout))), isAsked: true }
+  if (name === 'help') return overviewFor(true, io)
+  checkOptionsOf(name, words)
+  return await READERS[name](words, io)
 }
 
-function sendCommand(operands: readonly string[], parsed: Parsed, common: Common): Command {
-  if (operands.length > 1) throw new EssError('usage', `Expected one file, got ${operands.length}`)
-  const name = text(parsed, 'name')
+const READERS: Readonly<
+  Record<Exclude<CommandName, 'help'>, (words: Words, io: Outside) => Command | Promise<Command>>
+> = {
+  send: sendCommand,
+  get: getCommand,
+  completion: completionCommand,
+}
+
+function overviewFor(isAsked: boolean, { stdout, stderr }: Outside): Command {
+  const text = overview(helpWidth(columnsOf(isAsked ? stdout : stderr)))
+  return { command: 'print', text, isAsked }
+}
+
+function columnsOf(stream: Outside['stdout'] | Outside['stderr']): number | undefined {
+  return stream.isTTY ? stream.columns : undefined
+}
+
+/** The command that `ess help` was asked about. */
+function helpTopic({ operands }: Words): CommandName | undefined {
+  const [topic, ...others] = operands
+  if (others.length > 0)
+    throw new EssError('usage', `ess help explains one command at a time, not ${operands.length}.`)
+  if (topic === undefined) return undefined
+  const name = commandNamed(topic)
+  if (name !== undefined) return name
+  throw new EssError(
+    'usage',
+    `There is no command ${withoutUserinfo(topic)}. ${commandAdvice(topic, 'ess help ')}`,
+  )
+}
+
+function unknownCommand(typed: string, words: Words, { cwd }: Outside): never {
+  const shown = withoutUserinfo(typed)
+  if (isFolder(typed, cwd))
+    throw new EssError(
+      'usage',
+      `${shown} is a folder, not a command. To send it as one file, run ${tarLine([typed], cwd, words)}`,
+    )
+  if (exists(typed, cwd))
+    throw new EssError(
+      'usage',
+      `${shown} is a file, not a command. To send it, run ess send ${shellWord(typed)}`,
+    )
+  if (isHttpUrl(typed) || isSocketId(typed))
+    throw new EssError(
+      'usage',
+      `${shown} is a link, not a command. To receive it, run ess get ${shellWord(shown)}`,
+    )
+  throw new EssError('usage', `There is no command ${shown}. ${commandAdvice(typed, 'ess ')}`)
+}
+
+function commandAdvice(typed: string, before: string): string {
+  if (typed === 'version') return 'Did you mean ess --version?'
+  const near = nearestCommand(typed)
+  return near === undefined
+    ? `The commands are ${COMMAND_NAMES.join(', ')}.`
+    : `Did you mean ${before}${near}?`
+}
+
+async function completionCommand({ operands }: Words): Promise<Command> {
+  const [typed, ...others] = operands
+  const shell = SHELLS.find((one) => one === typed)
+  if (shell !== undefined && others.length === 0) {
+    const { completion } = await import('./completion/completion.js')
+    return { command: 'print', text: completion(shell), isAsked: true }
+  }
+  const what =
+    typed === undefined
+      ? 'needs the name of a shell'
+      : `knows no shell ${withoutUserinfo(operands.join(' '))}`
+  throw new EssError(
+    'usage',
+    `ess completion ${what}. Run ess completion ${SHELLS.join(', or ess completion ')}.`,
+  )
+}
+
+async function sendCommand(words: Words, io: Outside): Promise<Command> {
+  const { operands } = words
+  checkOneFile(words, io)
+  const name = text(words, 'name')
   if (name !== undefined && safeFileName(name) === undefined)
-    throw new EssError('usage', `Expected --name to be a file name, got ${JSON.stringify(name)}`)
+    throw new EssError(
+      'usage',
+      `${JSON.stringify(name)} can't be a file name. Give --name one without a folder, such as --name photos.tar.`,
+    )
   return {
     command: 'send',
     file: operands[0],
     name,
-    ttl: seconds(parsed, 'ttl'),
-    reserve: isOn(parsed, 'reserve'),
-    json: isOn(parsed, 'json'),
-    ...common,
+    ttl: duration(words, 'ttl'),
+    reserve: isOn(words, 'reserve'),
+    json: isOn(words, 'json'),
+    ...output(words),
+    ...(await readCommon(words, io)),
   }
 }
 
-function getCommand(operands: readonly string[], parsed: Parsed, common: Common): Command {
-  const [idOrUrl] = operands
-  if (idOrUrl === undefined || operands.length > 1)
-    throw new EssError('usage', `Expected one id or URL, got ${operands.length}`)
-  const output = text(parsed, 'output')
-  if (output === '') throw new EssError('usage', 'Expected --output to be a file or -, got nothing')
+/** Refuses several files, and a folder, with the line that sends them today. */
+function checkOneFile(words: Words, { cwd }: Outside): void {
+  const { operands } = words
+  const [file = '', ...others] = operands
+  const joined = operands.join(' ')
+  if (others.length > 0 && exists(joined, cwd) && !operands.some((one) => exists(one, cwd)))
+    throw new EssError('usage', `${joined} has a space in its name. Quote it: ess send ${shellWord(joined)}`)
+  if (others.length > 0)
+    throw new EssError(
+      'usage',
+      `ess send takes one file, and you named ${operands.length}. To send them as one, run ${tarLine(operands, cwd, words)}`,
+    )
+  if (isFolder(file, cwd))
+    throw new EssError(
+      'usage',
+      `${file} is a folder. To send it as one file, run ${tarLine([file], cwd, words)}`,
+    )
+}
+
+function exists(path: string, cwd: string | undefined): boolean {
+  return statOf(path, cwd) !== undefined
+}
+
+function isFolder(path: string, cwd: string | undefined): boolean {
+  return statOf(path, cwd)?.isDirectory() === true
+}
+
+function statOf(path: string, cwd: string | undefined) {
+  if (path === '' || path === '-' || cwd === undefined) return undefined
+  try {
+    return statSync(bytesOf(path) ?? absolute(cwd, path), { throwIfNoEntry: false })
+  } catch {
+    // A name that can't be a path, or a folder that can't be searched: opening the file will say so.
+    return undefined
+  }
+}
+
+async function getCommand(words: Words, io: Outside): Promise<Command> {
+  // `ess get ` and then the whole line that the sender was shown, or the same line's second half.
+  const [first, second = ''] = words.operands
+  const isLine = first === 'ess' && commandNamed(second) === 'get'
+  const [pasted, ...others] = isLine ? words.operands.slice(2) : words.operands
+  if (pasted === undefined)
+    throw new EssError('usage', 'ess get needs a link. Paste the one that the sender printed: ess get LINK')
+  if (others.length > 0)
+    throw new EssError(
+      'usage',
+      `ess get takes one link, and you gave ${others.length + 1}. Put quotes around it if it has spaces, or run ess get once for each.`,
+    )
+  const path = text(words, 'output')
+  if (path === '')
+    throw new EssError(
+      'usage',
+      'The value of --output is empty. Write --output FILE, or --output - for standard output.',
+    )
+  const isWhole = /https?:\/\//i.test(pasted)
+  const common = await readCommon(words, io, isWhole)
   return {
     command: 'get',
-    idOrUrl,
-    output,
-    force: isOn(parsed, 'force'),
-    wait: seconds(parsed, 'wait'),
+    idOrUrl: linkIn(pasted, common.server, io),
+    output: path,
+    force: isOn(words, 'force'),
+    wait: duration(words, 'wait'),
+    ...output(words),
     ...common,
   }
 }
 
-/** `idOrUrl` is the operand of `ess get`. A whole URL names its own server. */
-async function readCommon(parsed: Parsed, env: Environment, idOrUrl = ''): Promise<Common> {
+function linkIn(pasted: string, server: string, { cwd }: Outside): string {
+  try {
+    return readLink(pasted, server)
+  } catch (error) {
+    if (!exists(pasted, cwd)) throw error
+    throw new EssError(
+      'usage',
+      `${pasted} is a file here, not a link. To send it, run ess send ${shellWord(pasted)}`,
+    )
+  }
+}
+
+function output(words: Words) {
+  return {
+    tokenFile: text(words, 'tokenFile'),
+    quiet: isOn(words, 'quiet'),
+    noProgress: isOn(words, 'noProgress'),
+  }
+}
+
+/** `isNamed` is true if the operand names its own server. */
+async function readCommon(words: Words, { env }: Outside, isNamed = false): Promise<Common> {
   const { config: configured, trouble } = await readConfig(env)
   const named = [
-    { from: '--server', server: text(parsed, 'server') },
+    { from: '--server', server: text(words, 'server') },
     { from: OPTIONS.server.variable, server: env[OPTIONS.server.variable] || undefined },
   ].find(({ server }) => server !== undefined)
-  if (trouble !== undefined && named === undefined && !HTTP_URL.test(idOrUrl)) throw trouble
-  const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'the server in config.json')
+  if (trouble !== undefined && named === undefined && !isNamed) throw trouble
+  const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'The server in config.json')
   const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
   // The configured token belongs to the configured server and goes to no other.
   const isItsOwn = new URL(server).origin === new URL(ownServer).origin
-  return {
-    server,
-    tokenFile: text(parsed, 'tokenFile'),
-    configured: isItsOwn ? configured : {},
-    configTrouble: trouble,
-    quiet: isOn(parsed, 'quiet'),
-    noProgress: isOn(parsed, 'noProgress'),
-  }
+  return { server, configured: isItsOwn ? configured : {}, configTrouble: trouble }
 }
 
-const HTTP_URL = /^https?:\/\//i
-
-/** Takes `host:port` too, because people type that. */
-function serverUrl(typed: string, source: string): string {
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `http://${typed}`
-  if (URL.canParse(url) && HTTP_URL.test(url) && !/[?#]/.test(url)) return url
-  throw new EssError(
-    'usage',
-    `Expected ${source} to be an http(s) URL, got ${JSON.stringify(withoutUserinfo(typed))}`,
-  )
-}
-
-function seconds(
-  parsed: Parsed,
-  name: OptionsWith<{ kind: 'seconds' | 'seconds or 0' }>,
+function duration(
+  words: Words,
+  name: OptionsWith<{ kind: 'duration' | 'duration or 0' }>,
 ): number | undefined {
-  const typed = text(parsed, name)
+  const typed = text(words, name)
   if (typed === undefined) return undefined
-  const number = Number(typed)
-  const isPositive = OPTIONS[name].kind === 'seconds'
-  const isInRange = isPositive ? number > 0 : number >= 0
-  if (typed.trim() !== '' && Number.isFinite(number) && isInRange) return number
-  const kind = isPositive ? 'a positive number' : 'zero or a positive number'
+  const seconds = parseDuration(typed)
+  const isInRange = OPTIONS[name].kind === 'duration or 0' || seconds !== 0
+  if (seconds !== undefined && isInRange) return seconds
+  const what = isInRange ? `can't be ${JSON.stringify(typed)}` : 'must be more than 0'
+  const flag = `--${flagOf(name)}`
   throw new EssError(
     'usage',
-    `Expected --${flagOf(name)} to be ${kind} of seconds, got ${JSON.stringify(typed)}`,
+    `${flag} ${what}. Write seconds or add units: ${flag} 90, ${flag} 10m, ${flag} 1h30m.`,
   )
 }
 
-function text(parsed: Parsed, name: OptionName): string | undefined {
-  const value = parsed[flagOf(name)]
-  if (value === undefined) return undefined
-  const typed = String(value)
+function text({ options }: Words, name: OptionName): string | undefined {
+  const typed = options[name]
+  if (typeof typed !== 'string') return undefined
   if (bytesOf(typed) === undefined) return typed
-  const advice = name === 'output' ? '; or write to standard output: ess get ID > FILE' : ''
-  throw new EssError('usage', `Expected --${flagOf(name)} in UTF-8, got ${JSON.stringify(typed)}${advice}`)
+  const advice =
+    name === 'output' ? 'Write to standard output instead: ess get LINK > FILE' : 'Use another name.'
+  throw new EssError(
+    'usage',
+    `The value of --${flagOf(name)} is not UTF-8: ${JSON.stringify(typed)}. ${advice}`,
+  )
 }
 
-function isOn(parsed: Parsed, name: OptionsWith<{ kind: 'switch' }>): boolean {
-  return parsed[flagOf(name)] === true
+function isOn({ options }: Words, name: OptionsWith<{ kind: 'switch' }>): boolean {
+  return options[name] === true
 }

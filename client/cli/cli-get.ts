@@ -1,5 +1,5 @@
-import { createWriteStream, fstatSync } from 'node:fs'
-import { basename } from 'node:path'
+import { createWriteStream, fstatSync, statSync } from 'node:fs'
+import { basename, sep } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
@@ -9,6 +9,7 @@ import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
 import { type Screen, summary } from './screen.js'
+import { shellWord } from './tar-line.js'
 import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>
@@ -41,9 +42,31 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
 
 function destination(output: string | undefined, io: Io): Destination {
   if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
-  if (output !== undefined) return { file: absolute(io.cwd, output) }
+  if (output !== undefined) return place(output, absolute(io.cwd, output))
   if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.') }
   throw new EssError('usage', 'Expected a current folder, but it is gone; cd to another one, or say -o FILE')
+}
+
+/**
+ * A folder keeps the sender's name. As with cp and mv, the folder of `-o DIR/` must exist: a mistyped path must not
+ * make one.
+ */
+function place(typed: string, path: string): Destination {
+  if (isFolder(path)) return { folder: path }
+  if (!typed.endsWith('/') && !typed.endsWith(sep)) return { file: path }
+  throw new EssError(
+    'file-unwritable',
+    `There is no folder ${typed}. To make it, run mkdir -p ${shellWord(typed)}`,
+  )
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch {
+    // We may not look there, and so can't write there either: that will be told of a file.
+    return false
+  }
 }
 
 /**

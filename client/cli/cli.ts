@@ -1,14 +1,12 @@
-import { EssError, EXIT_STATUS, formatDuration } from '../../shared/index.js'
+import { EssError, EXIT_STATUS, type ExitStatus, formatDuration } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { written } from '../receive/sink.js'
-import { type Command, parseArguments } from './arguments.js'
+import { type Printed, parseArguments, type TransferCommand } from './arguments.js'
 import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
 import { oneLine, type Screen } from './screen.js'
 import { openScreen } from './terminal.js'
-
-type TransferCommand = Exclude<Command, { command: 'help' }>
 
 /**
  * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
@@ -20,16 +18,16 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   let screen: Screen | undefined
   let trouble: EssError | undefined
-  async function obey(): Promise<void> {
-    const command = await parseArguments(argv, io.env)
-    if (command.command === 'help') return await answer(command.text, io)
+  async function obey(): Promise<ExitStatus> {
+    const command = await parseArguments(argv, io)
+    if (command.command === 'print') return await print(command, io)
     trouble = command.configTrouble
     screen = await openScreen(io, isWatched(command, io))
     screen.succeeded(await runCommand(command, io, screen))
+    return EXIT_STATUS.ok
   }
   try {
-    await unlessStuck(obey(), io.signal)
-    return EXIT_STATUS.ok
+    return await unlessStuck(obey(), io.signal)
   } catch (error) {
     return report(error, io, screen, trouble)
   } finally {
@@ -39,11 +37,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 /**
  * A reader may stop after the first lines of the help (EPIPE), and that is no failure. Any other failed write is one.
+ * Help that was not asked for, after a bare `ess`, is no output: a script must not take it for success.
  */
-async function answer(text: string, io: Io): Promise<void> {
-  await written(io.stdout, Buffer.from(text)).catch((error: unknown) => {
+async function print({ text, isAsked }: Printed, io: Io): Promise<ExitStatus> {
+  await written(isAsked ? io.stdout : io.stderr, Buffer.from(text)).catch((error: unknown) => {
     if (codeOf(error) !== 'EPIPE') throw unwritable(undefined, error)
   })
+  return isAsked ? EXIT_STATUS.ok : EXIT_STATUS.usage
 }
 
 /** Loads only the command's own modules: loading an HTTP client takes longer than refusing a wrong command line. */

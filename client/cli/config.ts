@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
+import { meant } from './meant.js'
 import { OPTIONS, type OptionRow, type OptionsWith } from './options.js'
 
 /**
@@ -35,11 +36,9 @@ export async function readConfig(env: Readonly<Record<string, string | undefined
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return { config: {} }
-    const advice = 'name the server with --server or ESS_SERVER'
-    const trouble = new EssError(
-      'usage',
-      `Cannot read ${path}: ${errnoWords('configure', error) ?? code}; ${advice}`,
-    )
+    const advice = 'Make it readable, or name your server with --server or ESS_SERVER.'
+    const words = `Cannot read ${path}: ${errnoWords('configure', error) ?? code}. ${advice}`
+    const trouble = new EssError('usage', words)
     return { config: {}, trouble }
   }
   const config = parseConfig(text, path)
@@ -62,14 +61,25 @@ function parseConfig(text: string, path: string): Config {
     config = JSON.parse(text)
   } catch {
     // The parser's own message would quote the file.
-    throw new EssError('usage', `Expected ${path} to be JSON`)
+    throw wrong(path, `is not JSON. ${EXAMPLE}`)
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw new EssError('usage', `Expected ${path} to be an object`)
+    throw wrong(path, `must hold an object. ${EXAMPLE}`)
   for (const [key, value] of Object.entries(config)) {
-    if (!KEYS.includes(key))
-      throw new EssError('usage', `Expected ${KEYS.join(', ')} in ${path}, got ${JSON.stringify(key)}`)
-    if (typeof value !== 'string') throw new EssError('usage', `Expected ${key} in ${path} to be text`)
+    if (!KEYS.includes(key)) throw wrong(path, `has a key that ess doesn't know, "${key}". ${adviceOn(key)}`)
+    if (typeof value !== 'string')
+      throw wrong(path, `has a value for "${key}" that is not text. Write it between double quotes.`)
   }
   return config // Every member was checked above.
+}
+
+const EXAMPLE = 'Write it like {"server": "https://send.example.org"}.'
+
+function adviceOn(key: string): string {
+  const near = meant(key, KEYS)
+  return near === undefined ? `The keys are ${KEYS.join(', ')}.` : `Did you mean "${near}"?`
+}
+
+function wrong(path: string, words: string): EssError {
+  return new EssError('usage', `${path} ${words}`)
 }

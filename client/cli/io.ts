@@ -5,7 +5,7 @@ import type { TerminalStream } from './terminal-output.js'
 /** What the command uses of the outside world. Tests pass their own. */
 export interface Io {
   readonly stdin: Readable & { readonly isTTY?: boolean; readonly fd?: number }
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly fd?: number }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly fd?: number; readonly columns?: number }
   readonly stderr: TerminalStream & { readonly isTTY?: boolean }
   readonly env: Readonly<Record<string, string | undefined>>
   /** The folder that relative paths start from; undefined if it is gone. */

@@ -1,18 +1,30 @@
 import { DEFAULT_SERVER } from '../http/default-server.js'
 
-/** The commands that transfer a file. */
-export type TransferName = 'send' | 'get'
+/** The commands that have options of their own. */
+export type OptionCommand = 'send' | 'get'
+
+/** What options are for. `--help`, the man page and docs list them under these headings, in this order. */
+export const GROUPS = {
+  file: 'File',
+  waiting: 'Waiting',
+  server: 'Server',
+  output: 'Output',
+} as const
 
 /**
- * One option of `ess`. Its flag, its line in `--help`, its key in config.json and its row in the README follow from
- * it.
+ * One option of `ess`. Its flag, its line in `--help`, in the man page and in docs, its completion, and its key in
+ * config.json follow from it.
  */
 export interface OptionRow {
-  readonly of: TransferName | 'both'
+  readonly of: readonly OptionCommand[]
+  readonly group: keyof typeof GROUPS
   /** A switch takes no value. A secret has no flag, because every user of a machine can read its command lines. */
-  readonly kind: 'text' | 'seconds' | 'seconds or 0' | 'switch' | 'secret'
+  readonly kind: 'text' | 'duration' | 'duration or 0' | 'switch' | 'secret'
+  /** What stands for the value in `--help`. Its completion follows from it: `FILE`, `DIR`. A switch has none. */
+  readonly value?: string
   /** The letter of its short flag. */
   readonly short?: string
+  /** Sentences without the last full stop. */
   readonly words: string
   /** What `--help` gives as its default; absent if there is nothing to say. */
   readonly fallback?: string
@@ -22,59 +34,90 @@ export interface OptionRow {
   readonly isConfigurable?: true
 }
 
+const EVERY_TRANSFER = ['send', 'get'] as const
+
 /** Every option of `ess`, in the order of `--help`. */
 export const OPTIONS = {
-  name: { of: 'send', kind: 'text', words: 'File name for the receiver', fallback: 'its own' },
+  name: {
+    of: ['send'],
+    group: 'file',
+    kind: 'text',
+    value: 'NAME',
+    words: 'File name for the receiver',
+    fallback: "the file's own name",
+  },
+  output: {
+    of: ['get'],
+    group: 'file',
+    kind: 'text',
+    value: 'FILE',
+    short: 'o',
+    words: 'Save as FILE. A folder keeps the name that the sender gave; - is standard output',
+    fallback: "the sender's name, or - when piped",
+  },
+  force: { of: ['get'], group: 'file', kind: 'switch', short: 'f', words: 'Overwrite an existing file' },
   ttl: {
-    of: 'send',
-    kind: 'seconds',
-    words: 'Seconds to wait for a receiver',
+    of: ['send'],
+    group: 'waiting',
+    kind: 'duration',
+    value: 'TIME',
+    words: 'How long the link waits for a receiver: 90 (seconds), 90s, 10m, 1h30m',
     fallback: "the server's limit",
   },
-  reserve: {
-    of: 'send',
-    kind: 'switch',
-    words: 'Reserve first and upload separately, for a proxy that needs it',
-  },
-  json: { of: 'send', kind: 'switch', words: 'Print the events as NDJSON instead of the URL' },
-  output: {
-    of: 'get',
-    kind: 'text',
-    short: 'o',
-    words: 'File to write, - for standard output',
-    fallback: "the sender's name; - off a terminal",
-  },
-  force: { of: 'get', kind: 'switch', short: 'f', words: 'Overwrite a file that exists' },
   wait: {
-    of: 'get',
-    kind: 'seconds or 0',
-    words: 'Seconds to wait for a sender that is not there yet',
+    of: ['get'],
+    group: 'waiting',
+    kind: 'duration or 0',
+    value: 'TIME',
+    words: "How long to wait for a sender that hasn't started: 90 (seconds), 90s, 10m, 1h30m",
     fallback: '0',
   },
   server: {
-    of: 'both',
+    of: EVERY_TRANSFER,
+    group: 'server',
     kind: 'text',
-    words: "The server's URL",
+    value: 'URL',
+    words: 'The server to use',
     fallback: DEFAULT_SERVER,
     variable: 'ESS_SERVER',
     isConfigurable: true,
   },
   token: {
-    of: 'both',
+    of: EVERY_TRANSFER,
+    group: 'server',
     kind: 'secret',
-    words: 'The token that the server wants',
+    words: 'Your token for the server',
     variable: 'ESS_TOKEN',
     isConfigurable: true,
   },
   tokenFile: {
-    of: 'both',
+    of: EVERY_TRANSFER,
+    group: 'server',
     kind: 'text',
-    words: 'File with the token that the server wants; ESS_TOKEN is the token itself',
+    value: 'FILE',
+    words: 'Read your token for the server from FILE. Or put the token itself into ESS_TOKEN',
     variable: 'ESS_TOKEN_FILE',
     isConfigurable: true,
   },
-  quiet: { of: 'both', kind: 'switch', short: 'q', words: 'Say nothing but what went wrong' },
-  noProgress: { of: 'both', kind: 'switch', words: 'No spinner, no bar, no hints' },
+  reserve: {
+    of: ['send'],
+    group: 'server',
+    kind: 'switch',
+    words: 'Get the link first, then upload. For a server behind a proxy that needs it, such as nginx',
+  },
+  quiet: { of: EVERY_TRANSFER, group: 'output', kind: 'switch', short: 'q', words: 'Print errors only' },
+  noProgress: {
+    of: EVERY_TRANSFER,
+    group: 'output',
+    kind: 'switch',
+    words: 'Show no spinner, no progress bar and no hints',
+  },
+  json: {
+    of: ['send'],
+    group: 'output',
+    kind: 'switch',
+    words: 'Print events as JSON, one on each line, instead of the link',
+  },
 } as const satisfies Readonly<Record<string, OptionRow>>
 
 type Options = typeof OPTIONS
@@ -85,11 +128,14 @@ export type OptionsWith<Members> = {
   [Name in OptionName]: Options[Name] extends Members ? Name : never
 }[OptionName]
 
+/** The names of a command's options that have a flag. */
+type FlagOf<Command extends OptionCommand> = {
+  [Name in OptionName]: Command extends Options[Name]['of'][number] ? Name : never
+}[Exclude<OptionName, OptionsWith<{ kind: 'secret' }>>]
+
 /** The values of a command's options, once they are read. */
-export type ValuesOf<Of extends OptionRow['of']> = {
-  readonly [Name in Exclude<OptionsWith<{ of: Of }>, OptionsWith<{ kind: 'secret' }>>]: ValueOf<
-    Options[Name]['kind']
-  >
+export type ValuesOf<Command extends OptionCommand> = {
+  readonly [Name in FlagOf<Command>]: ValueOf<Options[Name]['kind']>
 }
 type ValueOf<Kind> = Kind extends 'switch' ? boolean : (Kind extends 'text' ? string : number) | undefined
 
@@ -98,10 +144,28 @@ export function flagOf(name: OptionName): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** The options of one command, or of both, by flag. Secrets have none. */
-export function flagsOf(of: OptionRow['of']): Readonly<Record<string, OptionRow>> {
-  const all = Object.entries<OptionRow>(OPTIONS)
-  const own = all.filter(([, row]) => row.of === of && row.kind !== 'secret')
+/** An option that has a flag. */
+export interface Flag extends OptionRow {
+  readonly name: OptionName
+  /** Without dashes. */
+  readonly flag: string
+}
+
+/** Every option with a flag, in the order of the table. */
+export const FLAGS: readonly Flag[] = Object.entries<OptionRow>(OPTIONS)
+  .filter(([, { kind }]) => kind !== 'secret')
   // Object.entries types the names as plain text.
-  return Object.fromEntries(own.map(([name, row]) => [flagOf(name as OptionName), row]))
+  .map(([name, row]) => ({ ...row, name: name as OptionName, flag: flagOf(name as OptionName) }))
+
+export interface FlagNames {
+  readonly flag: string
+  readonly short?: string | undefined
+  readonly value?: string | undefined
+}
+
+/** `-o, --output FILE` */
+export function flagLabel({ flag, short, value }: FlagNames): string {
+  return [short === undefined ? '' : `-${short}, `, `--${flag}`, value === undefined ? '' : ` ${value}`].join(
+    '',
+  )
 }

@@ -1,89 +1,131 @@
-import yargs, { type Argv, type Options } from 'yargs'
-import { VERSION } from '../../shared/version.js'
-import { flagsOf, type OptionRow, type TransferName } from './options.js'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { EssError } from '../../shared/index.js'
+import { COMMAND_NAMES, type CommandName, rowOf } from './commands.js'
+import { meant } from './meant.js'
+import { FLAGS, type Flag, type OptionName } from './options.js'
 
-const HELP_WIDTH = 96
-
-/** The grammar of the command line, and its help. Every value stays text; arguments.ts checks it. */
-export function parser(): Argv {
-  // yargs would ask for the current folder, which may have been removed, so it gets one.
-  return yargs([], '/')
-    .scriptName('ess')
-    .locale('en')
-    .parserConfiguration({
-      // An id of twelve digits must stay text, and --no-progress is an option's own name.
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'duplicate-arguments-array': false,
-    })
-    .usage('ess: a file from here to there, through a server that stores nothing.\n\nUsage: ess <command>')
-    .command('send', 'send a file, or what is piped in', sendOptions)
-    .command('get', 'receive what is sent under an id', getOptions)
-    .epilog(OVERVIEW)
-    .strictOptions()
-    .version(VERSION)
-    .help()
-    .alias('help', 'h')
-    .wrap(HELP_WIDTH)
-    .exitProcess(false)
+/** A command line, cut into its parts. Every value is still text; `arguments.ts` checks it. */
+export interface Words {
+  /** The first operand, which should be a command. */
+  readonly command: string | undefined
+  readonly operands: readonly string[]
+  readonly options: Readonly<Partial<Record<OptionName, string | boolean>>>
+  readonly isHelp: boolean
+  readonly isVersion: boolean
 }
 
-const OVERVIEW = `Options of send:  ${flagNames('send')}
-Options of get:   ${flagNames('get')}
-Options of both:  ${flagNames('both')}
+/** Flags that every command has, and `ess` alone. */
+export const OWN_FLAGS = [
+  { flag: 'help', short: 'h', words: 'Print this help' },
+  { flag: 'version', short: 'v', words: 'Print the version' },
+] as const
 
-More: 'ess send --help', 'ess get --help'.`
+type KnownFlag = Pick<Flag, 'flag' | 'short' | 'value'>
+const KNOWN: readonly KnownFlag[] = [...FLAGS, ...OWN_FLAGS]
 
-/** The flags in one line, for `ess --help`. */
-function flagNames(of: OptionRow['of']): string {
-  return Object.entries(flagsOf(of))
-    .map(([flag, { short }]) => (short === undefined ? `--${flag}` : `-${short}, --${flag}`))
-    .join('  ')
+const GRAMMAR: NonNullable<ParseArgsConfig['options']> = Object.fromEntries(
+  KNOWN.map(({ flag, short, value }) => {
+    const type = value === undefined ? ('boolean' as const) : ('string' as const)
+    return [flag, { type, ...(short !== undefined && { short }) }]
+  }),
+)
+
+/**
+ * Cuts a command line into its parts. Options may stand anywhere; after `--` everything is an operand; the last of two
+ * equal options counts. Throws EssError `usage` for a flag that `ess` doesn't have, or that lacks its value.
+ */
+export function cut(argv: readonly string[]): Words {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: GRAMMAR,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const operands: string[] = []
+  const options: Partial<Record<string, string | boolean>> = {}
+  for (const token of tokens) {
+    if (token.kind === 'positional') operands.push(withoutDash(token.value))
+    if (token.kind === 'option') options[token.name] = read(token, argv[token.index] ?? '')
+  }
+  const [command, ...rest] = operands
+  const { help = false, version = false } = options
+  const values = FLAGS.flatMap(({ name, flag }) =>
+    options[flag] === undefined ? [] : [[name, options[flag]]],
+  )
+  return {
+    command,
+    operands: rest,
+    options: Object.fromEntries(values),
+    isHelp: help !== false,
+    isVersion: version !== false,
+  }
 }
 
-/** The options of a command, then those of both. */
-function optionsOf(command: TransferName): Readonly<Record<string, Options>> {
-  const flags = Object.entries({ ...flagsOf(command), ...flagsOf('both') })
-  return Object.fromEntries(flags.map(([flag, row]) => [flag, grammarOf(row)]))
-}
-
-function grammarOf({ kind, short, words, variable, fallback }: OptionRow): Options {
-  const origin = [variable && `[env: ${variable}]`, fallback && `[default: ${fallback}]`]
-  const describe = [words, ...origin].filter(Boolean).join(' ')
-  const alias = short === undefined ? {} : { alias: short }
-  return kind === 'switch'
-    ? { ...alias, type: 'boolean', describe }
-    : { ...alias, type: 'string', requiresArg: true, describe }
-}
-
-function sendOptions(command: Argv): Argv {
-  return command
-    .usage(
-      'Usage: ess send [file]\n\nSends a file, or standard input where none (or -) is named. Prints the download URL at once;\nnothing is read before the receiver is there.',
+/** The command that was typed. Throws EssError `usage` for an option of another command. */
+export function checkOptionsOf(command: CommandName, { options }: Words): void {
+  for (const { name, of, flag } of FLAGS) {
+    if (options[name] === undefined || of.some((one) => one === command)) continue
+    throw new EssError(
+      'usage',
+      `--${flag} is an option of ess ${of[0]}, not of ess ${command}. Run ess ${command} --help for its options.`,
     )
-    .options(optionsOf('send'))
-    .epilog(EXIT_STATUSES)
-    .example('ess send movie.mkv', 'one file')
-    .example('tar c photos | ess send --name photos.tar', 'a folder')
-    .example('ess send --server https://ess.example.org f', 'through another server')
+  }
 }
 
-function getOptions(command: Argv): Argv {
-  return command
-    .usage(
-      'Usage: ess get <id | url>\n\nReceives into a file named as its sender named it, or to standard output when that is no terminal.\nA file appears under its name only when it is whole.',
+type OptionToken = {
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+function read({ name, rawName, value, inlineValue }: OptionToken, argument: string): string | boolean {
+  // `-force` would be read as -f -o rce.
+  const [, long] = /^-([a-z][a-z-]+)$/.exec(argument) ?? []
+  const known = KNOWN.find(({ flag }) => flag === name)
+  if (known === undefined || KNOWN.some(({ flag }) => flag === long))
+    throw unknownFlag(long ?? name, argument)
+  if (known.value === undefined) {
+    if (value === undefined || value === 'true') return true
+    if (value === 'false') return false
+    throw new EssError('usage', `${rawName} takes no value. Write ${rawName} alone.`)
+  }
+  if (value === undefined)
+    throw new EssError('usage', `${rawName} needs a value. Write ${rawName} ${known.value}.`)
+  const isFlag = KNOWN.some(({ flag, short }) => value === `--${flag}` || value === `-${short}`)
+  if (isFlag && inlineValue !== true)
+    throw new EssError(
+      'usage',
+      `${rawName} needs a value, and ${value} is another option. Write ${rawName} ${known.value}.`,
     )
-    .options(optionsOf('get'))
-    .epilog(EXIT_STATUSES)
-    .example('ess get AbCdEfGhIjKl', 'under the name its sender gave it')
-    .example('ess get AbCdEfGhIjKl | tar x', 'a folder')
-    .example('ess get https://ess.example.org/ID -o f', 'from elsewhere, into f')
+  // parseArgs takes the = of -o=FILE for a part of the name.
+  return inlineValue === true && rawName === `-${known.short}` ? value.replace(/^=/, '') : value
 }
 
-const EXIT_STATUSES = `Exit status: 0 whole or delivered, 2 usage, 3 refused, 4 not found or expired, 5 broken midway,
-6 server unreachable, stopping, or full (for you or for all; says when to try again), 7 not confirmed, 8 trouble with a local file, 130 interrupted (143 by SIGTERM), 1 a bug.
-~/.config/ess/config.json may hold "server", and its "token" or "tokenFile".
-HTTP_PROXY, HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS are honoured, and so is NO_COLOR.`
+function unknownFlag(name: string, argument: string): EssError {
+  const near = meant(
+    name.toLowerCase(),
+    KNOWN.map(({ flag }) => flag),
+  )
+  const [typed] = argument.split('=')
+  const next = near === undefined ? 'Run ess --help for all options.' : `Did you mean --${near}?`
+  return new EssError('usage', `There is no option ${typed}. ${next}`)
+}
+
+/** Throws EssError `usage` for `—ttl`: a word processor makes that of two dashes, and it would be taken for a file. */
+function withoutDash(operand: string): string {
+  const [, name] = /^[\u2010-\u2015\u2212]+([a-z][a-z-]*)$/.exec(operand) ?? []
+  const flag = KNOWN.find((one) => name !== undefined && [one.flag, one.short].includes(name))
+  if (flag === undefined) return operand
+  throw new EssError(
+    'usage',
+    `${operand} begins with a dash from a word processor. Type it again: --${flag.flag}.`,
+  )
+}
+
+/** The command, or its other name, that a wrong word was meant to be. */
+export function nearestCommand(typed: string): string | undefined {
+  const names = COMMAND_NAMES.flatMap((name) => [name, ...rowOf(name).aliases])
+  return meant(typed.toLowerCase(), names)
+}

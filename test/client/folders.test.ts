@@ -40,7 +40,7 @@ describe('a configuration that cannot be read', () => {
     const needed = ess(['get', ID], { env: { HOME } })
     expect(await needed.status).toBe(2)
     expect(needed.stderr()).toMatch(
-      /^ess: usage: Cannot read .*config\.json: .*; name the server with --server or ESS_SERVER\n/,
+      /^ess: .*Cannot read .*config\.json: .*\. Make it readable, or name your server with --server or ESS_SERVER\./,
     )
   })
 
@@ -70,7 +70,10 @@ test.each([
     cwd,
     env: { XDG_CONFIG_HOME: undefined, ...env },
   })
-  expect(await program.ended()).toMatchObject({ code: 2, stderr: expect.stringContaining('an id of 12') })
+  expect(await program.ended()).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('its id of 12 characters'),
+  })
 })
 
 describe('in a folder that has been removed', () => {

@@ -130,17 +130,22 @@ describe.skipIf(!isLinux)('a name that is not UTF-8', () => {
   })
 
   test.each([
-    ['-o', 'get "$ID" -o "$f"', '--output', '; or write to standard output: ess get ID > FILE'],
-    ['-o=', 'get "$ID" "-o=$f"', '--output', '; or write to standard output: ess get ID > FILE'],
-    ['--output=', 'get "$ID" --output="$f"', '--output', '; or write to standard output: ess get ID > FILE'],
-    ['--name', 'send --name "$f" -', '--name', ''],
-    ['--token-file', 'send --token-file "$f" -', '--token-file', ''],
+    ['-o', 'get "$ID" -o "$f"', '--output', 'Write to standard output instead: ess get LINK > FILE'],
+    ['-o=', 'get "$ID" "-o=$f"', '--output', 'Write to standard output instead: ess get LINK > FILE'],
+    [
+      '--output=',
+      'get "$ID" --output="$f"',
+      '--output',
+      'Write to standard output instead: ess get LINK > FILE',
+    ],
+    ['--name', 'send --name "$f" -', '--name', 'Use another name.'],
+    ['--token-file', 'send --token-file "$f" -', '--token-file', 'Use another name.'],
   ])('is refused where another one would be written: %s', async (_where, args, option, advice) => {
     const server = await rawServer()
     const cwd = await tempDir()
     const { code, stderr } = await (await shell(server, cwd, `f=$(printf "bad\\377"); ess ${args}`)).ended()
     expect(code).toBe(EXIT_STATUS.usage)
-    expect(stderr).toContain(`ess: usage: Expected ${option} in UTF-8, got "bad\ufffd"${advice}\n`)
+    expect(stderr).toContain(`The value of ${option} is not UTF-8: "bad\ufffd". ${advice}`)
     expect(server.connections()).toBe(0)
     expect(await readdir(cwd)).toEqual([])
   })

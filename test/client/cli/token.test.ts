@@ -138,12 +138,12 @@ describe('the configuration', () => {
   })
 
   test.each([
-    [`{"token": "${TOKEN}"`, /Expected \S+ to be JSON/],
-    ['[]', /to be an object/],
-    [{ tokens: TOKEN }, /Expected server, token, tokenFile in \S+, got "tokens"/],
-    [{ token: 1 }, /Expected token in \S+ to be text/],
+    [`{"token": "${TOKEN}"`, /config\.json is not JSON\./],
+    ['[]', /config\.json must hold an object\./],
+    [{ tokens: TOKEN }, /has a key that ess doesn't know, "tokens"\. Did you mean "token"\?/],
+    [{ token: 1 }, /has a value for "token" that is not text/],
     [{ token: `${TOKEN} ${TOKEN}` }, /to be printable ASCII without spaces/],
-    [{ server: 'ftp://x' }, /Expected the server in config\.json to be an http\(s\) URL/],
+    [{ server: 'ftp://x' }, /The server in config\.json is "ftp:\/\/x", but ess speaks http and https/],
   ])('%j is a usage error, which does not show a token', async (config, message) => {
     const run = ess(['send', 'f'], { cwd: await folder(), env: await configOf(config) })
     expect(await run.status).toBe(2)

@@ -1,0 +1,117 @@
+import { ANY_FAILURE, type ExitWords, TRANSFER_FAILURE } from './exit-words.js'
+import type { OptionCommand } from './options.js'
+
+/** What is typed after a command, beside its options. */
+export interface Operand {
+  /** As `--help` shows it, such as `FILE`. */
+  readonly name: string
+  readonly isOptional?: true
+  /** How a shell completes it. `link`: not at all. */
+  readonly of: 'file' | 'link' | 'command' | 'shell'
+}
+
+/** The shells that `ess completion` knows. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export type Shell = (typeof SHELLS)[number]
+
+/**
+ * One command of `ess`. The parser, `ess help`, the completions and the man page follow from it; `arguments.ts` checks
+ * what was typed.
+ */
+export interface CommandRow {
+  /** Other names that do the same. */
+  readonly aliases: readonly string[]
+  readonly operand: Operand
+  /** One line in `ess --help`. */
+  readonly summary: string
+  /** What it does, in sentences. Each item is a paragraph. */
+  readonly about: readonly string[]
+  /** Lines to type, each with what it is for. */
+  readonly examples: readonly (readonly [line: string, purpose: string])[]
+  readonly exits: ExitWords
+}
+
+/** The rule itself is in server-address.ts. */
+const LINK_FORMS =
+  'LINK is what the sender printed; quotes, brackets and full stops around it do no harm. You may leave out the scheme: send.example.org/ID means https; HOST:PORT/ID, an IP address or a local name means http; your own server keeps its scheme. An id alone is looked up on your own server (--server).'
+
+/** Every command, in the order of `--help`. */
+export const COMMANDS = {
+  send: {
+    aliases: [],
+    operand: { name: 'FILE', isOptional: true, of: 'file' },
+    summary: 'Send a file, or what is piped in',
+    about: [
+      "Sends FILE, or what is piped in if you name no file. Prints the link at once, and ends when the receiver has everything. The file isn't read until someone starts downloading.",
+    ],
+    examples: [
+      ['ess send movie.mkv', 'a file'],
+      ['tar c photos | ess send --name photos.tar', 'a folder'],
+      ['ess send --ttl 1h30m movie.mkv', 'keep the link open for longer'],
+      ['ess send --server send.example.org movie.mkv', 'through another server'],
+    ],
+    exits: {
+      ok: 'delivered: the receiver has every byte',
+      ...TRANSFER_FAILURE,
+      unverified: 'sent, but the receiver has not confirmed that it has everything',
+    },
+  },
+  get: {
+    aliases: ['receive'],
+    operand: { name: 'LINK', of: 'link' },
+    summary: 'Receive a file',
+    about: [
+      'Saves the file under the name that its sender gave it, or prints it if you pipe the output. A file appears only when it is whole. A link works once.',
+      LINK_FORMS,
+    ],
+    examples: [
+      ['ess get https://send.example.org/AbCdEfGhIjKl', 'a file'],
+      ['ess get AbCdEfGhIjKl', 'on your own server'],
+      ['ess get AbCdEfGhIjKl -o ~/Downloads/', 'into a folder'],
+      ['ess get AbCdEfGhIjKl | tar x', 'unpack a folder'],
+    ],
+    exits: { ok: 'the file is here, whole', ...TRANSFER_FAILURE },
+  },
+  completion: {
+    aliases: [],
+    operand: { name: 'SHELL', of: 'shell' },
+    summary: `Print tab completions for ${SHELLS.slice(0, -1).join(', ')} or ${SHELLS.at(-1)}`,
+    about: ['Prints a script that completes commands, options and files when you press Tab.'],
+    examples: [
+      ['eval "$(ess completion bash)"', 'in ~/.bashrc'],
+      ['eval "$(ess completion zsh)"', 'in ~/.zshrc, after compinit'],
+      ['ess completion fish | source', 'in ~/.config/fish/config.fish'],
+    ],
+    exits: { ok: 'printed', ...ANY_FAILURE },
+  },
+  help: {
+    aliases: [],
+    operand: { name: 'COMMAND', isOptional: true, of: 'command' },
+    summary: 'Explain a command',
+    about: ['Prints what `ess COMMAND --help` prints.'],
+    examples: [['ess help get', 'everything about ess get']],
+    exits: { ok: 'printed', ...ANY_FAILURE },
+  },
+} as const satisfies Readonly<Record<string, CommandRow>> & Readonly<Record<OptionCommand, CommandRow>>
+
+export type CommandName = keyof typeof COMMANDS
+
+/** The names of all commands, in the order of the table. */
+// Object.keys types them as plain text.
+export const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[]
+
+/** The command of this name or alias. */
+export function commandNamed(typed: string): CommandName | undefined {
+  return COMMAND_NAMES.find((name) => name === typed || rowOf(name).aliases.includes(typed))
+}
+
+/** A command's row, in the form that every row has. */
+export function rowOf(name: CommandName): CommandRow {
+  return COMMANDS[name]
+}
+
+/** `ess send [FILE]` */
+export function synopsis(name: CommandName): string {
+  const { operand } = rowOf(name)
+  return `ess ${name} ${operand.isOptional ? `[${operand.name}]` : operand.name}`
+}

@@ -1,0 +1,81 @@
+import { downloadPath, EssError, isSocketId, joinUrl, withoutUserinfo } from '../../shared/index.js'
+import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
+
+/**
+ * The id or the whole URL in what was pasted after `ess get`: a link with what a chat puts around it, a link without its
+ * scheme, an id with or without a name, a whole line that receives (of `ess` or curl). A fragment stays as it is.
+ * `server` is your own server. Throws EssError `usage` if there is no link in it.
+ */
+export function readLink(pasted: string, server: string): string {
+  const line = essLine(pasted)
+  if (line !== undefined) return line
+  const words = pasted.split(/\s+/).map(unwrapped)
+  const found =
+    words.find(isHttpUrl) ?? words.map((word) => shortForm(word, server)).find((link) => link !== undefined)
+  if (found === undefined) throw noLink(pasted)
+  return isSocketId(found) ? found : wholeLink(found)
+}
+
+/** `ess get ID --server URL`, as `ess send` prints it, pasted as one word. */
+function essLine(pasted: string): string | undefined {
+  const [, id, server] = /\bess (?:get|receive) ([\w-]+) --server[ =](\S+)/.exec(pasted) ?? []
+  if (id === undefined || server === undefined || !isSocketId(id)) return undefined
+  return joinUrl(serverUrl(unwrapped(server), '--server'), downloadPath(id))
+}
+
+/** Takes away what stands around a link in a chat, a mail or a shell line: `<…>`, quotes, `[text](…)`, a full stop. */
+function unwrapped(word: string): string {
+  const [, target = word] = /\]\((.+)$/s.exec(word) ?? [] // Markdown
+  const start = target.search(/https?:\/\//i)
+  // A URL has none of these inside (Slack writes <URL|text>), and only an IPv6 address begins with a bracket.
+  const [link = ''] = target
+    .slice(Math.max(0, start))
+    .replace(/^(?:[<("'`“”‘’«„*]|\[(?![\da-f:.]*\]))+/i, '')
+    .split(/[<>"`|“”«»]/)
+  return withoutTail(link)
+}
+
+const TAIL = /[.,;:!?…'’*\]}]$/
+
+function withoutTail(link: string): string {
+  if (TAIL.test(link)) return withoutTail(link.slice(0, -1))
+  // A name may end in one: report(1)
+  const isOpen = link.endsWith(')') && link.split('(').length < link.split(')').length
+  return isOpen ? withoutTail(link.slice(0, -1)) : link
+}
+
+/** `ID`, `ID/name`, `HOST/ID` or `HOST:PORT/ID/name`; any of them may have a query and a fragment. */
+function shortForm(word: string, server: string): string | undefined {
+  const [path = ''] = word.split(/[?#]/)
+  const [first = '', second = '', ...others] = path.replace(/^\//, '').replace(/\/+$/, '').split('/')
+  if (isSocketId(first) && !isSocketId(second) && others.length === 0) {
+    const rest = word.replace(/^\//, '').replace(/\/+$/, '')
+    return rest === first ? first : joinUrl(server, `/${rest}`)
+  }
+  // What is left has a host before the id.
+  const isHost = second !== '' && [second, ...others].slice(-2).some(isSocketId)
+  return isHost ? withScheme(word, server) : undefined
+}
+
+function wholeLink(link: string): string {
+  const url = new URL(link)
+  url.pathname = url.pathname.replace(/\/+$/, '')
+  if (url.pathname !== '/') return url.href
+  throw new EssError(
+    'usage',
+    `${withoutUserinfo(link)} is a server, and a link has an id after that. ${ADVICE}`,
+  )
+}
+
+const ADVICE =
+  'Paste the link that the sender printed, such as https://send.example.org/AbCdEfGhIjKl, or its id of 12 characters.'
+
+function noLink(pasted: string): EssError {
+  // A fragment may be a key.
+  const [typed = ''] = withoutUserinfo(pasted.trim()).split('#')
+  const shown = JSON.stringify(typed.slice(0, 200))
+  if (typed === '') return new EssError('usage', `The link is empty. ${ADVICE}`)
+  if (/^[\w-]{6,24}$/.test(typed) && typed.length !== 12)
+    return new EssError('usage', `${shown} has ${typed.length} characters, and an id has 12. ${ADVICE}`)
+  return new EssError('usage', `${shown} is no link. ${ADVICE}`)
+}

@@ -1,0 +1,198 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readLink } from '../../../client/cli/link.js'
+import { withScheme } from '../../../client/cli/server-address.js'
+import { ess } from '../../helpers/client-io.js'
+import { rawServer } from '../../helpers/client-raw-server.js'
+import { openDownload } from '../../helpers/client-wire.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+
+const ID = 'AbCdEfGhIjKl'
+const SERVER = 'https://own.example:8443/share'
+const LINK = `https://h.example/${ID}/report.pdf`
+
+/** What people paste, and the link in it. */
+const PASTED: Readonly<Record<string, string>> = {
+  [ID]: ID,
+  [` ${ID}\n`]: ID,
+  [`${ID}.`]: ID,
+  [`${ID}/`]: ID,
+  [`/${ID}`]: ID,
+  [`<${ID}>`]: ID,
+  [`"${ID}"`]: ID,
+  [`${ID}/report.pdf`]: `${SERVER}/${ID}/report.pdf`,
+  [`/${ID}/report.pdf`]: `${SERVER}/${ID}/report.pdf`,
+  [`${ID}#the-key`]: `${SERVER}/${ID}#the-key`,
+  [LINK]: LINK,
+  [LINK.toUpperCase().replace('/ABCDEFGHIJKL/REPORT.PDF', `/${ID}`)]: `https://h.example/${ID}`,
+  [`  ${LINK}\r\n`]: LINK,
+  [`${LINK}/`]: LINK,
+  [`${LINK}.`]: LINK,
+  [`${LINK}, please`]: LINK,
+  [`(${LINK})`]: LINK,
+  [`(see ${LINK}).`]: LINK,
+  [`<${LINK}>`]: LINK,
+  [`<${LINK}|report.pdf>`]: LINK,
+  [`"${LINK}"`]: LINK,
+  [`'${LINK}'`]: LINK,
+  [`“${LINK}”`]: LINK,
+  [`«${LINK}»`]: LINK,
+  [`\`${LINK}\``]: LINK,
+  [`**${LINK}**`]: LINK,
+  [`[the report](${LINK})`]: LINK,
+  [`[${LINK}](${LINK}).`]: LINK,
+  [`Link: ${LINK}`]: LINK,
+  [`link:${LINK}`]: LINK,
+  [`Here it is: ${LINK} - it works once!`]: LINK,
+  [`curl -fo 'report.pdf' '${LINK}'`]: LINK,
+  [`ess get ${LINK}`]: LINK,
+  [`ess get ${ID} --server http://10.0.0.7:9100`]: `http://10.0.0.7:9100/${ID}`,
+  [`$ ess receive ${ID} --server=https://h.example/share/`]: `https://h.example/share/${ID}`,
+  [`https://h.example/${ID}/report(1)`]: `https://h.example/${ID}/report(1)`,
+  [`(https://h.example/${ID}/report(1))`]: `https://h.example/${ID}/report(1)`,
+  [`${LINK}#aGVsbG8_-`]: `${LINK}#aGVsbG8_-`,
+  [`<${LINK}#aGVsbG8_->.`]: `${LINK}#aGVsbG8_-`,
+  [`https://h.example/${ID}/?wait=5#k`]: `https://h.example/${ID}?wait=5#k`,
+  [`https://me:secret@h.example/${ID}`]: `https://me:secret@h.example/${ID}`,
+  [`h.example/${ID}`]: `https://h.example/${ID}`,
+  [`h.example/${ID}/report.pdf.`]: `https://h.example/${ID}/report.pdf`,
+  [`<h.example/${ID}/>`]: `https://h.example/${ID}`,
+  [`h.example/share/${ID}#k`]: `https://h.example/share/${ID}#k`,
+  [`h.example:9100/${ID}`]: `http://h.example:9100/${ID}`,
+  [`own.example:8443/share/${ID}`]: `https://own.example:8443/share/${ID}`,
+  [`[2001:db8::1]:9100/${ID}`]: `http://[2001:db8::1]:9100/${ID}`,
+  [`[::1]/${ID}/f`]: `http://[::1]/${ID}/f`,
+  [`nas/${ID}`]: `http://nas/${ID}`,
+  // Twelve letters may be a host.
+  [`fileserver12/${ID}`]: `http://fileserver12/${ID}`,
+}
+
+describe('ess get finds the link in', () => {
+  test.each(Object.entries(PASTED))('%j', (pasted, link) => {
+    expect(readLink(pasted, SERVER)).toBe(link)
+  })
+})
+
+test.each([
+  'short',
+  'h.example',
+  'https://h.example',
+  'h.example/short',
+  'ftp://h.example/x',
+  `h.example/${ID}/a/b`,
+  'report.pdf',
+  '<>',
+  '',
+])('ess get finds no link in %j', (pasted) => {
+  expect(() => readLink(pasted, SERVER)).toThrow(/such as https:\/\/send\.example\.org\/AbCdEfGhIjKl/)
+})
+
+/** Addresses without a scheme, and the one they get. Your own server is https://own.example:8443. */
+const SCHEMES: Readonly<Record<string, 'http' | 'https' | undefined>> = {
+  'own.example:8443': 'https',
+  'OWN.example:8443/share': 'https',
+  'own.example:9000': 'http',
+  'own.example': 'https',
+  'send.example.org': 'https',
+  'send.example.org.': 'https',
+  'send.example.org:443': 'https',
+  '10.0.0.1:443': 'https',
+  'send.example.org:80': 'http',
+  'send.example.org:8443': 'http',
+  'send.example.org/share': 'https',
+  'send.example.org?x': 'https',
+  'me:443@send.example.org:9000': 'http',
+  localhost: 'http',
+  'localhost:9000': 'http',
+  'me.localhost': 'http',
+  '127.0.0.1': 'http',
+  '127.1': 'http',
+  '192.168.1.5': 'http',
+  '203.0.113.5': 'http',
+  '[::1]': 'http',
+  '[2001:db8::1]:443': 'https',
+  nas: 'http',
+  'nas.local': 'http',
+  'nas.home.arpa': 'http',
+  'nas.lan.': 'http',
+  'h:port': undefined,
+  '': undefined,
+  'a b': undefined,
+}
+
+test.each(Object.entries(SCHEMES))('%j without a scheme is %s', (address, scheme) => {
+  const url = withScheme(address, 'https://own.example:8443/share')
+  expect(url).toBe(scheme === undefined ? undefined : `${scheme}://${address}`)
+})
+
+test('a server of http keeps its scheme too', () => {
+  expect(withScheme('h.example/x', 'http://h.example')).toBe('http://h.example/x')
+  expect(withScheme('h.example:80/x', 'http://h.example')).toBe('http://h.example:80/x')
+})
+
+test('a link without its scheme, with a word around it, is received from its own server', async () => {
+  const server = await rawServer()
+  const host = new URL(server.url).host
+  for (const pasted of [`${host}/${ID}/f.`, `<${server.url}/${ID}>`, `Take ${host}/${ID}#key.`]) {
+    const run = ess(['get', pasted, '-o', '-'], { env: { ESS_SERVER: 'http://127.0.0.1:1' } })
+    const connection = await openDownload(server, 'Content-Length: 5')
+    expect(connection.text()).toMatch(new RegExp(`^GET /${ID}(?:/f)? HTTP`))
+    connection.end('hello')
+    expect([await run.status, run.stdout(), run.stderr()]).toEqual([0, 'hello', ''])
+  }
+})
+
+test('the token goes to no server that a link names without its scheme', async () => {
+  const server = await rawServer()
+  const env = { ESS_SERVER: 'http://127.0.0.1:1', ESS_TOKEN: 'a-token' }
+  const run = ess(['get', `${new URL(server.url).host}/${ID}`, '-o', '-'], { env })
+  const connection = await openDownload(server, 'Content-Length: 0')
+  expect(connection.text()).not.toMatch(/authorization/i)
+  expect(await run.status).toBe(0)
+  const own = ess(['get', `${new URL(server.url).host}/${ID}`, '-o', '-'], {
+    env: { ...env, ESS_SERVER: server.url },
+  })
+  expect((await openDownload(server, 'Content-Length: 0')).text()).toMatch(/authorization: Bearer a-token/i)
+  expect(await own.status).toBe(0)
+})
+
+test('the line of ess send, pasted after ess get, is understood', async () => {
+  const server = await rawServer()
+  for (const argv of [
+    ['get', 'ess', 'get', ID, '--server', server.url, '-o', '-'],
+    ['get', `ess get ${ID} --server ${server.url}`, '-o', '-'],
+    ['receive', 'ess', 'receive', `${server.url}/${ID}`, '-o', '-'],
+  ]) {
+    const run = ess(argv)
+    ;(await openDownload(server, 'Content-Length: 5')).end('hello')
+    expect([await run.status, run.stdout()]).toEqual([0, 'hello'])
+  }
+})
+
+describe('get -o', () => {
+  test.each(['folder', 'folder/', './folder/'])(
+    '%s saves under the name that the sender gave',
+    async (output) => {
+      const server = await rawServer()
+      const cwd = await tempDir()
+      await mkdir(join(cwd, 'folder'))
+      const run = ess(['get', ID, '-o', output, '--server', server.url], { cwd })
+      const connection = await openDownload(
+        server,
+        'Content-Length: 5\r\nContent-Disposition: attachment; filename="a.txt"',
+      )
+      connection.end('hello')
+      expect([await run.status, run.stderr()]).toEqual([0, ''])
+      expect(await readFile(join(cwd, 'folder', 'a.txt'), 'utf8')).toBe('hello')
+    },
+  )
+
+  test('DIR/ that is not there makes no folder and uses no link', async () => {
+    const server = await rawServer()
+    const run = ess(['get', ID, '-o', 'my folder/', '--server', server.url], { cwd: await tempDir() })
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toContain("There is no folder my folder/. To make it, run mkdir -p 'my folder/'")
+    expect(server.connections()).toBe(0)
+  })
+})

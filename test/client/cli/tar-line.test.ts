@@ -1,0 +1,95 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import { ess } from '../../helpers/client-io.js'
+import { needs } from '../../helpers/needs.js'
+import { run } from '../../helpers/run.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+
+const NAMES = ['photos', 'my dir', "it's", '-dash', '@at', '$HOME', 'ä', '~', '*', 'a;b', '#x']
+
+/** A folder `here` with folders of many names, a file in each, and files beside them. */
+async function folders(): Promise<string> {
+  const cwd = join(await tempDir(), 'here')
+  for (const name of NAMES) {
+    await mkdir(join(cwd, name, 'inner'), { recursive: true })
+    await writeFile(join(cwd, name, 'inner', 'file'), name)
+  }
+  for (const name of ['one.txt', 'two.txt']) await writeFile(join(cwd, name), name)
+  return cwd
+}
+
+/** What is typed after `ess send`, what the archive is called, and what is in it. */
+const TYPED: readonly (readonly [typed: readonly string[], archive: string, members: readonly string[]])[] = [
+  ...NAMES.map((name) => [['--', name], `${name}.tar`, [`${name}/inner/file`]] as const),
+  [['photos/'], 'photos.tar', ['photos/inner/file']],
+  [['./photos//'], 'photos.tar', ['photos/inner/file']],
+  [['photos/inner'], 'inner.tar', ['inner/file']],
+  [['../here/my dir/inner/'], 'inner.tar', ['inner/file']],
+  [['.'], 'here.tar', ['here/photos/inner/file', 'here/one.txt']],
+  [['photos/..'], 'here.tar', ['here/one.txt']],
+  [['one.txt', 'two.txt'], 'files.tar', ['one.txt', 'two.txt']],
+  [['one.txt', 'my dir'], 'files.tar', ['one.txt', 'my dir/inner/file']],
+  [['photos/inner', 'my dir/inner'], 'files.tar', ['photos/inner/file', 'my dir/inner/file']],
+  [['photos/inner/file', 'photos/inner'], 'files.tar', ['photos/inner/file']],
+  [['../here/one.txt', '../here/two.txt'], 'files.tar', ['one.txt', 'two.txt']],
+  [['photos', '--name', 'my name.tgz'], 'my name.tgz', ['photos/inner/file']],
+]
+
+beforeEach((context) => needs(context, 'tar'))
+
+test.each(TYPED)('ess send %j gives the line that sends it today', async (typed, archive, members) => {
+  const cwd = await folders()
+  await expectLine(typed, cwd, archive, members)
+})
+
+test('of the folder above, too', async () => {
+  const cwd = await folders()
+  await expectLine(['..'], join(cwd, 'photos'), 'here.tar', ['here/one.txt'])
+  await expectLine(['../..'], join(cwd, 'photos', 'inner'), 'here.tar', ['here/one.txt'])
+})
+
+/** Runs the line in a shell, with another `ess` that shows its arguments and lists the archive. */
+async function expectLine(
+  typed: readonly string[],
+  cwd: string,
+  archive: string,
+  members: readonly string[],
+): Promise<void> {
+  const line = await lineFor(typed, cwd)
+  const fake = 'ess() { printf "%s\\n" "$@"; tar t --quoting-style=literal; }'
+  const program = await run(line, 'sh', ['-c', `${fake}\n${line}`], { cwd })
+  const { code, stdout, stderr } = await program.ended()
+  expect([code, stderr], line).toEqual([0, ''])
+  const [command, flag, name, ...list] = stdout.toString().trim().split('\n')
+  expect([command, flag, name], line).toEqual(['send', '--name', archive])
+  const listed = list.map((member) => member.replace(/^\.\//, ''))
+  expect(listed, line).toEqual(expect.arrayContaining([...members]))
+}
+
+async function lineFor(typed: readonly string[], cwd: string): Promise<string> {
+  const refused = ess(['send', ...typed], { cwd })
+  expect(await refused.status).toBe(2)
+  const [, line = ''] = /, run (tar c.*?)(?: \[usage\])?$/m.exec(refused.stderr()) ?? []
+  expect(line, refused.stderr()).not.toBe('')
+  return line
+}
+
+test('the line keeps the options that were given', async () => {
+  const cwd = await folders()
+  const typed = ['photos', '--server', 'h.example', '--ttl', '1h30m', '-q', '--token-file', 'my token']
+  expect(await lineFor(typed, cwd)).toBe(
+    "tar c photos | ess send --name photos.tar --ttl 1h30m --server h.example --token-file 'my token' --quiet",
+  )
+})
+
+test('the root has a name of its own', async () => {
+  expect(await lineFor(['/'], '/')).toBe('tar cC / . | ess send --name root.tar')
+  expect(await lineFor(['.'], '/')).toBe('tar c . | ess send --name root.tar')
+})
+
+test('a name that a message cannot show gets a placeholder', async () => {
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'a\nb'))
+  expect(await lineFor(['a\nb'], cwd)).toBe('tar c FOLDER | ess send --name folder.tar')
+})
