@@ -15,6 +15,7 @@ COPY tsconfig.base.json tsconfig.json ./
 COPY shared shared
 COPY server server
 COPY client client
+COPY scripts scripts
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:22-slim
