@@ -13,7 +13,13 @@ function optionRows() {
     .filter(([, { kind }]) => kind !== 'secret')
     .map(([name, { of, short, variable, fallback, words }]) => {
       const flags = [short && `-${short}`, `--${flagOf(name)}`].filter(Boolean).map(asCode).join(', ')
-      return [flags, of === 'both' ? of : asCode(of), variable ? asCode(variable) : '', fallback ?? '', words]
+      return [
+        flags,
+        of.length > 1 ? 'both' : asCode(of[0]),
+        variable ? asCode(variable) : '',
+        fallback ?? '',
+        words,
+      ]
     })
     .map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`)
 }

@@ -244,10 +244,15 @@ describe('the option tables of the manuals are what --help says', () => {
       fallback,
       words,
     ])
-    expect(rows).toEqual(expected)
+    expect(sorted(rows)).toEqual(sorted(expected))
     for (const [names = ''] of rows) expect(code(names.split(', ').at(-1) ?? '')).toMatch(/^--/)
   })
 })
+
+/** The table of both commands is in the order of its groups, and each command's help has its own. */
+function sorted(rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  return [...rows].sort(([one = ''], [other = '']) => one.localeCompare(other))
+}
 
 /** An option as --help tells it; what is not said is empty. */
 interface Option {
@@ -265,10 +270,11 @@ async function helpOf(side: 'server' | 'client', ...command: string[]): Promise<
   const program = await run(`${side} --help`, process.execPath, [main, ...command, '--help'])
   const { code, stdout } = await program.ended()
   expect(code).toBe(0)
-  const [, list = ''] = /^Options:\n(.*?)\n\n/ms.exec(stdout.toString()) ?? []
-  const entries = list.split(/\n(?= {2,6}-)/).map((entry) => entry.trim().replace(/\s+/g, ' '))
-  const options = entries.map((entry) => {
-    const [, names = '', text = ''] = /^((?:-\w, )?--[\w-]+) (.*)$/.exec(entry) ?? []
+  // Their lines are indented, and so is what goes on in another line; a heading isn't.
+  const list = [...stdout.toString().matchAll(/^ {2,6}-.*(?:\n {7,}.*)*/gm)].map(([entry]) => entry)
+  const options = list.map((entry) => {
+    const [, names = '', wrapped = ''] = /^ +((?:-\w, )?--[\w-]+)(?: [A-Z]+)?\s{2,}(.*)$/s.exec(entry) ?? []
+    const text = wrapped.replace(/\s+/g, ' ')
     const said = (name: string) =>
       new RegExp(`\\[${name}: ([^\\]]*)\\]`).exec(text)?.[1]?.replaceAll('"', '') ?? ''
     return {
