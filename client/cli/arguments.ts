@@ -1,23 +1,25 @@
-import { statSync } from 'node:fs'
-import { EssError, isSocketId, parseDuration, safeFileName, withoutUserinfo } from '../../shared/index.js'
+import { EssError, parseDuration, safeFileName, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
-import { COMMAND_NAMES, type CommandName, commandNamed, SHELLS } from './commands.js'
+import { type CommandName, commandNamed, SHELLS } from './commands.js'
 import { type Config, readConfig } from './config.js'
-import { absolute } from './current-folder.js'
 import { commandHelp, overview, versionLine } from './help.js'
 import type { Io } from './io.js'
 import { helpWidth } from './layout.js'
-import { readLink } from './link.js'
+import { adviceOnCommand, linkIn, noCommand, refusalToSend } from './mistakes.js'
 import { flagOf, OPTIONS, type OptionName, type OptionsWith, type ValuesOf } from './options.js'
-import { checkOptionsOf, cut, nearestCommand, type Words } from './parser.js'
-import { isHttpUrl, serverUrl } from './server-address.js'
-import { shellWord, tarLine } from './tar-line.js'
+import { checkOptionsOf, cut, type Words } from './parser.js'
+import { serverUrl } from './server-address.js'
 
 /** A command line, checked. */
 export type Command =
   | Printed
-  | ({ readonly command: 'send'; readonly file: string | undefined } & Transfer<'send'>)
+  | ({
+      readonly command: 'send'
+      readonly file: string | undefined
+      /** Why the operands can't be sent. It is thrown later, because with --json it is an event too. */
+      readonly refusal: EssError | undefined
+    } & Transfer<'send'>)
   /** `idOrUrl` is an id of `server`, or a whole URL. */
   | ({ readonly command: 'get'; readonly idOrUrl: string } & Transfer<'get'>)
 
@@ -49,7 +51,8 @@ export async function parseArguments(argv: readonly string[], io: Outside): Prom
   const words = cut(argv)
   if (words.isVersion) return { command: 'print', text: versionLine, isAsked: true }
   if (words.command === undefined) return overviewFor(words.isHelp, io)
-  const name = commandNamed(words.command) ?? unknownCommand(words.command, words, io)
+  const name = commandNamed(words.command)
+  if (name === undefined) throw noCommand(words.command, words, io.cwd)
   const toHelpWith = (name === 'help' ? helpTopic(words) : undefined) ?? (words.isHelp ? name : undefined)
   if (toHelpWith !== undefined)
     return { command: 'print', text: commandHelp(toHelpWith, helpWidth(columnsOf(io.stdout))), isAsked: true }
@@ -85,36 +88,8 @@ function helpTopic({ operands }: Words): CommandName | undefined {
   if (name !== undefined) return name
   throw new EssError(
     'usage',
-    `There is no command ${withoutUserinfo(topic)}. ${commandAdvice(topic, 'ess help ')}`,
+    `There is no command ${withoutUserinfo(topic)}. ${adviceOnCommand(topic, 'ess help ')}`,
   )
-}
-
-function unknownCommand(typed: string, words: Words, { cwd }: Outside): never {
-  const shown = withoutUserinfo(typed)
-  if (isFolder(typed, cwd))
-    throw new EssError(
-      'usage',
-      `${shown} is a folder, not a command. To send it as one file, run ${tarLine([typed], cwd, words)}`,
-    )
-  if (exists(typed, cwd))
-    throw new EssError(
-      'usage',
-      `${shown} is a file, not a command. To send it, run ess send ${shellWord(typed)}`,
-    )
-  if (isHttpUrl(typed) || isSocketId(typed))
-    throw new EssError(
-      'usage',
-      `${shown} is a link, not a command. To receive it, run ess get ${shellWord(shown)}`,
-    )
-  throw new EssError('usage', `There is no command ${shown}. ${commandAdvice(typed, 'ess ')}`)
-}
-
-function commandAdvice(typed: string, before: string): string {
-  if (typed === 'version') return 'Did you mean ess --version?'
-  const near = nearestCommand(typed)
-  return near === undefined
-    ? `The commands are ${COMMAND_NAMES.join(', ')}.`
-    : `Did you mean ${before}${near}?`
 }
 
 async function completionCommand({ operands }: Words): Promise<Command> {
@@ -135,8 +110,6 @@ async function completionCommand({ operands }: Words): Promise<Command> {
 }
 
 async function sendCommand(words: Words, io: Outside): Promise<Command> {
-  const { operands } = words
-  checkOneFile(words, io)
   const name = text(words, 'name')
   if (name !== undefined && safeFileName(name) === undefined)
     throw new EssError(
@@ -145,50 +118,14 @@ async function sendCommand(words: Words, io: Outside): Promise<Command> {
     )
   return {
     command: 'send',
-    file: operands[0],
+    file: words.operands[0],
+    refusal: refusalToSend(words, io.cwd),
     name,
     ttl: duration(words, 'ttl'),
     reserve: isOn(words, 'reserve'),
     json: isOn(words, 'json'),
     ...output(words),
     ...(await readCommon(words, io)),
-  }
-}
-
-/** Refuses several files, and a folder, with the line that sends them today. */
-function checkOneFile(words: Words, { cwd }: Outside): void {
-  const { operands } = words
-  const [file = '', ...others] = operands
-  const joined = operands.join(' ')
-  if (others.length > 0 && exists(joined, cwd) && !operands.some((one) => exists(one, cwd)))
-    throw new EssError('usage', `${joined} has a space in its name. Quote it: ess send ${shellWord(joined)}`)
-  if (others.length > 0)
-    throw new EssError(
-      'usage',
-      `ess send takes one file, and you named ${operands.length}. To send them as one, run ${tarLine(operands, cwd, words)}`,
-    )
-  if (isFolder(file, cwd))
-    throw new EssError(
-      'usage',
-      `${file} is a folder. To send it as one file, run ${tarLine([file], cwd, words)}`,
-    )
-}
-
-function exists(path: string, cwd: string | undefined): boolean {
-  return statOf(path, cwd) !== undefined
-}
-
-function isFolder(path: string, cwd: string | undefined): boolean {
-  return statOf(path, cwd)?.isDirectory() === true
-}
-
-function statOf(path: string, cwd: string | undefined) {
-  if (path === '' || path === '-' || cwd === undefined) return undefined
-  try {
-    return statSync(bytesOf(path) ?? absolute(cwd, path), { throwIfNoEntry: false })
-  } catch {
-    // A name that can't be a path, or a folder that can't be searched: opening the file will say so.
-    return undefined
   }
 }
 
@@ -214,24 +151,12 @@ async function getCommand(words: Words, io: Outside): Promise<Command> {
   const common = await readCommon(words, io, isWhole)
   return {
     command: 'get',
-    idOrUrl: linkIn(pasted, common.server, io),
+    idOrUrl: linkIn(pasted, common.server, io.cwd),
     output: path,
     force: isOn(words, 'force'),
     wait: duration(words, 'wait'),
     ...output(words),
     ...common,
-  }
-}
-
-function linkIn(pasted: string, server: string, { cwd }: Outside): string {
-  try {
-    return readLink(pasted, server)
-  } catch (error) {
-    if (!exists(pasted, cwd)) throw error
-    throw new EssError(
-      'usage',
-      `${pasted} is a file here, not a link. To send it, run ess send ${shellWord(pasted)}`,
-    )
   }
 }
 

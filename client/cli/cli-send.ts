@@ -28,6 +28,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   let isOver = false
   const link = watchLink(io)
   try {
+    if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
     const source = await openOperand(command, io)
     const name = command.name ?? source.name

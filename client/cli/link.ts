@@ -9,12 +9,15 @@ import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 export function readLink(pasted: string, server: string): string {
   const line = essLine(pasted)
   if (line !== undefined) return line
-  const words = pasted.split(/\s+/).map(unwrapped)
+  const words = pasted.replace(UNSEEN, '').split(/\s+/).map(unwrapped)
   const found =
     words.find(isHttpUrl) ?? words.map((word) => shortForm(word, server)).find((link) => link !== undefined)
   if (found === undefined) throw noLink(pasted)
   return isSocketId(found) ? found : wholeLink(found)
 }
+
+/** Characters without a width, which chats and web pages put around links: spaces, direction marks, soft hyphens. */
+const UNSEEN = /[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g
 
 /** `ess get ID --server URL`, as `ess send` prints it, pasted as one word. */
 function essLine(pasted: string): string | undefined {
@@ -35,13 +38,15 @@ function unwrapped(word: string): string {
   return withoutTail(link)
 }
 
+/** What ends a sentence, a quotation or a list. */
 const TAIL = /[.,;:!?…'’*\]}]$/
 
 function withoutTail(link: string): string {
-  if (TAIL.test(link)) return withoutTail(link.slice(0, -1))
-  // A name may end in one: report(1)
-  const isOpen = link.endsWith(')') && link.split('(').length < link.split(')').length
-  return isOpen ? withoutTail(link.slice(0, -1)) : link
+  let rest = link
+  // A name may end in a bracket of its own: report(1)
+  const isOpen = () => rest.endsWith(')') && rest.split('(').length < rest.split(')').length
+  while (TAIL.test(rest) || isOpen()) rest = rest.slice(0, -1)
+  return rest
 }
 
 /** `ID`, `ID/name`, `HOST/ID` or `HOST:PORT/ID/name`; any of them may have a query and a fragment. */

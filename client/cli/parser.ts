@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { EssError } from '../../shared/index.js'
-import { COMMAND_NAMES, type CommandName, rowOf } from './commands.js'
+import type { CommandName } from './commands.js'
 import { meant } from './meant.js'
 import { FLAGS, type Flag, type OptionName } from './options.js'
 
@@ -122,10 +122,4 @@ function withoutDash(operand: string): string {
     'usage',
     `${operand} begins with a dash from a word processor. Type it again: --${flag.flag}.`,
   )
-}
-
-/** The command, or its other name, that a wrong word was meant to be. */
-export function nearestCommand(typed: string): string | undefined {
-  const names = COMMAND_NAMES.flatMap((name) => [name, ...rowOf(name).aliases])
-  return meant(typed.toLowerCase(), names)
 }

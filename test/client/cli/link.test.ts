@@ -27,6 +27,8 @@ const PASTED: Readonly<Record<string, string>> = {
   [LINK]: LINK,
   [LINK.toUpperCase().replace('/ABCDEFGHIJKL/REPORT.PDF', `/${ID}`)]: `https://h.example/${ID}`,
   [`  ${LINK}\r\n`]: LINK,
+  [`\u200b${LINK}\u2069\u00a0`]: LINK,
+  [`${LINK}${'.'.repeat(50_000)}`]: LINK,
   [`${LINK}/`]: LINK,
   [`${LINK}.`]: LINK,
   [`${LINK}, please`]: LINK,

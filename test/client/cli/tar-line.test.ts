@@ -83,6 +83,14 @@ test('the line keeps the options that were given', async () => {
   )
 })
 
+test('with --json the refusal is an event, too', async () => {
+  const refused = ess(['send', '--json', 'photos'], { cwd: await folders() })
+  expect(await refused.status).toBe(2)
+  const { event, problem } = JSON.parse(refused.stdout())
+  expect([event, problem.type]).toEqual(['failed', 'urn:ess:problem:usage'])
+  expect(problem.detail).toContain('tar c photos | ess send --name photos.tar --json')
+})
+
 test('the root has a name of its own', async () => {
   expect(await lineFor(['/'], '/')).toBe('tar cC / . | ess send --name root.tar')
   expect(await lineFor(['.'], '/')).toBe('tar c . | ess send --name root.tar')

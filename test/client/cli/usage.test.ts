@@ -28,6 +28,11 @@ const USAGE: readonly (readonly [argv: readonly string[], message: string])[] = 
     [`https://h.example/${ID}/f`],
     `https://h.example/${ID}/f is a link, not a command. To receive it, run ess get https://h.example/${ID}/f`,
   ],
+  [
+    [`h.example/${ID}`],
+    `h.example/${ID} is a link, not a command. To receive it, run ess get h.example/${ID}`,
+  ],
+  [['completionss'], 'There is no command completionss. Did you mean ess completion?'],
   [[ID], `${ID} is a link, not a command. To receive it, run ess get ${ID}`],
   [['send', 'f', '--tll', '10m'], 'There is no option --tll. Did you mean --ttl?'],
   [['send', 'f', '--serv=h'], 'There is no option --serv. Did you mean --server?'],
