@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { COMMAND_NAMES } from '../../../client/cli/commands.js'
 import { ess } from '../../helpers/client-io.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
@@ -15,7 +16,7 @@ const USAGE: readonly (readonly [argv: readonly string[], message: string])[] = 
   [['recieve', ID], 'There is no command recieve. Did you mean ess receive?'],
   [['SEND', 'f'], 'There is no command SEND. Did you mean ess send?'],
   [['version'], 'There is no command version. Did you mean ess --version?'],
-  [['frobnicate'], 'There is no command frobnicate. The commands are send, get, completion, help.'],
+  [['frobnicate'], `There is no command frobnicate. The commands are ${COMMAND_NAMES.join(', ')}.`],
   [['help', 'sned'], 'There is no command sned. Did you mean ess help send?'],
   [['help', 'send', 'get'], 'ess help explains one command at a time, not 2.'],
   [['report.pdf'], 'report.pdf is a file, not a command. To send it, run ess send report.pdf'],
