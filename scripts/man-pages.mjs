@@ -140,7 +140,7 @@ function serverPage() {
 }
 
 function serverFlag(name) {
-  const { kind, words, otherwise } = OPTIONS[name]
+  const { kind, value, words, otherwise } = OPTIONS[name]
   const flag = flagOf(name)
   const choices = choicesOf(kind)
   const fallback = shownDefault(OPTIONS[name]) ?? otherwise
@@ -149,7 +149,8 @@ function serverFlag(name) {
     `Environment: ${variableOf(flag)}.`,
     fallback !== undefined && `Default: ${fallback}.`,
   ]
-  return item(bold(`--${flag}`), sentences(words, facts))
+  const names = bold(`--${flag}`)
+  return item(value === undefined ? names : `${names} ${italic(value)}`, sentences(words, facts))
 }
 
 /** Words without their last full stop, and short facts after them. */

@@ -273,7 +273,7 @@ async function helpOf(side: 'server' | 'client', ...command: string[]): Promise<
   // Their lines are indented, and so is what goes on in another line; a heading isn't.
   const list = [...stdout.toString().matchAll(/^ {2,6}-.*(?:\n {7,}.*)*/gm)].map(([entry]) => entry)
   const options = list.map((entry) => {
-    const [, names = '', wrapped = ''] = /^ +((?:-\w, )?--[\w-]+)(?: [A-Z]+)?\s{2,}(.*)$/s.exec(entry) ?? []
+    const [, names = '', wrapped = ''] = /^ +((?:-\w, )?--[\w-]+)(?: [A-Z]\S*)?\s{2,}(.*)$/s.exec(entry) ?? []
     const text = wrapped.replace(/\s+/g, ' ')
     const said = (name: string) =>
       new RegExp(`\\[${name}: ([^\\]]*)\\]`).exec(text)?.[1]?.replaceAll('"', '') ?? ''
