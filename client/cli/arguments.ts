@@ -81,8 +81,10 @@ function columnsOf(stream: Outside['stdout'] | Outside['stderr']): number | unde
 /** The command that `ess help` was asked about. */
 function helpTopic({ operands }: Words): CommandName | undefined {
   const [topic, ...others] = operands
-  if (others.length > 0)
-    throw new EssError('usage', `ess help explains one command at a time, not ${operands.length}.`)
+  if (others.length > 0) {
+    const line = `Run ess help ${withoutUserinfo(topic ?? '')}, and so on.`
+    throw new EssError('usage', `ess help explains one command at a time, not ${operands.length}. ${line}`)
+  }
   if (topic === undefined) return undefined
   const name = commandNamed(topic)
   if (name !== undefined) return name

@@ -44,8 +44,10 @@ export function cut(argv: readonly string[]): Words {
   })
   const operands: string[] = []
   const options: Partial<Record<string, string | boolean>> = {}
+  let isLiteral = false
   for (const token of tokens) {
-    if (token.kind === 'positional') operands.push(withoutDash(token.value))
+    if (token.kind === 'option-terminator') isLiteral = true
+    if (token.kind === 'positional') operands.push(isLiteral ? token.value : withoutDash(token.value))
     if (token.kind === 'option') options[token.name] = read(token, argv[token.index] ?? '')
   }
   const [command, ...rest] = operands

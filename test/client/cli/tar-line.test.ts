@@ -6,7 +6,7 @@ import { needs } from '../../helpers/needs.js'
 import { run } from '../../helpers/run.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
-const NAMES = ['photos', 'my dir', "it's", '-dash', '@at', '$HOME', 'ä', '~', '*', 'a;b', '#x']
+const NAMES = ['photos', 'my dir', "it's", '-dash', '@at', '$HOME', 'ä', '~', '*', 'a;b', '#x', '—ttl']
 
 /** A folder `here` with folders of many names, a file in each, and files beside them. */
 async function folders(): Promise<string> {

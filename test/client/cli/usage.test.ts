@@ -1,7 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { parseArguments } from '../../../client/cli/arguments.js'
 import { COMMAND_NAMES } from '../../../client/cli/commands.js'
+import { EssError } from '../../../shared/index.js'
 import { ess } from '../../helpers/client-io.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
@@ -18,7 +22,7 @@ const USAGE: readonly (readonly [argv: readonly string[], message: string])[] = 
   [['version'], 'There is no command version. Did you mean ess --version?'],
   [['frobnicate'], `There is no command frobnicate. The commands are ${COMMAND_NAMES.join(', ')}.`],
   [['help', 'sned'], 'There is no command sned. Did you mean ess help send?'],
-  [['help', 'send', 'get'], 'ess help explains one command at a time, not 2.'],
+  [['help', 'send', 'get'], 'ess help explains one command at a time, not 2. Run ess help send, and so on.'],
   [['report.pdf'], 'report.pdf is a file, not a command. To send it, run ess send report.pdf'],
   [['my file.pdf'], "my file.pdf is a file, not a command. To send it, run ess send 'my file.pdf'"],
   [
@@ -113,4 +117,77 @@ test.each(USAGE)('ess %j says what is wrong and what to type', async (argv, mess
   expect(run.stderr()).toContain(message)
   expect(run.stderr()).not.toContain('secret')
   expect(run.stderr()).not.toContain('Expected')
+})
+
+test('whatever is typed is a command, or is told as wrong in sentences', async () => {
+  const cwd = await folder()
+  const io = { env: {}, cwd, stdout: new PassThrough(), stderr: new PassThrough() }
+  const words = [
+    ...[
+      'send',
+      'get',
+      'receive',
+      'help',
+      'completion',
+      'bash',
+      'report.pdf',
+      'photos',
+      '.',
+      '/',
+      '..',
+      '-',
+      '--',
+    ],
+    ...[
+      '-o',
+      '-of',
+      '-o=',
+      '-fo',
+      '-q',
+      '-qf',
+      '--',
+      '-',
+      '--=',
+      '-=',
+      '--ttl',
+      '--ttl=1h',
+      '--no-progress=false',
+    ],
+    ...[
+      '--server',
+      '--server=[',
+      'http://[',
+      'http://h',
+      '[::1]',
+      '://',
+      'h:1',
+      ID,
+      `h/${ID}`,
+      `${ID}/..`,
+      `${ID}#`,
+    ],
+    ...[
+      '__proto__',
+      '--__proto__',
+      '--constructor=1',
+      'toString',
+      '\u0000',
+      '\ud800',
+      '%',
+      '%zz',
+      '\\',
+      '](',
+      '<>',
+    ],
+  ]
+  const typed = fc.array(fc.oneof(fc.constantFrom(...words), fc.string()), { maxLength: 6 })
+  await fc.assert(
+    fc.asyncProperty(typed, async (argv) => {
+      const command = await parseArguments(argv, io).catch((error: unknown) => error)
+      if (!(command instanceof Error)) return
+      expect(command).toBeInstanceOf(EssError)
+      expect(command).toMatchObject({ code: 'usage', message: expect.stringMatching(/^.+[.?] [A-Z].+$/s) })
+    }),
+    { numRuns: 2_000 },
+  )
 })
