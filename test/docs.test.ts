@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { COMMAND_NAMES, COMMANDS, SHELLS, synopsis } from '../client/cli/commands.js'
 import { effectsOf, type Input, nextStep, type Stage, type Step } from '../server/broker/lifecycle.js'
 import { parseFlags } from '../server/cli/flags.js'
 import {
@@ -138,6 +139,16 @@ describe('docs/errors.md', () => {
 test('docs/cli.md lists the exit statuses that this version of ess has', async () => {
   const { rows } = tableOf(await readPage('docs/cli.md'), '`ess` exits with')
   expect(rows.map(([exit]) => Number(exit))).toEqual(Object.values(EXIT_STATUS))
+})
+
+test('docs/cli.md has every command, and the line of each shell', async () => {
+  const page = await readPage('docs/cli.md')
+  expect(tableOf(page, 'command').rows.map(([command]) => command)).toEqual(
+    COMMAND_NAMES.map((name) => `\`${synopsis(name)}\``),
+  )
+  expect(tableOf(page, 'shell').rows.map(([shell, line = '']) => [shell, code(line)])).toEqual(
+    SHELLS.map((shell, index) => [shell, COMMANDS.completion.examples[index]?.[0]]),
+  )
 })
 
 describe('docs/protocol.md', () => {
