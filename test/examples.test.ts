@@ -105,7 +105,7 @@ test('the Express example tells its story in its own words, and logs its events'
   expect((await (await runCurl([never])).ended()).stdout.toString()).toBe('Not found\n')
   // Whoever goes by the code of a problem is given it.
   const { code, stderr } = await (await runEss(undefined, ['get', never])).ended()
-  expect([code, stderr]).toEqual([4, expect.stringContaining('not-found: ')])
+  expect([code, stderr]).toEqual([4, expect.stringContaining('[not-found]')])
   await example.untilStdout(/error:not-found not-found\nerror:not-found not-found\n/)
   expect(example.stdout().split('\n').slice(1, -1)).toEqual([
     `socket:opened ${id.slice(0, 4)} colour=red`,

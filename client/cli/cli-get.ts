@@ -20,7 +20,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   const token = await readToken(command, io)
   const to = destination(command.output, io)
   if ('stream' in to && !command.quiet && mayHaveBeenClosed(io.stdout.fd))
-    io.stderr.write('standard output is closed, or /dev/null: the bytes of this download go nowhere\n')
+    io.stderr.write('ess: Standard output is closed, or /dev/null: the bytes of this download go nowhere.\n')
   let startedAt = performance.now()
   screen.connecting(withoutUserinfo(server))
   const received = await download(command.idOrUrl, {
@@ -37,14 +37,14 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     onProgress: (bytes) => screen.moved(bytes),
   })
   const name = received.path === undefined ? received.name : basename(received.path)
-  return `received ${summary(name, received.bytes, performance.now() - startedAt)}`
+  return `Received ${summary(name, received.bytes, performance.now() - startedAt)}`
 }
 
 function destination(output: string | undefined, io: Io): Destination {
   if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
   if (output !== undefined) return place(output, absolute(io.cwd, output))
   if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.') }
-  throw new EssError('usage', 'Expected a current folder, but it is gone; cd to another one, or say -o FILE')
+  throw new EssError('usage', 'The current folder is gone. cd to another one, or name a file with -o.')
 }
 
 /**

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import {
   EssError,
   encodeStatus,
+  formatBytes,
   isTerminal,
   shorterThanAsked,
   toFailedProblem,
@@ -57,10 +58,10 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     }
     const { confirmed } = await sending.verdict
     if (!confirmed) {
-      const taken = `all ${bytes} bytes went out, but the receiver has not said that it has them`
-      throw new EssError('unconfirmed', taken)
+      const taken = `All ${formatBytes(bytes)} went out, but the receiver has not confirmed that they arrived.`
+      throw new EssError('unconfirmed', `${taken} Ask the receiver whether the file is whole.`)
     }
-    return `delivered ${summary(name, bytes, performance.now() - connectedAt)}`
+    return `Delivered ${summary(name, bytes, performance.now() - connectedAt)}`
   } catch (thrown) {
     const error = link.failure ?? thrown
     // The events tell of every ending, also of one that only this side noticed.
@@ -84,8 +85,7 @@ function watchLink({ stdout, signal }: Io) {
     },
     print(line: string): void {
       written(stdout, Buffer.from(line)).catch((cause: unknown) => {
-        const { message } = unwritable('the link', cause)
-        failure = new EssError('file-unwritable', `${message}; the transfer was cancelled`, { cause })
+        failure = unwritable('the link', cause, 'The transfer was cancelled.')
         unwritten.abort()
       })
     },
@@ -94,21 +94,27 @@ function watchLink({ stdout, signal }: Io) {
 
 async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
   if (file === undefined && io.stdin.isTTY)
-    throw new EssError('usage', 'Expected a file, or something piped in, got neither')
+    throw new EssError(
+      'usage',
+      'There is nothing to send. Name a file, as in ess send report.pdf, or pipe something in.',
+    )
   if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
   const path = bytesOf(file) ?? absolute(io.cwd, file)
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
-    throw new EssError('usage', `Expected the output to be another file than ${file}, which is to be sent`)
+    throw new EssError(
+      'usage',
+      `Standard output goes to ${file}, the file that is to be sent. Write the link to another file.`,
+    )
   return await openFile(path)
 }
 
 /** A closed stream isn't refused, because it can't be told from a /dev/null that was meant. */
 function warnOfLostStreams({ file }: SendCommand, { stdin, stdout, stderr }: Io): void {
   if (mayHaveBeenClosed(stdout.fd))
-    stderr.write('standard output is closed, or /dev/null: you cannot read the link there\n')
+    stderr.write('ess: Standard output is closed, or /dev/null: you cannot read the link there.\n')
   const isStdin = file === undefined || file === '-'
   if (isStdin && mayHaveBeenClosed(stdin.fd))
-    stderr.write('standard input is closed, or /dev/null: the receiver gets an empty file\n')
+    stderr.write('ess: Standard input is closed, or /dev/null: the receiver gets an empty file.\n')
 }
 
 /** Where a program or ssh starts us, /dev/stdin may be a socket, and a socket can't be opened by its path. */

@@ -6,7 +6,7 @@ import { type Printed, parseArguments, type TransferCommand } from './arguments.
 import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
 import { oneLine, type Screen } from './screen.js'
-import { openScreen } from './terminal.js'
+import { type Look, openScreen } from './terminal.js'
 
 /**
  * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
@@ -22,7 +22,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const command = await parseArguments(argv, io)
     if (command.command === 'print') return await print(command, io)
     trouble = command.configTrouble
-    screen = await openScreen(io, isWatched(command, io))
+    screen = await openScreen(io, lookOf(command, io))
     screen.succeeded(await runCommand(command, io, screen))
     return EXIT_STATUS.ok
   }
@@ -52,35 +52,43 @@ async function runCommand(command: TransferCommand, io: Io, screen: Screen): Pro
   return await (await import('./cli-get.js')).runGet(command, io, screen)
 }
 
-/** True when a person is looking: hints and moving lines are only for people. */
-function isWatched(command: TransferCommand, io: Io): boolean {
-  // A serial line reports no columns, and without them nothing can be drawn.
-  const isTerminal = io.stderr.isTTY === true && io.stderr.columns !== 0 && io.env['TERM'] !== 'dumb'
-  // When data goes to the same terminal, nothing may be drawn over it.
+/** Hints and moving lines are only for people. */
+function lookOf(command: TransferCommand, io: Io): Look {
+  // When data goes to the same terminal, nothing may come in between.
   const isDataShown = io.stdout.isTTY === true
   const hasData = command.command === 'send' ? command.json : command.output === '-'
-  return isTerminal && !command.noProgress && !command.quiet && !(isDataShown && hasData)
+  const isWatched = io.stderr.isTTY === true && !(isDataShown && hasData)
+  if (!isWatched || command.noProgress || command.quiet) return 'silent'
+  // A serial line reports no columns, and without them nothing can be drawn.
+  return io.stderr.columns === 0 || io.env['TERM'] === 'dumb' ? 'plain' : 'drawn'
 }
 
 function report(error: unknown, io: Io, screen: Screen | undefined, trouble: EssError | undefined): number {
   if (!(error instanceof EssError)) {
     const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
-    io.stderr.write(`ess: a bug, please report it: ${oneLine(words)}\n`)
+    io.stderr.write(`ess: This is a bug in ess: ${oneLine(words)}. Please report it; DEBUG=1 shows more.\n`)
     if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
     return EXIT_STATUS.bug
   }
-  const again = error.retryAfter === undefined ? '' : `; try again in ${formatDuration(error.retryAfter)}`
-  const line = oneLine(`${error.code}: ${error.message}${again}`)
+  const line = oneLine(`${sentencesOf(error)} [${error.code}]`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
   if (error.code === 'unauthorized') {
     io.stderr.write(HOW_TO_PASS_A_TOKEN)
-    if (trouble !== undefined) io.stderr.write(`${oneLine(trouble.message)}\n`)
+    if (trouble !== undefined) io.stderr.write(`ess: ${oneLine(trouble.message)}\n`)
   }
-  if (error.code === 'usage') io.stderr.write('try: ess --help\n')
   return error.code === 'interrupted' ? interruptedStatus(io.signal) : error.exitStatus
 }
 
+function sentencesOf({ code, message, retryAfter }: EssError): string {
+  const again = retryAfter === undefined ? '' : `Try again in ${formatDuration(retryAfter)}.`
+  const isSentence = /[.!?]$/.test(message)
+  // After a command to copy, or after other help, more words would only be in the way.
+  const help = code === 'usage' && isSentence && !message.includes('--help') ? 'See ess --help.' : ''
+  const own = again === '' || isSentence ? message : `${message}.`
+  return [own, again, help].filter(Boolean).join(' ')
+}
+
 const HOW_TO_PASS_A_TOKEN =
-  'a token comes from ESS_TOKEN or --token-file FILE, and goes to the server of --server or ESS_SERVER alone\n'
+  'ess: Put your token into ESS_TOKEN, or into a file for --token-file. It goes only to the server that --server or ESS_SERVER names.\n'

@@ -19,6 +19,6 @@ export function absolute(cwd: string | undefined, path: string): string {
   if (isAbsolute(path)) return path
   throw new EssError(
     'usage',
-    `Expected ${path} in the current folder, but that folder is gone; cd to another one, or give the whole path`,
+    `The current folder is gone, and ${path} was to be in it. cd to another folder, or give the whole path.`,
   )
 }

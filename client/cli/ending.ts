@@ -43,7 +43,7 @@ export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal): Pro
   let timer: NodeJS.Timeout | undefined
   let onAbort = () => {}
   const stuck = new Promise<never>((_resolve, reject) => {
-    const giveUp = () => reject(new EssError('interrupted', 'Stopped before the transfer was complete'))
+    const giveUp = () => reject(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
     onAbort = () => {
       timer = setTimeout(giveUp, CLEAN_UP_MS)
     }

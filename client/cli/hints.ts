@@ -7,25 +7,25 @@ export interface Hints {
   readonly title: string
   /** Commands, either of which will do. */
   readonly lines: readonly string[]
+  readonly advice: string
 }
 
 /** The commands to type on the other machine, for a transfer that was just opened. */
 export function receivingLines({ id, url }: OpenedEvent, name: string | undefined): Hints {
   const { hostname } = new URL(url)
   const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
-  const path = url.lastIndexOf(downloadPath(id))
-  const server = path === -1 ? undefined : url.slice(0, path)
   return {
     title: isHere
-      ? 'To receive it, in another terminal of this machine:'
-      : 'To receive it, on the other machine:',
-    lines: [essLine(id, url, server), curlLine(url, name, namelessFile(id))],
+      ? 'To receive it, open the link on this machine, or type one of these in another terminal:'
+      : 'To receive it, open the link on the other machine, or type one of these there:',
+    lines: [essLine(id, url), curlLine(url, name, namelessFile(id))],
+    advice: 'The link works once. Keep this running until the file is delivered.',
   }
 }
 
-function essLine(id: string, url: string, server: string | undefined): string {
+function essLine(id: string, url: string): string {
   // A person pastes this into a shell, and the server chooses the id and the address: let through only harmless ones.
-  if (server === undefined || !isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server))
-    return `ess get ${quoteUrl(url)}`
-  return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${id} --server ${server}`
+  const server = url.slice(0, Math.max(0, url.lastIndexOf(downloadPath(id))))
+  if (!isSocketId(id) || !/^[\w.:/[\]-]+$/.test(server)) return `ess get ${quoteUrl(url)}`
+  return server === DEFAULT_SERVER ? `ess get ${id}` : `ess get ${server}${downloadPath(id)}`
 }

@@ -22,11 +22,35 @@ export interface Screen {
   clear(): void
 }
 
-/** A summary such as `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s)`. */
+/** A transfer below this has no speed worth telling: most of its time went into connecting. */
+const MIN_TIMED_MS = 1_000
+
+/** A summary such as `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s).` */
 export function summary(name: string | undefined, bytes: number, ms: number): string {
-  const time = ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000)
   const what = name === undefined ? formatBytes(bytes) : `${oneLine(name)}, ${formatBytes(bytes)}`
-  return `${what} in ${time} (${formatBytes(Math.round(bytes / Math.max(ms / 1000, 0.001)))}/s)`
+  if (ms < MIN_TIMED_MS) return `${what}.`
+  const time = ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000)
+  return `${what} in ${time} (${formatBytes(Math.round(bytes / (ms / 1000)))}/s).`
+}
+
+/**
+ * How far a transfer is: the words that fit into `columns`, the least important ones left out first. They end with the
+ * time left, which is what people look for.
+ */
+export function progressWords(
+  { bytes, rate }: { readonly bytes: number; readonly rate: number | undefined },
+  size: number | undefined,
+  columns: number,
+): string {
+  const done = formatBytes(bytes)
+  const speed = rate === undefined ? [] : [`${formatBytes(Math.round(rate))}/s`]
+  if (size === undefined) return [done, ...speed].join('  ')
+  const percent = `${Math.floor((size === 0 ? 1 : Math.min(1, bytes / size)) * 100)}%`.padStart(4)
+  const left = rate === undefined || rate === 0 ? [] : [`${formatDuration((size - bytes) / rate)} left`]
+  const all = [percent, `${done} of ${formatBytes(size)}`, ...speed, ...left]
+  const shorter = [all, [percent, all[1] ?? '', ...left], [percent, ...left], [percent]]
+  const lines = shorter.map((words) => words.join('  '))
+  return lines.find((line) => line.length <= columns) ?? percent
 }
 
 /**

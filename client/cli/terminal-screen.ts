@@ -1,15 +1,19 @@
 import progress from 'cli-progress'
 import ora, { spinners } from 'ora'
-import { formatBytes, formatDuration, printable } from '../../shared/index.js'
+import { formatDuration, printable } from '../../shared/index.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
 import { Pace } from './pace.js'
-import type { Screen } from './screen.js'
+import { progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
-const COLORS = { green: 32, red: 31, cyan: 36, dim: 2, bold: 1 } as const
-const RESETS = { green: 39, red: 39, cyan: 39, dim: 22, bold: 22 } as const
+/**
+ * Magenta and red are the two of the sixteen colours that have enough contrast on white and on black. Only marks have a
+ * colour, and the words beside them say the same.
+ */
+const COLORS = { magenta: 35, red: 31, dim: 2, bold: 1 } as const
+const RESETS = { magenta: 39, red: 39, dim: 22, bold: 22 } as const
 
 const BAR_WIDTH = 30
 /** Room for the words beside the bar. A narrower terminal gets the words alone. */
@@ -31,13 +35,13 @@ export class TerminalScreen implements Screen {
   }
 
   connecting(server: string): void {
-    this.#spin(() => `waiting for ${printable(server)}`)
+    this.#spin(() => `Waiting for ${printable(server)}`)
   }
 
-  waiting({ title, lines }: Hints, secondsLeft: number): void {
+  waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
     this.clear()
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
-    this.#terminal.write(`\n  ${title}\n\n${typed}\n`)
+    this.#terminal.write(`\n  ${title}\n\n${typed}\n  ${advice}\n\n`)
     this.timeLeft(secondsLeft)
     // The server reports the time left every half minute; the screen counts it down in between.
     this.#spin(() => this.#waitingText())
@@ -58,12 +62,12 @@ export class TerminalScreen implements Screen {
 
   succeeded(line: string): void {
     this.clear()
-    this.#terminal.write(`${this.#paint('green', '✔')} ${line}\n`)
+    this.#terminal.write(`${this.#paint('magenta', '✔')} ${line}\n`)
   }
 
   failed(line: string): void {
     this.clear()
-    this.#terminal.write(`${this.#paint('red', '✖')} ${line}\n`)
+    this.#terminal.write(`${this.#paint('red', 'ess:')} ${line}\n`)
   }
 
   clear(): void {
@@ -80,7 +84,7 @@ export class TerminalScreen implements Screen {
       discardStdin: false,
       // ora would look at the colours of stdout, where the URL may go into a file.
       color: false,
-      spinner: { interval, frames: frames.map((frame) => this.#paint('cyan', frame)) },
+      spinner: { interval, frames: frames.map((frame) => this.#paint('magenta', frame)) },
     })
     this.#line.show(() => {
       spinner.text = text()
@@ -90,17 +94,15 @@ export class TerminalScreen implements Screen {
 
   #waitingText(): string {
     const left = formatDuration((this.#expiresMs - performance.now()) / 1000)
-    return `waiting for the receiver ${this.#paint('dim', `(${left} left)`)}`
+    return `Waiting for the receiver, ${left} left. Ctrl-C cancels.`
   }
 
   #barLine(size: number | undefined): string {
-    const { bytes, rate } = this.#pace
-    const speed = rate === undefined ? '' : `  ${formatBytes(Math.round(rate))}/s`
-    if (size === undefined) return `  ${formatBytes(bytes)}${speed}`
-    const part = size === 0 ? 1 : Math.min(1, bytes / size)
-    const left = rate === undefined || rate === 0 ? '' : `  ${formatDuration((size - bytes) / rate)} left`
-    const percent = `${Math.floor(part * 100)}%`.padStart(4)
-    return `  ${this.#drawing(part)}${percent}  ${formatBytes(bytes)} of ${formatBytes(size)}${speed}${left}`
+    const columns = this.#terminal.columns ?? 80
+    const drawing =
+      size === undefined ? '' : this.#drawing(size === 0 ? 1 : Math.min(1, this.#pace.bytes / size))
+    // The last column stays empty.
+    return `  ${drawing}${progressWords(this.#pace, size, columns - 3)}`
   }
 
   #drawing(part: number): string {
@@ -112,7 +114,7 @@ export class TerminalScreen implements Screen {
       barIncompleteString: '─'.repeat(width),
       barGlue: ' ',
     }).split(' ')
-    return `${this.#paint('cyan', done)}${this.#paint('dim', rest)} `
+    return `${this.#paint('magenta', done)}${this.#paint('dim', rest)} `
   }
 
   #paint(color: keyof typeof COLORS, text: string): string {

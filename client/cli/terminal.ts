@@ -9,9 +9,12 @@ interface Outside {
   readonly job?: JobControl
 }
 
-/** Returns the screen for a person or, if no person is looking, one that prints failures alone. */
-export async function openScreen({ stderr, env, job }: Outside, isWatched: boolean): Promise<Screen> {
-  if (!isWatched) return silentScreen(stderr)
+/** How much of it a person sees: a line that moves, plain lines one after the other, or failures alone. */
+export type Look = 'drawn' | 'plain' | 'silent'
+
+export async function openScreen({ stderr, env, job }: Outside, look: Look): Promise<Screen> {
+  if (look === 'silent') return silentScreen(stderr)
+  if (look === 'plain') return new (await import('./plain-screen.js')).PlainScreen(stderr)
   // Scripts don't have to load the code that draws.
   const { TerminalScreen } = await import('./terminal-screen.js')
   return new TerminalScreen(stderr, !env['NO_COLOR'], job)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { EssError } from '../../shared/index.js'
 import { checkToken } from '../http/bearer.js'
-import { codeOf } from '../node/errno-words.js'
+import { codeOf, errnoWords } from '../node/errno-words.js'
 import type { Config } from './config.js'
 import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
@@ -48,8 +48,15 @@ async function readTokenFile(path: string, namedBy: string, cwd: string | undefi
     // If there is no such file, its "name" may be the token itself, put in the wrong place. Node's error would quote
     // it.
     if (NO_FILE.includes(code))
-      throw new EssError('file-unreadable', `Cannot read the file that ${namedBy} names: ${code}`)
-    throw new EssError('file-unreadable', `Cannot read the token in ${path}: ${code}`, { cause: error })
+      throw new EssError(
+        'file-unreadable',
+        `The file that ${namedBy} names does not exist. Correct its path.`,
+      )
+    throw new EssError(
+      'file-unreadable',
+      `Cannot read the token in ${path}: ${errnoWords('read', error) ?? code}. Name a file that you may read.`,
+      { cause: error },
+    )
   })
   return checkToken(text.trim(), `the token in ${path}`)
 }

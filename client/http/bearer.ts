@@ -22,12 +22,12 @@ export function bearer(
   if (!URL.canParse(own) || new URL(own).origin !== url.origin) return {}
   // Both would go into the same header.
   if (url.username !== '' || url.password !== '')
-    throw new EssError('usage', 'Expected a token, or a password in the URL, got both')
+    throw new EssError('usage', 'There is a token, and a password in the address too. Leave one of them out.')
   return { authorization: `Bearer ${token}` }
 }
 
 /** The token goes into a header as it is. This catches a pasted quote or line end. */
 export function checkToken(token: string, what: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token
-  throw new EssError('usage', `Expected ${what} to be printable ASCII without spaces`)
+  throw new EssError('usage', `Cannot use ${what}: a token is printable ASCII without spaces. Copy it again.`)
 }

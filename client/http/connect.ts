@@ -61,7 +61,8 @@ export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOp
   } catch (error) {
     for (const socket of attempt.opened.reverse()) socket.destroy()
     if (error instanceof EssError) throw error
-    throw attempt.blame(isLate ? `no ${attempt.step} within 10 s` : wordsFor(error), error)
+    if (isLate) throw attempt.blame(`no ${attempt.step} within 10 s`, tooLate(error))
+    throw attempt.blame(wordsFor(error), error)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
@@ -97,6 +98,11 @@ async function secure(carrier: Socket, host: string, attempt: Attempt): Promise<
   socket.on('error', () => {})
   await once(socket, 'secureConnect', { signal: attempt.signal })
   return socket
+}
+
+/** Our own deadline means the same as the system's. */
+function tooLate(cause: unknown): Error {
+  return Object.assign(new Error('No connection in time', { cause }), { code: 'ETIMEDOUT' })
 }
 
 function hostOf(url: URL): string {

@@ -8,7 +8,10 @@ export function basicCredentials(url: URL): string | undefined {
   const { username, password } = url
   if (username === '' && password === '') return undefined
   if (hasLonePercent(url))
-    throw new EssError('usage', 'Expected a user name and password that are percent-encoded: write % as %25')
+    throw new EssError(
+      'usage',
+      'The user name or password in the address has a % that encodes nothing. Write it as %25.',
+    )
   const bytes = Buffer.concat([percentBytes(username), Buffer.from(':'), percentBytes(password)])
   return `Basic ${bytes.toString('base64')}`
 }

@@ -12,7 +12,7 @@ import { CutError, Intake } from '../node/intake.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
-import { translate } from './wire-errors.js'
+import { otherThanEss, translate } from './wire-errors.js'
 
 /** How long we wait for the server to end its side, once its response has been read. */
 const LAST_WORD_MS = 1_000
@@ -94,7 +94,7 @@ export function exchange(
     decompress: false,
     createConnection: connectLater,
   })
-  const onAbort = () => fail(new EssError('interrupted', 'Stopped before the transfer was complete'))
+  const onAbort = () => fail(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
   if (options.signal?.aborted) onAbort()
   else options.signal?.addEventListener('abort', onAbort, { once: true })
 
@@ -103,9 +103,7 @@ export function exchange(
     request.on('error', onWireError)
     request.once('response', (response: IncomingMessage) => intake?.look(response))
     // got doesn't report an upgrade at all.
-    request.on('upgrade', () =>
-      fail(new EssError('not-ess', `Expected an ESS server at ${url.origin}, got an upgrade`)),
-    )
+    request.on('upgrade', () => fail(otherThanEss(url, 'it switched to another protocol')))
   })
   body.on('response', (response: IncomingMessage) => {
     answer = response
@@ -115,7 +113,7 @@ export function exchange(
   body.on('error', onWireError)
 
   function onSurplus(): void {
-    fail(new EssError('incomplete', 'Expected the end of the answer, got more bytes'))
+    fail(new EssError('incomplete', 'More bytes came after the end of the answer.'))
   }
 
   function isAnswered(): boolean {

@@ -7,3 +7,16 @@ const MAX_TYPING_ERRORS = 4
 /** Finds the known name that `name` was probably meant to be. A short name may have fewer mistakes. */
 export const nearestName: Nearest = (name, known) =>
   closestMatch(name, known, { maxDistance: Math.min(MAX_TYPING_ERRORS, Math.ceil(name.length / 2)) })
+
+/**
+ * Finds the file in a folder that `name` was probably meant to be: the same name in another case, the only one with
+ * this name and an extension, or one with few mistakes.
+ */
+export function nearestFile(name: string, files: readonly string[]): string | undefined {
+  const small = name.toLowerCase()
+  const sameName = files.find((file) => file.toLowerCase() === small)
+  const longer = files.filter((file) => file.startsWith(`${name}.`))
+  if (sameName !== undefined || longer.length === 1) return sameName ?? longer[0]
+  const maxDistance = Math.min(MAX_TYPING_ERRORS, Math.floor(name.length / 3))
+  return closestMatch(name, files, { maxDistance })
+}

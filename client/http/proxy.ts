@@ -55,14 +55,14 @@ function parseProxy(variable: string, value: string, target: URL): HttpProxy {
   if (!(url.protocol in DEFAULT_PORTS))
     throw new EssError(
       'proxy-failed',
-      `Expected ${variable} to name an HTTP proxy, got ${shown}; ess speaks to http:// and https:// ones only: name one of those, or go past it with NO_PROXY=${target.hostname}`,
+      `Cannot use the proxy ${shown} in ${variable}: ess uses http:// and https:// proxies only. Name one of those, or bypass it with NO_PROXY=${target.hostname}.`,
     )
   if (hasLonePercent(url)) throw new EssError('proxy-failed', unreadable(variable))
   return { url, shown, variable }
 }
 
 function unreadable(variable: string): string {
-  return `Expected ${variable} to be a URL such as http://proxy.example:3128, got one that can't be read; in a password write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23`
+  return `Cannot read the address in ${variable}. It should look like http://proxy.example:3128. In a password, write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F and # as %23.`
 }
 
 /** True if NO_PROXY names the host of `url`, a domain above it, or a network that contains it. */

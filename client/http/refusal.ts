@@ -7,6 +7,7 @@ import {
   withoutUserinfo,
 } from '../../shared/index.js'
 import type { Exchange } from './exchange.js'
+import { otherThanEss } from './wire-errors.js'
 
 /** A problem has some hundred bytes; anything longer is another program's page. */
 const MAX_PROBLEM_BYTES = 64 * 1024
@@ -50,7 +51,7 @@ function fallbackOf(status: number): ProblemCode {
 /** A proxy in front may limit clients in its own words, and an ESS server may stand behind it. */
 function noProblem(head: IncomingMessage, url: URL): EssError {
   if (head.statusCode !== TOO_MANY_REQUESTS) return notEss(head, url)
-  return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429)`)
+  return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429).`)
 }
 
 const TOO_MANY_REQUESTS = 429
@@ -63,15 +64,16 @@ function retryAfterOf({ headers }: IncomingMessage): number | undefined {
   return seconds !== undefined && /^\d{1,9}$/.test(seconds) ? Number(seconds) : undefined
 }
 
-/** Says in one line what we found where we expected an ESS server. */
+/** Says what we found where an ESS server should be. */
 export function notEss(head: IncomingMessage, url: URL, cause?: unknown): EssError {
   const { location } = head.headers
+  if (location !== undefined) {
+    const words = `${url.origin} redirects to ${withoutUserinfo(location)}. If that is your server, use its address.`
+    return new EssError('not-ess', words, { cause })
+  }
   const type = head.headers['content-type']?.split(';')[0] ?? 'no content type'
-  const found =
-    location === undefined
-      ? `HTTP ${head.statusCode} (${type})`
-      : `a redirect to ${withoutUserinfo(location)}`
-  return new EssError('not-ess', `Expected an ESS server at ${url.origin}, got ${found}`, { cause })
+  const what = type === 'text/html' ? 'a web page' : type
+  return otherThanEss(url, `it answered with HTTP ${head.statusCode} and ${what}`, cause)
 }
 
 function parseJson(text: string): unknown {

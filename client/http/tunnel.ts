@@ -68,8 +68,8 @@ function refusal({ status, authenticate }: TunnelAnswer, proxy: HttpProxy, url: 
 function passwordWanted({ url, shown, variable }: HttpProxy, authenticate: string): string {
   const schemes = authenticate.match(/[a-z]+(?=\s|,|$)/gi) ?? []
   if (schemes.length > 0 && !schemes.some((scheme) => /^basic$/i.test(scheme)))
-    return `The proxy ${shown} wants ${schemes[0]} authentication (HTTP 407), and ess knows only Basic; put a proxy that speaks both in between`
+    return `The proxy ${shown} wants ${schemes[0]} authentication (HTTP 407), and ess knows only Basic. Put a proxy that speaks both in between.`
   if (basicCredentials(url) === undefined)
-    return `The proxy ${shown} wants a user name and password (HTTP 407); write them in ${variable}: ${url.protocol}//USER:PASSWORD@${url.host}`
-  return `The proxy ${shown} does not take the user name and password in ${variable} (HTTP 407); correct them there`
+    return `The proxy ${shown} wants a user name and password (HTTP 407). Put them into ${variable}: ${url.protocol}//USER:PASSWORD@${url.host}`
+  return `The proxy ${shown} refuses the user name and password in ${variable} (HTTP 407). Correct them there.`
 }

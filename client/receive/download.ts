@@ -86,7 +86,7 @@ async function receive(
     const bytes = await pump(answer, sink, offer, options.onProgress)
     await answer.lastWord()
     if (answer.failure !== undefined || !(await isProven(answer, bytes)))
-      throw incomplete(answer.failure, bytes, offer.size)
+      throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
     answer.ignoreAbort()
     const trouble = await sink.commit()
     // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
@@ -139,9 +139,10 @@ async function pump(
     else await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
   } catch (error) {
     if (!isExchangeError(error)) throw unwritable(sink.path, error)
-    throw incomplete(answer.failure, bytes, offer.size)
+    throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
   }
-  if (offer.size !== undefined && bytes !== offer.size) throw incomplete(undefined, bytes, offer.size)
+  if (offer.size !== undefined && bytes !== offer.size)
+    throw incomplete(undefined, bytes, offer.size, sink.path === undefined)
   return bytes
 }
 

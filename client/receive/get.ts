@@ -99,10 +99,10 @@ class DownloadStream extends Readable implements Download {
   }
 
   readonly #cut = (): void => {
-    this.destroy(incomplete(this.#answer.failure, this.#bytes, this.size))
+    this.destroy(incomplete(this.#answer.failure, this.#bytes, this.size, true))
   }
 
   readonly #interrupt = (): void => {
-    this.destroy(new EssError('interrupted', 'Stopped before the transfer was complete'))
+    this.destroy(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
   }
 }

@@ -114,12 +114,26 @@ export async function isProven(answer: Exchange, bytes: number): Promise<boolean
   return !announcesLength(headers.trailer) || trailers[LENGTH_TRAILER.toLowerCase()] === String(bytes)
 }
 
-/** The error for a download that is not whole: it says what was expected and what came. */
-export function incomplete(cause: EssError | undefined, bytes: number, size: number | undefined): EssError {
+/**
+ * The error for a download that is not whole. `isKept` is true if the bytes so far went to a stream, and false if they
+ * are removed.
+ */
+export function incomplete(
+  cause: EssError | undefined,
+  bytes: number,
+  size: number | undefined,
+  isKept: boolean,
+): EssError {
   if (cause?.code === 'interrupted') return cause
-  const expected = size === undefined ? 'a whole file' : formatBytes(size)
-  const found = bytes === size ? 'more than that' : `a cut after ${formatBytes(bytes)}`
-  return new EssError('incomplete', `Expected ${expected}, got ${found}`, { cause })
+  const rest = isKept ? 'What you have is not the whole file.' : 'Nothing was kept.'
+  const words = `${howItEnded(bytes, size)} ${rest} Ask the sender to send it again.`
+  return new EssError('incomplete', words, { cause })
+}
+
+function howItEnded(bytes: number, size: number | undefined): string {
+  if (bytes === size) return `More bytes came than the ${formatBytes(size)} that were announced.`
+  const part = size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`
+  return `The download broke off after ${part}.`
 }
 
 /**
@@ -145,6 +159,6 @@ function sizeOf(head: IncomingMessage): number | undefined {
   if (/^chunked$/i.test(head.headers['transfer-encoding'] ?? '')) return undefined
   throw new EssError(
     'incomplete',
-    'Expected a Content-Length or the chunked form, got neither: an end proves nothing',
+    'The answer does not say how long the file is, so a cut would look like its end. A proxy on the way may have removed that; ask its operator.',
   )
 }

@@ -83,7 +83,7 @@ function isLive(part: string): boolean {
 function underWay(path: string, part: string): EssError {
   return new EssError(
     'file-exists',
-    `Another download to ${path} seems to be under way: ${part} was touched within the last ${LIVE_MS / 1000} s; choose another name, or try again later`,
+    `Another download seems to be writing ${path}: ${part} changed within the last ${LIVE_MS / 1000} s. Choose another name with -o, or try again later.`,
   )
 }
 

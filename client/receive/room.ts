@@ -44,7 +44,8 @@ function check(place: string, path: string, size: number): void {
   if (system === undefined || system.blocks === 0) return
   const free = (process.geteuid?.() === 0 ? system.bfree : system.bavail) * system.bsize
   if (size <= free) return
-  const words = `Cannot write ${path}: it needs ${formatBytes(size)}, and ${formatBytes(free)} are left`
+  const room = `it needs ${formatBytes(size)}, and the disk has ${formatBytes(free)} left`
+  const words = `There is no room for ${path}: ${room}. Free ${formatBytes(size - free)}, or choose another disk.`
   throw new EssError('file-unwritable', words)
 }
 

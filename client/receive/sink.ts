@@ -100,9 +100,11 @@ export function written(writable: Writable, bytes: Uint8Array | ''): Promise<voi
 }
 
 function keptAside(part: string, path: string, cause: unknown): EssError {
-  const where = `; the whole download is in ${part}`
-  if (cause instanceof EssError) return new EssError(cause.code, `${cause.message}${where}`, { cause })
-  if (codeOf(cause) === 'EEXIST')
-    return new EssError('file-exists', `${path} exists meanwhile${where}`, { cause })
+  const where = `The whole download is in ${part}.`
+  if (cause instanceof EssError) return new EssError(cause.code, `${cause.message} ${where}`, { cause })
+  if (codeOf(cause) === 'EEXIST') {
+    const words = `Another program has created ${path} in the meantime. ${where}`
+    return new EssError('file-exists', words, { cause })
+  }
   return unwritable(path, cause, where)
 }

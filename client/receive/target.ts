@@ -1,5 +1,5 @@
 import { accessSync, constants, lstatSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { exists, unwritable } from '../files/unwritable.js'
@@ -50,15 +50,21 @@ export function findTarget(path: string, { force, isTyped }: TargetOptions): Str
   const old = isLink ? look(path, statSync) : entry
   if (old?.isDirectory()) {
     if (!isTyped && !force) throw exists(path)
-    throw new EssError('file-unwritable', `Expected the name of a file, got the directory ${path}`)
+    throw new EssError('file-unwritable', `${path} is a folder. Name a file in it: -o ${join(path, 'NAME')}`)
   }
   if (isTyped && old !== undefined && !old.isFile()) return deviceTarget(path, old)
   if (!force) throw exists(path)
   // A stranger chose this name: it must not lead out of the folder or into a device.
   if (!isTyped && !entry.isFile())
-    throw new EssError('file-exists', `${path} is no plain file; -o names it if you mean it`)
+    throw new EssError(
+      'file-exists',
+      `${path} exists already, and is not a plain file. Choose another name with -o.`,
+    )
   if (old === undefined)
-    throw new EssError('file-unwritable', `Cannot write ${path}: it is a symbolic link that leads nowhere`)
+    throw new EssError(
+      'file-unwritable',
+      `Cannot write ${path}: it is a symbolic link that leads nowhere. Choose another name with -o.`,
+    )
   return fileTarget(path, isLink ? follow(path) : path, old)
 }
 
@@ -67,14 +73,24 @@ export function checkFolder(path: string): void {
   try {
     accessSync(path, constants.W_OK)
   } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw noFolder(path, 'does not exist', error)
     throw unwritable(path, error)
   }
-  if (!statSync(path).isDirectory()) throw unwritable(path, { code: 'ENOTDIR' })
+  if (!statSync(path).isDirectory()) throw noFolder(path, 'is a file, not a folder')
+}
+
+function noFolder(path: string, trouble: string, cause?: unknown): EssError {
+  const words = `${path} ${trouble}. Create the folder, or choose another one with -o.`
+  return new EssError('file-unwritable', words, { cause })
 }
 
 /** The target for a device, a FIFO or a socket. Renaming a file over /dev/null would be a bad surprise. */
 function deviceTarget(path: string, stat: Stats): StreamTarget {
-  if (stat.isSocket()) throw new EssError('file-unwritable', `Cannot write ${path}: it is a socket`)
+  if (stat.isSocket())
+    throw new EssError(
+      'file-unwritable',
+      `Cannot write ${path}: it is a socket. Choose another name with -o.`,
+    )
   try {
     accessSync(path, constants.W_OK)
   } catch (error) {

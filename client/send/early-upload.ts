@@ -92,7 +92,7 @@ async function goOnByResource(
   if (source.isRepeatable !== true) {
     throw new EssError(
       'reservation-required',
-      'Expected the body to get through, but a proxy holds it back, and what was read cannot be read again; a reservation works (--reserve)',
+      'A proxy on the way holds the upload back, and piped data cannot be read again. Start again with --reserve.',
     )
   }
   let isNews = false
@@ -116,7 +116,7 @@ async function goOnByResource(
 function bodyWantedFirst(): EssError {
   return new EssError(
     'reservation-required',
-    'Expected an answer before the body, got none for 15 s: something on the way wants the body first, and that works with a reservation only',
+    'No answer came for 15 s: a proxy on the way seems to wait for the whole upload first. That works only with a reservation: try --reserve, or ask the operator for --reservations.',
   )
 }
 

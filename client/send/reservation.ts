@@ -44,7 +44,7 @@ export async function cancelReservation({ upload }: UploadResource, options: Sen
     body: emptyBody(),
   })
   const timer = setTimeout(
-    () => asking.fail(new EssError('connection-lost', 'No answer to the cancellation')),
+    () => asking.fail(new EssError('connection-lost', 'The server did not answer the cancellation.')),
     CANCEL_MS,
   )
   try {
@@ -76,7 +76,7 @@ async function withoutReservations(asking: Exchange, head: IncomingMessage, url:
   if (refusal.code !== 'not-found' && refusal.code !== 'method-not-allowed') return refusal
   return new EssError(
     'method-not-allowed',
-    `Expected a server that takes reservations, got one that does not at ${url.origin}`,
+    `${url.origin} takes no reservations. Send without --reserve, or ask its operator for --reservations.`,
     { cause: refusal },
   )
 }

@@ -16,7 +16,7 @@ const UNANSWERED_MS = 15_000
 /** Waits for a response that the server has at once. Fails the exchange if it doesn't come. */
 export async function expectSoon<T>(answer: Exchange, url: URL, coming: Promise<T>): Promise<T> {
   const timer = setTimeout(
-    () => answer.fail(unreachable(url, 'it took the connection, and did not answer within 15 s')),
+    () => answer.fail(unreachable(url, 'it took the connection, but did not answer within 15 s')),
     UNANSWERED_MS,
   )
   try {

@@ -7,9 +7,10 @@ import { promisify } from 'node:util'
 import { EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
-import { NOT_UTF8 } from '../files/raw-arguments.js'
+import { tarLine } from '../files/tar-line.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
+import { missing } from './missing.js'
 
 /** The bytes to send, and the facts known about them beforehand. */
 export interface Source {
@@ -37,12 +38,12 @@ const MAX_PAGE_BYTES = 64 * 1024
  */
 export async function openFile(place: string | Buffer): Promise<Source> {
   const path = place.toString()
-  const [fd, stat] = await openAndStat(place).catch((error: unknown) => {
-    throw unreadable(path, error)
+  const [fd, stat] = await openAndStat(place).catch(async (error: unknown) => {
+    throw codeOf(error) === 'ENOENT' ? await missing(path, error) : unreadable(path, error)
   })
   if (stat.isDirectory()) {
     await promisify(close)(fd)
-    throw new EssError('usage', `Expected a file, got the directory ${path}; try: tar c ${path} | ess send`)
+    throw new EssError('usage', `${path} is a folder. Send it as one file: ${tarLine(path)}`)
   }
   if (stat.isFIFO()) return fromPipe(fd)
   const size = stat.isFile() && (await isAsLongAsItSays(fd, stat)) ? stat.size : undefined
@@ -159,16 +160,13 @@ async function* explained(blocks: AsyncIterable<Uint8Array>, path: string): Asyn
 }
 
 function changed(path: string, size: number, found: string): EssError {
-  return new EssError('file-changed', `Expected ${path} to stay at ${size} bytes, got ${found}`)
+  const words = `${path} changed while it was sent: it had ${size} bytes, and then ${found}.`
+  return new EssError('file-changed', `${words} Send it again when no program writes to it.`)
 }
 
 function unreadable(path: string, error: unknown): EssError {
   const { message } = error as Error // The file system and streams throw Errors.
-  // If we could not get the bytes of such a name, we asked for another name.
-  const advice =
-    codeOf(error) === 'ENOENT' && path.includes(NOT_UTF8)
-      ? ' of that name in UTF-8; pipe it in: ess send --name NAME < FILE'
-      : ''
-  const words = `${errnoWords('read', error) ?? message}${advice}`
-  return new EssError('file-unreadable', `Cannot read ${path}: ${words}`, { cause: error })
+  const advice = codeOf(error) === 'EACCES' ? ' Ask its owner for permission.' : ''
+  const words = `Cannot read ${path}: ${errnoWords('read', error) ?? message}.${advice}`
+  return new EssError('file-unreadable', words, { cause: error })
 }

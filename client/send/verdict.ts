@@ -52,9 +52,15 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
 
     function take(event: StatusEvent): void {
       if (!isOpened && event.event !== 'opened')
-        throw new EssError('not-ess', `Expected a status stream to begin with opened, got ${event.event}`)
+        throw new EssError(
+          'not-ess',
+          `This is not an ESS server: its first event is ${JSON.stringify(event.event)}. Check the address.`,
+        )
       if (event.event === 'opened' && !isLink(event.url))
-        throw new EssError('not-ess', `Expected an http(s) URL as the link, got ${JSON.stringify(event.url)}`)
+        throw new EssError(
+          'not-ess',
+          `This is not an ESS server: ${JSON.stringify(event.url)} is no link. Check the address.`,
+        )
       isOpened = true
       onEvent(event)
       if (!isTerminal(event)) return
@@ -78,9 +84,18 @@ function isLink(url: string): boolean {
 export function expectDelivered(verdict: TerminalEvent): DeliveredEvent {
   if (verdict.event === 'delivered') return verdict
   const error = fromProblem(verdict.problem, 'connection-lost')
-  throw error ?? new EssError('connection-lost', 'The server said that it failed, but not why')
+  throw (
+    error ??
+    new EssError(
+      'connection-lost',
+      'The transfer failed, and the server does not say why. Send the file again.',
+    )
+  )
 }
 
 function lost(): EssError {
-  return new EssError('connection-lost', 'The status stream ended without a verdict')
+  return new EssError(
+    'connection-lost',
+    'The connection to the server broke before it said how the transfer ended. Ask the receiver whether the file arrived, or send it again.',
+  )
 }

@@ -5,9 +5,9 @@ import { type Program, run } from '../helpers/run.js'
 import { ESS } from '../helpers/run-ess.js'
 import { tempDir } from '../helpers/temp-dir.js'
 
-const NOWHERE = 'standard output is closed, or /dev/null: the bytes of this download go nowhere\n'
-const UNREADABLE = 'standard output is closed, or /dev/null: you cannot read the link there\n'
-const EMPTY = 'standard input is closed, or /dev/null: the receiver gets an empty file\n'
+const NOWHERE = 'ess: Standard output is closed, or /dev/null: the bytes of this download go nowhere.\n'
+const UNREADABLE = 'ess: Standard output is closed, or /dev/null: you cannot read the link there.\n'
+const EMPTY = 'ess: Standard input is closed, or /dev/null: the receiver gets an empty file.\n'
 
 /** Runs a line of the shell, in which "$@" is `ess`. */
 async function shell(server: string, line: string): Promise<Program> {

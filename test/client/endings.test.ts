@@ -15,7 +15,7 @@ test('what the receiver has not confirmed is no success for a script', async () 
   connection.end(LAST_CHUNK)
   expect(await run.status).toBe(7)
   expect(run.stderr()).toBe(
-    'ess: unconfirmed: all 5 bytes went out, but the receiver has not said that it has them\n',
+    'ess: All 5 B went out, but the receiver has not confirmed that they arrived. Ask the receiver whether the file is whole. [unconfirmed]\n',
   )
 })
 
@@ -36,7 +36,7 @@ test.each([
   await connection.until(/\r\n\r\n/)
   connection.write(answer)
   expect(await run.status).toBe(6)
-  expect(run.stderr()).toMatch(/^ess: not-ess: .*\n$/)
+  expect(run.stderr()).toMatch(/^ess: .* \[not-ess\]\n$/)
 })
 
 test.each(['chunked, gzip', 'x-chunked', 'identity;chunked'])(
@@ -50,7 +50,7 @@ test.each(['chunked, gzip', 'x-chunked', 'identity;chunked'])(
       `HTTP/1.1 200 OK\r\nETag: "AbCdEfGhIjKl"\r\nContent-Disposition: attachment\r\nTransfer-Encoding: ${coding}\r\n\r\nhello`,
     )
     expect(await run.status).toBe(5)
-    expect(run.stderr()).toMatch(/^ess: incomplete: /)
+    expect(run.stderr()).toMatch(/^ess: .* \[incomplete\]\n$/)
   },
 )
 
@@ -60,24 +60,24 @@ test.each([
   {
     of: 'a server',
     answer: again(LIMITED, '90'),
-    says: 'over-share: you have your share; try again in 1 min 30 s',
+    says: 'you have your share. Try again in 1 min 30 s. [over-share]',
   },
-  { of: 'a server that says no time', answer: LIMITED, says: 'over-share: you have your share' },
+  { of: 'a server that says no time', answer: LIMITED, says: 'you have your share [over-share]' },
   {
     of: 'a server of a later version',
     answer: again(problem(429, 'too-many-moons', 'not tonight'), '5'),
-    says: 'too-many-requests: not tonight; try again in 5 s',
+    says: 'not tonight. Try again in 5 s. [too-many-requests]',
   },
   {
     of: 'a proxy in front',
     answer: again('HTTP/1.1 429 Slow\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno', '5'),
-    says: 'too-many-requests: URL takes no more requests for now (HTTP 429); try again in 5 s',
+    says: 'URL takes no more requests for now (HTTP 429). Try again in 5 s. [too-many-requests]',
   },
   // A date (RFC 9110, 10.2.3), and what is nothing.
   ...['Fri, 31 Dec 2038 23:59:59 GMT', '-5', '1e99', 'soon'].map((time) => ({
     of: `a server that says ${time}`,
     answer: again(LIMITED, time),
-    says: 'over-share: you have your share',
+    says: 'you have your share [over-share]',
   })),
 ])('a 429 of $of says when to try again, and exits with 6', async ({ answer, says }) => {
   for (const command of ['send', 'get'] as const) {

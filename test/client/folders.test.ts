@@ -53,7 +53,7 @@ describe('a configuration that cannot be read', () => {
     connection.end(problem(401, 'unauthorized', 'a token is needed'))
     expect(await asked.status).toBe(3)
     expect(asked.stderr()).toMatch(
-      /unauthorized.*\n.*ESS_TOKEN.*\nCannot read .*config\.json: it is a folder/,
+      /unauthorized.*\n.*ESS_TOKEN.*\ness: Cannot read .*config\.json: it is a folder/,
     )
   })
 })
@@ -115,9 +115,9 @@ describe('in a folder that has been removed', () => {
   })
 
   test.each([
-    [['send', 'f'], 'Expected f in the current folder, but that folder is gone'],
-    [['get', ID, '-o', 'f'], 'Expected f in the current folder, but that folder is gone'],
-    [['send', '/dev/null', '--token-file', 't'], 'Expected t in the current folder, but that folder is gone'],
+    [['send', 'f'], 'The current folder is gone, and f was to be in it.'],
+    [['get', ID, '-o', 'f'], 'The current folder is gone, and f was to be in it.'],
+    [['send', '/dev/null', '--token-file', 't'], 'The current folder is gone, and t was to be in it.'],
   ])('%s says that the folder is gone', async (args, words) => {
     const { code, stderr } = await (await there(ESS, ...args, '--server', 'http://127.0.0.1:1')).ended()
     expect(code).toBe(2)

@@ -206,7 +206,10 @@ test('an output that fails midway resets the connection and says why', async () 
     'the download fails',
     received.catch((reason: EssError) => reason),
   )
-  expect(error).toMatchObject({ code: 'file-unwritable', message: 'Cannot write the output: no space left' })
+  expect(error).toMatchObject({
+    code: 'file-unwritable',
+    message: 'Cannot write the output: the disk is full.',
+  })
   expect(await connection.ending()).toBe('rst')
 })
 

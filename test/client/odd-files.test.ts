@@ -166,7 +166,7 @@ describe.skipIf(!isLinux)('a name that is not UTF-8', () => {
     await mkdir(join(folder, 'bad'))
     const opened = openFile(join(folder, 'bad\ufffd'))
     await expect(opened).rejects.toThrow(
-      /: no such file of that name in UTF-8; pipe it in: ess send --name NAME < FILE$/,
+      /^There is no file .* If its name is not UTF-8, pipe it in: ess send --name NAME < FILE$/,
     )
   })
 })

@@ -195,7 +195,7 @@ test('a server without reservations is said to be one', async () => {
   const run = await runEss(server.url, ['send', '--reserve', await fileOf('hello')])
   const { code, stderr } = await run.ended()
   expect(stderr).toBe(
-    `ess: method-not-allowed: Expected a server that takes reservations, got one that does not at ${server.url}\n`,
+    `ess: ${server.url} takes no reservations. Send without --reserve, or ask its operator for --reservations. [method-not-allowed]\n`,
   )
   expect(code).toBe(3)
 })
@@ -303,7 +303,7 @@ test('what was piped in and is held back by a proxy cannot go on, and that is sa
   const [, url = ''] = await sender.untilStdout(/^(http.*)\n/)
   const receiver = await runEss(undefined, ['get', url, '-o', '-'])
   const { code, stderr } = await sender.ended()
-  expect(stderr).toMatch(/^ess: reservation-required: .*cannot be read again.*--reserve.*\n$/)
+  expect(stderr).toMatch(/^ess: .*cannot be read again.*--reserve\. \[reservation-required\]\n$/)
   expect(code).toBe(3)
   expect((await receiver.ended()).code).not.toBe(0)
 })

@@ -179,7 +179,7 @@ export async function expectCutOff(receiver: Receiver, ms = DEADLINE_MS): Promis
     expect([CURL_PARTIAL_FILE, CURL_RECV_ERROR], told(receiver, ending)).toContain(ending.code)
   } else {
     expect(ending.code, told(receiver, ending)).toBe(PROBLEMS.incomplete.exit)
-    expect(ending.stderr, told(receiver, ending)).toMatch(/^ess: incomplete: /m)
+    expect(ending.stderr, told(receiver, ending)).toMatch(/^ess: .* \[incomplete\]$/m)
     await expectNoFile(receiver)
   }
 }
@@ -200,7 +200,9 @@ export async function expectRefused(receiver: Receiver, ...codes: readonly Probl
       told(receiver, ending),
     ).toContain(ending.code)
     // Several problems share an exit status, and so does a broken 200.
-    expect(ending.stderr, told(receiver, ending)).toMatch(new RegExp(`^ess: (?:${codes.join('|')}): `, 'm'))
+    expect(ending.stderr, told(receiver, ending)).toMatch(
+      new RegExp(`^ess: .* \\[(?:${codes.join('|')})\\]$`, 'm'),
+    )
     await expectNoFile(receiver)
   }
 }

@@ -126,7 +126,7 @@ test('a failure is one line, with nothing in it that a terminal would obey', asy
   })
   connection.end()
   expect(await run.status).toBe(4)
-  expect(run.stderr()).toBe('ess: gone: gone [2J and more\n')
+  expect(run.stderr()).toBe('ess: gone [2J and more [gone]\n')
 })
 
 for (const flags of [[], ['--json'], ['--quiet']])
@@ -137,7 +137,7 @@ for (const flags of [[], ['--json'], ['--quiet']])
     const connection = await openUpload(server)
     expect(await run.status).toBe(8)
     expect(run.stderr()).toBe(
-      'ess: file-unwritable: Cannot write the link: nobody reads it any more; the transfer was cancelled\n',
+      'ess: Cannot write the link: the program that reads it has exited. The transfer was cancelled. [file-unwritable]\n',
     )
     expect(await connection.ending()).toBe('rst')
   })
@@ -162,7 +162,9 @@ test('get to an output without a reader is a local failure, and the server sees 
   const connection = await openDownload(server, 'Content-Length: 9')
   connection.write('hello')
   expect(await run.status).toBe(8)
-  expect(run.stderr()).toBe('ess: file-unwritable: Cannot write the output: nobody reads it any more\n')
+  expect(run.stderr()).toBe(
+    'ess: Cannot write the output: the program that reads it has exited. [file-unwritable]\n',
+  )
   expect(await connection.ending()).toBe('rst')
 })
 
@@ -195,7 +197,7 @@ for (const what of ['send', 'get'] as const)
     }
     run.interrupt()
     expect(await run.status).toBe(130)
-    expect(run.stderr()).toMatch(/^ess: interrupted: .*\n$/)
+    expect(run.stderr()).toMatch(/^ess: .* \[interrupted\]\n$/)
     expect(await connection.ending()).toBe('rst')
   })
 
@@ -211,7 +213,7 @@ test('ESS_SERVER is named when it is what is wrong', async () => {
 test('send without a file on a terminal is usage', async () => {
   const run = ess(['send'], { stdin: Object.assign(new PassThrough(), { isTTY: true }) })
   expect(await run.status).toBe(2)
-  expect(run.stderr()).toContain('Expected a file, or something piped in')
+  expect(run.stderr()).toContain('There is nothing to send. Name a file')
 })
 
 for (const operands of [[], ['-']])
@@ -244,7 +246,7 @@ test('a file is not sent into itself', async () => {
   const stdout = Object.assign(new PassThrough(), { fd: file.fd })
   const run = ess(['send', 'f', '--server', server.url], { cwd, stdout })
   expect(await run.status).toBe(2)
-  expect(run.stderr()).toContain('another file than f')
+  expect(run.stderr()).toContain('Standard output goes to f, the file that is to be sent.')
   await file.close()
   expect(server.connections()).toBe(0)
 })
@@ -263,10 +265,10 @@ test('on a terminal there are hints, a last line, and nothing to put right', asy
   connection.end(LAST_CHUNK)
   expect(await run.status).toBe(0)
   expect(run.stdout()).toBe(`${server.url}/${ID}/it's.txt\n`)
-  expect(run.stderr()).toContain(`ess get ${ID} --server ${server.url}\n`)
+  expect(run.stderr()).toContain(`ess get ${server.url}/${ID}\n`)
   expect(run.stderr()).toContain(`curl -fo 'it'\\''s.txt' '${server.url}/${ID}/it%27s.txt'\n`)
-  expect(run.stderr()).toContain('waiting for the receiver (10 min left)')
-  expect(run.stderr()).toMatch(/✔ delivered it's\.txt, 5 B in \d+\.\d s \(.*\/s\)\n$/)
+  expect(run.stderr()).toContain('Waiting for the receiver, 10 min left.')
+  expect(run.stderr()).toMatch(/✔ Delivered it's\.txt, 5 B\.\n$/)
   expect(run.stderr()).not.toContain(RED)
   expect(run.stderr()).not.toContain(GREEN)
   expectAsFound(run.stderr())
@@ -280,15 +282,14 @@ test('on a terminal a failure takes the spinner away', async () => {
   await run.untilStdout(/\n/)
   connection.end()
   expect(await run.status).toBe(5)
-  expect(run.stderr()).toContain(`${RED}✖`)
-  expect(run.stderr()).toMatch(/connection-lost: .*\n$/)
+  expect(run.stderr()).toContain(`${RED}ess:`)
+  expect(run.stderr()).toMatch(/ .* \[connection-lost\]\n$/)
   expectAsFound(run.stderr())
 })
 
 for (const [flag, env] of [
   ['--quiet', {}],
   ['--no-progress', {}],
-  ['--name=x', { TERM: 'dumb' }],
 ] as const)
   test(`nothing is drawn with ${flag} ${JSON.stringify(env)}`, async () => {
     const server = await rawServer()
@@ -303,6 +304,46 @@ for (const [flag, env] of [
     expect(run.stderr()).toBe('')
   })
 
+test('on a terminal that cannot be drawn on, plain lines tell the same in order', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const env = { TERM: 'dumb' }
+  const run = ess(['send', 'f', '--server', server.url], { cwd, env, isWatched: true })
+  const connection = await openUpload(server)
+  tell(connection, { event: 'waiting', secondsLeft: 570 })
+  tell(connection, { event: 'connected' })
+  await connection.until(/hello$/)
+  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await run.status).toBe(0)
+  const [link = '', ...others] = run.stdout().split('\n')
+  expect(others).toEqual([''])
+  expect(run.stderr()).toBe(
+    [
+      'To receive it, open the link on this machine, or type one of these in another terminal:',
+      `ess get ${link}`,
+      `curl -fo 'f' '${link}'`,
+      'The link works once. Keep this running until the file is delivered.',
+      'Waiting for the receiver, 10 min left.',
+      'The transfer has begun: 5 B.',
+      'Delivered f, 5 B.',
+      '',
+    ].join('\n'),
+  )
+})
+
+test('a failure there is the same line as in a log', async () => {
+  const server = await rawServer()
+  const cwd = await folderWith('f', 'hello')
+  const env = { TERM: 'dumb' }
+  const run = ess(['send', 'f', '--server', server.url], { cwd, env, isWatched: true })
+  const connection = await openUpload(server)
+  await run.untilStdout(/\n/)
+  connection.end()
+  expect(await run.status).toBe(5)
+  expect(run.stderr()).toMatch(/\ness: The connection to .* was lost .* \[connection-lost\]\n$/)
+})
+
 test('a file that grows while it is sent is exit 8', async () => {
   const server = await rawServer()
   const cwd = await folderWith('f', 'hello')
@@ -312,7 +353,9 @@ test('a file that grows while it is sent is exit 8', async () => {
   await appendFile(join(cwd, 'f'), '!')
   tell(connection, { event: 'connected' })
   expect(await run.status).toBe(8)
-  expect(run.stderr()).toMatch(/^ess: file-changed: Expected .*f to stay at 5 bytes, got at least 6\n$/)
+  expect(run.stderr()).toMatch(
+    /^ess: .*f changed while it was sent: it had 5 bytes, and then at least 6\. .* \[file-changed\]\n$/,
+  )
 })
 
 /** Something was drawn, line wrap came back each time, the cursor was never hidden, and what was drawn was erased. */

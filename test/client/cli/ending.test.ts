@@ -28,7 +28,7 @@ async function expectEndedBy(program: Program, signal: keyof typeof STATUS): Pro
   program.kill(signal)
   const ending = await program.ended(END_MS)
   expect(shellStatus(ending)).toBe(STATUS[signal])
-  expect(ending.stderr).toMatch(/^ess: interrupted: .*\n$/)
+  expect(ending.stderr).toMatch(/^ess: .* \[interrupted\]\n$/)
 }
 
 async function fifo(context: Parameters<typeof needs>[0]): Promise<string> {
@@ -196,7 +196,7 @@ test.each(['', '--json', '--reserve'])(
     const { code, stderr } = await program.ended()
     expect(code).toBe(8)
     expect(stderr).toBe(
-      'ess: file-unwritable: Cannot write the link: no space left; the transfer was cancelled\n',
+      'ess: Cannot write the link: the disk is full. The transfer was cancelled. [file-unwritable]\n',
     )
     await until('the server knows', () =>
       /ended .*"outcome":"(?:sender-lost|cancelled)"/.test(server.stderr()),

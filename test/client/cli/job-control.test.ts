@@ -62,7 +62,7 @@ test('Ctrl-Z takes the bar away and gives the terminal back; bg leaves it alone,
   await shell.type('fg')
   await shell.untilScreen(/50%/)
   tellDelivered(connection)
-  expect((await shell.untilScreen(/✔ delivered f/)).join('\n')).not.toMatch(/%/)
+  expect((await shell.untilScreen(/✔ Delivered f/)).join('\n')).not.toMatch(/%/)
   await shell.type('echo "status $?"')
   await shell.untilScreen(/^status 0$/m)
   expect(await shell.modes()).toBe(AS_FOUND)
@@ -85,7 +85,7 @@ test('a window that is resized keeps what is above the bar, and one bar', async 
   }
   expect((await shell.scrolledBack()).slice(0, -1)).toEqual(above)
   tellDelivered(connection)
-  await shell.untilScreen(/✔ delivered f/)
+  await shell.untilScreen(/✔ Delivered f/)
   const last = await shell.scrolledBack()
   expect(last.slice(0, above.length)).toEqual(above)
   expect(last.filter((line) => /%|━|─/.test(line))).toEqual([])
@@ -99,7 +99,7 @@ test('in the background it draws nothing', async () => {
   await shell.untilScreen(SPINNER)
   tell(connection, { event: 'connected' })
   tellDelivered(connection)
-  await shell.untilScreen(/✔ delivered f/)
+  await shell.untilScreen(/✔ Delivered f/)
 })
 
 // The last two can't be caught.

@@ -53,9 +53,7 @@ describe('ess sends the token', () => {
       for (let requests = command[0] === 'get' ? 2 : 1; requests > 0; requests--)
         expect(await nextAuthorization(server)).toBe(token && `Bearer ${token}`)
       expect(await run.status).toBe(3)
-      expect(run.stderr()).toMatch(
-        /^ess: unauthorized: Expected a token\n.*ESS_TOKEN or --token-file FILE.*\n$/,
-      )
+      expect(run.stderr()).toMatch(/^ess: Expected a token \[unauthorized\]\n.*ESS_TOKEN.*--token-file.*\n$/)
     }
   })
 
@@ -65,7 +63,7 @@ describe('ess sends the token', () => {
     const pasted = ess(['get', `${stranger.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
     for (const _method of ['HEAD', 'GET']) expect(await nextAuthorization(stranger)).toBeUndefined()
     expect(await pasted.status).toBe(3)
-    expect(pasted.stderr()).toMatch(/goes to the server of --server or ESS_SERVER alone\n$/)
+    expect(pasted.stderr()).toMatch(/goes only to the server that --server or ESS_SERVER names\.\n$/)
     const own = ess(['get', `${server.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
     for (const _method of ['HEAD', 'GET']) expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
     expect(await own.status).toBe(3)
@@ -142,7 +140,7 @@ describe('the configuration', () => {
     ['[]', /config\.json must hold an object\./],
     [{ tokens: TOKEN }, /has a key that ess doesn't know, "tokens"\. Did you mean "token"\?/],
     [{ token: 1 }, /has a value for "token" that is not text/],
-    [{ token: `${TOKEN} ${TOKEN}` }, /to be printable ASCII without spaces/],
+    [{ token: `${TOKEN} ${TOKEN}` }, /: a token is printable ASCII without spaces\./],
     [{ server: 'ftp://x' }, /The server in config\.json is "ftp:\/\/x", but ess speaks http and https/],
   ])('%j is a usage error, which does not show a token', async (config, message) => {
     const run = ess(['send', 'f'], { cwd: await folder(), env: await configOf(config) })
@@ -170,7 +168,7 @@ describe('before it connects to anything', () => {
         env: settings.env,
       })
       expect(await run.status).toBe(2)
-      expect(run.stderr()).toMatch(/to be printable ASCII without spaces/)
+      expect(run.stderr()).toMatch(/: a token is printable ASCII without spaces\./)
       expect(run.stderr()).not.toContain(token)
     }
   })
@@ -182,14 +180,18 @@ describe('before it connects to anything', () => {
     const cwd = await folder()
     const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', ...argv], { cwd, env })
     expect(await run.status).toBe(8)
-    expect(run.stderr()).toBe(`ess: file-unreadable: Cannot read the file that ${named} names: ENOENT\n`)
+    expect(run.stderr()).toBe(
+      `ess: The file that ${named} names does not exist. Correct its path. [file-unreadable]\n`,
+    )
   })
 
   test('ess says which file of a token is there and cannot be read', async () => {
     const cwd = await folder()
     const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', '--token-file', '.'], { cwd })
     expect(await run.status).toBe(8)
-    expect(run.stderr()).toBe('ess: file-unreadable: Cannot read the token in .: EISDIR\n')
+    expect(run.stderr()).toBe(
+      'ess: Cannot read the token in .: it is a folder. Name a file that you may read. [file-unreadable]\n',
+    )
   })
 
   test('the library refuses such a token, and one beside a password in the URL', async () => {
@@ -221,7 +223,7 @@ test.each([[[]], [['--reserve']]])(
     const [, id = ''] = await sender.untilStdout(/"id":"([^"]+)"/)
     const uninvited = await (await runEss(server.url, ['get', id, '-o', 'y'], { cwd })).ended()
     expect(uninvited.code).toBe(3)
-    expect(uninvited.stderr).toMatch(/^ess: unauthorized: .*\n.*--token-file FILE.*\n$/)
+    expect(uninvited.stderr).toMatch(/^ess: .* \[unauthorized\]\n.*--token-file.*\n$/)
     const receiver = await runEss(server.url, ['get', id], { cwd, env })
     const received = await receiver.ended()
     expect({ code: received.code, text: received.stdout.toString() }).toEqual({ code: 0, text: 'hello' })

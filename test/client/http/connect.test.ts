@@ -139,6 +139,8 @@ test('a server whose certificate no authority signed is unreachable', async (con
   const url = await tlsFront(server.port, await certificate())
   await expect(download(ID, { server: url, to: { file: '/dev/null' } })).rejects.toMatchObject({
     code: 'server-unreachable',
-    message: expect.stringContaining(`Cannot reach ${url}: its certificate is from no known authority`),
+    message: expect.stringContaining(
+      `Cannot reach ${url}: this machine does not trust the authority that signed its certificate.`,
+    ),
   })
 })

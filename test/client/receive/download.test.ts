@@ -120,7 +120,7 @@ test('a file that appeared meanwhile is not overwritten, and the whole download 
   expect(await failure(received)).toMatchObject({
     code: 'file-exists',
     exitStatus: 8,
-    message: `${file} exists meanwhile; the whole download is in ${file}.part`,
+    message: `Another program has created ${file} in the meantime. The whole download is in ${file}.part.`,
   })
   // Every byte is on the disk, and that is what the sender asks about.
   expect(await connection.ending()).toBe('fin')
@@ -159,7 +159,7 @@ test('a folder that is not there is refused before the server is asked', async (
   })
   const folder = await tempDir()
   const error = await failure(download(ID, { server: server.url, to: { file: folder } }))
-  expect(error.message).toContain('directory')
+  expect(error.message).toContain('is a folder. Name a file in it')
   expect(server.connections()).toBe(0)
 })
 
@@ -298,7 +298,10 @@ test('a full disk is said, and nothing is left', async () => {
   const connection = await openDownload(server, 'Content-Length: 5')
   connection.end('hello')
   const error = await failure(received)
-  expect([error.code, error.message]).toEqual(['file-unwritable', 'Cannot write the output: no space left'])
+  expect([error.code, error.message]).toEqual([
+    'file-unwritable',
+    'Cannot write the output: the disk is full.',
+  ])
   expect(await connection.ending()).toBe('rst')
   expect(existsSync('/dev/full')).toBe(true)
 })

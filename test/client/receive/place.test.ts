@@ -82,7 +82,7 @@ test('two downloads to one name at once: the second is refused, and its link sti
   const error = await refusedEarly({ to: { file } })
   expect([error.code, error.message]).toEqual([
     'file-exists',
-    `Another download to ${file} seems to be under way: ${file}.part was touched within the last 10 s; choose another name, or try again later`,
+    `Another download seems to be writing ${file}: ${file}.part changed within the last 10 s. Choose another name with -o, or try again later.`,
   ])
   connection.end('hello')
   await received
@@ -121,7 +121,7 @@ test.each([
   ['a folder that is no folder', 'file/x', 'no such folder'],
   ['a link to nowhere', 'dangling', 'it is a symbolic link that leads nowhere'],
   ['links in a circle', 'circle', 'its symbolic links lead in a circle'],
-  ['a folder', 'folder', 'got the directory'],
+  ['a folder', 'folder', 'is a folder. Name a file in it'],
   ['a socket', 'socket', 'it is a socket'],
 ])('%s is refused before the server is asked', async (_what, name, words) => {
   const folder = await tempDir()
@@ -187,7 +187,7 @@ test('a name that is another one by the time of the GET is looked at again', asy
 test('more than the disk has room for is refused before the GET where the size is known by then', async () => {
   const folder = await tempDir()
   const error = await refusedEarly({ to: { folder } }, `Content-Length: ${2 ** 52}`)
-  expect(error.message).toMatch(/file\.txt: it needs 4\.5 PB, and .* are left$/)
+  expect(error.message).toMatch(/file\.txt: it needs 4\.5 PB, and the disk has .* left\. Free 4\.5 PB, /)
   expect(await readdir(folder)).toEqual([])
 })
 
@@ -199,7 +199,9 @@ test('and with -o, so that the link still works', async () => {
     const file = join(folder, force ? 'x' : 'y')
     const received = failure(download(ID, { server: server.url, to: { file }, force }))
     await answerLook(server, `Content-Length: ${2 ** 52}`)
-    expect((await received).message).toMatch(/[xy]: it needs 4\.5 PB, and .* are left$/)
+    expect((await received).message).toMatch(
+      /[xy]: it needs 4\.5 PB, and the disk has .* left\. Free 4\.5 PB, /,
+    )
   }
   expect(server.connections()).toBe(2)
   expect(await readdir(folder)).toEqual(['x'])
@@ -220,7 +222,9 @@ test.runIf(process.platform === 'linux').each(['> x', '>> x', '1<> x', '3> x -o 
     const { code, stderr } = await program.ended()
     expect([code, stderr]).toEqual([
       EXIT_STATUS.local,
-      expect.stringMatching(/^ess: file-unwritable: .*: it needs 4\.5 PB, and .* are left\n$/),
+      expect.stringMatching(
+        /^ess: There is no room for .*: it needs 4\.5 PB, and the disk has .* left\. Free 4\.5 PB, .* \[file-unwritable\]\n$/,
+      ),
     ])
     expect(server.connections()).toBe(1)
   },
@@ -289,7 +293,7 @@ test('at the head of the GET where the size is not known before', async () => {
   const folder = await tempDir()
   const received = failure(download(ID, { server: server.url, to: { file: join(folder, 'x') } }))
   const connection = await openDownload(server, `Content-Length: ${2 ** 52}`)
-  expect((await received).message).toMatch(/x: it needs 4\.5 PB, and .* are left$/)
+  expect((await received).message).toMatch(/x: it needs 4\.5 PB, and the disk has .* left\. Free 4\.5 PB, /)
   expect(await connection.ending()).toBe('rst')
   expect(await readdir(folder)).toEqual([])
 })
@@ -410,7 +414,7 @@ test('a name that is taken where there are no links is not written over, and the
   const part = join(cwd, 'x.part')
   expect([code, stderr]).toEqual([
     EXIT_STATUS.local,
-    `ess: file-exists: ${join(cwd, 'x')} exists meanwhile; the whole download is in ${part}\n`,
+    `ess: Another program has created ${join(cwd, 'x')} in the meantime. The whole download is in ${part}. [file-exists]\n`,
   ])
   expect(await connection.ending()).toBe('fin')
   expect(await readFile(join(cwd, 'x'), 'utf8')).toBe('mine')
@@ -428,7 +432,7 @@ test('a folder that takes the name meanwhile costs no byte', async () => {
   const error = await received
   expect(error).toMatchObject({ code: 'file-unwritable', exitStatus: EXIT_STATUS.local })
   expect(error.message).toMatch(
-    new RegExp(`^Cannot write ${file}: .*; the whole download is in ${file}.part$`),
+    new RegExp(`^Cannot write ${file}: .*\\. The whole download is in ${file}.part\\.$`),
   )
   expect(await connection.ending()).toBe('fin')
   expect(await readFile(`${file}.part`, 'utf8')).toBe('hello')
@@ -499,8 +503,8 @@ test('a file that is mounted from a disk without room: refused where the size is
   expect(await late.ending()).toBe('fin')
   const { code, stderr } = await kept.ended()
   const path = join(cwd, 'x')
-  const words = `Cannot write ${path}: no space left; what was in it is lost; the whole download is in ${path}.part`
-  expect([code, stderr]).toEqual([EXIT_STATUS.local, `ess: file-unwritable: ${words}\n`])
+  const words = `Cannot write ${path}: the disk is full. What was in it is lost. The whole download is in ${path}.part.`
+  expect([code, stderr]).toEqual([EXIT_STATUS.local, `ess: ${words} [file-unwritable]\n`])
   expect(sha256(await readFile(`${path}.part`))).toBe(sha256(body))
 })
 

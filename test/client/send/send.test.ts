@@ -248,7 +248,9 @@ test('a server that is not there is said with its URL and the cause', async () =
   const sending = send(watched('hello'), { server: 'http://127.0.0.1:1' })
   const error = await failure(sending)
   expect([error.code, error.exitStatus]).toEqual(['server-unreachable', 6])
-  expect(error.message).toBe('Cannot reach http://127.0.0.1:1: connection refused')
+  expect(error.message).toBe(
+    'No ESS server at 127.0.0.1:1. Start one with ess-server, or name yours with --server or ESS_SERVER.',
+  )
 })
 
 test('a server without TLS is said to be unreachable under https', async () => {

@@ -1,0 +1,60 @@
+import type { Writable } from 'node:stream'
+import { formatBytes, formatDuration } from '../../shared/index.js'
+import type { Hints } from './hints.js'
+import { Pace } from './pace.js'
+import { progressWords, type Screen } from './screen.js'
+
+/** How often a line tells how far a transfer is. A person may have them read aloud. */
+const NEWS_MS = 10_000
+
+/**
+ * The screen of a terminal that can't be drawn on: `TERM=dumb`, as in Emacs and for some screen readers, or a serial
+ * line. Each thing is a line of its own, in the order in which it happens, and none is ever changed.
+ */
+export class PlainScreen implements Screen {
+  readonly #stderr: Writable
+  #size: number | undefined
+  #pace = new Pace()
+  #nextNewsMs = 0
+
+  constructor(stderr: Writable) {
+    this.#stderr = stderr
+  }
+
+  connecting(): void {}
+
+  waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
+    for (const line of [title, ...lines, advice]) this.#say(line)
+    this.#say(`Waiting for the receiver, ${formatDuration(secondsLeft)} left.`)
+  }
+
+  timeLeft(): void {}
+
+  moving(size: number | undefined): void {
+    this.#size = size
+    this.#pace = new Pace()
+    this.#nextNewsMs = performance.now() + NEWS_MS
+    this.#say(`The transfer has begun${size === undefined ? '' : `: ${formatBytes(size)}`}.`)
+  }
+
+  moved(bytes: number): void {
+    this.#pace.at(bytes)
+    if (performance.now() < this.#nextNewsMs) return
+    this.#nextNewsMs = performance.now() + NEWS_MS
+    this.#say(progressWords(this.#pace, this.#size, Number.POSITIVE_INFINITY).trim().replaceAll('  ', ', '))
+  }
+
+  succeeded(line: string): void {
+    this.#say(line)
+  }
+
+  failed(line: string): void {
+    this.#say(`ess: ${line}`)
+  }
+
+  clear(): void {}
+
+  #say(line: string): void {
+    this.#stderr.write(`${line}\n`)
+  }
+}
