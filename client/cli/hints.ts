@@ -16,8 +16,8 @@ export function receivingLines({ id, url }: OpenedEvent, name: string | undefine
   const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
   return {
     title: isHere
-      ? 'To receive it, open the link on this machine, or type one of these in another terminal:'
-      : 'To receive it, open the link on the other machine, or type one of these there:',
+      ? 'To receive it on this machine, open the link, or type either of these:'
+      : 'To receive it on the other machine, open the link, or type either of these:',
     lines: [essLine(id, url), curlLine(url, name, namelessFile(id))],
     advice: 'The link works once. Keep this running until the file is delivered.',
   }

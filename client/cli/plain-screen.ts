@@ -15,7 +15,7 @@ export class PlainScreen implements Screen {
   readonly #stderr: Writable
   #size: number | undefined
   #pace = new Pace()
-  #nextNewsMs = 0
+  #nextNewsMs = Number.POSITIVE_INFINITY
 
   constructor(stderr: Writable) {
     this.#stderr = stderr

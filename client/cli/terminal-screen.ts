@@ -41,7 +41,7 @@ export class TerminalScreen implements Screen {
   waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
     this.clear()
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
-    this.#terminal.write(`\n  ${title}\n\n${typed}\n  ${advice}\n\n`)
+    this.#terminal.write(`\n${this.#folded(title)}\n${typed}\n${this.#folded(advice)}\n`)
     this.timeLeft(secondsLeft)
     // The server reports the time left every half minute; the screen counts it down in between.
     this.#spin(() => this.#waitingText())
@@ -92,21 +92,33 @@ export class TerminalScreen implements Screen {
     })
   }
 
+  get #columns(): number {
+    return this.#terminal.columns ?? 80
+  }
+
+  /** Folds a sentence between its words. Commands aren't folded: the terminal does that so that they can be copied. */
+  #folded(sentence: string): string {
+    const width = Math.max(20, this.#columns - 3)
+    return sentence.replaceAll(new RegExp(`(.{1,${width}})(?: |$)`, 'g'), '  $1\n')
+  }
+
   #waitingText(): string {
     const left = formatDuration((this.#expiresMs - performance.now()) / 1000)
-    return `Waiting for the receiver, ${left} left. Ctrl-C cancels.`
+    const line = `Waiting for the receiver, ${left} left.`
+    const both = `${line} Ctrl-C cancels.`
+    // The spinner and a space come before it, and the last column stays empty.
+    return both.length <= this.#columns - 3 ? both : line
   }
 
   #barLine(size: number | undefined): string {
-    const columns = this.#terminal.columns ?? 80
     const drawing =
       size === undefined ? '' : this.#drawing(size === 0 ? 1 : Math.min(1, this.#pace.bytes / size))
     // The last column stays empty.
-    return `  ${drawing}${progressWords(this.#pace, size, columns - 3)}`
+    return `  ${drawing}${progressWords(this.#pace, size, this.#columns - 3)}`
   }
 
   #drawing(part: number): string {
-    const width = Math.min(BAR_WIDTH, (this.#terminal.columns ?? 80) - WORDS_WIDTH)
+    const width = Math.min(BAR_WIDTH, this.#columns - WORDS_WIDTH)
     if (width < 5) return ''
     const [done = '', rest = ''] = progress.Format.BarFormat(part, {
       barsize: width,

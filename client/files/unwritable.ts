@@ -28,6 +28,9 @@ export function unwritable(path: string | undefined, cause: unknown, more?: stri
   return new EssError('file-unwritable', end === undefined ? sentence : `${sentence} ${end}`, { cause })
 }
 
+/** What to do when bytes could not be written that no sender has any more. */
+export const USED_UP = 'The link is used up: ask the sender to send the file again.'
+
 /** The error for a file that would be overwritten without `--force`. */
 export function exists(path: string): EssError {
   return new EssError(

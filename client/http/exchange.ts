@@ -12,7 +12,7 @@ import { CutError, Intake } from '../node/intake.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
-import { otherThanEss, translate } from './wire-errors.js'
+import { otherThanEss, type Stage, translate } from './wire-errors.js'
 
 /** How long we wait for the server to end its side, once its response has been read. */
 const LAST_WORD_MS = 1_000
@@ -68,7 +68,6 @@ export function exchange(
   const intake = options.isDownload ? new Intake(connection, onSurplus) : undefined
   let failure: EssError | undefined
   let answer: IncomingMessage | undefined
-  let isConnected = false
   let wire: Socket | undefined
   const head = withResolvers<IncomingMessage>()
   // Callers that only read the body meet the same failure there.
@@ -79,7 +78,7 @@ export function exchange(
   const connectLater = ((_options, onCreated) => {
     connect().then(
       (socket) => onCreated(null, socket),
-      (error: unknown) => fail(translate(error, url, false)),
+      (error: unknown) => fail(translate(error, url, 'connecting')),
     )
     return undefined
   }) as CreateConnection as OptionsInit['createConnection']
@@ -116,13 +115,18 @@ export function exchange(
     fail(new EssError('incomplete', 'More bytes came after the end of the answer.'))
   }
 
+  function stage(): Stage {
+    if (answer !== undefined) return 'answered'
+    return wire === undefined ? 'connecting' : 'unanswered'
+  }
+
   function isAnswered(): boolean {
     return answer?.complete === true || intake?.isWhole === true
   }
 
   function onWireError(error: unknown): void {
     // Once the response is whole, only surplus bytes can spoil it. Node's parser reports them as HPE_...
-    if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, isConnected))
+    if (!isAnswered() || codeOf(error).startsWith('HPE_')) fail(translate(error, url, stage()))
   }
 
   async function connect(): Promise<Socket> {
@@ -132,7 +136,6 @@ export function exchange(
       intake?.onread,
     )
     wire = socket
-    isConnected = true
     connection.hold(socket, tcp)
     if (isReadDirectly) intake?.connect(tcp)
     watchForCut(socket, isAnswered, () => connection.reset())

@@ -43,18 +43,23 @@ function namesIn(error: unknown): string {
   return list.replace(/(?:DNS|IP Address):/g, '')
 }
 
-/** The EssError for a failed exchange. `isConnected` says whether the server was reached. */
-export function translate(error: unknown, url: URL, isConnected: boolean): EssError {
+/** How far an exchange came before it failed. */
+export type Stage = 'connecting' | 'unanswered' | 'answered'
+
+/** The EssError for a failed exchange. */
+export function translate(error: unknown, url: URL, stage: Stage): EssError {
   if (error instanceof EssError) return error
-  if (!isConnected) return unreachable(url, wordsFor(error), error)
+  if (stage === 'connecting') return unreachable(url, wordsFor(error), error)
   if (codeOf(error).startsWith('HPE_')) return otherThanEss(url, 'it does not speak HTTP', error)
-  return new EssError(
-    'connection-lost',
-    `The connection to ${url.origin} was lost before the transfer was over. ${CHECK_NETWORK}`,
-    {
-      cause: error,
-    },
-  )
+  return new EssError('connection-lost', lostSentences(url, stage), { cause: error })
+}
+
+function lostSentences({ origin, protocol, host }: URL, stage: Stage): string {
+  if (stage === 'answered')
+    return `The connection to ${origin} was lost before the transfer was over. ${CHECK_NETWORK}`
+  // A server with TLS ends a connection that begins with plain HTTP.
+  const next = protocol === 'http:' ? `If the server uses TLS, try https://${host}.` : CHECK_NETWORK
+  return `${origin} ended the connection without an answer. ${next}`
 }
 
 /** The error for a server that could not be reached. `words` follow a colon. */

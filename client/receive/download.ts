@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
-import { unwritable } from '../files/unwritable.js'
+import { USED_UP, unwritable } from '../files/unwritable.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import {
@@ -138,7 +138,7 @@ async function pump(
     if (blocks !== undefined) await writeBlocks(blocks, sink)
     else await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
   } catch (error) {
-    if (!isExchangeError(error)) throw unwritable(sink.path, error)
+    if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
     throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
   }
   if (offer.size !== undefined && bytes !== offer.size)

@@ -73,10 +73,17 @@ export function checkFolder(path: string): void {
   try {
     accessSync(path, constants.W_OK)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') throw noFolder(path, 'does not exist', error)
+    const code = codeOf(error)
+    if (code === 'ENOENT') throw noFolder(path, 'does not exist', error)
+    if (code === 'EACCES') throw notYours(path, error)
     throw unwritable(path, error)
   }
   if (!statSync(path).isDirectory()) throw noFolder(path, 'is a file, not a folder')
+}
+
+function notYours(folder: string, cause: unknown): EssError {
+  const words = `You have no permission to create files in ${folder}. Choose another folder with -o.`
+  return new EssError('file-unwritable', words, { cause })
 }
 
 function noFolder(path: string, trouble: string, cause?: unknown): EssError {

@@ -208,7 +208,8 @@ test('an output that fails midway resets the connection and says why', async () 
   )
   expect(error).toMatchObject({
     code: 'file-unwritable',
-    message: 'Cannot write the output: the disk is full.',
+    message:
+      'Cannot write the output: the disk is full. The link is used up: ask the sender to send the file again.',
   })
   expect(await connection.ending()).toBe('rst')
 })

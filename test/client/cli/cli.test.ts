@@ -163,7 +163,7 @@ test('get to an output without a reader is a local failure, and the server sees 
   connection.write('hello')
   expect(await run.status).toBe(8)
   expect(run.stderr()).toBe(
-    'ess: Cannot write the output: the program that reads it has exited. [file-unwritable]\n',
+    'ess: Cannot write the output: the program that reads it has exited. The link is used up: ask the sender to send the file again. [file-unwritable]\n',
   )
   expect(await connection.ending()).toBe('rst')
 })
@@ -320,7 +320,7 @@ test('on a terminal that cannot be drawn on, plain lines tell the same in order'
   expect(others).toEqual([''])
   expect(run.stderr()).toBe(
     [
-      'To receive it, open the link on this machine, or type one of these in another terminal:',
+      'To receive it on this machine, open the link, or type either of these:',
       `ess get ${link}`,
       `curl -fo 'f' '${link}'`,
       'The link works once. Keep this running until the file is delivered.',

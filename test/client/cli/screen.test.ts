@@ -38,6 +38,30 @@ describe('the summary', () => {
   })
 })
 
+test.each([
+  [40, ['To receive it on this machine, open', 'the link, or type either of these:']],
+  [80, ['To receive it on this machine, open the link, or type either of these:']],
+])('hints are folded between words at %d columns, and commands are not', async (columns, title) => {
+  const stderr = Object.assign(new PassThrough(), { columns })
+  let text = ''
+  stderr.on('data', (chunk) => {
+    text += chunk
+  })
+  const command = 'ess get https://send.example.org/AbCdEfGhIjKl'
+  const screen = await openScreen({ stderr, env: { NO_COLOR: '1' } }, 'drawn')
+  screen.waiting({ title: title.join(' '), lines: [command], advice: 'The link works once.' }, 600)
+  screen.clear()
+  expect(text.split('\n').slice(0, -1)).toEqual([
+    '',
+    ...title.map((line) => `  ${line}`),
+    '',
+    `    ${command}`,
+    '',
+    '  The link works once.',
+    '',
+  ])
+})
+
 /** The contrast of two colours (WCAG 2.2), from 1 to 21. */
 function contrast(one: readonly number[], other: readonly number[]): number {
   const [dark = 0, light = 0] = [one, other].map(luminance).sort((a, b) => a - b)

@@ -300,7 +300,7 @@ test('a full disk is said, and nothing is left', async () => {
   const error = await failure(received)
   expect([error.code, error.message]).toEqual([
     'file-unwritable',
-    'Cannot write the output: the disk is full.',
+    'Cannot write the output: the disk is full. The link is used up: ask the sender to send the file again.',
   ])
   expect(await connection.ending()).toBe('rst')
   expect(existsSync('/dev/full')).toBe(true)
