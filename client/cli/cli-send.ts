@@ -45,7 +45,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         screen.clear()
         link.print(command.json ? encodeStatus(event, 'ndjson') : `${event.url}\n`)
         if (event.ttlAsked !== undefined && !command.quiet)
-          io.stderr.write(`${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
+          io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, name), event.ttl)
       } else if (event.event === 'waiting' || event.event === 'reserved') screen.timeLeft(event.secondsLeft)
       else if (event.event === 'connected') {
