@@ -67,6 +67,8 @@ describe.each([
   const PROXIES = {
     nginx: {},
     caddy: {},
+    apache2: {},
+    traefik: { more: ['--reservations'] },
     // Documented is `mode tcp`, in which haproxy says nothing, and is not to be trusted.
     haproxy: {
       flags: ['--reservations', '--trust-proxy', '127.0.0.1'],
@@ -79,7 +81,8 @@ describe.each([
 
     async function start(): Promise<RunningProxy> {
       // The keys above are names of proxies.
-      return await startBehind(name as keyof typeof PROXIES, { ...deviation, more: LIMITS })
+      const { more = [] }: Deviation = deviation
+      return await startBehind(name as keyof typeof PROXIES, { ...deviation, more: [...more, ...LIMITS] })
     }
 
     test('are its own, whatever address its headers name, and no other client pays for them', async () => {

@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { readPage, tableOf } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
 import {
   eventsOf,
@@ -237,7 +238,139 @@ describe('behind nginx', () => {
   })
 })
 
+// As the page has it, to the letter: with its TLS, its ports and its certificates.
+describe.each([
+  { name: 'caddy', curl: 'reserves' },
+  { name: 'nginx', curl: 'reserves' },
+  { name: 'haproxy', curl: 'sends' },
+  { name: 'traefik', curl: 'sends' },
+  { name: 'apache2', curl: 'reserves' },
+] as const)('behind $name with TLS', ({ name, curl }) => {
+  beforeEach((context) => needs(context, 'curl', 'openssl', name))
+
+  /** What curl prints goes to the test alone: behind these it either has the link before, or at once. */
+  async function curlSends(
+    proxy: RunningProxy,
+    source: { readonly file: string } | { readonly pipe: string },
+  ): Promise<{ readonly sender: Program; readonly url: string }> {
+    if (curl === 'sends') {
+      const sender = await startSender('curl', proxy, source)
+      return { sender, url: sender.url }
+    }
+    const { url, upload } = await reserve(proxy, 'file.bin')
+    const args = ['-fT', 'file' in source ? source.file : '-', upload]
+    return { sender: await runCurl(args, 'file' in source ? {} : { stdin: { file: source.pipe } }), url }
+  }
+
+  // Caddy 2.6 keeps downloads of unknown length from curl.
+  test.each([
+    { from: 'curl', length: 'known', to: 'ess' },
+    { from: 'curl', length: 'unknown', to: name === 'caddy' ? 'ess' : 'curl' },
+    { from: 'ess', length: 'known', to: 'curl' },
+    { from: 'ess', length: 'unknown', to: 'ess' },
+  ] as const)('30 MB of $length length pass from $from to $to', async ({ from, length, to }) => {
+    const proxy = await startBehind(name, { tls: true })
+    const file = join(proxy.folder, 'file.bin')
+    const hash = await writeFileOf(file, 30_000_000)
+    const source = length === 'known' ? { file } : { pipe: file }
+    const { sender, url } = from === 'curl' ? await curlSends(proxy, source) : await essSends(proxy, source)
+    expect(url.startsWith(`${proxy.url}/`), url).toBe(true)
+    const receiver = await startReceiver(to, url)
+    await expectReceived(receiver, TRANSFER_MS)
+    expect((await sender.ended(TRANSFER_MS)).code, sender.stderr()).toBe(0)
+    expect(await sha256OfFile(receiver.path)).toBe(hash)
+  })
+
+  test.each([
+    { tool: 'curl', length: name === 'caddy' ? 'known' : 'unknown' },
+    { tool: 'ess', length: 'unknown' },
+  ] as const)('$tool learns that its sender was killed midway', async ({ tool, length }) => {
+    const proxy = await startBehind(name, { tls: true })
+    const endless = await sparseFile(ENDLESS)
+    const { sender, url } = await curlSends(proxy, length === 'known' ? { file: endless } : { pipe: endless })
+    const receiver = await slowReceiver(tool, url)
+    await untilReceiving(receiver)
+    sender.kill('SIGKILL')
+    await expectFailure(receiver)
+  })
+
+  test.each(TOOLS)('%s learns that its receiver was killed midway', async (tool) => {
+    const proxy = await startBehind(name, { tls: true })
+    const source = { file: await sparseFile(ENDLESS) }
+    const { sender, url } = tool === 'curl' ? await curlSends(proxy, source) : await essSends(proxy, source)
+    const receiver = await slowReceiver('curl', url)
+    await untilReceiving(receiver)
+    receiver.kill('SIGKILL')
+    await expectFailure(sender)
+  })
+})
+
+async function essSends(proxy: RunningProxy, source: Source): Promise<{ sender: Program; url: string }> {
+  const sender = await startSender('ess', proxy, source)
+  return { sender, url: sender.url }
+}
+
+describe.each(['caddy', 'traefik'] as const)('behind %s with TLS', (name) => {
+  beforeEach((context) => needs(context, 'curl', 'openssl', name))
+
+  test('curl gets HTTP/1.1 alone, in which an upload of unknown length says Expect', async () => {
+    const proxy = await startBehind(name, { tls: true, flags: ['--trust-proxy', '127.0.0.1'] })
+    const curl = await runCurl(['-o', '/dev/null', '-w', '%{http_version}', '--http2', `${proxy.url}/health`])
+    expect((await curl.ended()).stdout.toString()).toBe('1.1')
+  })
+})
+
+// The lines of docs/public.md, in the place that it says.
+describe.each([
+  { name: 'nginx', row: 0, place: '  access_log off;' },
+  { name: 'haproxy', row: 1, place: '  default_backend ess_server' },
+  { name: 'caddy', row: 2, place: '\treverse_proxy' },
+  { name: 'traefik', row: 3, place: 'Host(`send.example.org`)' },
+  { name: 'apache2', row: 4, place: '  ProxyPreserveHost On' },
+] as const)('an address that $name bans', ({ name, row, place }) => {
+  beforeEach((context) => needs(context, 'curl', name))
+
+  test('gets nothing, and the others everything', async () => {
+    const { rows } = tableOf(await readPage('docs/public.md'), 'in')
+    const [where = '', cell = ''] = rows[row] ?? []
+    expect(where.toLowerCase().startsWith(name.replace('2', '')), where).toBe(true)
+    const spans = [...cell.matchAll(/``(.+?)``|`([^`]+)`/g)].map(([, double, single]) => double ?? single)
+    const written = spans.join('\n').replace('192.0.2.7', '127.0.0.2')
+    const proxy = await startBehind(name, {
+      lines: { [place]: name === 'traefik' ? written : `${written}\n${place}` },
+    })
+    const statusFrom = async (address: string) => {
+      const args = ['--interface', address, '-o', '/dev/null', '-w', '%{http_code}', `${proxy.url}/health`]
+      return (await (await runCurl(args)).ended()).stdout.toString()
+    }
+    expect(await statusFrom('127.0.0.2')).not.toBe('200')
+    expect(await statusFrom('127.0.0.3')).toBe('200')
+  })
+})
+
 // Not as documented: what a sender sees where the operator has forgotten something.
+describe('behind apache2, which was not told of', () => {
+  beforeEach((context) => needs(context, 'curl', 'apache2'))
+
+  test('bodies that wait fails visibly', async () => {
+    const proxy = await startBehind('apache2', { lines: { 'body=0': 'body=1,MinRate=500' } })
+    const program = await runEss(proxy.url, ['send', await sparseFile(1000)])
+    const { code, stderr } = await program.ended(TRANSFER_MS)
+    expect(code, stderr).not.toBe(0)
+    expect(stderr).toMatch(/408/)
+  })
+})
+
+describe('behind traefik, which was not told of', () => {
+  beforeEach((context) => needs(context, 'curl', 'traefik'))
+
+  test('long uploads cuts them off', async () => {
+    const proxy = await startBehind('traefik', { lines: { 'readTimeout: 0s': 'readTimeout: 2s' } })
+    const sender = await startSender('ess', proxy, { file: await sparseFile(1000) })
+    await expectFailure(sender)
+  })
+})
+
 describe('behind nginx, which was not told of', () => {
   beforeEach((context) => needs(context, 'curl', 'nginx'))
 
