@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 import { EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
-import { tarLine } from '../files/tar-line.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
 import { missing } from './missing.js'
@@ -43,7 +42,10 @@ export async function openFile(place: string | Buffer): Promise<Source> {
   })
   if (stat.isDirectory()) {
     await promisify(close)(fd)
-    throw new EssError('usage', `${path} is a folder. Send it as one file: ${tarLine(path)}`)
+    throw new EssError(
+      'usage',
+      `${path} is a folder, and only a file or a stream can be sent. Pack it first, for example with tar.`,
+    )
   }
   if (stat.isFIFO()) return fromPipe(fd)
   const size = stat.isFile() && (await isAsLongAsItSays(fd, stat)) ? stat.size : undefined
