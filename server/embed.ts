@@ -186,7 +186,7 @@ export interface ExpressHost {
 
 /** A Hono app is called by `fetch`; an Express or Connect app is a function with a `use`. */
 const HOST_WANTED =
-  'expected a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer()'
+  'a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer()'
 
 /**
  * Makes a service and mounts it on `host` under `path`, `/` by default. Returns the service. Throws EssError `usage`
@@ -197,13 +197,16 @@ export function attach(
   options: ServiceOptions & { readonly path?: string } = {},
 ): EmbeddedService {
   if (!isHono(host) && !isExpress(host))
-    throw new EssError('usage', `attach: ${HOST_WANTED}; got ${kindOf(host)}`)
+    throw new EssError('usage', `attach() takes ${HOST_WANTED}; it got ${kindOf(host)}.`)
   // A caller without types may give the path alone. createService checks the rest.
   if (typeof options !== 'object' || options === null)
-    throw new EssError('usage', `attach: expected options such as { path: '/share' }, got ${kindOf(options)}`)
+    throw new EssError(
+      'usage',
+      `attach() takes options such as { path: '/share' }; it got ${kindOf(options)}.`,
+    )
   const { path = '/', ...serviceOptions } = options
   if (typeof path !== 'string' || !path.startsWith('/'))
-    throw new EssError('usage', `attach: expected "path" to begin with a slash, got ${kindOf(path)}`)
+    throw new EssError('usage', `The "path" of attach() must begin with a slash, and is ${kindOf(path)}.`)
   const service = createService(serviceOptions)
   if (isHono(host)) host.route(path, service.app)
   else host.use(path, service.handler)

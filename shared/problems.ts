@@ -1,13 +1,16 @@
 import { EXIT_STATUS, type ExitStatus } from './exit-status.js'
 import { printable } from './hidden.js'
+import { formatDuration } from './units.js'
 
 interface ProblemKind {
   /** The HTTP status of the server's response; null for a failure that only a client can meet. */
   readonly status: number | null
   /** The exit status of `ess`. */
   readonly exit: ExitStatus
-  /** A short sentence, the same each time (RFC 9457, 3.1.3). */
+  /** What happened: a short sentence without its full stop, the same each time (RFC 9457, 3.1.3). */
   readonly title: string
+  /** What to do next, where that is the same each time. */
+  readonly next?: string
 }
 
 /**
@@ -15,79 +18,113 @@ interface ProblemKind {
  * a heading for each.
  */
 export const PROBLEMS = {
-  'bad-request': { status: 400, exit: EXIT_STATUS.refused, title: 'The request could not be understood' },
-  'no-file-in-form': {
+  'bad-request': {
     status: 400,
     exit: EXIT_STATUS.refused,
-    title: 'The form holds no file, or not just one',
+    title: 'The server could not understand the request',
   },
-  unauthorized: { status: 401, exit: EXIT_STATUS.refused, title: 'This needs a token' },
+  'no-file-in-form': { status: 400, exit: EXIT_STATUS.refused, title: 'The form must hold exactly one file' },
+  unauthorized: { status: 401, exit: EXIT_STATUS.refused, title: 'This server asks for a token' },
   'cross-site': { status: 403, exit: EXIT_STATUS.refused, title: "Another site's page may not do this" },
-  'bad-referer': { status: 403, exit: EXIT_STATUS.refused, title: 'This page may not reserve here' },
-  prefetch: { status: 403, exit: EXIT_STATUS.refused, title: 'A link that works once is not fetched ahead' },
-  'not-found': { status: 404, exit: EXIT_STATUS.absent, title: 'There is nothing here' },
+  'bad-referer': { status: 403, exit: EXIT_STATUS.refused, title: 'This page may not reserve links here' },
+  prefetch: { status: 403, exit: EXIT_STATUS.refused, title: 'This link is not for loading ahead of time' },
+  'not-found': {
+    status: 404,
+    exit: EXIT_STATUS.absent,
+    title: 'There is nothing here',
+    next: 'Check the link for a typo; it may also have expired.',
+  },
   'method-not-allowed': {
     status: 405,
     exit: EXIT_STATUS.refused,
-    title: 'This method is not for this address',
+    title: 'This address does not take that method',
   },
-  'request-timeout': { status: 408, exit: EXIT_STATUS.refused, title: 'The request head took too long' },
-  busy: { status: 409, exit: EXIT_STATUS.refused, title: 'Somebody else is receiving this' },
-  'already-open': { status: 409, exit: EXIT_STATUS.refused, title: 'This socket has its sender already' },
-  // Not 416: curl and wget take that for "you have it all", and exit with 0 and a short file.
-  'whole-only': { status: 409, exit: EXIT_STATUS.refused, title: 'A link gives the whole file, not a part' },
-  'reservation-required': {
+  'request-timeout': { status: 408, exit: EXIT_STATUS.refused, title: 'The request took too long to arrive' },
+  busy: {
     status: 409,
     exit: EXIT_STATUS.refused,
-    title: 'This server needs a reservation first',
+    title: 'Someone else is downloading this file',
+    next: 'A link works once. Ask the sender for a link of your own.',
   },
-  cancelled: { status: 410, exit: EXIT_STATUS.absent, title: 'The sender cancelled it' },
-  gone: { status: 410, exit: EXIT_STATUS.absent, title: 'This transfer is over' },
-  'length-required': { status: 411, exit: EXIT_STATUS.refused, title: 'This upload must say how long it is' },
-  'too-large': {
-    status: 413,
+  'already-open': {
+    status: 409,
     exit: EXIT_STATUS.refused,
-    title: 'The upload is larger than this server accepts',
+    title: 'This upload has already begun',
+    next: 'Reserve another link for another file.',
   },
+  // Not 416: curl and wget take that for "you have it all", and exit with 0 and a short file.
+  'whole-only': {
+    status: 409,
+    exit: EXIT_STATUS.refused,
+    title: 'A link gives the whole file, not a part of it',
+  },
+  'reservation-required': { status: 409, exit: EXIT_STATUS.refused, title: 'You must reserve a link first' },
+  cancelled: {
+    status: 410,
+    exit: EXIT_STATUS.absent,
+    title: 'The sender cancelled the transfer',
+    next: 'Ask the sender for a new link.',
+  },
+  gone: {
+    status: 410,
+    exit: EXIT_STATUS.absent,
+    title: 'This link no longer works',
+    next: 'Ask the sender for a new one.',
+  },
+  'length-required': {
+    status: 411,
+    exit: EXIT_STATUS.refused,
+    title: 'The server must know the size of this upload',
+  },
+  'too-large': { status: 413, exit: EXIT_STATUS.refused, title: 'The file is too large for this server' },
   'length-unknown': {
     status: 406,
     exit: EXIT_STATUS.refused,
-    title: 'This receiver could not tell whether it has everything',
+    title: 'You could not tell whether you have the whole file',
   },
   'unsupported-media-type': {
     status: 415,
     exit: EXIT_STATUS.refused,
-    title: 'This kind of body is not accepted',
+    title: 'The server takes files as they are, not encoded',
   },
   'expectation-failed': {
     status: 417,
     exit: EXIT_STATUS.refused,
-    title: 'This expectation cannot be met',
+    title: 'The server cannot do what the request expects',
   },
   'too-many-requests': {
     status: 429,
     exit: EXIT_STATUS.unavailable,
-    title: 'This client asks too often for what is not there',
+    title: 'Too many requests for links that do not exist',
   },
-  'over-share': { status: 429, exit: EXIT_STATUS.unavailable, title: 'This client has its whole share' },
-  'headers-too-large': { status: 431, exit: EXIT_STATUS.refused, title: 'The request head is too large' },
-  'internal-error': { status: 500, exit: EXIT_STATUS.bug, title: 'The server met a bug of its own' },
+  'over-share': {
+    status: 429,
+    exit: EXIT_STATUS.unavailable,
+    title: 'You have reached the limit for one client',
+  },
+  'headers-too-large': {
+    status: 431,
+    exit: EXIT_STATUS.refused,
+    title: "The request's headers are too large",
+  },
+  'internal-error': { status: 500, exit: EXIT_STATUS.bug, title: 'The server has a bug' },
   'body-already-read': {
     status: 500,
     exit: EXIT_STATUS.unavailable,
     title: 'The program around this service read the upload first',
   },
-  'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender went away' },
-  'receiver-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The receiver went away' },
+  'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender disconnected' },
+  'receiver-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The receiver disconnected' },
   'too-many-sockets': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is full' },
   'shutting-down': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is stopping' },
-  expired: { status: 504, exit: EXIT_STATUS.absent, title: 'Nobody came in time' },
-  stalled: { status: 504, exit: EXIT_STATUS.broken, title: 'No byte moved for too long' },
-  'http-version-not-supported': {
-    status: 505,
-    exit: EXIT_STATUS.refused,
-    title: 'This needs HTTP/1.1',
+  expired: {
+    status: 504,
+    exit: EXIT_STATUS.absent,
+    title: 'The link expired',
+    next: 'Ask the sender for a new one.',
   },
+  stalled: { status: 504, exit: EXIT_STATUS.broken, title: 'The transfer stalled' },
+  'http-version-not-supported': { status: 505, exit: EXIT_STATUS.refused, title: 'This needs HTTP/1.1' },
 
   usage: { status: null, exit: EXIT_STATUS.usage, title: 'The command line is wrong' },
   'server-unreachable': {
@@ -95,16 +132,12 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.unavailable,
     title: 'The server cannot be reached',
   },
-  'proxy-failed': {
-    status: null,
-    exit: EXIT_STATUS.unavailable,
-    title: 'The proxy cannot be used',
-  },
+  'proxy-failed': { status: null, exit: EXIT_STATUS.unavailable, title: 'The proxy cannot be used' },
   'not-ess': { status: null, exit: EXIT_STATUS.unavailable, title: 'The answer is not from an ESS server' },
   'connection-lost': {
     status: null,
     exit: EXIT_STATUS.broken,
-    title: 'The connection ended before the transfer did',
+    title: 'The connection broke before the transfer ended',
   },
   unconfirmed: {
     status: null,
@@ -126,7 +159,7 @@ export type ProblemCode = keyof typeof PROBLEMS
 export interface Problem {
   readonly type: string
   readonly title: string
-  /** What was expected and what came, for people. */
+  /** What happened and what to do next, for people. */
   readonly detail?: string
   /** The HTTP status; absent in a `failed` event, because the 201 is already out. */
   readonly status?: number
@@ -144,9 +177,9 @@ export class EssError extends Error {
   /** Seconds until another try makes sense (the `Retry-After` header of RFC 9110, 10.2.3). */
   readonly retryAfter: number | undefined
 
-  /** `detail` says what was expected and what came. Default: the code's title. */
+  /** `detail` is whole sentences: what happened, then what to do next. Default: the code's own. */
   constructor(code: ProblemCode, detail?: string, options: { cause?: unknown; retryAfter?: number } = {}) {
-    super(detail ?? PROBLEMS[code].title, 'cause' in options ? { cause: options.cause } : undefined)
+    super(detail ?? ownWords(code), 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.retryAfter = options.retryAfter
   }
@@ -195,7 +228,31 @@ export function fromProblem(value: unknown, fallback: ProblemCode): EssError | u
   return new EssError(isProblemCode(code) ? code : fallback, words as string | undefined)
 }
 
-/** The one line for people who did not ask for problem+json. */
-export function problemLine(error: EssError): string {
-  return `${error.code}: ${printable(error.message)}\n`
+/** The code of a problem on the wire, which may be one of a later version. */
+export function codeOfProblem({ type }: Problem): string {
+  return type.startsWith(TYPE_PREFIX) ? type.slice(TYPE_PREFIX.length) : type
+}
+
+/**
+ * The whole message for people: what happened, what to do next, when to try again, and the code, for scripts and
+ * searches. `retryAfter` is in seconds. Default: the error's own.
+ */
+export function problemText(error: EssError, retryAfter: number | undefined = error.retryAfter): string {
+  return `${problemSentences(error, retryAfter)} [${error.code}]`
+}
+
+/** The same without the code. */
+export function problemSentences(error: EssError, retryAfter: number | undefined = error.retryAfter): string {
+  const again = retryAfter === undefined ? '' : ` Try again in ${formatDuration(retryAfter)}.`
+  return printable(error.message) + again
+}
+
+/** The text for people who did not ask for problem+json. */
+export function problemLine(error: EssError, retryAfter: number | undefined = error.retryAfter): string {
+  return `${problemText(error, retryAfter)}\n`
+}
+
+function ownWords(code: ProblemCode): string {
+  const { title, next }: ProblemKind = PROBLEMS[code]
+  return `${title}.${next === undefined ? '' : ` ${next}`}`
 }

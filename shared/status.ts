@@ -1,4 +1,4 @@
-import type { Problem } from './problems.js'
+import { codeOfProblem, type Problem } from './problems.js'
 import { formatBytes, formatDuration } from './units.js'
 
 /** The version of the status stream. Its first event carries it. */
@@ -113,7 +113,7 @@ function statusText(event: StatusEvent): string {
       return `${event.url}\n# waiting for a receiver; the link works once, for ${formatDuration(event.ttl)}\n${cut}`
     }
     case 'reserved':
-      return `# reserved; its sender has ${formatDuration(event.secondsLeft)} left\n`
+      return `# reserved; the sender has ${formatDuration(event.secondsLeft)} to begin\n`
     case 'waiting':
       return `# still waiting, ${formatDuration(event.secondsLeft)} left\n`
     case 'connected':
@@ -126,13 +126,16 @@ function statusText(event: StatusEvent): string {
       const doubt = event.confirmed ? '' : ', not confirmed by the receiver'
       return `# delivered: ${event.bytes} bytes${doubt}\n`
     }
-    case 'failed':
+    case 'failed': {
+      const { detail, title } = event.problem
       // The message may have several lines, and each must become a comment.
-      return `# failed: ${(event.problem.detail ?? event.problem.title).replaceAll(/\r?\n|\r/g, '\n# ')}\n`
+      const words = (detail ?? `${title}.`).replaceAll(/\r?\n|\r/g, '\n# ')
+      return `# failed: ${words} [${codeOfProblem(event.problem)}]\n`
+    }
   }
 }
 
 /** Tells a sender that its link won't wait as long as it asked. Both are in seconds. */
 export function shorterThanAsked(ttl: number, asked: number): string {
-  return `this server lets a link wait for ${formatDuration(ttl)} at most; ${asked} s were asked for`
+  return `This server keeps a link for at most ${formatDuration(ttl)}; you asked for ${formatDuration(asked)}.`
 }

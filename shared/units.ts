@@ -24,6 +24,21 @@ export function formatAgainstLimit(size: number, limit: number): readonly [size:
   return size !== limit && words[0] === words[1] ? [`${size} bytes`, `${limit} bytes`] : words
 }
 
+/**
+ * How far a transfer came, for people: `362.0 MB of 2.1 GB`, or `362.0 MB` where the total isn't known. Two sizes that
+ * would read alike are counted in bytes.
+ */
+export function formatPart(bytes: number, total: number | undefined): string {
+  const [part, whole] = [formatBytes(bytes), total === undefined ? '' : formatBytes(total)]
+  if (part === whole && bytes !== total) return `${bytes} of ${total} bytes`
+  return whole === '' ? part : `${part} of ${whole}`
+}
+
+/** A number of things, for people: `1 transfer`, `32 transfers`. */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 function inUnits(bytes: number, { base, units }: typeof DECIMAL | typeof BINARY): string {
   let value = bytes
   let unit = 0

@@ -197,7 +197,7 @@ describe('docs/protocol.md', () => {
   test('its problems are what the code writes', async () => {
     const [json = ''] = await blocks('json')
     const [, text = ''] = await blocks('text')
-    const error = new EssError('not-found', text.replace(/^not-found: /, '').trimEnd())
+    const error = new EssError('not-found', text.replace(/ \[not-found\]\n$/, '').trimEnd())
     expect(text).toBe(problemLine(error))
     expect(JSON.parse(json)).toEqual(toProblem(error))
   })

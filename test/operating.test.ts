@@ -10,7 +10,7 @@ async function help(): Promise<string> {
 }
 
 async function flags(): Promise<Set<string>> {
-  return new Set([...(await help()).matchAll(/ --([a-z][a-z-]+) /g)].map(([, name = '']) => name))
+  return new Set([...(await help()).matchAll(/ --([a-z][a-z-]+)(?= )/g)].map(([, name = '']) => name))
 }
 
 /** The flags of `ess-server` that a page, a unit or an image sets by their variables. */

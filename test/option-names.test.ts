@@ -34,7 +34,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'null for a function, where the default would let every request in',
     () => createService(js({ authorize: null })),
-    'Expected "authorize" to be a function, got null',
+    '"authorize" must be a function, not null.',
   ],
   [
     'null for options',
@@ -54,11 +54,11 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'attach to a plain object',
     () => attach(js({})),
-    'attach: expected a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer(); got a plain object',
+    'attach() takes a Hono app, or an Express or Connect app. For node:http, pass createService().handler to createServer(); it got a plain object.',
   ],
-  ['attach to nothing', () => attach(js(undefined)), '; got undefined'],
-  ['attach to a server of node:http', () => attach(js(createServer())), '; got an instance of Server'],
-  ['attach to a plain function', () => attach(js(() => undefined)), '; got a function'],
+  ['attach to nothing', () => attach(js(undefined)), '; it got undefined'],
+  ['attach to a server of node:http', () => attach(js(createServer())), '; it got an instance of Server'],
+  ['attach to a plain function', () => attach(js(() => undefined)), '; it got a function'],
   [
     'a misspelt option of attach',
     () => attach(express(), js({ paht: '/share' })),
@@ -67,17 +67,17 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'a path in place of the options',
     () => attach(express(), js('/share')),
-    `attach: expected options such as { path: '/share' }, got "/share"`,
+    `attach() takes options such as { path: '/share' }; it got "/share".`,
   ],
   [
     'a path without its slash',
     () => attach(new Hono(), { path: 'share' }),
-    'attach: expected "path" to begin with a slash, got "share"',
+    'The "path" of attach() must begin with a slash, and is "share".',
   ],
   [
     'options in place of the service',
     () => listen(js({ port: 0 })),
-    'listen: expected a service as createService() returns it, and then the options; got a plain object',
+    'listen() takes a service as createService() returns it, and then the options; it got a plain object.',
   ],
   [
     'a misspelt option of listen',
@@ -94,7 +94,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
     () => createService().close(js({ drian: 1 })),
     'close: there is no option "drian". Did you mean "drain"?',
   ],
-  ['a drain that is no number', () => createService().close(js({ drain: '1' })), 'Expected "drain" to be '],
+  ['a drain that is no number', () => createService().close(js({ drain: '1' })), '"drain" must be '],
   [
     'a misspelt option of sockets',
     () => createService().sockets(js({ id: true })),

@@ -63,6 +63,6 @@ function parseOrigin(text: unknown): string {
   const got = typeof text === 'string' ? JSON.stringify(text) : String(text)
   throw new EssError(
     'usage',
-    `Expected "corsOrigins" (--cors-origin) to be origins such as https://app.example.org, or * alone, got ${got}`,
+    `"corsOrigins" must be origins such as https://app.example.org, or * alone, not ${got}.`,
   )
 }

@@ -35,21 +35,28 @@ export const DOWNLOAD_PAGE_HEADERS = {
  */
 export function downloadPage({ fileName, size, url, isReady }: Offer): string {
   const name = fileName ?? 'A file without a name'
-  const facts = [size === undefined ? 'size not known' : formatBytes(size), 'the link works once'].join(' · ')
-  const note = isReady ? '' : '<p>The sender is not there yet. The download will begin when it is.</p>'
+  const facts = [size === undefined ? 'size not known' : formatBytes(size), 'this link works once'].join(
+    ' · ',
+  )
+  const note = isReady ? '' : '<p>The sender has not started yet. Your download begins when it does.</p>'
   return page(
     name,
     `<h1>${escapeHtml(name)}</h1>
 <p>${facts}</p>${note}
 <form method="post"><button>Download</button></form>
-<p>or, in a terminal:</p>
+<p>Or in a terminal:</p>
 <pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>`,
   )
 }
 
-/** The page of a problem, for a person in a browser. */
-export function problemPage(title: string, detail: string): string {
-  return page(title, `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(detail)}</p>`)
+/** The page of a problem, for a person in a browser. The code is for searches. */
+export function problemPage(title: string, detail: string, code: string): string {
+  // The heading says it already.
+  const words = detail.startsWith(`${title}. `) ? detail.slice(title.length + 2) : detail
+  return page(
+    title,
+    `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(words)}</p>\n<p><small>${escapeHtml(code)}</small></p>`,
+  )
 }
 
 function page(title: string, body: string): string {

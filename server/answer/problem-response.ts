@@ -4,8 +4,8 @@ import {
   PASS_THROUGH_HEADERS,
   PROBLEM_MEDIA_TYPE,
   PROBLEMS,
-  printable,
   problemLine,
+  problemSentences,
   toProblem,
 } from '../../shared/index.js'
 import { endGently, resetConnection } from '../node/linger.js'
@@ -44,9 +44,10 @@ export function sendProblem(
   headers: Readonly<Record<string, string>> = {},
   own?: ErrorAnswer,
 ): void {
+  const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   const { body, contentType } =
     own === undefined
-      ? renderProblem(error, request.headers)
+      ? renderProblem(error, request.headers, retryAfter)
       : { body: own.body, contentType: 'text/plain; charset=utf-8' }
   const { headers: sent } = request
   // `complete` alone won't do: Node sets it a moment after the head, even without a body. In HTTP/2 the stream is
@@ -59,7 +60,6 @@ export function sendProblem(
   // come as it is. So the body is only skipped: the peer's word on that transfer comes after it.
   if (hasUnreadBody && response.socket === null) request.resume()
   else if (hasUnreadBody) endGently(request.socket)
-  const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   removeForeignFields(response)
   response.writeHead(own?.status ?? error.status, {
     ...cors.headers(request),
@@ -112,15 +112,19 @@ export function problemAsBytes(error: EssError, headers: Readonly<Record<string,
   return `${head.join('\r\n')}\r\n\r\n${body}`
 }
 
-function renderProblem(error: EssError, headers: IncomingHttpHeaders): { body: string; contentType: string } {
+function renderProblem(
+  error: EssError,
+  headers: IncomingHttpHeaders,
+  retryAfter = error.retryAfter,
+): { body: string; contentType: string } {
   const { accept = '' } = headers
   const wantsJson = /application\/(?:problem\+)?json/i.test(accept)
   // Some programs accept text/html among others, and would print the page.
   if (!wantsJson && /\btext\/html\b/i.test(accept) && navigates(headers)) {
-    const body = problemPage(PROBLEMS[error.code].title, printable(error.message))
+    const body = problemPage(PROBLEMS[error.code].title, problemSentences(error, retryAfter), error.code)
     return { body, contentType: PAGE_HEADERS['Content-Type'] }
   }
   return wantsJson
     ? { body: `${JSON.stringify(toProblem(error))}\n`, contentType: PROBLEM_MEDIA_TYPE }
-    : { body: problemLine(error), contentType: 'text/plain; charset=utf-8' }
+    : { body: problemLine(error, retryAfter), contentType: 'text/plain; charset=utf-8' }
 }

@@ -1,31 +1,34 @@
+import { receiveWithCurl, receiveWithEss, sendWithCurl, sendWithEss, type Terms } from './how-to.js'
+
 /** The text of `GET /`: how to use this server, with its own URLs. */
 export function usageText(
-  base: string,
-  limits: { readonly ttl: string; readonly maxUpload: string; readonly mustReserve: boolean },
+  terms: Terms,
+  limits: { readonly ttl: string; readonly maxUpload: string | undefined },
 ): string {
-  const send = limits.mustReserve
-    ? `Send (first a reservation, which prints the download URL and the address for your upload):
-
-    curl -X POST ${base}/reserve
-    curl -fT file.iso ADDRESS`
-    : `Send (the download URL is printed at once; leave it running):
-
-    curl -NT file.iso ${base}/
-    tar c folder | curl -NT - ${base}/folder.tar`
+  const { base, needsTokenToSend, needsTokenToReceive } = terms
+  const link = `${base}/ID/file.iso`
+  const send = sendWithCurl(terms)
+  const whose = [needsTokenToSend && 'send', needsTokenToReceive && 'receive'].filter(Boolean).join(' and ')
+  const token = whose === '' ? '' : `To ${whose} you need a TOKEN, which the operator of this server has.\n`
+  const size = limits.maxUpload === undefined ? 'of any size' : `of at most ${limits.maxUpload}`
   return `ESS, the ephemeral socket service: a file goes straight from one machine to another.
-Nothing is stored here. The sender waits until somebody downloads, and is told how it ended.
+This server stores nothing. The sender waits until someone downloads the file, and then
+reads how it ended. A link works once, and waits ${limits.ttl}. Files may be ${size}.
+${token}
+${send.words}
 
-${send}
+${indented(send.lines)}
 
-Receive (a link works once):
+Receive:
 
-    curl -fo file.iso ${base}/ID/file.iso
+${indented([receiveWithCurl(link, terms)])}
 
 With the client, which also checks that every byte arrived:
 
-    ess send file.iso --server ${base}
-    ess get ${base}/ID/file.iso
-
-A link waits ${limits.ttl} for its receiver. A file may have ${limits.maxUpload}.
+${indented([sendWithEss(terms, base), receiveWithEss(link, terms)])}
 `
+}
+
+function indented(lines: readonly string[]): string {
+  return lines.map((line) => `    ${line}`).join('\n')
 }

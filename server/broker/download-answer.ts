@@ -61,17 +61,23 @@ export function failDownload({ request, response }: ReceiverExchange, error: Ess
 /** The refusal for a receiver that comes after the end. */
 export function goneBecause(outcome: Outcome): EssError {
   const words: Partial<Record<Outcome, string>> = {
-    delivered: 'this link worked once and has been used',
-    expired: 'nobody came in time, and this link is no longer valid',
-    cancelled: 'the sender cancelled it',
+    delivered: 'This link worked once and has been used. Ask the sender for a new one.',
+    expired: 'This link expired before anyone used it. Ask the sender for a new one.',
+    cancelled: 'The sender cancelled this transfer. Ask the sender for a new link.',
   }
-  return new EssError('gone', words[outcome] ?? `this transfer failed: ${outcome}`)
+  return new EssError(
+    'gone',
+    words[outcome] ??
+      `This transfer failed (${outcome}), and a link works once. Ask the sender for a new one.`,
+  )
 }
 
 /** A sender's bad request is not the receiver's fault. */
 function asSeenByReceiver(error: EssError): EssError {
   const isSendersFault = ['too-large', 'bad-request', 'no-file-in-form'].includes(error.code)
-  return isSendersFault ? new EssError('sender-lost', `the sender was refused: ${error.message}`) : error
+  return isSendersFault
+    ? new EssError('sender-lost', `The server refused this upload, and told the sender why: ${error.message}`)
+    : error
 }
 
 function fieldsOf({ id, fileName, contentType }: NamedFile): Record<string, string | number> {

@@ -121,7 +121,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
 
   'arm-ttl'(): void {
     const { ttlMs } = this.#socket.terms
-    const detail = `nobody came within ${formatDuration(ttlMs / 1000)}`
+    const detail = `The transfer did not begin within ${formatDuration(ttlMs / 1000)}, so the link expired. Send the file again for a new link.`
     this.#ttl = setTimeout(() => this.#socket.apply('expired', { detail }), ttlMs)
   }
 
@@ -132,7 +132,10 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** Throws EssError `busy` when as many wait as may. */
   'hold-receiver'(): void {
     if (this.#earlyReceivers >= MAX_EARLY_RECEIVERS)
-      throw new EssError('busy', `${this.#earlyReceivers} receivers are waiting for the sender already`)
+      throw new EssError(
+        'busy',
+        `${this.#earlyReceivers} receivers are waiting for the sender of this file already, and only one will get it. Ask the sender for a link of your own.`,
+      )
     this.#earlyReceivers++
   }
 
@@ -275,7 +278,9 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   readonly #senderClosed = (): void => {
-    this.#socket.apply('sender-lost', { detail: 'the sender disconnected' })
+    this.#socket.apply('sender-lost', {
+      detail: 'The sender disconnected before the transfer began. Send the file again for a new link.',
+    })
   }
 }
 

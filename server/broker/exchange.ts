@@ -29,5 +29,8 @@ export function hasEnded({ request, response }: Exchange): boolean {
  */
 export function refusePipelined(response: ResponsePort): void {
   if (response.socket === null)
-    throw new EssError('bad-request', 'Expected one request at a time, got a pipelined one')
+    throw new EssError(
+      'bad-request',
+      'This request came before the one ahead of it was answered. Wait for that answer, or use another connection.',
+    )
 }

@@ -55,10 +55,10 @@ export function wholeNumber(name: string, value: unknown, least: number, unit: s
   throw unexpected(name, `a whole number of ${unit}, at least ${least}`, value)
 }
 
-/** For an option that has to be something else; `expected` follows "to be". */
+/** For an option that has to be something else; `expected` follows "must be". */
 export function unexpected(name: string, expected: string, got: unknown): EssError {
   const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
-  return new EssError('usage', `Expected "${name}" to be ${expected}, got ${shown}`)
+  return new EssError('usage', `"${name}" must be ${expected}, not ${shown}.`)
 }
 
 function isOneOf(kind: ChoiceKind): Check {

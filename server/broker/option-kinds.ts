@@ -51,8 +51,22 @@ interface LibraryRow extends Shared {
   readonly default: number | undefined
 }
 
+/** The purposes by which `--help` groups the flags, in its order. */
+export const GROUPS = [
+  'Listening',
+  'Who may use it',
+  'Limits',
+  'Transfers',
+  'Behind a proxy',
+  'TLS',
+  'Operating',
+] as const
+
 /** A flag of `ess-server`; with `both`, it is also an option of `createService`. */
 interface CommandRow extends Shared {
+  readonly group: (typeof GROUPS)[number]
+  /** The name of the flag's value in `--help`, where its kind doesn't say enough. */
+  readonly value?: string
   readonly by: 'command' | 'both'
   /** The flag's name, where it is not the option's name in kebab case. */
   readonly flag?: string
@@ -63,7 +77,12 @@ interface CommandRow extends Shared {
 
 /** A default is a value of its kind; undefined or null where an option has none. */
 type KindAndDefault = {
-  readonly [K in keyof FlagValues]: { readonly kind: K; readonly default: FlagValues[K] | null | undefined }
+  readonly [K in keyof FlagValues]: {
+    readonly kind: K
+    readonly default: FlagValues[K] | null | undefined
+    /** The default of the command, where it isn't that of the library. */
+    readonly commandDefault?: FlagValues[K]
+  }
 }[keyof FlagValues]
 
 export type FlagRow = CommandRow & KindAndDefault

@@ -55,7 +55,7 @@ export class ReceiverRequests {
     if (request.httpVersion === '1.0' && socket.contentLength === undefined) {
       throw new EssError(
         'http-version-not-supported',
-        'Expected HTTP/1.1, because the length is not known; got HTTP/1.0',
+        'The size of this file is not known, and over HTTP/1.0 you could not tell whether you have all of it. Download it over HTTP/1.1, for example with curl.',
       )
     }
     if (options.proxyHidesCuts) checkEnd(request, socket.contentLength)

@@ -46,9 +46,13 @@ export class Registry {
   checkRoom(): void {
     const { maxSockets } = this.#options
     if (this.#sockets.size < maxSockets) return
-    throw new EssError('too-many-sockets', `this server takes ${maxSockets} sockets, and all are taken`, {
-      retryAfter: 30,
-    })
+    throw new EssError(
+      'too-many-sockets',
+      `This server is full: it takes ${maxSockets} transfers at a time.`,
+      {
+        retryAfter: 30,
+      },
+    )
   }
 
   /**
@@ -98,7 +102,10 @@ export class Registry {
     this.#forgetOld()
     const tombstone = this.#tombstones.get(id)
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
-    throw new EssError('not-found', 'no transfer has this id; it may have a typing error, or be long over')
+    throw new EssError(
+      'not-found',
+      'No transfer has this id. Check the link for a typo; it may also have expired.',
+    )
   }
 
   /**
@@ -107,7 +114,11 @@ export class Registry {
    */
   findUpload(token: string): EphemeralSocket {
     const socket = this.#byToken.get(token)?.member
-    if (socket === undefined) throw new EssError('not-found', 'there is no such upload, or it is over')
+    if (socket === undefined)
+      throw new EssError(
+        'not-found',
+        'No upload has this address. Check it for a typo; the upload may also be over.',
+      )
     return socket
   }
 
@@ -117,9 +128,13 @@ export class Registry {
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#awaiting >= this.#options.maxSockets) {
-      throw new EssError('too-many-sockets', `${this.#awaiting} receivers are waiting already`, {
-        retryAfter: 30,
-      })
+      throw new EssError(
+        'too-many-sockets',
+        `This server is full: ${this.#awaiting} receivers are waiting already.`,
+        {
+          retryAfter: 30,
+        },
+      )
     }
     const { promise, resolve } = withResolvers<void>()
     const deadline = setTimeout(resolve, waitMs)

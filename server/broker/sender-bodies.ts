@@ -117,7 +117,7 @@ export class SenderBodies {
     } else if (isEnd) {
       socket.breakOff(request, 'sender-lost', SENDER_CLOSED_ITS_HALF)
     } else {
-      const detail = `Expected a body in HTTP/1.1 framing, got something else: ${error.message}`
+      const detail = `The upload is not valid HTTP/1.1: ${error.message}. Check the program that sends it, and any proxy on the way.`
       socket.breakOff(request, 'bad-request', detail)
     }
     return true

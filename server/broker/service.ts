@@ -239,7 +239,10 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   #refuseWhenStopping(): void {
-    if (this.#isStopping) throw new EssError('shutting-down', 'this server is stopping', { retryAfter: 30 })
+    if (this.#isStopping)
+      throw new EssError('shutting-down', 'This server is stopping and takes nothing new.', {
+        retryAfter: 30,
+      })
   }
 
   #socketClosed(socket: Subject, stats: SocketStats): void {

@@ -137,13 +137,16 @@ export class EphemeralSocket implements Subject {
   }
 
   /** The sender, or the embedder, no longer wants the transfer. */
-  cancel(detail = 'the sender cancelled it'): void {
+  cancel(detail = 'The sender cancelled the transfer, so its link no longer works.'): void {
     this.apply('cancelled', { detail })
   }
 
   /** The server stops. */
   shutDown(): void {
-    this.apply('shutting-down', { detail: 'the server is stopping' })
+    this.apply('shutting-down', {
+      detail:
+        'The server is stopping, which ended this transfer. Send the file again when the server is back.',
+    })
   }
 
   /**
@@ -165,7 +168,10 @@ export class EphemeralSocket implements Subject {
   senderClosedItsHalf(request: IncomingMessage): void {
     const { segment } = this.#effects
     if (segment?.request !== request || this.#stage !== 'waiting' || segment.status.probe()) return
-    this.apply('sender-lost', { detail: 'the sender closed its half of the connection while it waited' })
+    this.apply('sender-lost', {
+      detail:
+        'The sender closed its connection while it waited for a receiver. Send the file again, and keep the sender running.',
+    })
   }
 
   /** True when the whole body of `request` was read below Node's parser, which takes the request for incomplete. */

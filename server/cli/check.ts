@@ -5,7 +5,7 @@ import { certificateInWords, checkCertificate, type TlsOptions } from '../listen
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
-import { listenTrouble } from './listen-trouble.js'
+import { ADMIN, listenTrouble, relayTrouble, type Setters } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
@@ -46,7 +46,7 @@ export function checksOf(flags: Flags): Check[] {
     { name: 'listen', exit: 1, run: () => canListen(flags.host, flags.port) },
     ...(admin === undefined
       ? []
-      : [{ name: 'admin', exit: 1 as const, run: () => canListen(admin.host, admin.port) }]),
+      : [{ name: 'admin', exit: 1 as const, run: () => canListen(admin.host, admin.port, ADMIN) }]),
   ]
 }
 
@@ -75,7 +75,7 @@ export function problemLine(name: string, message: string): string {
 }
 
 /** Listens there for an instant, and serves no connection. Throws EssError `usage` if it can't listen. */
-export async function canListen(host: string, port: number): Promise<string> {
+export async function canListen(host: string, port: number, setters?: Setters): Promise<string> {
   const server = createServer((connection) => connection.destroy())
   try {
     await new Promise<void>((resolve, reject) => {
@@ -83,7 +83,7 @@ export async function canListen(host: string, port: number): Promise<string> {
       server.listen(port, host, resolve)
     })
   } catch (cause) {
-    throw new EssError('usage', `cannot listen on ${host}:${port}: ${listenTrouble(cause)}`, { cause })
+    throw new EssError('usage', listenTrouble(`${host}:${port}`, cause, setters), { cause })
   }
   await new Promise((resolve) => server.close(resolve))
   return port === 0 ? `${host}, any free port` : `${host}:${port}`
@@ -95,7 +95,7 @@ async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {
   try {
     await relay.ready()
     const { gear, why } = relay
-    if (mode !== 'auto' && gear !== mode) throw new EssError('usage', `cannot relay by ${mode} here: ${why}`)
+    if (mode !== 'auto' && gear !== mode) throw new EssError('usage', relayTrouble(mode, why))
     return why === undefined ? gear : `${gear} (${why})`
   } finally {
     await relay.close()
@@ -104,7 +104,7 @@ async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {
 
 async function useCertificate(tls: TlsOptions): Promise<string> {
   const report = await checkCertificate(tls)
-  if (report.problems.length > 0) throw new EssError('usage', report.problems.join('; '))
+  if (report.problems.length > 0) throw new EssError('usage', report.problems.join(' '))
   return certificateInWords(report)
 }
 

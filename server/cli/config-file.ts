@@ -4,6 +4,7 @@ import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { EssError, parseByteSize, parseDuration } from '../../shared/index.js'
 import { nearestName } from '../broker/nearest-name.js'
 import { CHOICES, type ChoiceKind, type FlagValues } from '../broker/option-kinds.js'
+import { readTrouble } from '../node/errno-words.js'
 
 /** The kind of each option that the file can set, by the name of its flag. */
 export type ConfigKeys = Readonly<Record<string, keyof FlagValues>>
@@ -62,8 +63,8 @@ export async function readConfigFile(
   path: string,
   keys: ConfigKeys,
 ): Promise<Record<string, string | boolean>> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new EssError('usage', `Expected --config to be a file that can be read, got ${path}: ${error.code}`)
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new EssError('usage', `Cannot read the configuration in ${path}: ${readTrouble(error)}.`)
   })
   const entries = isJson(path, text) ? jsonEntries(path, text) : yamlEntries(path, text)
   return Object.fromEntries(
@@ -75,7 +76,7 @@ export async function readConfigFile(
       const { words, toFlag } = FORMS[kind]
       const flag = toFlag(value)
       if (flag !== undefined) return [key, flag]
-      throw wrong(path, entry, `Expected ${key} to be ${words}, got ${JSON.stringify(value)}`)
+      throw wrong(path, entry, `${key} must be ${words}, not ${JSON.stringify(value)}.`)
     }),
   )
 }
@@ -97,7 +98,7 @@ function parseJson(path: string, text: string): unknown {
     return JSON.parse(text)
   } catch (error) {
     // JSON.parse throws no other error.
-    throw new EssError('usage', `${path}: Expected JSON: ${(error as SyntaxError).message}`)
+    throw new EssError('usage', `${path}: this is not valid JSON: ${(error as SyntaxError).message}.`)
   }
 }
 
@@ -107,7 +108,7 @@ function yamlEntries(path: string, text: string): Entry[] {
   const [problem] = [...document.errors, ...document.warnings]
   if (problem !== undefined) {
     const { line } = lines.linePos(problem.pos[0])
-    throw wrong(path, { line }, `Expected YAML: ${problem.message}`)
+    throw wrong(path, { line }, `this is not valid YAML: ${problem.message}.`)
   }
   // The file is empty, or has only comments.
   if (document.contents === null) return []
@@ -119,13 +120,13 @@ function yamlEntries(path: string, text: string): Entry[] {
       return { key: String(key.value), value: value?.toJS(document) ?? null, line }
     } catch (error) {
       // An alias that names no anchor, or that would expand too far.
-      throw wrong(path, { line }, `Expected YAML: ${(error as Error).message}`)
+      throw wrong(path, { line }, `this is not valid YAML: ${(error as Error).message}.`)
     }
   })
 }
 
 function noSettings(path: string): EssError {
-  return new EssError('usage', `${path}: Expected names of flags with their values, got something else`)
+  return new EssError('usage', `${path} must hold options and their values, such as "port: 9000".`)
 }
 
 function wrong(path: string, { line }: Pick<Entry, 'line'>, message: string): EssError {
@@ -139,7 +140,8 @@ function unknownKey(key: string, known: readonly string[]): string {
     .toLowerCase()
     .replace(/^no-/, '')
   const nearest = nearestName(plain, known)
-  return `Expected the name of a flag, got ${JSON.stringify(key)}${nearest ? `; did you mean ${nearest}?` : ''}`
+  const next = nearest ? `Did you mean ${nearest}?` : 'See ess-server --help.'
+  return `there is no option ${JSON.stringify(key)}. ${next}`
 }
 
 function choiceOf(kind: ChoiceKind): Form {

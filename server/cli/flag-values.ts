@@ -39,8 +39,10 @@ export function readFlag<Kind extends FlagKind>(kind: Kind, text: string, flag: 
   return READERS[kind](text, flag)
 }
 
-/** A default as --help shows it; undefined where there is none. Reading its text gives the default again. */
-export function shownDefault({ kind, default: value }: FlagRow): string | number | boolean | undefined {
+/** The default of a flag as --help shows it; undefined where there is none. Reading its text gives it again. */
+export function shownDefault(row: FlagRow): string | number | boolean | undefined {
+  const { kind } = row
+  const value = row.commandDefault ?? row.default
   if (value === undefined || value === null) return undefined
   if (kind === 'size') return sizeInWords(Number(value))
   return typeof value === 'object' ? value.join(',') : value
@@ -68,5 +70,5 @@ function choiceOf<Choice extends string>(choices: readonly Choice[]) {
 }
 
 function unexpected(flag: string, expected: string, got: string): EssError {
-  return new EssError('usage', `Expected --${flag} to be ${expected}, got ${JSON.stringify(got)}`)
+  return new EssError('usage', `--${flag} must be ${expected}, not ${JSON.stringify(got)}.`)
 }

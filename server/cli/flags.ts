@@ -2,15 +2,19 @@ import yargs, { type Options as YargsOptions } from 'yargs'
 import { Parser } from 'yargs/helpers'
 import { EssError } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
+import { nearestName } from '../broker/nearest-name.js'
 import type { FlagRow, FlagValues } from '../broker/option-kinds.js'
-import { choicesOf, flagOf, hasAll, kebab, type NameOf, namesOf, variableOf } from '../broker/option-names.js'
+import { flagOf, hasAll, kebab, type NameOf, namesOf, variableOf } from '../broker/option-names.js'
 import { OPTIONS, type Options } from '../broker/option-table.js'
 import type { LineWriter } from '../ops/outlet.js'
-import { readFlag, shownDefault } from './flag-values.js'
+import { readFlag } from './flag-values.js'
+import { helpText } from './help.js'
 
 /** The outside world, as far as reading the flags needs it. */
 export interface FlagsIo {
   readonly stdout: LineWriter
+  /** The width of the terminal; undefined where stdout is none. */
+  readonly columns?: number | undefined
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -23,6 +27,9 @@ export type Flags<Name extends FlagName = FlagName> = { readonly [One in Name]: 
 
 const NAMES = namesOf('command', 'both')
 
+/** The flag of each option, without its dashes, by the option's name. */
+const FLAG_OF: ReadonlyMap<string, string> = new Map(NAMES.map((name) => [name, flagOf(name)]))
+
 /** The row of each flag, by the flag's name without its dashes. */
 const ROWS: ReadonlyMap<string, FlagRow> = new Map(NAMES.map((name) => [flagOf(name), OPTIONS[name]]))
 
@@ -31,37 +38,51 @@ const ROWS: ReadonlyMap<string, FlagRow> = new Map(NAMES.map((name) => [flagOf(n
  * question (`--help`, `--version`) has been answered instead. Throws EssError `usage`.
  */
 export async function parseFlags(argv: readonly string[], io: FlagsIo): Promise<Flags | undefined> {
-  let answer = ''
+  const { help, version } = looseFlags(argv)
+  if (help === true || version === true) {
+    io.stdout.write(help === true ? helpText(io.columns ?? DEFAULT_COLUMNS) : `${VERSION}\n`)
+    return undefined
+  }
   const file = await fileFlags(argv, io.env)
   // Without a folder of its own yargs asks for the current one, which may have been removed.
   const parser = yargs([], '/')
-    .scriptName('ess-server')
-    .usage('$0 [options]\n\nBrokers transfers between a sender and a receiver over HTTP. Nothing is stored.')
     .options(Object.fromEntries([...ROWS].map(([flag, row]) => [flag, yargsOption(flag, row)])))
     // Of two such objects yargs takes the first that has the key, and neither where a flag has it.
     .config(environmentFlags(io.env))
     .config(file)
-    .epilogue(
-      'Each option is an environment variable too: --max-upload-bytes is ESS_MAX_UPLOAD_BYTES.\nExit status: 0 stopped politely, or checked and well; 1 could not listen, or was stopped by force; 2 usage.',
-    )
-    .version(VERSION)
+    .help(false)
+    .version(false)
     .strict()
     .exitProcess(false)
     .fail((message, error) => {
       if (error instanceof EssError) throw error
-      const line = (message ?? error.message).replace(/\s*\n\s*/g, ' ')
-      throw new EssError('usage', `${line}; try: ess-server --help`)
+      throw new EssError('usage', parseTrouble(message ?? error.message, argv))
     })
-    .wrap(100)
-  const given = await parser.parseAsync(argv.map(plainSwitch), {}, (_error, _flags, output) => {
-    answer = output
-  })
-  if (answer !== '') {
-    io.stdout.write(`${answer}\n`)
-    return undefined
-  }
-  return flagsIn(given, NAMES)
+  return flagsIn(await parser.parseAsync(argv.map(plainSwitch)), NAMES)
 }
+
+/** The width of what is no terminal. */
+const DEFAULT_COLUMNS = 80
+
+/** The words of yargs for a wrong command line, in ours. */
+function parseTrouble(message: string, argv: readonly string[]): string {
+  const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(message) ?? []
+  if (unknown !== undefined) return unknownFlag(unknown, argv)
+  const [, valueless] = /^Not enough arguments following: (\S+)/.exec(message) ?? []
+  if (valueless !== undefined) return `--${valueless} needs a value. ${SEE_HELP}`
+  // A message of ours, from `coerce`, is whole sentences.
+  const words = message.replace(/\s*\n\s*/g, ' ')
+  return words.endsWith('.') ? words : `${words}. ${SEE_HELP}`
+}
+
+function unknownFlag(name: string, argv: readonly string[]): string {
+  if (argv.includes(name)) return `ess-server takes only options, not ${JSON.stringify(name)}. ${SEE_HELP}`
+  const meant = nearestName(name, [...ROWS.keys(), 'help', 'version'])
+  const dashes = name.length === 1 ? '-' : '--'
+  return `${dashes}${name} is not an option. ${meant === undefined ? SEE_HELP : `Did you mean --${meant}?`}`
+}
+
+const SEE_HELP = 'See ess-server --help.'
 
 function flagsIn<Name extends FlagName>(
   given: Readonly<Record<string, unknown>>,
@@ -73,11 +94,14 @@ function flagsIn<Name extends FlagName>(
   throw new Error('A flag has no value')
 }
 
-/** `given` is text, but for switches; the default comes as it is shown. */
+/** `given` is text, but for switches. */
 function flagValue<Name extends FlagName>(name: Name, given: unknown): FlagValue<Name> {
-  const fallback: Options[Name]['default'] = OPTIONS[name].default
+  const row: FlagRow = OPTIONS[name]
   const kind: Options[Name]['kind'] = OPTIONS[name].kind
-  return given === undefined ? fallback : readFlag(kind, String(given), flagOf(name))
+  if (given !== undefined) return readFlag(kind, String(given), flagOf(name))
+  const fallback: Options[Name]['default'] = OPTIONS[name].default
+  // It is of the row's kind, like the default.
+  return (row.commandDefault as FlagValue<Name> | undefined) ?? fallback
 }
 
 /** True if the command line asks for `--check`. It works even where the rest of the command line is wrong. */
@@ -91,9 +115,9 @@ async function fileFlags(
   argv: readonly string[],
   env: FlagsIo['env'],
 ): Promise<Record<string, string | boolean>> {
-  const { config = env['ESS_CONFIG'] ?? '', help, version } = looseFlags(argv)
+  const { config = env['ESS_CONFIG'] ?? '' } = looseFlags(argv)
   // A second --config is refused later.
-  if (typeof config !== 'string' || config === '' || help === true || version === true) return {}
+  if (typeof config !== 'string' || config === '') return {}
   // The YAML parser takes 30 ms to load, and most servers have no file.
   const { readConfigFile } = await import('./config-file.js')
   const kinds = [...ROWS]
@@ -107,29 +131,20 @@ function looseFlags(argv: readonly string[]): Readonly<Record<string, unknown>> 
   return Parser([...argv], {
     string: flags.filter((flag) => !isSwitch(flag)),
     boolean: ['help', 'version', ...flags.filter(isSwitch)],
+    alias: { help: ['h'], version: ['v'] },
   })
 }
 
 /** Every value is read as text, so that a message can quote it. */
-function yargsOption(flag: string, row: FlagRow): YargsOptions {
-  const { kind, words, otherwise } = row
+function yargsOption(flag: string, { kind }: FlagRow): YargsOptions {
   const coerce = (value: unknown) => {
     if (Array.isArray(value))
-      throw new EssError('usage', `Expected --${flag} once, got it ${value.length} times`)
-    if (value === '') throw new EssError('usage', `Expected --${flag} to have a value, got an empty one`)
+      throw new EssError('usage', `--${flag} was given ${value.length} times. Give it once.`)
+    if (value === '') throw new EssError('usage', `--${flag} needs a value. ${SEE_HELP}`)
     return value
   }
-  const choices = choicesOf(kind)
-  const fallback = shownDefault(row)
   const isSwitch = kind === 'switch'
-  return {
-    describe: fallback === undefined && otherwise !== undefined ? `${words} [default: ${otherwise}]` : words,
-    type: isSwitch ? 'boolean' : 'string',
-    requiresArg: !isSwitch,
-    coerce,
-    ...(fallback !== undefined && { default: fallback }),
-    ...(choices !== undefined && { choices }),
-  }
+  return { type: isSwitch ? 'boolean' : 'string', requiresArg: !isSwitch, coerce }
 }
 
 /** `--name=value` of a switch in the two words that yargs knows: it takes any other for false. */
@@ -154,5 +169,8 @@ function environmentFlags(env: FlagsIo['env']): Record<string, string | boolean>
 
 /** Library messages name options; on a command line "maxSockets" is --max-sockets. */
 export function inFlagNames(message: string): string {
-  return message.replace(/"([a-z]+(?:[A-Z][a-z]+)*)" to /, (_all, name: string) => `--${kebab(name)} to `)
+  return message.replace(
+    /"([a-z]+(?:[A-Z][a-z]+)*)"(?= (?:must|is)\b)/g,
+    (_all, name: string) => `--${FLAG_OF.get(name) ?? kebab(name)}`,
+  )
 }

@@ -11,13 +11,13 @@ import { type Log, logService } from '../ops/log.js'
 import { Outlet } from '../ops/outlet.js'
 import { checksOf, problemLine, runChecks } from './check.js'
 import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
-import { listenTrouble } from './listen-trouble.js'
+import { ADMIN, listenTrouble, relayTrouble } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
 /** The outside world, as the command sees it. A test gives its own. */
 export interface Io {
-  readonly stdout: Writable
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable
   readonly env: Readonly<Record<string, string | undefined>>
   /** Calls back for each request to stop: SIGTERM, SIGINT. */
@@ -38,7 +38,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   const stderr = new Outlet(io.stderr)
   const stdout = new Outlet(io.stdout)
   try {
-    const flags = await parseFlags(argv, { stdout, env: io.env })
+    const flags = await parseFlags(argv, { stdout, columns: io.stdout.columns, env: io.env })
     if (flags === undefined) return await printed(EXIT.ok, stdout, stderr)
     if (flags.check) return await printed(await runChecks(checksOf(flags), stdout), stdout, stderr)
     return await serve(flags, io, stdout, stderr)
@@ -46,7 +46,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     if (!(error instanceof EssError)) throw error
     // Before the server listens, an EssError is about an option.
     const message = inFlagNames(error.message)
-    if (!asksForCheck(argv, io.env)) stderr.write(`ess-server: ${message}\n`)
+    if (!asksForCheck(argv, io.env)) stderr.write(`ess-server: ${message} [${error.code}]\n`)
     else {
       stdout.write(problemLine('options', message))
       await printed(EXIT.usage, stdout, stderr)
@@ -59,7 +59,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 async function printed(status: number, stdout: Outlet, stderr: Outlet): Promise<number> {
   const error = await stdout.settled()
   if (error === undefined || error.code === 'EPIPE') return status
-  stderr.write(`ess-server: cannot write to stdout: ${error.code}\n`)
+  stderr.write(`ess-server: Cannot write to standard output (${error.code}).\n`)
   return status === EXIT.ok ? EXIT.failed : status
 }
 
@@ -73,21 +73,17 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
   const operators = adminAddress(flags)
   const tls = tlsOptions(flags)
   const unresolved = await refuseExposed(flags)
-  if (unresolved !== undefined)
-    return failed(`cannot listen on ${host}:${port}: ${listenTrouble(unresolved)}`)
+  if (unresolved !== undefined) return failed(listenTrouble(`${host}:${port}`, unresolved))
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
   const embedded = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
   const service = brokerOf(embedded)
   if (tls !== undefined) service.relay.goByStreamsOnly()
   await service.relay.ready()
   const { gear, why } = service.relay
-  if (flags.relay !== 'auto' && gear !== flags.relay)
-    return failed(`cannot relay by ${flags.relay} here: ${why}`)
+  if (flags.relay !== 'auto' && gear !== flags.relay) return failed(relayTrouble(flags.relay, why))
   const log = logService(service, flags.log, stderr)
   const { note } = log
-  stdout.onBroken((error) =>
-    note(`nothing more can be written to stdout (${error.code}); the server goes on`),
-  )
+  stdout.onBroken((error) => note(`standard output is gone (${error.code}); the server goes on`))
   const admin = operators && (await startAdmin(service, operators, log, stderr))
   if (admin === 'failed') return EXIT.failed
   const noteReload = (report: CertificateReport, isTaken: boolean) =>
@@ -100,7 +96,7 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
     maxConnectionsPerClient: flags.maxConnectionsPerClient,
     ...(tls !== undefined && { tls: { ...tls, onReload: noteReload } }),
   }).catch((error: unknown) => {
-    failed(`cannot listen on ${host}:${port}: ${listenTrouble(error)}`)
+    failed(listenTrouble(`${host}:${port}`, error))
   })
   if (server === undefined) {
     await admin?.close()
@@ -121,6 +117,10 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
   }
   // A program that reads this line may stop the server at once, so everything else has to be in place by now.
   stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
+  if (io.stdout.isTTY === true) {
+    const { firstScreen } = await import('./first-screen.js')
+    stdout.write(await firstScreen(server, flags))
+  }
   const status = await stopped
   tokens?.close()
   // Its metrics stay until the drain is over.
@@ -139,12 +139,12 @@ async function startAdmin(
   try {
     const admin = await listenAdmin(service, address, log)
     if (!admin.isPrivate)
-      stderr.write(`ess-server: warning: whoever reaches ${admin.url} can read its metrics\n`)
+      stderr.write(
+        `ess-server: warning: anyone who reaches ${admin.url} can read the metrics there. Listen on 127.0.0.1 to keep them on this machine.\n`,
+      )
     return admin
   } catch (error) {
-    stderr.write(
-      `ess-server: cannot listen on ${address.host}:${address.port} for --admin: ${listenTrouble(error)}\n`,
-    )
+    stderr.write(`ess-server: ${listenTrouble(`${address.host}:${address.port}`, error, ADMIN)}\n`)
     return 'failed'
   }
 }

@@ -47,12 +47,12 @@ export function tlsOptions({ tlsCert, tlsKey, tlsMin, hstsMaxAge, relay }: Flags
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) {
     const [got, missing] = tlsCert === undefined ? ['key', 'cert'] : ['cert', 'key']
-    throw new EssError('usage', `Expected --tls-${missing} together with --tls-${got}`)
+    throw new EssError('usage', `--tls-${got} needs --tls-${missing} too.`)
   }
   if (relay !== 'auto' && relay !== 'streams')
     throw new EssError(
       'usage',
-      `Expected --relay to be auto or streams together with --tls-cert, got ${relay}: all that goes by TLS goes by streams`,
+      `--relay ${relay} does not work with --tls-cert: over TLS, everything goes by streams. Leave --relay out.`,
     )
   return { certFile: tlsCert, keyFile: tlsKey, minVersion: tlsMin, hstsMaxAge }
 }
@@ -72,6 +72,6 @@ export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<
   if (!isPublic) return undefined
   throw new EssError(
     'usage',
-    `--host ${host} lets anybody who reaches this machine send through it: say who may with --send-tokens FILE, say --open if that is meant, or listen on --host 127.0.0.1`,
+    `With --host ${host}, anyone who reaches this machine could send through it. Add --send-tokens FILE to choose who may, --open to let anyone, or listen on --host 127.0.0.1.`,
   )
 }

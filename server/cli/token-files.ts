@@ -1,10 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { EssError } from '../../shared/index.js'
-import { codeOf } from '../node/errno-words.js'
+import { EssError, formatCount } from '../../shared/index.js'
+import { readTrouble } from '../node/errno-words.js'
 import { FileWatch } from '../node/file-watch.js'
-import type { Access } from '../request/access.js'
+import { type Access, setTokensAsked } from '../request/access.js'
 
 /** An editor may still be writing a file that has changed. */
 const REST_MS = 100
@@ -34,8 +34,14 @@ export async function openTokenFiles(
   const files = { send, receive }
   const opened = [send, receive].filter((file) => file !== undefined)
   if (opened.length === 0) return undefined
+  const authorize: TokenFiles['authorize'] = (access, { headers }) =>
+    files[access]?.has(tokenIn(headers.authorization)) ?? true
+  setTokensAsked(
+    authorize,
+    (['send', 'receive'] as const).filter((access) => files[access] !== undefined),
+  )
   return {
-    authorize: (access, { headers }) => files[access]?.has(tokenIn(headers.authorization)) ?? true,
+    authorize,
     watch: (note) => {
       for (const file of opened) file.watch(note)
     },
@@ -80,11 +86,11 @@ class TokenFile {
   async reload(): Promise<void> {
     try {
       await this.#read()
-      this.#note(`${this.#flag}: read again, tokens: ${this.#tokens.digests.length}`)
+      this.#note(`${this.#flag} read again: ${formatCount(this.#tokens.digests.length, 'token')}`)
       this.#warn()
     } catch (error) {
       if (!(error instanceof EssError)) throw error
-      this.#note(`${this.#flag}: the old tokens stay; ${error.message}`)
+      this.#note(`${this.#flag} not taken, the old tokens stay: ${error.message}`)
     }
   }
 
@@ -101,7 +107,7 @@ class TokenFile {
   #warn(): void {
     if (this.#tokens.areExposed)
       this.#note(
-        `${this.#flag}: every user of this machine can read ${this.#path}; chmod 600, or hash the tokens`,
+        `every user of this machine can read the tokens in ${this.#path} (${this.#flag}); run chmod 600, or write their hashes there`,
       )
   }
 }
@@ -124,10 +130,7 @@ async function readTokens(flag: string, path: string): Promise<Tokens> {
     }
   } catch (error) {
     if (error instanceof EssError) throw error
-    throw new EssError(
-      'usage',
-      `Expected ${flag} to be a file of tokens, cannot read ${path}: ${codeOf(error)}`,
-    )
+    throw new EssError('usage', `Cannot read the tokens in ${path} (${flag}): ${readTrouble(error)}.`)
   }
 }
 
@@ -144,22 +147,23 @@ export function parseTokens(text: string, place: string): readonly Buffer[] {
     .flatMap((line, index) => {
       const [token = ''] = line.trim().split(/\s+/)
       if (token === '' || token.startsWith('#')) return []
-      const where = `in line ${index + 1} of ${place}`
+      const where = `Line ${index + 1} of ${place}`
       if (/^sha256:/i.test(token)) {
         const [, hex] = /^sha256:([0-9a-f]{64})$/i.exec(token) ?? []
         if (hex === undefined)
-          throw new EssError('usage', `Expected "sha256:" and 64 hexadecimal digits ${where}`)
+          throw new EssError('usage', `${where} must be "sha256:" and 64 hexadecimal digits.`)
         return [Buffer.from(hex, 'hex')]
       }
-      if (!/^[\x21-\x7e]+$/.test(token)) throw new EssError('usage', `Expected printable ASCII ${where}`)
+      if (!/^[\x21-\x7e]+$/.test(token)) throw new EssError('usage', `${where} must be printable ASCII.`)
       if (token.length < MIN_TOKEN_LENGTH)
         throw new EssError(
           'usage',
-          `Expected a random token of at least ${MIN_TOKEN_LENGTH} characters, such as "openssl rand -hex 32" makes, ${where}`,
+          `${where} is too short: a token has at least ${MIN_TOKEN_LENGTH} characters. Make one with: openssl rand -hex 32`,
         )
       return [digestOf(token)]
     })
-  if (digests.length === 0) throw new EssError('usage', `Expected at least one token in ${place}, got none`)
+  if (digests.length === 0)
+    throw new EssError('usage', `There is no token in ${place}. Make one with: openssl rand -hex 32`)
   return digests
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { formatCount } from '../../shared/index.js'
 import { clientOf, isProxied } from '../request/client-address.js'
 import type { Trust } from '../request/public-url.js'
 import { Misses } from './misses.js'
@@ -16,9 +17,9 @@ export interface ClientLimitOptions {
 
 /** What a client may hold at the same time, in the words of its refusal. */
 const WORDS = {
-  sockets: 'sockets, waiting or running',
-  reservations: 'reservations whose sender has not come',
-  waiting: 'receivers or followers that wait',
+  sockets: 'transfer',
+  reservations: 'open reservation',
+  waiting: 'waiting request',
 } as const
 
 /** Limits each client's sockets, waits and misses, so that no client uses up the whole server. */
@@ -49,7 +50,8 @@ export class ClientLimits {
   take(what: keyof typeof WORDS, request: IncomingMessage): () => void {
     return this.#shares[what].take(
       () => this.#clientOf(request),
-      (most) => `this client has its share of ${WORDS[what]}: ${most}${this.#whoElse(request)}`,
+      (most) =>
+        `You already have ${formatCount(most, WORDS[what])} here, the most for one client. End one of them first.${this.#whoElse(request)}`,
     )
   }
 
@@ -76,7 +78,7 @@ export class ClientLimits {
     this.#misses.check(
       this.#clientOf(request),
       (most, seconds) =>
-        `this client asked ${most} times within ${seconds} s for what is not there, and is told nothing for a while${this.#whoElse(request)}`,
+        `You asked ${formatCount(most, 'time')} within ${seconds} s for links that do not exist. Check yours for a typo.${this.#whoElse(request)}`,
     )
   }
 
@@ -93,7 +95,7 @@ export class ClientLimits {
   #whoElse(request: IncomingMessage): string {
     const isUnknownProxy = isProxied(request) && !this.#trust(request.socket.remoteAddress ?? '')
     return isUnknownProxy
-      ? '; it came through a proxy that this server was not told to trust, so all who do count as one client'
+      ? ' You come through a proxy that this server does not trust, so everyone who does counts as one client. Its operator can name the proxy in --trust-proxy.'
       : ''
   }
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { EssError } from '../../shared/index.js'
+import { type EssError, formatCount } from '../../shared/index.js'
 import { networkOf } from '../request/client-address.js'
 import type { Trust } from '../request/public-url.js'
 import { Shares } from './shares.js'
@@ -45,5 +45,5 @@ export function limitConnections(server: Server, { most, trust, refuse }: Connec
 }
 
 function refusal(most: number): string {
-  return `this client has its share of connections: ${most}`
+  return `You already have ${formatCount(most, 'connection')} here, the most for one client. Close one of them first.`
 }

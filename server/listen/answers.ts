@@ -12,7 +12,7 @@ import { limitRestOfBody } from './rest-of-body.js'
 export const TUNNEL_ALLOW = { Allow: allowOf('root') } as const
 export const NO_TUNNEL = new EssError(
   'method-not-allowed',
-  `Expected one of ${TUNNEL_ALLOW.Allow}, got CONNECT`,
+  'This is an ESS server, not a proxy, so it does not take CONNECT. Check the proxy settings of your program.',
 )
 
 /**
@@ -53,7 +53,7 @@ export function answersOf(
     },
     checkExpectation(request, response: ResponsePort) {
       if (!mayAsk(request, response)) return
-      const expected = `Expected 100-continue or nothing, got ${JSON.stringify(request.headers.expect)}`
+      const expected = `This server does not know "Expect: ${request.headers.expect}". Send the request without that header.`
       refuse(request, response, new EssError('expectation-failed', expected))
     },
     connect(request, response: ResponsePort) {

@@ -68,14 +68,17 @@ function brokenRequest(error: NodeJS.ErrnoException): EssError {
     case 'HPE_HEADER_OVERFLOW':
       return new EssError(
         'headers-too-large',
-        'Expected a request head of at most 16 KiB and 100 fields, got more',
+        'The request has more than 16 KiB or more than 100 headers. Send fewer, or use a shorter file name.',
       )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new EssError(
         'request-timeout',
-        `Expected a whole request head within ${timings.headMs / 1000} s`,
+        `The headers of the request did not arrive within ${timings.headMs / 1000} s. Check your connection, and try again.`,
       )
     default:
-      return new EssError('bad-request', `Expected HTTP/1.1, got something else: ${error.message}`)
+      return new EssError(
+        'bad-request',
+        `The server could not read this as HTTP/1.1 (${error.message}). Check the address: http or https, and the port.`,
+      )
   }
 }

@@ -200,8 +200,8 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
 function checkCall(embedded: unknown, options: ListenOptions): Service {
   const service = brokerOf(embedded)
   if (service === undefined) {
-    const wanted = 'expected a service as createService() returns it, and then the options'
-    throw new EssError('usage', `listen: ${wanted}; got ${kindOf(embedded)}`)
+    const wanted = 'a service as createService() returns it, and then the options'
+    throw new EssError('usage', `listen() takes ${wanted}; it got ${kindOf(embedded)}.`)
   }
   checkOptionNames('listen', options, LISTEN_OPTIONS, nearestName)
   if (options.tls !== undefined) checkOptionNames('listen, tls', options.tls, TLS_OPTIONS, nearestName)

@@ -2,7 +2,7 @@ import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'no
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContextOptions } from 'node:tls'
 import type { FlagValues } from '../broker/option-kinds.js'
-import { codeOf, errnoWords } from '../node/errno-words.js'
+import { readTrouble } from '../node/errno-words.js'
 import { FileWatch } from '../node/file-watch.js'
 
 /** The oldest TLS that may be asked for. */
@@ -99,8 +99,9 @@ function knowsCurves(ecdhCurve: string): boolean {
 /** One line about a certificate, for the operator. */
 export function certificateInWords({ subject, names, notAfter, problems }: CertificateReport): string {
   const whose = [subject, ...names].filter((name) => name !== '').join(', ')
-  const until = notAfter && `until ${notAfter.toISOString()}`
-  return [whose, until, ...problems].filter(Boolean).join('; ')
+  const until = notAfter && `valid until ${notAfter.toISOString()}`
+  const facts = [whose, until].filter(Boolean).join('; ')
+  return [facts, ...problems].filter(Boolean).join('. ')
 }
 
 /** Reads both files. `pair` is undefined if the pair can't be used. */
@@ -120,7 +121,7 @@ async function readPair(
   }
   const isPair = privateKey !== undefined && leaf.checkPrivateKey(privateKey)
   if (privateKey !== undefined && !isPair)
-    problems.push(`the key in ${keyFile} is not the one of the certificate in ${certFile}`)
+    problems.push(`The key in ${keyFile} does not belong to the certificate in ${certFile}.`)
   const pair = {
     cert,
     key,
@@ -128,7 +129,7 @@ async function readPair(
     minVersion: `TLSv${minVersion}`,
     ...(CURVES !== undefined && { ecdhCurve: CURVES }),
   } as const
-  const cannot = `the pair in ${certFile} and ${keyFile} cannot be used`
+  const cannot = `The certificate in ${certFile} and the key in ${keyFile} cannot be used together`
   const isUsable = isPair && tried(problems, cannot, () => createSecureContext(pair)) !== undefined
   const report = {
     subject: leaf.subject?.replaceAll('\n', ', ') ?? '',
@@ -148,7 +149,7 @@ async function readPair(
 export async function watchCertificate(options: TlsOptions): Promise<Certificate> {
   const watch = new FileWatch([options.certFile, options.keyFile])
   const first = await watch.read(() => readPair(options))
-  if (first.pair === undefined) throw new Error(first.report.problems.join('; '))
+  if (first.pair === undefined) throw new Error(first.report.problems.join(' '))
   let current = { report: first.report, pair: first.pair }
   const takers = new Set<(pair: Pair) => void>()
 
@@ -180,32 +181,36 @@ async function readText(path: string, problems: string[]): Promise<string | unde
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    problems.push(`cannot read ${path}: ${errnoWords('read', error) ?? codeOf(error)}`)
+    problems.push(`Cannot read ${path}: ${readTrouble(error)}.`)
     return undefined
   }
 }
 
 function readChain(pem: string, path: string, problems: string[]): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) problems.push(`there is no certificate in ${path}; it should be PEM`)
+  if (blocks.length === 0) problems.push(`There is no certificate in ${path}. It should be a PEM file.`)
   const parse = () => blocks.map((block) => new X509Certificate(block))
-  return tried(problems, `cannot understand the certificate in ${path}`, parse) ?? []
+  return tried(problems, `Cannot read the certificate in ${path}`, parse) ?? []
 }
 
 function readKey(pem: string, path: string, problems: string[]): KeyObject | undefined {
   if (/ENCRYPTED/.test(pem)) {
-    problems.push(`the key in ${path} has a passphrase; it should have none`)
+    problems.push(`The key in ${path} has a passphrase. Take it off: openssl pkey -in ${path} -out NEW.pem`)
     return undefined
   }
-  return tried(problems, `there is no private key in ${path}; it should be PEM`, () => createPrivateKey(pem))
+  return tried(problems, `There is no private key in ${path}, which should be a PEM file`, () =>
+    createPrivateKey(pem),
+  )
 }
 
 /** Checks the certificate's dates. Adds a problem if it is not valid now. */
 function checkDates({ validFrom, validTo }: X509Certificate, path: string, problems: string[]): boolean {
   const now = Date.now()
-  if (now > Date.parse(validTo)) problems.push(`the certificate in ${path} is over since ${validTo}`)
+  if (now > Date.parse(validTo)) problems.push(`The certificate in ${path} expired on ${validTo}. Renew it.`)
   else if (now < Date.parse(validFrom))
-    problems.push(`the certificate in ${path} is not good before ${validFrom}`)
+    problems.push(
+      `The certificate in ${path} is not valid before ${validFrom}. Check the clock of this machine.`,
+    )
   else return true
   return false
 }
@@ -216,7 +221,7 @@ function disorderOf(chain: readonly X509Certificate[], path: string): string[] {
     const issuer = chain[index + 1]
     return issuer === undefined || one.checkIssued(issuer)
   })
-  return isInOrder ? [] : [`the certificates in ${path} are not in order, each before its issuer`]
+  return isInOrder ? [] : [`The certificates in ${path} are out of order. Put each one before its issuer.`]
 }
 
 /**
@@ -227,7 +232,7 @@ function tried<T>(problems: string[], words: string, work: () => T): T | undefin
   try {
     return work()
   } catch (error) {
-    problems.push(`${words} (${error instanceof Error ? error.message : String(error)})`)
+    problems.push(`${words} (${error instanceof Error ? error.message : String(error)}).`)
     return undefined
   }
 }

@@ -1,19 +1,8 @@
-/** What was tried when a call failed. The same code means different things for a port and for a file. */
-export type Attempt = 'listen' | 'read'
-
-/** Words for the codes that the system fails with, to be put after a colon. */
-const WORDS: Readonly<Record<Attempt, Readonly<Record<string, string>>>> = {
-  listen: {
-    EADDRINUSE: 'the port is in use',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
-  },
-  read: {
-    ENOENT: 'there is no such file',
-    EACCES: 'this user may not read it',
-    EISDIR: 'it is a folder',
-  },
+/** Why a file can't be read, by the system's code. */
+const READ_TROUBLES: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a folder',
 }
 
 /** The system's code for an error, such as ENOENT; '' for an error without one. */
@@ -22,9 +11,8 @@ export function codeOf(error: unknown): string {
   return isCoded && typeof error.code === 'string' ? error.code : ''
 }
 
-/** What `error` means to an operator who tried that; undefined where Node's own words have to do. */
-export function errnoWords(attempt: Attempt, error: unknown): string | undefined {
-  const words = WORDS[attempt]
+/** Why a file couldn't be read, to be put after a colon: in words, or as the system's code. */
+export function readTrouble(error: unknown): string {
   const code = codeOf(error)
-  return Object.hasOwn(words, code) ? words[code] : undefined
+  return (Object.hasOwn(READ_TROUBLES, code) ? READ_TROUBLES[code] : undefined) ?? code
 }

@@ -20,6 +20,9 @@ export function setTruthful(connection: object): void {
  */
 export function checkVersion({ httpVersion, httpVersionMajor, socket }: IncomingMessage): void {
   if (httpVersionMajor === 1 || truthful.get(socket) === true) return
-  const got = httpVersionMajor === 0 ? `HTTP/${httpVersion}, or no version` : `HTTP/${httpVersionMajor}`
-  throw new EssError('http-version-not-supported', `Expected HTTP/1.1 from this server, got ${got}`)
+  const got = httpVersionMajor === 0 ? `HTTP/${httpVersion} or no version` : `HTTP/${httpVersionMajor}`
+  throw new EssError(
+    'http-version-not-supported',
+    `This server needs HTTP/1.1, and the request has ${got}. Update the client, or the proxy on the way.`,
+  )
 }

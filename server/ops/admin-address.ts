@@ -15,7 +15,7 @@ export function parseAdminAddress(value: string): AdminAddress {
   if (host === undefined || Number(port) > 65_535)
     throw new EssError(
       'usage',
-      `Expected --admin to be HOST:PORT, such as 127.0.0.1:9001, got ${JSON.stringify(value)}`,
+      `--admin must be HOST:PORT, such as 127.0.0.1:9001, not ${JSON.stringify(value)}.`,
     )
   return { host, port: Number(port) }
 }

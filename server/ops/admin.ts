@@ -49,10 +49,11 @@ export async function listenAdmin(
   server.on('request', (request, response) => {
     const [path = ''] = (request.url ?? '').split('?')
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
-    if (page === undefined) answer(response, 404, `Expected one of ${Object.keys(pages).join(', ')}\n`)
+    if (page === undefined)
+      answer(response, 404, `There is nothing at this address. Ask for ${Object.keys(pages).join(', ')}.\n`)
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD')
-      answer(response, 405, 'Expected GET or HEAD\n')
+      answer(response, 405, 'This address takes only GET and HEAD.\n')
     }
     // It never rejects: only our own code collects the metrics, and a bug in it ends the process like any other.
     else void page(response)

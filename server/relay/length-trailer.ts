@@ -25,7 +25,7 @@ export function checkEnd(request: IncomingMessage, contentLength: number | undef
   if (contentLength !== undefined || canTell(request)) return
   throw new EssError(
     'length-unknown',
-    'Expected a receiver that reads trailers, because nobody knows how long this is, and a proxy here hides a cut; receive it with ess get, or ask for a file instead of a pipe',
+    'The size of this file is not known, and a proxy in front of this server would hide from you that the download broke off. Receive it with ess get, or ask the sender for a file instead of a pipe.',
   )
 }
 

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../shared/index.js'
+import { formatDuration, formatLimit, formatPart } from '../../shared/index.js'
 import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
@@ -104,9 +104,15 @@ export function createTransfer(
     const received = pump.received()
     if (total !== undefined && received > total) {
       // A form whose end belies its length. HTTP itself lets no body exceed its Content-Length.
-      fail('bad-request', `Expected a file of ${total} bytes, as the form's length says, got more`)
+      fail(
+        'bad-request',
+        `The file in the form is longer than the ${total} bytes that the form's length leaves for it. Send the file itself, as curl -T does.`,
+      )
     } else if (maxUploadBytes > 0 && received > maxUploadBytes) {
-      fail('too-large', `Expected at most ${maxUploadBytes} bytes, got more`)
+      fail(
+        'too-large',
+        `The file is larger than the ${formatLimit(maxUploadBytes)} that this server takes. Only its operator can raise that (--max-upload-bytes).`,
+      )
     } else if (firstByteAt === undefined) {
       firstByteAt = performance.now()
       options.bodyBegan()
@@ -151,7 +157,10 @@ export function createTransfer(
     // With nothing left to send, the response may still hold bytes: HTTP/2 keeps the last ones back for its end.
     const isAllSent = isSenderDone || (total !== undefined && pump.received() === total)
     const who = isAllSent || pump.isBlocked() ? 'receiver took' : 'sender sent'
-    fail('stalled', `the ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}`)
+    fail(
+      'stalled',
+      `The ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}, after ${formatPart(pump.handedOn(), total)}. Check that side's program and network, then send the file again.`,
+    )
   }
 
   function fail(input: TransferFailure, detail = lossOf(input)): void {
@@ -161,8 +170,8 @@ export function createTransfer(
   /** What both sides are told of a peer that went away. */
   function lossOf(input: TransferFailure): string {
     return input === 'receiver-lost'
-      ? `the receiver disconnected after ${pump.handedOn()} bytes`
-      : `the sender disconnected after ${pump.received()} bytes`
+      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it does not have the whole file. Send it again for a new link.`
+      : `The sender stopped after ${formatPart(pump.received(), total)}, so the receiver does not have the whole file. Send it again for a new link.`
   }
 
   function writeHead(): void {
@@ -170,7 +179,10 @@ export function createTransfer(
     isHeadWritten = true
     clearTimeout(heldHead)
     if (receiverResponse.writableEnded) {
-      fail('receiver-lost', 'the program around this service answered the receiver')
+      fail(
+        'receiver-lost',
+        'The program around this service answered the receiver itself. Mount the service before middleware that answers.',
+      )
       return
     }
     // No later than this: if the receiver's end comes first, Node ends our half by itself.
@@ -180,7 +192,7 @@ export function createTransfer(
     } catch (error) {
       // A gear calls this from a callback, where an exception would end the process.
       const reason = error instanceof Error ? error.message : String(error)
-      fail('internal-error', `the head of the download could not be written: ${reason}`)
+      fail('internal-error', `The download could not be started: ${reason}. This is a bug: please report it.`)
     }
   }
 

@@ -1,10 +1,23 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
+import { Attachment } from '../node/attachment.js'
 import { publicBaseUrl, requestedHost, type Trust } from './public-url.js'
 
 /** What a request wants: to open or reserve a socket, or to have what is in one. */
 export type Access = 'send' | 'receive'
+
+/** What each `authorize` of ours asks a token for. */
+const tokensAsked = new Attachment<object, readonly Access[]>('tokens asked')
+
+/** Says what `authorize` asks a token for, so that `GET /` can show it. An embedder's own may ask for anything. */
+export function setTokensAsked(authorize: object, accesses: readonly Access[]): void {
+  tokensAsked.set(authorize, accesses)
+}
+
+export function tokensAskedBy(authorize: object): readonly Access[] {
+  return tokensAsked.get(authorize) ?? []
+}
 
 /** The options that say which pages are this server's own, and which others may use it. */
 interface SiteOptions {
@@ -19,7 +32,7 @@ interface SiteOptions {
 export function refuseUnauthorized(access: Access): never {
   throw new EssError(
     'unauthorized',
-    `Expected a token that may ${access} here, as a Bearer token or as the password of Basic: ess takes it from ESS_TOKEN or --token-file, and with curl it is -u :TOKEN`,
+    `You need a valid token to ${access} here; the operator of this server has it. For ess, put it in ESS_TOKEN or a --token-file. For curl, add -u :TOKEN.`,
   )
 }
 
@@ -42,10 +55,14 @@ export function refuseCrossSite(request: IncomingMessage, access: Access, option
   const isPart = isPartOfPage(request)
   const isRidden = options.authorize !== undefined && hasAmbientCredentials(request)
   if (!(isWrite && options.cors.isRestricted) && !isForm && !isPart && !isRidden) return
-  const instead = access === 'receive' ? '; open the link itself' : ''
+  const from = headers.origin === undefined ? 'another site' : JSON.stringify(headers.origin)
+  const next =
+    access === 'receive'
+      ? 'Open the link itself, and press the button there.'
+      : 'The operator of this server can allow that page with --cors-origin.'
   throw new EssError(
     'cross-site',
-    `Expected a page of this server, or of an origin that it lists, got one of ${JSON.stringify(headers.origin ?? 'another site')}${instead}`,
+    `A page of ${from} made your browser ask for this, and this server does not let it. ${next}`,
   )
 }
 
@@ -102,6 +119,6 @@ export function checkReferer({ headers }: IncomingMessage, required: URL | undef
   if (!isUnder)
     throw new EssError(
       'bad-referer',
-      `Expected a Referer under ${required.href}, got ${JSON.stringify(referer)}`,
+      `This server lets only ${required.href} reserve links, and your request ${referer === '' ? 'names no page' : `comes from ${JSON.stringify(referer)}`}. Reserve from that page.`,
     )
 }

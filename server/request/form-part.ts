@@ -34,7 +34,7 @@ export function readFilePart(head: string): FilePart | undefined {
   if (coding !== undefined && !IDENTITY_CODINGS.includes(coding.trim().toLowerCase())) {
     throw new EssError(
       'unsupported-media-type',
-      `Expected the bytes of the file as they are, got Content-Transfer-Encoding: ${coding}; send the part without it (RFC 7578, 4.7)`,
+      `The file in the form is encoded (Content-Transfer-Encoding: ${coding}), and the receiver would get it so. Send it as it is, without that header.`,
     )
   }
   // The default type of a part (RFC 7578, 4.4).

@@ -191,7 +191,10 @@ function nextInLine(
   }
 }
 
-/** The error for a malformed form. `what` says what came instead. */
+/** The error for a malformed form. `what` follows "it has". */
 export function brokenForm(what: string): EssError {
-  return new EssError('bad-request', `Expected a form as multipart/form-data, got ${what}`)
+  return new EssError(
+    'bad-request',
+    `The form is broken: it has ${what}. Send the file itself, as curl -T does.`,
+  )
 }

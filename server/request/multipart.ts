@@ -88,7 +88,12 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
     },
   })
   const deadline = setTimeout(() => {
-    fail(new EssError('request-timeout', `Expected the file's part within ${PART_HEAD_MS / 1000} s`))
+    fail(
+      new EssError(
+        'request-timeout',
+        `The file in the form did not begin within ${PART_HEAD_MS / 1000} s. Try again, or send the file itself, as curl -T does.`,
+      ),
+    )
   }, PART_HEAD_MS)
   request.on('data', take).on('end', ended).on('close', lost).on('error', lost)
   return await found
@@ -96,7 +101,10 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
   function partFound(next: FilePart | undefined, at: number): void {
     if (part !== undefined) {
       if (next === undefined) throw brokenForm('a field after the file, which has to come last')
-      throw new EssError('no-file-in-form', 'Expected one file in the form, got a second one')
+      throw new EssError(
+        'no-file-in-form',
+        'The form has more than one file. Send one at a time, or pack them into one.',
+      )
     }
     parts++
     if (parts > MAX_LEAD_PARTS) throw brokenForm(`more than ${MAX_LEAD_PARTS} parts`)
@@ -115,8 +123,10 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
     attempt(() => {
       scanner.end()
       if (part === undefined) {
-        const why = wasLeftEmpty ? 'a file field in which no file was chosen' : 'none'
-        throw new EssError('no-file-in-form', `Expected a file in the form, got ${why}`)
+        const why = wasLeftEmpty
+          ? 'No file was chosen in the form. Choose one, and send the form again.'
+          : 'The form has no file. Add one; with curl, by -F file=@FILE.'
+        throw new EssError('no-file-in-form', why)
       }
       file.finish()
     })
@@ -164,7 +174,9 @@ export async function readForm(request: IncomingMessage): Promise<FormFile> {
   }
 
   function lost(): void {
-    fail(new EssError('sender-lost', 'the sender disconnected'))
+    fail(
+      new EssError('sender-lost', 'The sender disconnected before its form had come. Send the file again.'),
+    )
   }
 
   function fail(error: EssError): void {

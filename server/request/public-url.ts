@@ -17,7 +17,7 @@ export function compileTrust(proxies: readonly string[]): Trust {
   } catch (error) {
     throw new EssError(
       'usage',
-      `Expected "trustProxy" to list addresses or CIDR ranges such as 10.0.0.0/8, got ${JSON.stringify(proxies.join(','))}`,
+      `"trustProxy" must be addresses or ranges such as 10.0.0.0/8, not ${JSON.stringify(proxies.join(','))}.`,
       { cause: error },
     )
   }
@@ -68,9 +68,16 @@ export function publicBaseUrl(
   const isTls = (socket as Partial<TLSSocket>).encrypted === true
   const scheme = forwardedScheme?.toLowerCase() ?? (isTls ? 'https' : 'http')
   const host = forwardedHost ?? requestedHost(request) ?? localHost(request)
-  if (!isHost(host)) throw new EssError('bad-request', `Expected a host name, got ${JSON.stringify(host)}`)
+  if (!isHost(host))
+    throw new EssError(
+      'bad-request',
+      `The request's host, ${JSON.stringify(host)}, is not a host name. Check the Host header, or the X-Forwarded-Host of a proxy.`,
+    )
   if (scheme !== 'http' && scheme !== 'https') {
-    throw new EssError('bad-request', `Expected http or https, got ${JSON.stringify(scheme)}`)
+    throw new EssError(
+      'bad-request',
+      `A proxy says that the request came by ${JSON.stringify(scheme)}, which is neither http nor https. Check its X-Forwarded-Proto.`,
+    )
   }
   return `${scheme}://${host}`
 }

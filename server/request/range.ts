@@ -25,6 +25,6 @@ export function asksForPart({ headers, httpVersion }: IncomingMessage, id: strin
 export function refusePart({ headers }: IncomingMessage): never {
   throw new EssError(
     'whole-only',
-    `Expected a request for the whole file, got one for ${JSON.stringify(headers.range?.slice(0, 100))}; the link is not used up: ask again without a range, into a new file`,
+    `You asked for a part of the file (${JSON.stringify(headers.range?.slice(0, 100))}), and a link gives the whole file, once. The link is not used up: ask again without a range (curl without -C, wget without -c), into a new file.`,
   )
 }

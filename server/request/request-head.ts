@@ -14,7 +14,7 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
   if (fields <= MAX_HEADER_FIELDS) return
   throw new EssError(
     'headers-too-large',
-    `Expected a request head of at most ${MAX_HEADER_FIELDS} fields, got ${fields}`,
+    `The request has ${fields} headers, and this server takes at most ${MAX_HEADER_FIELDS}. Send fewer.`,
   )
 }
 
@@ -24,9 +24,16 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
  */
 export function checkHosts(request: IncomingMessage): void {
   const { length } = hostsOf(request)
-  if (length > 1) throw new EssError('bad-request', `Expected one Host header, got ${length}`)
+  if (length > 1)
+    throw new EssError(
+      'bad-request',
+      `The request has ${length} Host headers, and must have one. Check the program that sends it, and any proxy on the way.`,
+    )
   if (length === 0 && request.httpVersion !== '1.0')
-    throw new EssError('bad-request', 'Expected a Host header, got none')
+    throw new EssError(
+      'bad-request',
+      'The request has no Host header. Check the program that sends it, and any proxy on the way.',
+    )
 }
 
 /**

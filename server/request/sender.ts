@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError } from '../../shared/index.js'
+import { EssError, formatAgainstLimit } from '../../shared/index.js'
 import { isProxied } from './client-address.js'
 import { boundaryOf, isForm } from './multipart.js'
 import { declaredLength, requestedForm } from './payload.js'
@@ -30,18 +30,21 @@ export function checkSender(request: IncomingMessage, options: SizeLimit): void 
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
     throw new EssError(
       'unsupported-media-type',
-      `Expected no Content-Encoding, got ${JSON.stringify(coding)}`,
+      `The upload is encoded (Content-Encoding: ${coding}), and the receiver would get it so. Send the file as it is, without that header.`,
     )
   }
   // A part of a file must not be taken for the whole (RFC 9110, 14.5).
   if (headers['content-range'] !== undefined) {
-    throw new EssError('bad-request', 'Expected a whole file, got a Content-Range')
+    throw new EssError(
+      'bad-request',
+      'The upload is a part of a file (it has a Content-Range). Send the whole file.',
+    )
   }
   const transferCoding = headers['transfer-encoding']
   if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
     throw new EssError(
       'bad-request',
-      `Expected no transfer coding but chunked, got ${JSON.stringify(transferCoding)}`,
+      `The upload has the transfer coding ${JSON.stringify(transferCoding)}, and this server knows only chunked. Send it with chunked, or with a Content-Length.`,
     )
   }
   checkUnread(request)
@@ -66,7 +69,7 @@ export function checkUnread(request: IncomingMessage, isPromised = false): void 
   if (!isTaken) return
   throw new EssError(
     'body-already-read',
-    'Expected an unread upload, but something in front of the service reads it; mount the service before body parsers and body limits',
+    'Something in front of this service has read the upload, so its bytes are gone. The operator must mount the service before body parsers and body limits.',
   )
 }
 
@@ -77,7 +80,9 @@ const MAX_FORM_OVERHEAD = 64 * 1024
 export function checkSize(bytes: number | undefined, { maxUploadBytes }: SizeLimit): void {
   const limit = maxUploadBytes === 0 ? Number.MAX_SAFE_INTEGER : maxUploadBytes
   if (bytes === undefined || bytes <= limit) return
-  throw new EssError('too-large', `Expected at most ${limit} bytes, got ${bytes}`)
+  const [size, most] = formatAgainstLimit(bytes, limit)
+  const next = maxUploadBytes === 0 ? '' : ' Only its operator can raise that (--max-upload-bytes).'
+  throw new EssError('too-large', `The file is ${size}; this server takes at most ${most}.${next}`)
 }
 
 /** Throws an EssError for a sender that can't use an early response. It says what to do instead. */
@@ -88,23 +93,25 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
   if (!options.earlyResponse || couldMiss) {
     throw new EssError(
       'reservation-required',
-      `Expected a reservation first, in two steps:\n\n${howToReserve(base)}`,
+      `This server cannot answer before your upload has ended, so reserve a link first:\n\n${howToReserve(base)}`,
     )
   }
   if (showsNoAnswer(request)) {
     const instead = options.reservations
-      ? `reserve first, in two steps:\n\n${howToReserve(base)}`
-      : `send with curl: curl -NT FILE ${base}/`
+      ? `Reserve a link first:\n\n${howToReserve(base)}`
+      : `Send with curl instead:\n\n    curl -NT FILE ${base}/\n\nOr use ess send.`
     throw new EssError(
       'reservation-required',
-      `Expected a sender that shows the answer while it sends, got wget2, which shows it at the end; ${instead}`,
+      `wget2 shows the link only when the upload has ended, which is too late. ${instead}`,
     )
   }
   if (request.httpVersion === '1.0') {
-    const instead = options.reservations ? `; a reservation works:\n\n${howToReserve(base)}` : ''
+    const instead = options.reservations
+      ? `Or reserve a link first:\n\n${howToReserve(base)}`
+      : 'Send with curl or ess instead.'
     throw new EssError(
       'http-version-not-supported',
-      `Expected HTTP/1.1 from a sender, got HTTP/1.0${instead}`,
+      `A sender needs HTTP/1.1, and this upload came by HTTP/1.0. ${instead}`,
     )
   }
   // Over HTTP/2 these proxies pass on the whole body.
@@ -113,7 +120,7 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
   if (mayBeCut) {
     throw new EssError(
       'length-required',
-      'Expected a Content-Length, or "Expect: 100-continue", from a sender behind a proxy, got neither; with curl: -H "Expect: 100-continue"',
+      'This upload came through a proxy without its size, and some proxies lose a part of such an upload. Send a file instead of a pipe, or add the header "Expect: 100-continue" (curl: -H). The operator finds more in docs/deploying.md.',
     )
   }
 }
@@ -124,5 +131,5 @@ function showsNoAnswer({ headers }: IncomingMessage): boolean {
 }
 
 function howToReserve(base: string): string {
-  return `    curl -X POST ${base}/reserve      # prints the link for the receiver, and the address for your upload\n    curl -fT FILE ADDRESS\n`
+  return `    curl -X POST ${base}/reserve    # prints the link for the receiver, then the ADDRESS for your upload\n    curl -fT FILE ADDRESS\n\ness send does that by itself. The operator finds more in docs/deploying.md.`
 }

@@ -18,7 +18,7 @@ export function requestedTtl(query: URLSearchParams, maxTtlMs: number): Ttl {
   }
   throw new EssError(
     'bad-request',
-    `Expected ttl to be a positive number of seconds, got ${JSON.stringify(text)}`,
+    `The ttl must be a positive number of seconds, such as 600, not ${JSON.stringify(text)}.`,
   )
 }
 
@@ -29,7 +29,10 @@ export function requestedTtl(query: URLSearchParams, maxTtlMs: number): Ttl {
 export function requestedWaitMs(request: IncomingMessage, query: URLSearchParams, maxWaitMs: number): number {
   const asked = query.get(QUERY.wait)
   if (asked !== null && !/^\d+(?:\.\d+)?$/.test(asked)) {
-    throw new EssError('bad-request', `Expected wait to be a number of seconds, got ${JSON.stringify(asked)}`)
+    throw new EssError(
+      'bad-request',
+      `The wait must be a number of seconds, such as 60, not ${JSON.stringify(asked)}.`,
+    )
   }
   const seconds = Number(asked ?? preferredWait(request) ?? 0)
   return Math.min(1000 * seconds, maxWaitMs)

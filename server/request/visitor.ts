@@ -34,12 +34,15 @@ export function refuseUnasked({ headers }: IncomingMessage): void {
     return purpose !== undefined && /\b(?:prefetch|prerender|preview)\b/i.test(String(purpose))
   })
   if (isAheadOfTime) {
-    throw new EssError('prefetch', 'Expected a download that somebody asked for, got a prefetch')
+    throw new EssError(
+      'prefetch',
+      'Your browser tried to load this link ahead of time. The link is not used up: open it when you want the file.',
+    )
   }
   if (headers['service-worker'] !== undefined || headers['sec-fetch-dest'] === 'serviceworker') {
     throw new EssError(
       'prefetch',
-      'Expected a download that somebody asked for, got a registration of a service worker',
+      'A page tried to make this link its service worker. The link is not used up: open it yourself if you want the file.',
     )
   }
 }

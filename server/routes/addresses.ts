@@ -128,6 +128,6 @@ export function decodeSegment(segment: string): string {
   if (decoded !== undefined) return decoded
   throw new EssError(
     'bad-request',
-    `Expected percent-encoded UTF-8 in the path, got ${JSON.stringify(segment)}`,
+    `The address is not percent-encoded UTF-8 at ${JSON.stringify(segment)}. Check the link for a typo.`,
   )
 }

@@ -91,16 +91,20 @@ export function createApp(broker: Service): ServiceApp {
       if (entryOf(address, incoming) === undefined) return notAllowed(context, address)
       decodeSegment(address.key)
     }
-    const words = 'there is nothing at this address; a link may have a typing error, or be long over'
+    const words = 'There is nothing at this address. Check the link for a typo; it may also have expired.'
     return refused(context, new EssError('not-found', words))
   }
 
   function notAllowed(context: AppContext, { route }: Address): Response {
     const Allow = allowOf(route)
     const { method } = context.env.incoming
-    return refused(context, new EssError('method-not-allowed', `Expected one of ${Allow}, got ${method}`), {
-      Allow,
-    })
+    return refused(
+      context,
+      new EssError('method-not-allowed', `This address does not take ${method}. It takes ${Allow}.`),
+      {
+        Allow,
+      },
+    )
   }
 
   function onError(error: unknown, context: AppContext): Response {

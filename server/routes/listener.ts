@@ -24,7 +24,7 @@ export function createRequestListener(app: ServiceApp, broker: Service): Request
       if (!(error instanceof RequestError)) throw error
       const problem = new EssError(
         'bad-request',
-        `Expected a request target and a Host that make a URL: ${error.message}`,
+        `The address and the Host of this request make no URL: ${error.message}. Check both.`,
       )
       const [request, response] = latest
       broker.refused(problem, request)

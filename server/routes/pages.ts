@@ -1,7 +1,7 @@
 import {
   downloadPath,
-  formatBytes,
   formatDuration,
+  formatLimit,
   joinUrl,
   PASS_THROUGH_HEADERS,
   shorterThanAsked,
@@ -9,6 +9,7 @@ import {
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
 import { usageText } from '../answer/usage.js'
 import type { Service } from '../broker/service.js'
+import { tokensAskedBy } from '../request/access.js'
 import { publicBaseUrl } from '../request/public-url.js'
 import { pageStatus } from '../request/visitor.js'
 import { decodeSegment } from './addresses.js'
@@ -27,11 +28,17 @@ const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; cha
 
 /** How to use this server. */
 export function usage(broker: Service, visit: Visit): Page {
-  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, cors } = broker.options
-  const body = usageText(baseOf(broker, visit), {
-    ttl: formatDuration(ttlMs / 1000),
-    maxUpload: maxUploadBytes === 0 ? 'any size' : `at most ${formatBytes(maxUploadBytes)}`,
+  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, cors } = broker.options
+  const asked = authorize === undefined ? [] : tokensAskedBy(authorize)
+  const terms = {
+    base: baseOf(broker, visit),
     mustReserve: !earlyResponse || proxyHidesCuts,
+    needsTokenToSend: asked.includes('send'),
+    needsTokenToReceive: asked.includes('receive'),
+  }
+  const body = usageText(terms, {
+    ttl: formatDuration(ttlMs / 1000),
+    maxUpload: maxUploadBytes === 0 ? undefined : formatLimit(maxUploadBytes),
   })
   return { status: 200, headers: { ...cors.headers(visit.request), ...TEXT_HEADERS }, body }
 }

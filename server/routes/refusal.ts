@@ -39,9 +39,13 @@ export function answerThrown(
     refuse(service, request, response, thrown)
     return
   }
-  const bug = new EssError('internal-error', 'the server met a bug of its own; its log says more', {
-    cause: thrown,
-  })
+  const bug = new EssError(
+    'internal-error',
+    'The server has a bug. Please tell its operator: the log says more.',
+    {
+      cause: thrown,
+    },
+  )
   if (!response.headersSent) {
     refuse(service, request, response, bug)
     return

@@ -125,7 +125,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     const { port } = await start({ maxUploadBytes: 5 })
     const answer = await ask(port, `${method} ${place}`, headers)
     expect(answer.status).toBe(status)
-    if (method !== 'HEAD' && place !== '/a/b/c') expect(answer.body).toMatch(/^[a-z-]+: .+\n$/)
+    if (method !== 'HEAD' && place !== '/a/b/c') expect(answer.body).toMatch(/^[A-Z].+\. \[[a-z-]+\]\n$/s)
   })
 
   test('HEAD, busy, and gone', async () => {
@@ -139,7 +139,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     const receiver = await connect(port, sender)
     expect(await ask(port, `GET /${sender.id}`)).toMatchObject({
       status: 409,
-      body: expect.stringMatching(/^busy: /),
+      body: expect.stringMatching(/ \[busy\]\n$/),
     })
     await sender.write('hello')
     await receiver.ending()
@@ -147,7 +147,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     await sender.until(/"delivered"/)
     expect(await ask(port, `GET /${sender.id}`)).toMatchObject({
       status: 410,
-      body: expect.stringMatching(/^gone: /),
+      body: expect.stringMatching(/ \[gone\]\n$/),
     })
   })
 

@@ -67,6 +67,6 @@ test.each(SIZES)('where curl cannot write a file of %d bytes, its sender is told
     expect((await receiver.ended()).code).toBe(23)
     const ending = await sender.ended()
     expect(ending.code).not.toBe(0)
-    expect(ending.stdout.toString()).toContain('# failed: the receiver disconnected')
+    expect(ending.stdout.toString()).toContain('# failed: The receiver stopped after')
   }
 })

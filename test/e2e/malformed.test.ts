@@ -150,7 +150,7 @@ function requestOf({ line, headers, version }: Case, accept?: string): string {
 
 function expectText(answer: Answer, { code }: Case): void {
   expect(answer.headers['content-type']).toMatch(/^text\/plain/)
-  expect(answer.body).toMatch(new RegExp(`^${code}: .+\n$`))
+  expect(answer.body).toMatch(new RegExp(` \\[${code}\\]\n$`))
 }
 
 /** What the parser of HTTP refuses is refused before an `Accept` was read, so it may be text in any case. */

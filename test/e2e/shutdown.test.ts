@@ -56,7 +56,7 @@ describe.each(PAIRS)('a stopping server, with $sender and $receiver midway', (pa
 
     const answer = await exchange(server.port, requestHead('POST /', { 'Content-Length': '1' }))
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': expect.stringMatching(/^\d+$/) } })
-    expect(answer.body).toMatch(/^shutting-down: .+\n$/)
+    expect(answer.body).toMatch(/ \[shutting-down\]\n$/)
     const late = await (await spawnSender(pair.sender, server, 'held')).ended()
     expect(late.code).toBe(pair.sender === 'curl' ? CURL_HTTP_ERROR : PROBLEMS['shutting-down'].exit)
 

@@ -92,7 +92,7 @@ interface Place {
 function numberOf(variable: string, otherwise: number): number {
   const value = Number(process.env[variable] || otherwise)
   if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new Error(`Expected ${variable} to be a whole number, got ${process.env[variable]}`)
+  throw new Error(`${variable} must be a whole number, not ${process.env[variable]}.`)
 }
 
 beforeEach((context) => {

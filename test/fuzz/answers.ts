@@ -134,7 +134,7 @@ function codeOf(status: number, contentType: string, body: string): ProblemCode 
   }
   const code = contentType.startsWith('application/problem+json')
     ? /^\{"type":"urn:ess:problem:([a-z-]+)",.*\}\n$/s.exec(body)?.[1]
-    : /^([a-z-]+): .*\n$/s.exec(body)?.[1]
+    : /^.* \[([a-z-]+)\]\n$/s.exec(body)?.[1]
   return code !== undefined && isProblemCode(code) ? code : undefined
 }
 

@@ -137,7 +137,11 @@ test.each<[string, ErrorAnswer | undefined, object]>([
     { status: 418, body: 'nein\n', headers: { 'x-own': 'yes', 'content-length': '5' } },
   ],
   ['own words', { body: 'nein\n' }, { status: 404, body: 'nein\n' }],
-  ['silence, for the built-in one', undefined, { status: 404, body: expect.stringMatching(/^not-found: /) }],
+  [
+    'silence, for the built-in one',
+    undefined,
+    { status: 404, body: expect.stringMatching(/ \[not-found\]\n$/) },
+  ],
 ])('onError may give its %s', async (_what, answer, expected) => {
   const { port } = await serve({ onError: (error) => (error.code === 'not-found' ? answer : undefined) })
   expect(await exchange(port, requestHead('GET /abcdefghijkl'))).toMatchObject(expected)
@@ -238,17 +242,14 @@ test('two services in one process do not meet', async () => {
 })
 
 test.each<[object, string]>([
-  [{ proxyHidesCuts: true }, 'Expected "reservations" to be true where "proxyHidesCuts" is true, got false'],
-  [{ earlyResponse: false }, 'Expected "reservations" to be true where "earlyResponse" is false, got false'],
+  [{ proxyHidesCuts: true }, '"reservations" must be true where "proxyHidesCuts" is true, not false.'],
+  [{ earlyResponse: false }, '"reservations" must be true where "earlyResponse" is false, not false.'],
   [
     { requiredReferer: 'example.org' },
-    'Expected "requiredReferer" to be an http or https URL without credentials, query or fragment, got "example.org"',
+    '"requiredReferer" must be an http or https URL without credentials, query or fragment, not "example.org".',
   ],
-  [
-    { ids: { pattern: 'x', generate: () => 'x' } },
-    'Expected "ids.pattern" to be a regular expression, got "x"',
-  ],
-  [{ ids: { pattern: /x/ } }, 'Expected "ids.generate" to be a function, got undefined'],
+  [{ ids: { pattern: 'x', generate: () => 'x' } }, '"ids.pattern" must be a regular expression, not "x".'],
+  [{ ids: { pattern: /x/ } }, '"ids.generate" must be a function, not undefined'],
 ])('the options %j are refused', (options, words) => {
   // What a caller without types might give.
   expect(() => createService(options as ServiceOptions)).toThrow(words)

@@ -155,7 +155,7 @@ describe.each(Object.entries(MOUNTS))('a field about the body that a host has se
       await gone.write(requestHead(`GET ${new URL(url).pathname}`))
       expect(wholeAnswer(await rest(gone))).toMatchObject({
         status: 410,
-        body: expect.stringMatching(/^gone: .*\n$/),
+        body: expect.stringMatching(/ \[gone\]\n$/),
       })
       expect(await exchange(port, requestHead('PUT /?ttl=0', { 'Content-Length': '0' }))).toMatchObject({
         status: 400,
@@ -223,9 +223,9 @@ describe('a head that can not be written', () => {
     await sender.write(body)
     expect(parseAnswer(await rest(receiver))).toMatchObject({
       status: 500,
-      body: expect.stringMatching(/^internal-error: .*the host has failed\n$/),
+      body: expect.stringMatching(/the host has failed\. .* \[internal-error\]\n$/),
     })
-    await expectSenderFailed(sender, 'internal-error', /head of the download.*the host has failed/)
+    await expectSenderFailed(sender, 'internal-error', /download could not be started: the host has failed/)
   })
 
   test('resets a receiver that can not even be told, and the sender is', async () => {

@@ -20,7 +20,7 @@ test.each(['streams', 'sockets'] as const)(
     await sender.write('\x9b31m\r\n')
     await receiver.ending()
     const { status, body } = parseAnswer(receiver.text())
-    expect({ status, body }).toEqual({ status: 502, body: expect.stringMatching(/^sender-lost: .*\n$/) })
+    expect({ status, body }).toEqual({ status: 502, body: expect.stringMatching(/ \[sender-lost\]\n$/) })
     expect(obeyedIn(body)).toEqual([])
     await expectSenderFailed(sender, 'bad-request')
     expect(obeyedIn(/"failed".*/.exec(sender.text())?.[0] ?? '')).toEqual([])
@@ -64,7 +64,7 @@ test.each([
     await peer.until(/\n$/)
     expect(parseAnswer(peer.text())).toMatchObject({
       status: 400,
-      body: expect.stringMatching(/^bad-request: /),
+      body: expect.stringMatching(/ \[bad-request\]\n$/),
     })
   }
 })

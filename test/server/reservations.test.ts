@@ -71,7 +71,7 @@ function untilPhase({ service }: Served, phase: string): Promise<unknown> {
 const RESERVING = { reservations: true } as const
 
 describe('a ttl beyond the limit of the server', () => {
-  const WORDS = '# this server lets a link wait for 1 min at most; 99999 s were asked for\n'
+  const WORDS = '# This server keeps a link for at most 1 min; you asked for 27 h 46 min.\n'
 
   test('is cut, and a sender reads so, as text and as an event', async () => {
     const { port } = await serve({ ttl: 60 })
@@ -246,7 +246,7 @@ describe('an early receiver', () => {
     const sender = await startUpload(served.port, path, { 'Content-Length': '5' })
     await untilPhase(served, 'streaming')
     const refused = await Promise.race(both)
-    expect(refused).toMatchObject({ status: 409, body: expect.stringMatching(/^busy: /) })
+    expect(refused).toMatchObject({ status: 409, body: expect.stringMatching(/ \[busy\]\n$/) })
     await sender.write('hello')
     const statuses = (await Promise.all(both)).map(({ status }) => status)
     expect(statuses.sort()).toEqual([200, 409])
@@ -260,7 +260,7 @@ describe('an early receiver', () => {
     await exchange(port, requestHead('GET /health'))
     expect(await exchange(port, requestHead(`GET /${id}`))).toMatchObject({
       status: 409,
-      body: 'busy: 8 receivers are waiting for the sender already\n',
+      body: '8 receivers are waiting for the sender of this file already, and only one will get it. Ask the sender for a link of your own. [busy]\n',
     })
   })
 
@@ -376,7 +376,7 @@ describe('the upload of a reservation', () => {
     await receiver.until(/he$/)
     expect(await exchange(served.port, requestHead(`PUT ${path}`, { 'Content-Length': '0' }))).toMatchObject({
       status: 409,
-      body: expect.stringMatching(/^already-open: /),
+      body: expect.stringMatching(/ \[already-open\]\n$/),
     })
     await sender.write('llo')
     expect((await answerOf(receiver)).body).toBe('hello')
@@ -404,7 +404,7 @@ describe('the secret of an upload resource', () => {
       const never = await ask('a'.repeat(22))
       expect(never).toMatchObject({
         status: 404,
-        body: 'not-found: there is no such upload, or it is over\n',
+        body: 'No upload has this address. Check it for a typo; the upload may also be over. [not-found]\n',
       })
       for (const token of [id, over.path.slice('/uploads/'.length), over.id, '%00'])
         expect(await ask(token)).toMatchObject({ status: never.status, body: never.body })
@@ -434,10 +434,14 @@ describe('DELETE', () => {
     const sender = await openSender(served.port)
     const [, path = ''] = /"upload":"http:\/\/localhost(\/uploads\/[^"]+)"/.exec(sender.text()) ?? []
     expect((await exchange(served.port, requestHead(`DELETE ${path}`))).status).toBe(204)
-    await expectSenderFailed(sender, 'cancelled', /^the sender cancelled it$/)
+    await expectSenderFailed(
+      sender,
+      'cancelled',
+      /^The sender cancelled the transfer, so its link no longer works\.$/,
+    )
     expect(await exchange(served.port, requestHead(`GET /${sender.id}`))).toMatchObject({
       status: 410,
-      body: 'gone: the sender cancelled it\n',
+      body: 'The sender cancelled this transfer. Ask the sender for a new link. [gone]\n',
     })
     expect((await exchange(served.port, requestHead(`DELETE ${path}`))).status).toBe(404)
   })
@@ -452,7 +456,10 @@ describe('DELETE', () => {
     const follower = await follow(served.port, path, /"connected"/)
     await exchange(served.port, requestHead(`DELETE ${path}`))
     expect(await receiver.ending()).toBe('rst')
-    expect(await answerOf(sender)).toMatchObject({ status: 410, body: expect.stringMatching(/^cancelled: /) })
+    expect(await answerOf(sender)).toMatchObject({
+      status: 410,
+      body: expect.stringMatching(/ \[cancelled\]\n$/),
+    })
     await follower.ending()
     expect(eventsOf(follower).at(-1)).toMatchObject({ problem: { type: 'urn:ess:problem:cancelled' } })
   })
@@ -549,7 +556,7 @@ test('a follower that leaves is told nothing more, and no timer of it is left', 
   const stays = await follow(served.port, path, /"reserved"/)
   const leaves = await connectRaw(served.port)
   await leaves.write(requestHead(`GET ${path}/events`))
-  await leaves.until(/# reserved; its sender has .* left\n.*# reserved; its sender has .* left\n/s)
+  await leaves.until(/# reserved; the sender has .* to begin\n.*# reserved; the sender has .* to begin\n/s)
   leaves.reset()
   const heartbeats = () => eventsOf(stays).length
   await until('its heartbeat has ended', async () => {
@@ -572,7 +579,7 @@ describe('a sender that cannot be given an early response', () => {
       port,
       requestHead('POST /', { 'Content-Length': '1000', Expect: '100-continue' }),
     )
-    expect(answer).toMatchObject({ status: 409, body: expect.stringMatching(/^reservation-required: /) })
+    expect(answer).toMatchObject({ status: 409, body: expect.stringMatching(/ \[reservation-required\]\n$/) })
     expect(answer.body).toContain('curl -X POST http://localhost/reserve ')
     expect(answer.body).toContain('curl -fT FILE ADDRESS\n')
   })
@@ -650,7 +657,7 @@ describe('a sender whose body does not come through', () => {
     if (sent !== '') await receiver.until(/he$/)
     expect(
       await exchange(served.port, requestHead(`PUT ${uploadOf(first.text())}`, { 'Content-Length': length })),
-    ).toMatchObject({ status: 409, body: expect.stringMatching(/^already-open: /) })
+    ).toMatchObject({ status: 409, body: expect.stringMatching(/ \[already-open\]\n$/) })
     await first.write('hello'.slice(sent.length))
     expect((await answerOf(receiver)).body).toBe('hello')
     await first.until(/"delivered"/)

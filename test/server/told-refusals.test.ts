@@ -24,7 +24,7 @@ describe('a refusal is told of, once, with who it was:', () => {
     const answer = await exchange(served.port, bytes)
     expect(answer).toMatchObject({
       status: PROBLEMS[code].status,
-      body: expect.stringMatching(new RegExp(`^${code}: `)),
+      body: expect.stringMatching(new RegExp(` \\[${code}\\]\n$`)),
     })
     expect(served.refused).toEqual([code])
     expect(from).toEqual(['127.0.0.1'])

@@ -106,7 +106,7 @@ describe('over HTTP/2, by a peer whose window is shut,', () => {
     await peer.send(request(1, 'GET', `/${sender.id}`))
     await sender.until(/"event":"connected"/)
     await sender.write(body)
-    await expectSenderFailed(sender, 'stalled', /^the receiver took nothing for /)
+    await expectSenderFailed(sender, 'stalled', /^The receiver took nothing for /)
     expect((await peer.untilGot(TYPE.reset, 1)).payload.readUInt32BE()).not.toBe(0)
   })
 
@@ -118,7 +118,7 @@ describe('over HTTP/2, by a peer whose window is shut,', () => {
     await peer.send(request(1, 'GET', `/${sender.id}`))
     await sender.until(/"event":"connected"/)
     await sender.write('hello')
-    await expectSenderFailed(sender, 'stalled', /^the sender sent nothing for /)
+    await expectSenderFailed(sender, 'stalled', /^The sender sent nothing for /)
   })
 
   test('a receiver that takes a little now and then is not hurt', async () => {
@@ -158,7 +158,7 @@ describe('over HTTP/1.1', () => {
     const peer = await connectRaw(port, { paused: true })
     const target = `/Ab3_-fGhIj4k?wait=${'x'.repeat(12_000)}`
     // Each is refused with what it has asked for, until the kernel takes no more of that.
-    for (let last = ''; !last.includes('pipelined'); ) {
+    for (let last = ''; !last.includes('the one ahead of it'); ) {
       const refused = once(service, 'request:refused') as Promise<ServiceEvents['request:refused']>
       await peer.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
       const [{ message }] = await within(DEADLINE_MS, 'it is refused', refused)

@@ -199,7 +199,9 @@ test.each(UNASKED)('%j is refused, and consumes nothing', async (headers) => {
   const answer = await exchange(offered.served.port, requestHead(`GET /${offered.sender.id}`, headers))
   expect(answer).toMatchObject({
     status: 403,
-    body: expect.stringMatching('Accept' in headers ? /<h1>A link that works once/ : /^prefetch: /),
+    body: expect.stringMatching(
+      'Accept' in headers ? /<h1>This link is not for loading ahead of time/ : / \[prefetch\]\n$/,
+    ),
   })
   await expectUntouched(offered)
 })
@@ -257,7 +259,7 @@ describe('the page', () => {
     const reserved = await exchange(port, requestHead('POST /reserve'))
     const path = new URL(reserved.body.split('\n')[0] ?? '').pathname
     const { body } = await exchange(port, requestHead(`GET ${path}`, BROWSER))
-    expect(body).toContain('The sender is not there yet.')
+    expect(body).toContain('The sender has not started yet.')
     expect(service.sockets()).toMatchObject([{ phase: 'reserved' }])
   })
 

@@ -48,7 +48,7 @@ test.each([
 ])('nobody comes, and after %s the answer is 404', async (_what, options, target) => {
   const served = await serveKnownId(options)
   const answer = await exchange(served.port, requestHead(`GET ${target}`))
-  expect(answer).toMatchObject({ status: 404, body: expect.stringMatching(/^not-found: /) })
+  expect(answer).toMatchObject({ status: 404, body: expect.stringMatching(/ \[not-found\]\n$/) })
   expect(served.service.counts().awaiting).toBe(0)
 })
 
@@ -67,7 +67,7 @@ test.each(['soon', '-1', '', '1e3', 'Infinity', '1,5'])('wait=%s is a bad reques
   const { port } = await serve()
   expect(await exchange(port, requestHead(`GET /${ID}?wait=${wait}`))).toMatchObject({
     status: 400,
-    body: `bad-request: Expected wait to be a number of seconds, got ${JSON.stringify(wait)}\n`,
+    body: `The wait must be a number of seconds, such as 60, not ${JSON.stringify(wait)}. [bad-request]\n`,
   })
 })
 
@@ -100,7 +100,7 @@ test('of two early receivers the first gets the bytes and the other is told that
   const second = exchange(served.port, requestHead(`GET /${ID}?wait=60`))
   await untilAwaiting(served, 2)
   const sender = await openSender(served.port)
-  expect(await second).toMatchObject({ status: 409, body: expect.stringMatching(/^busy: /) })
+  expect(await second).toMatchObject({ status: 409, body: expect.stringMatching(/ \[busy\]\n$/) })
   await sender.write(chunk('mine') + LAST_CHUNK)
   await first.until(/mine/)
   first.end()
@@ -114,7 +114,7 @@ test('no more receivers may wait than there may be sockets', async () => {
   expect(await exchange(served.port, requestHead(`GET /${ID}?wait=60`))).toMatchObject({
     status: 503,
     headers: { 'retry-after': '30' },
-    body: expect.stringMatching(/^too-many-sockets: /),
+    body: expect.stringMatching(/ \[too-many-sockets\]\n$/),
   })
 })
 
@@ -126,7 +126,7 @@ test('an early receiver is told when the server stops', async () => {
   expect(await receiver.ending()).toBe('fin')
   expect(parseAnswer(receiver.text())).toMatchObject({
     status: 503,
-    body: expect.stringMatching(/^shutting-down: /),
+    body: expect.stringMatching(/ \[shutting-down\]\n$/),
   })
   await stopped
 })
@@ -160,7 +160,7 @@ describe('an id', () => {
     const served = await serveKnownId()
     await openSender(served.port)
     const answer = await exchange(served.port, requestHead('POST /', { 'Content-Length': '0' }))
-    expect(answer).toMatchObject({ status: 500, body: expect.stringMatching(/^internal-error: /) })
+    expect(answer).toMatchObject({ status: 500, body: expect.stringMatching(/ \[internal-error\]\n$/) })
     expect(served.refused).toEqual(['internal-error'])
     expect(served.service.counts().sockets).toBe(1)
   })
@@ -172,7 +172,10 @@ test('an end is remembered for a while, and then the id is unknown', async () =>
   await sender.ending()
   const head = requestHead(`GET /${ID}`)
   const first = await exchange(served.port, head)
-  expect(first).toMatchObject({ status: 410, body: expect.stringMatching(/^gone: nobody came in time/) })
+  expect(first).toMatchObject({
+    status: 410,
+    body: expect.stringMatching(/^This link expired before anyone used it\. .* \[gone\]\n$/),
+  })
   await until('the id is forgotten', async () => (await exchange(served.port, head)).status === 404)
   expect(served.service.counts().tombstones).toBe(0)
 })
@@ -187,6 +190,6 @@ test('a link that was used says so', async () => {
   await sender.until(/"event":"delivered"/)
   expect(await exchange(port, requestHead(`GET /${ID}`))).toMatchObject({
     status: 410,
-    body: 'gone: this link worked once and has been used\n',
+    body: 'This link worked once and has been used. Ask the sender for a new one. [gone]\n',
   })
 })

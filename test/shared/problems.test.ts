@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  codeOfProblem,
   EssError,
   EXIT_STATUS,
   fromProblem,
@@ -7,6 +8,8 @@ import {
   PROBLEMS,
   type ProblemCode,
   problemLine,
+  problemSentences,
+  problemText,
   toFailedProblem,
   toProblem,
 } from '../../shared/index.js'
@@ -78,16 +81,31 @@ describe.each(CODES)('%s', (code) => {
   test('survives a failed event, which has no status', () => {
     const problem = toFailedProblem(new EssError(code))
     expect(problem).not.toHaveProperty('status')
-    expect(fromProblem(problem, 'not-ess')).toMatchObject({ code, message: PROBLEMS[code].title })
+    expect(fromProblem(problem, 'not-ess')).toMatchObject({ code, message: new EssError(code).message })
   })
 
   test('has its exit status', () => {
     expect(new EssError(code).exitStatus).toBe(EXITS[code])
   })
 
-  test('is one line of text that begins with the code', () => {
-    expect(problemLine(new EssError(code))).toBe(`${code}: ${PROBLEMS[code].title}\n`)
+  test('is whole sentences of its own, on one line that ends in the code', () => {
+    const { message } = new EssError(code)
+    expect(message.startsWith(`${PROBLEMS[code].title}.`)).toBe(true)
+    expect(message).toMatch(/^[A-Z].*\.$/)
+    expect(problemLine(new EssError(code))).toBe(`${message} [${code}]\n`)
   })
+})
+
+test('the text says when to try again, before the code', () => {
+  const error = new EssError('too-many-sockets', 'This server is full.', { retryAfter: 90 })
+  expect(problemLine(error)).toBe('This server is full. Try again in 1 min 30 s. [too-many-sockets]\n')
+  expect(problemSentences(error)).toBe('This server is full. Try again in 1 min 30 s.')
+  expect(problemText(new EssError('gone', 'It is over.'), 30)).toBe('It is over. Try again in 30 s. [gone]')
+})
+
+test('a code of a later version is read from its type', () => {
+  expect(codeOfProblem({ type: 'urn:ess:problem:flux', title: 'New' })).toBe('flux')
+  expect(codeOfProblem({ type: 'about:blank', title: 'New' })).toBe('about:blank')
 })
 
 test('a status is an error of HTTP, and none belongs to what only a client meets', () => {
@@ -134,7 +152,7 @@ test.each([
   ['its title, without a detail', { title: 'T' }, 'T'],
   ['its title, with an empty detail', { title: 'T', detail: '' }, 'T'],
   ['its title, with a detail that is no text', { title: 'T', detail: 7 }, 'T'],
-  ["its code's own title, without either", {}, PROBLEMS.busy.title],
+  ["its code's own words, without either", {}, new EssError('busy').message],
 ])('a problem says %s', (_what, members, words) => {
   expect(fromProblem({ type: 'urn:ess:problem:busy', ...members }, 'not-ess')?.message).toBe(words)
 })

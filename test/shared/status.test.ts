@@ -148,8 +148,8 @@ test.each([
   [4, '# 42.0 MB\n'],
   [5, '# delivered: 100000000 bytes\n'],
   [6, '# delivered: 1 bytes, not confirmed by the receiver\n'],
-  [7, '# failed: the receiver disconnected after 7 bytes\n'],
-  [8, '# failed: Something new\n'],
+  [7, '# failed: the receiver disconnected after 7 bytes [receiver-lost]\n'],
+  [8, '# failed: Something new. [new]\n'],
 ])('as text, event %d reads as a person expects', (index, text) => {
   const event = EVENTS[index]
   expect(event && encodeStatus(event, 'text')).toBe(text)

@@ -3,6 +3,7 @@ import {
   announcesLength,
   CORS_HEADERS,
   type ConnectedEvent,
+  codeOfProblem,
   curlLine,
   type DEFAULT_CONTENT_TYPE,
   type DeliveredEvent,
@@ -16,8 +17,10 @@ import {
   formatAgainstLimit,
   formatBytes,
   formatContentDisposition,
+  formatCount,
   formatDuration,
   formatLimit,
+  formatPart,
   fromProblem,
   HEADERS,
   isProblemCode,
@@ -39,6 +42,8 @@ import {
   percentDecode,
   printable,
   problemLine,
+  problemSentences,
+  problemText,
   QUERY,
   quoteUrl,
   type ReservedEvent,
@@ -106,7 +111,11 @@ test('a problem has its status and its exit status in one table', () => {
   expectTypeOf<typeof PROBLEM_MEDIA_TYPE>().toEqualTypeOf<'application/problem+json'>()
   expectTypeOf(isProblemCode).guards.toEqualTypeOf<ProblemCode>()
   expectTypeOf(toFailedProblem).toEqualTypeOf<(error: EssError) => Problem>()
-  expectTypeOf(problemLine).toEqualTypeOf<(error: EssError) => string>()
+  type InWords = (error: EssError, retryAfter?: number) => string
+  expectTypeOf(problemLine).toEqualTypeOf<InWords>()
+  expectTypeOf(problemText).toEqualTypeOf<InWords>()
+  expectTypeOf(problemSentences).toEqualTypeOf<InWords>()
+  expectTypeOf(codeOfProblem).toEqualTypeOf<(problem: Problem) => string>()
 })
 
 test('ids, tokens and addresses are text', () => {
@@ -149,6 +158,8 @@ test('the forms of the status stream have their media types, and numbers their w
   expectTypeOf<typeof STATUS_VERSION>().toEqualTypeOf<1>()
   expectTypeOf(formatBytes).toEqualTypeOf<(bytes: number) => string>()
   expectTypeOf(formatDuration).toEqualTypeOf<(seconds: number) => string>()
+  expectTypeOf(formatPart).toEqualTypeOf<(bytes: number, total: number | undefined) => string>()
+  expectTypeOf(formatCount).toEqualTypeOf<(count: number, noun: string) => string>()
   expectTypeOf(formatLimit).toEqualTypeOf<(limit: number) => string>()
   expectTypeOf(formatAgainstLimit).toEqualTypeOf<
     (size: number, limit: number) => readonly [size: string, limit: string]

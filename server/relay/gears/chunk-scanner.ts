@@ -195,5 +195,8 @@ function quote(line: string): string {
 }
 
 function broken(got: string): EssError {
-  return new EssError('bad-request', `Expected a body in HTTP/1.1 framing, got ${got}`)
+  return new EssError(
+    'bad-request',
+    `The upload is not valid HTTP/1.1: it has ${got}. Check the program that sends it, and any proxy on the way.`,
+  )
 }

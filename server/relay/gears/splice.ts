@@ -104,7 +104,11 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
       case 'engine-failed':
         // For example, descriptors have run out. If nothing has moved, nothing can be lost or doubled.
         if (taken === 0) goOnWithout()
-        else flow.fail('internal-error', 'the relay failed')
+        else
+          flow.fail(
+            'internal-error',
+            'The part of the server that moves bytes failed. Send the file again for a new link.',
+          )
         break
       case 'cancelled':
         break

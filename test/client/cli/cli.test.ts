@@ -45,7 +45,7 @@ test('send prints the URL at once and nothing else', async () => {
 })
 
 test.each([
-  [[], 'ess: this server lets a link wait for 10 min at most; 99999 s were asked for\n'],
+  [[], 'ess: This server keeps a link for at most 10 min; you asked for 27 h 46 min.\n'],
   [['--quiet'], ''],
 ])('send %j says on stderr that its ttl was cut', async (flags, words) => {
   const server = await rawServer()

@@ -566,7 +566,7 @@ const STORIES: Readonly<Record<string, Story>> = {
       await late.until(/^HTTP\/1\.1 100 /)
       await cancel(here)
       await late.write(chunk(`--b\r\n${FILE_PART}`))
-      await late.until(/\r\n\r\nHTTP\/1\.1 410 .*gone: /s)
+      await late.until(/\r\n\r\nHTTP\/1\.1 410 .* \[gone\]\n$/s)
       here.log.push('late sender gets 410 gone')
     },
     log: ['reserved', 'ended: cancelled', 'refused: gone', 'late sender gets 410 gone'],
@@ -707,7 +707,7 @@ async function bring({ from, options, isForm }: Omit<Story, 'act' | 'log'>): Pro
       return
     }
     const { status, body } = parseAnswer(peer.text())
-    const said = status === 200 ? JSON.stringify(body.trimEnd()) : body.split(':')[0]
+    const said = status === 200 ? JSON.stringify(body.trimEnd()) : /\[([a-z-]+)\]\n$/.exec(body)?.[1]
     log.push(`${name} gets ${status} ${said}`)
     peer.end()
     if (name === 'receiver' && status === 200)

@@ -58,12 +58,12 @@ describe.each([
     expectUsage(
       // What a caller without types might give.
       { [name]: value } as ServiceOptions,
-      `Expected "${name}" to be ${range} of seconds, got ${shown}`,
+      `"${name}" must be ${range} of seconds, not ${shown}.`,
     )
   })
 
   test.each([LONGEST + 1, Number.POSITIVE_INFINITY])('cannot be as long as %d', (value) => {
-    expectUsage({ [name]: value }, `Expected "${name}" to be at most ${LONGEST} seconds, got ${value}`)
+    expectUsage({ [name]: value }, `"${name}" must be at most ${LONGEST} seconds, not ${value}.`)
   })
 })
 
@@ -89,7 +89,7 @@ describe.each([
     expectUsage(
       // What a caller without types might give.
       { [name]: value } as ServiceOptions,
-      `Expected "${name}" to be a whole number of ${unit}, at least ${least}, got ${shown}`,
+      `"${name}" must be a whole number of ${unit}, at least ${least}, not ${shown}.`,
     )
   })
 })
@@ -116,7 +116,7 @@ describe('baseUrl', () => {
     'https://send.example.org/#a',
   ])('cannot be %j', (baseUrl) => {
     const expected = 'an http or https URL without credentials, query or fragment'
-    expectUsage({ baseUrl }, `Expected "baseUrl" to be ${expected}, got ${JSON.stringify(baseUrl)}`)
+    expectUsage({ baseUrl }, `"baseUrl" must be ${expected}, not ${JSON.stringify(baseUrl)}.`)
   })
 })
 
@@ -139,7 +139,7 @@ describe('trustProxy', () => {
   test.each(['everybody', '10.0.0.0/33', '10.0.0', '*', 'proxy.example.org'])('cannot have %j', (proxy) => {
     expectUsage(
       { trustProxy: ['127.0.0.1', proxy] },
-      `Expected "trustProxy" to list addresses or CIDR ranges such as 10.0.0.0/8, got "127.0.0.1,${proxy}"`,
+      `"trustProxy" must be addresses or ranges such as 10.0.0.0/8, not "127.0.0.1,${proxy}".`,
     )
   })
 })
@@ -154,7 +154,7 @@ test.each([
   ['ids', 'x', 'a pattern and a generator', '"x"'],
 ])('%s cannot be %j', (name, value, expected, shown) => {
   // What a caller without types might give.
-  expectUsage({ [name]: value } as ServiceOptions, `Expected "${name}" to be ${expected}, got ${shown}`)
+  expectUsage({ [name]: value } as ServiceOptions, `"${name}" must be ${expected}, not ${shown}.`)
 })
 
 function expectUsage(options: ServiceOptions, message: string): void {

@@ -51,11 +51,11 @@ describe('--check', () => {
     const taken = await check('--port', '0', '--admin', `127.0.0.1:${port}`)
     expect(taken.status).toBe(1)
     expect(taken.lines.at(-1)).toMatch(
-      /^problem: admin: cannot listen on 127\.0\.0\.1:\d+: the port is in use$/,
+      /^problem: admin: Cannot listen on 127\.0\.0\.1:\d+: the port is in use\. .* --admin\.$/,
     )
     expect(await check('--admin', '9001')).toMatchObject({
       status: 2,
-      lines: [expect.stringMatching(/^problem: options: Expected --admin to be HOST:PORT/)],
+      lines: [expect.stringMatching(/^problem: options: --admin must be HOST:PORT/)],
     })
   })
 
@@ -87,7 +87,7 @@ describe('--check', () => {
         'ok: options',
         'ok: exposure',
         'ok: send-tokens',
-        expect.stringMatching(/^ok: certificate: CN=.*until 20/),
+        expect.stringMatching(/^ok: certificate: CN=.*valid until 20/),
         expect.stringMatching(/^ok: relay/),
         'ok: listen: 127.0.0.1, any free port',
       ],
@@ -97,8 +97,8 @@ describe('--check', () => {
       lines: [
         'ok: options',
         'ok: exposure',
-        expect.stringMatching(/^problem: receive-tokens: Expected .* in line 1 of --receive-tokens /),
-        'problem: certificate: cannot read /nowhere/key.pem: there is no such file',
+        expect.stringMatching(/^problem: receive-tokens: Line 1 of --receive-tokens /),
+        'problem: certificate: Cannot read /nowhere/key.pem: there is no such file.',
         expect.stringMatching(/^ok: relay/),
         'ok: listen: 127.0.0.1, any free port',
       ],
@@ -118,7 +118,7 @@ describe('--check', () => {
   test('a host that others reach is a problem for a server without tokens', async () => {
     const { status, lines } = await check('--host', '0.0.0.0', '--port', '0')
     expect(status).toBe(2)
-    expect(lines[1]).toMatch(/^problem: exposure: --host 0\.0\.0\.0 lets anybody .* --send-tokens FILE/)
+    expect(lines[1]).toMatch(/^problem: exposure: With --host 0\.0\.0\.0, anyone .* --send-tokens FILE/)
     expect((await check('--host', '0.0.0.0', '--port', '0', '--open')).status).toBe(0)
   })
 
@@ -130,7 +130,7 @@ describe('--check', () => {
       'ok: options',
       'ok: exposure',
       'ok: relay: streams',
-      `problem: listen: cannot listen on 127.0.0.1:${port}: the port is in use`,
+      `problem: listen: Cannot listen on 127.0.0.1:${port}: the port is in use. Stop the program that uses it, or choose another with --port.`,
     ])
   })
 
@@ -139,7 +139,7 @@ describe('--check', () => {
     const { status, lines } = await check('--heartbeat', '0', '--port', port)
     expect(status).toBe(2)
     expect(lines).toEqual([
-      'problem: options: Expected --heartbeat to be a positive number of seconds, got 0',
+      'problem: options: --heartbeat must be a positive number of seconds, not 0.',
       'ok: exposure',
       expect.stringMatching(/^ok: relay/),
       expect.stringMatching(/^problem: listen/),
@@ -147,13 +147,16 @@ describe('--check', () => {
   })
 
   test.each([
-    [['--prot', '1'], /^problem: options: Unknown argument: prot/],
+    [['--prot', '1'], /^problem: options: --prot is not an option\. Did you mean --port\?$/],
     [
       ['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--relay', 'splice'],
-      /^problem: options: Expected --relay to be auto or streams together with --tls-cert, got splice/,
+      /^problem: options: --relay splice does not work with --tls-cert/,
     ],
-    [['--ttl', 'soon'], /^problem: options: Expected --ttl to be a duration such as 90, 90s, 10m or 1h30m/],
-    [['--config', '/nowhere'], /^problem: options: Expected --config to be a file that can be read/],
+    [['--ttl', 'soon'], /^problem: options: --ttl must be a duration such as 90, 90s, 10m or 1h30m/],
+    [
+      ['--config', '/nowhere'],
+      /^problem: options: Cannot read the configuration in \/nowhere: there is no such file\.$/,
+    ],
   ])('flags that cannot be read are one problem, with exit status 2: %j', async (argv, line) => {
     const { status, lines } = await check(...argv)
     expect(status).toBe(2)

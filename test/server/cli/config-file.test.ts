@@ -162,56 +162,53 @@ describe('a file is read as', () => {
 
 describe('a key that is no flag is refused, and the nearest flag is named', () => {
   test.each([
-    ['prot: 1', 'FILE, line 1: Expected the name of a flag, got "prot"; did you mean port?'],
-    [
-      'ttl: 1\n\nmax_sockets: 1',
-      'FILE, line 3: Expected the name of a flag, got "max_sockets"; did you mean max-sockets?',
-    ],
-    ['maxUploadBytes: 1', /did you mean max-upload-bytes\?$/],
-    ['no-reservations: true', /got "no-reservations"; did you mean reservations\?$/],
-    ['something-else-altogether: 1', /got "something-else-altogether"$/],
-    ['constructor: 1', /got "constructor"$/],
-    ['__proto__: 1', /got "__proto__"/],
-    ['config: other.yaml', /got "config"/],
-    ['check: true', /got "check"/],
-    ['<<: {ttl: 1}', /got "<<"/],
+    ['prot: 1', 'FILE, line 1: there is no option "prot". Did you mean port?'],
+    ['ttl: 1\n\nmax_sockets: 1', 'FILE, line 3: there is no option "max_sockets". Did you mean max-sockets?'],
+    ['maxUploadBytes: 1', /Did you mean max-upload-bytes\?$/],
+    ['no-reservations: true', /"no-reservations"\. Did you mean reservations\?$/],
+    ['something-else-altogether: 1', /no option "something-else-altogether"\. See ess-server --help\.$/],
+    ['constructor: 1', /no option "constructor"\. See/],
+    ['__proto__: 1', /no option "__proto__"/],
+    ['config: other.yaml', /no option "config"/],
+    ['check: true', /no option "check"/],
+    ['<<: {ttl: 1}', /no option "<<"/],
   ])('%j', async (text, message) => {
     expect(await complaint(text)).toMatch(message)
   })
 
   test('in JSON without the line', async () => {
-    const message = 'FILE: Expected the name of a flag, got "prot"; did you mean port?'
+    const message = 'FILE: there is no option "prot". Did you mean port?'
     expect(await complaint('{"prot": 1}', 'ess.json')).toBe(message)
   })
 })
 
 describe('a value of the wrong type is refused with what was expected and what came', () => {
   test.each([
-    ['port: "1"', 'Expected port to be a whole number, got "1"'],
-    ['port: 1.5', 'Expected port to be a whole number, got 1.5'],
-    ['port: -1', 'Expected port to be a whole number, got -1'],
-    ['ttl: soon', 'Expected ttl to be a duration such as 90, 90s, 10m or 1h30m, got "soon"'],
-    ['ttl: 1h30', 'Expected ttl to be a duration such as 90, 90s, 10m or 1h30m, got "1h30"'],
+    ['port: "1"', 'port must be a whole number, not "1".'],
+    ['port: 1.5', 'port must be a whole number, not 1.5.'],
+    ['port: -1', 'port must be a whole number, not -1.'],
+    ['ttl: soon', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not "soon".'],
+    ['ttl: 1h30', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not "1h30".'],
     [
       'max-upload-bytes: 1XB',
-      'Expected max-upload-bytes to be a number of bytes, or text such as 10GiB, got "1XB"',
+      'max-upload-bytes must be a number of bytes, or text such as 10GiB, not "1XB".',
     ],
-    ['ttl:', 'Expected ttl to be a duration such as 90, 90s, 10m or 1h30m, got null'],
-    ['ttl: .inf', 'Expected ttl to be a duration such as 90, 90s, 10m or 1h30m, got null'],
-    ['ttl: [1]', 'Expected ttl to be a duration such as 90, 90s, 10m or 1h30m, got [1]'],
-    ['reservations: yes', 'Expected reservations to be true or false, got "yes"'],
-    ['reservations: 1', 'Expected reservations to be true or false, got 1'],
-    ['host: 127', 'Expected host to be text, got 127'],
-    ['host: ""', 'Expected host to be text, got ""'],
-    ['host: [a, b]', 'Expected host to be text, got ["a","b"]'],
-    ['base-url: {a: 1}', 'Expected base-url to be text, got {"a":1}'],
-    ['log: loud', 'Expected log to be one of text, json, off, got "loud"'],
+    ['ttl:', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not null.'],
+    ['ttl: .inf', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not null.'],
+    ['ttl: [1]', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not [1].'],
+    ['reservations: yes', 'reservations must be true or false, not "yes".'],
+    ['reservations: 1', 'reservations must be true or false, not 1.'],
+    ['host: 127', 'host must be text, not 127.'],
+    ['host: ""', 'host must be text, not "".'],
+    ['host: [a, b]', 'host must be text, not ["a","b"].'],
+    ['base-url: {a: 1}', 'base-url must be text, not {"a":1}.'],
+    ['log: loud', 'log must be one of text, json, off, not "loud".'],
     [
       'max-upload-bytes: true',
-      'Expected max-upload-bytes to be a number of bytes, or text such as 10GiB, got true',
+      'max-upload-bytes must be a number of bytes, or text such as 10GiB, not true.',
     ],
-    ['trust-proxy: []', 'Expected trust-proxy to be a list of texts, or one text with commas, got []'],
-    ['trust-proxy: [1]', 'Expected trust-proxy to be a list of texts, or one text with commas, got [1]'],
+    ['trust-proxy: []', 'trust-proxy must be a list of texts, or one text with commas, not [].'],
+    ['trust-proxy: [1]', 'trust-proxy must be a list of texts, or one text with commas, not [1].'],
   ])('%j', async (text, message) => {
     expect(await complaint(`# first\n${text}`)).toBe(`FILE, line 2: ${message}`)
   })
@@ -219,22 +216,22 @@ describe('a value of the wrong type is refused with what was expected and what c
 
 describe('what is no such file is refused:', () => {
   test.each([
-    ['ess.json', '{"port": 1,}', /^FILE: Expected JSON: /],
-    ['ess.json', '[]', 'FILE: Expected names of flags with their values, got something else'],
-    ['ess.json', 'null', 'FILE: Expected names of flags with their values, got something else'],
-    ['ess.yaml', 'port', 'FILE: Expected names of flags with their values, got something else'],
-    ['ess.yaml', '? [port]\n: 1', 'FILE: Expected names of flags with their values, got something else'],
-    ['ess.yaml', 'ttl: 1\nttl: 2', 'FILE, line 2: Expected YAML: Map keys must be unique'],
-    ['ess.yaml', 'ttl: 1\nport: *no', /^FILE, line 2: Expected YAML: Unresolved alias/],
-    ['ess.yaml', 'ttl: !secret 1', /^FILE, line 1: Expected YAML: Unresolved tag/],
-    ['ess.yaml', 'ttl: 1\n---\nttl: 2', /^FILE, line 2: Expected YAML: .*multiple documents/],
+    ['ess.json', '{"port": 1,}', /^FILE: this is not valid JSON: /],
+    ['ess.json', '[]', 'FILE must hold options and their values, such as "port: 9000".'],
+    ['ess.json', 'null', 'FILE must hold options and their values, such as "port: 9000".'],
+    ['ess.yaml', 'port', 'FILE must hold options and their values, such as "port: 9000".'],
+    ['ess.yaml', '? [port]\n: 1', 'FILE must hold options and their values, such as "port: 9000".'],
+    ['ess.yaml', 'ttl: 1\nttl: 2', 'FILE, line 2: this is not valid YAML: Map keys must be unique.'],
+    ['ess.yaml', 'ttl: 1\nport: *no', /^FILE, line 2: this is not valid YAML: Unresolved alias/],
+    ['ess.yaml', 'ttl: !secret 1', /^FILE, line 1: this is not valid YAML: Unresolved tag/],
+    ['ess.yaml', 'ttl: 1\n---\nttl: 2', /^FILE, line 2: this is not valid YAML: .*multiple documents/],
   ])('%s: %j', async (name, text, message) => {
     expect(await complaint(text, name)).toMatch(message)
   })
 
   test('one that is not there', async () => {
     await expect(flagsOf(['--config', '/nowhere/ess.yaml'])).rejects.toThrow(
-      'Expected --config to be a file that can be read, got /nowhere/ess.yaml: ENOENT',
+      'Cannot read the configuration in /nowhere/ess.yaml: there is no such file.',
     )
   })
 })

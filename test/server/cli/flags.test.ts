@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import type { FlagRow } from '../../../server/broker/option-kinds.js'
 import { flagOf, namesOf, variableOf } from '../../../server/broker/option-names.js'
 import { OPTIONS } from '../../../server/broker/option-table.js'
 import { resolveOptions } from '../../../server/broker/options.js'
@@ -14,13 +15,17 @@ async function flagsOf(...argv: readonly string[]): Promise<Flags> {
 
 describe('without any flag', () => {
   test('each has the default of its row', async () => {
-    const defaults = namesOf('command', 'both').map((name) => [name, OPTIONS[name].default])
+    const defaults = namesOf('command', 'both').map((name) => {
+      const row: FlagRow = OPTIONS[name]
+      return [name, row.commandDefault ?? row.default]
+    })
     expect(await flagsOf()).toEqual(Object.fromEntries(defaults))
   })
 
-  test('the service has the options that createService has without any', async () => {
+  test('the service has the options that createService has without any, but no limit on sizes', async () => {
     const plain = (options: object) => JSON.stringify(options)
-    expect(plain(resolveOptions(serviceOptions(await flagsOf())))).toBe(plain(resolveOptions({})))
+    const own = resolveOptions({ maxUploadBytes: 0 })
+    expect(plain(resolveOptions(serviceOptions(await flagsOf())))).toBe(plain(own))
   })
 })
 

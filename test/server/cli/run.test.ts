@@ -78,26 +78,26 @@ describe('--help', () => {
     for (const [option, words] of [
       ['host', /127\.0\.0\.1/],
       ['port', /9000/],
-      ['ttl', /Seconds.*600/],
-      ['max-upload-bytes', /1GiB/],
+      ['ttl', /TIME.*600/],
+      ['max-upload-bytes', /SIZE.*0 for no limit.*default: 0\]/],
       ['max-sockets', /10000/],
       ['max-sockets-per-client', /0 for no limit.*32/],
       ['max-reservations-per-client', /0 for no limit.*16/],
       ['max-waiting-per-client', /0 for no limit.*32/],
       ['max-misses-per-client', /0 for no limit.*60/],
-      ['stall-timeout', /Seconds.*60/],
-      ['heartbeat', /Seconds.*30/],
+      ['stall-timeout', /TIME.*60/],
+      ['heartbeat', /TIME.*30/],
       ['base-url', /default: the host the sender used/],
       ['trust-proxy', /CIDRs.*default: none/],
-      ['drain', /Seconds.*30/],
-      ['send-tokens', /one a line.*default: anybody may/],
-      ['receive-tokens', /default: whoever has the link/],
-      ['open', /default: false/],
+      ['drain', /TIME.*30/],
+      ['send-tokens', /one per line.*default: anyone may/],
+      ['receive-tokens', /default: anyone with the link/],
+      ['open', /Let anyone send/],
       ['cors-origin', /Origins.*\*/],
       ['log', /text.*json.*off.*text/],
     ] as const) {
       // From its name to the next option.
-      const entry = new RegExp(`^ +--${option} .*(?:\n {20,}.*)*`, 'm').exec(stdout)?.[0] ?? ''
+      const entry = new RegExp(`^ {2}--${option}\\b(?!-).*(?:\n {6,}.*)*`, 'm').exec(stdout)?.[0] ?? ''
       expect(entry.replace(/\s+/g, ' '), option).toMatch(words)
     }
     expect(stdout).toContain('ESS_MAX_UPLOAD_BYTES')
@@ -111,44 +111,46 @@ test('--version is the version of the package', async () => {
 
 describe('the command line is wrong: one line on stderr and exit status 2, with', () => {
   test.each([
-    [['--prot', '1'], /prot/],
-    [['extra'], /extra/],
-    [['--port'], /port/],
-    [['--port', 'http'], /Expected --port to be a whole number, got "http"/],
+    [['--prot', '1'], /--prot is not an option\. Did you mean --port\? \[usage\]/],
+    [['--something-else'], /--something-else is not an option\. See ess-server --help\. \[usage\]/],
+    [['-x'], /-x is not an option\./],
+    [['extra'], /takes only options, not "extra"/],
+    [['--port'], /--port needs a value\. See ess-server --help\. \[usage\]/],
+    [['--port', 'http'], /--port must be a whole number, not "http"/],
     [['--port', '-1'], /--port/],
-    [['--port', '1.5'], /Expected --port to be a whole number, got "1\.5"/],
-    [['--port', '65536'], /Expected --port to be at most 65535, got 65536/],
-    [['--port', '1', '--port', '2'], /Expected --port once, got it 2 times/],
-    [['--ttl', '0'], /Expected --ttl to be a positive number of seconds, got 0/],
-    [['--ttl', 'soon'], /Expected --ttl to be a duration such as 90, 90s, 10m or 1h30m, got "soon"/],
-    [['--ttl', '1e3'], /Expected --ttl to be a duration such as 90, 90s, 10m or 1h30m, got "1e3"/],
-    [['--ttl', '9999999'], /Expected --ttl to be .*, got 9999999/],
-    [['--max-upload-bytes', 'huge'], /Expected --max-upload-bytes to be a size such as .*, got "huge"/],
+    [['--port', '1.5'], /--port must be a whole number, not "1\.5"/],
+    [['--port', '65536'], /--port must be at most 65535, not 65536/],
+    [['--port', '1', '--port', '2'], /--port was given 2 times\. Give it once\. \[usage\]/],
+    [['--ttl', '0'], /--ttl must be a positive number of seconds, not 0/],
+    [['--ttl', 'soon'], /--ttl must be a duration such as 90, 90s, 10m or 1h30m, not "soon"/],
+    [['--ttl', '1e3'], /--ttl must be a duration such as 90, 90s, 10m or 1h30m, not "1e3"/],
+    [['--ttl', '9999999'], /--ttl must be .*, not 9999999/],
+    [['--max-upload-bytes', 'huge'], /--max-upload-bytes must be a size such as .*, not "huge"/],
     [['--max-upload-bytes', '-1'], /--max-upload-bytes|max-upload-bytes/],
-    [['--max-sockets', '0'], /Expected --max-sockets to be a whole number of sockets, at least 1, got 0/],
-    [['--max-sockets-per-client', 'many'], /Expected --max-sockets-per-client to be a whole number/],
+    [['--max-sockets', '0'], /--max-sockets must be a whole number of sockets, at least 1, not 0/],
+    [['--max-sockets-per-client', 'many'], /--max-sockets-per-client must be a whole number/],
     [['--max-misses-per-client', '-1'], /max-misses-per-client/],
     [['--stall-timeout', '-1'], /stall-timeout/],
-    [['--heartbeat', '0'], /Expected --heartbeat to be a positive number of seconds/],
-    [['--base-url', 'example.org'], /Expected --base-url to be an http or https URL .*, got "example\.org"/],
-    [['--trust-proxy', 'everybody'], /Expected --trust-proxy to list addresses .*, got "everybody"/],
-    [['--drain', 'later'], /Expected --drain to be a duration such as 90, 90s, 10m or 1h30m, got "later"/],
+    [['--heartbeat', '0'], /--heartbeat must be a positive number of seconds/],
+    [['--base-url', 'example.org'], /--base-url must be an http or https URL .*, not "example\.org"/],
+    [['--trust-proxy', 'everybody'], /--trust-proxy must be addresses .*, not "everybody"/],
+    [['--drain', 'later'], /--drain must be a duration such as 90, 90s, 10m or 1h30m, not "later"/],
     // Longer than any timer of Node's, which would go off at once.
     [['--drain', '9999999'], /drain/],
     [['--log', 'loud'], /text.*json.*off/],
-    [['--cors-origin', 'example.org'], /\(--cors-origin\) to be origins .*, got "example\.org"/],
-    [['--tls-cert', 'cert.pem'], /Expected --tls-key together with --tls-cert/],
-    [['--tls-key', 'key.pem'], /Expected --tls-cert together with --tls-key/],
+    [['--cors-origin', 'example.org'], /--cors-origin must be origins .*, not "example\.org"/],
+    [['--tls-cert', 'cert.pem'], /--tls-cert needs --tls-key too\./],
+    [['--tls-key', 'key.pem'], /--tls-key needs --tls-cert too\./],
     ...['sockets', 'splice'].map((gear): [string[], RegExp] => [
       ['--tls-cert', 'c.pem', '--tls-key', 'k.pem', '--relay', gear],
-      new RegExp(`Expected --relay to be auto or streams together with --tls-cert, got ${gear}`),
+      new RegExp(`--relay ${gear} does not work with --tls-cert: .* Leave --relay out\\.`),
     ]),
     [['--tls-min', '1.1'], /1\.2.*1\.3/],
     // Without a host, Node listens on every address there is.
-    [['--host', ''], /Expected --host to have a value, got an empty one/],
+    [['--host', ''], /--host needs a value\. See ess-server --help\. \[usage\]/],
     [['--host='], /host/],
-    [['--reservations=yes'], /Expected --reservations to be true or false, got "yes"/],
-    [['--earlyResponse=off'], /Expected --early-response to be true or false, got "off"/],
+    [['--reservations=yes'], /--reservations must be true or false, not "yes"/],
+    [['--earlyResponse=off'], /--early-response must be true or false, not "off"/],
   ])('%j', async (argv, message) => {
     const { status, stdout, stderr } = await refuse([
       ...QUIET.slice(argv.includes('--port') ? 2 : 0, argv.includes('--log') ? 2 : 4),
@@ -164,7 +166,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [{ ESS_TTL: '-5' }, /ttl/],
     [{ ESS_MAX_UPLOAD_BYTES: 'huge' }, /max-upload-bytes/],
     [{ ESS_LOG: 'loud' }, /text.*json.*off/],
-    [{ ESS_RESERVATIONS: 'yes' }, /Expected --reservations to be true or false, got "yes"/],
+    [{ ESS_RESERVATIONS: 'yes' }, /--reservations must be true or false, not "yes"/],
   ])('the environment %j', async (env, message) => {
     const { status, stdout, stderr } = await refuse('ESS_PORT' in env ? [] : ['--port', '0'], env)
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
@@ -186,7 +188,7 @@ test('a port that is in use is one line on stderr and exit status 1', async () =
   expect(await refuse(['--port', `${port}`])).toEqual({
     status: 1,
     stdout: '',
-    stderr: `ess-server: cannot listen on 127.0.0.1:${port}: the port is in use\n`,
+    stderr: `ess-server: Cannot listen on 127.0.0.1:${port}: the port is in use. Stop the program that uses it, or choose another with --port.\n`,
   })
 })
 
@@ -194,7 +196,8 @@ test('an address this machine does not have is one line on stderr and exit statu
   expect(await refuse([...QUIET, '--open', '--host', '192.0.2.1'])).toEqual({
     status: 1,
     stdout: '',
-    stderr: 'ess-server: cannot listen on 192.0.2.1:0: this machine does not have that address\n',
+    stderr:
+      'ess-server: Cannot listen on 192.0.2.1:0: this machine does not have that address. Choose another with --host.\n',
   })
 })
 
@@ -206,7 +209,7 @@ describe('a host that others reach', () => {
       const { status, stdout, stderr } = await refuse([...QUIET, '--host', host])
       expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
       expect(stderr).toMatch(/^ess-server: [^\n]+\n$/)
-      for (const way of [`--host ${host} `, '--send-tokens FILE', '--open', '--host 127.0.0.1'])
+      for (const way of [`--host ${host},`, '--send-tokens FILE', '--open', '--host 127.0.0.1'])
         expect(stderr).toContain(way)
     },
   )
@@ -235,18 +238,21 @@ describe('a host that others reach', () => {
   test('by an unknown name, the message is about the name', async () => {
     expect(await refuse([...QUIET, '--host', 'no-such-host.invalid'])).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/^ess-server: cannot listen on no-such-host\.invalid:0: .+\n$/),
+      stderr: expect.stringMatching(/^ess-server: Cannot listen on no-such-host\.invalid:0: .+\n$/),
     })
   })
 })
 
 test.each([
-  ['', /^ess-server: Expected at least one token in --send-tokens \S+, got none\n$/],
+  ['', /^ess-server: There is no token in --send-tokens \S+\. .*openssl rand -hex 32 \[usage\]\n$/],
   [
     'short',
-    /^ess-server: Expected a random token of at least 16 characters, .* in line 1 of --send-tokens \S+\n$/,
+    /^ess-server: Line 1 of --send-tokens \S+ is too short: a token has at least 16 characters\. .*\n$/,
   ],
-  [undefined, /^ess-server: Expected --send-tokens to be a file of tokens, cannot read \S+: ENOENT\n$/],
+  [
+    undefined,
+    /^ess-server: Cannot read the tokens in \S+ \(--send-tokens\): there is no such file\. \[usage\]\n$/,
+  ],
 ])('a file of tokens that holds %j is a wrong command line', async (text, message) => {
   const file = join(await tempDir(), 'tokens')
   if (text !== undefined) await writeFile(file, text)
@@ -262,7 +268,7 @@ test('a certificate of no use is one line on stderr and exit status 1', async ()
     status: 1,
     stdout: '',
     stderr:
-      'ess-server: cannot listen on 127.0.0.1:0: cannot read /nowhere/cert.pem: there is no such file; cannot read /nowhere/key.pem: there is no such file\n',
+      'ess-server: Cannot read /nowhere/cert.pem: there is no such file. Cannot read /nowhere/key.pem: there is no such file.\n',
   })
 })
 

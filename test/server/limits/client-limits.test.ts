@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ServiceOptions } from '../../../server/index.js'
+import { formatCount } from '../../../shared/index.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
 import { until } from '../../helpers/within.js'
@@ -35,7 +36,9 @@ const refusedFor = (what: string, most = 1) => ({
   status: 429,
   headers: { 'retry-after': '30' },
   body: expect.stringMatching(
-    new RegExp(`^over-share: this client has its share of ${what}\\b.*: ${most}\\b`),
+    new RegExp(
+      `^You already have ${formatCount(most, what)} here, the most for one client\\. .* Try again in 30 s\\. \\[over-share\\]\n$`,
+    ),
   ),
 })
 
@@ -53,7 +56,7 @@ describe('a client that has its sockets', () => {
     await peer.write(requestHead('POST /', { 'Content-Length': '5', Expect: '100-continue' }))
     expect(await peer.ending()).toBe('fin')
     expect(peer.text()).toMatch(
-      /^HTTP\/1\.1 429 .*\r\nRetry-After: 30\r\n.*over-share: this client has its share of sockets, waiting or running: 2\n$/s,
+      /^HTTP\/1\.1 429 .*\r\nRetry-After: 30\r\n.*You already have 2 transfers here, .* Try again in 30 s\. \[over-share\]\n$/s,
     )
     await openSender(port, { length: 5 }, OTHER)
     expect(service.counts()).toMatchObject({ sockets: 3, held: 3 })
@@ -84,7 +87,7 @@ describe('a client that has its sockets', () => {
     await end(served, await openSender(served.port, { length: 5 }))
     await untilEnded(served)
     await openSender(served.port, { length: 5 })
-    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('sockets', 2))
+    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('transfer', 2))
   })
 
   test('may receive, ask for help, and be refused for other reasons', async () => {
@@ -101,7 +104,7 @@ describe('a client that has its sockets', () => {
     const slow = await Promise.all([1, 2].map(() => connectRaw(served.port)))
     for (const peer of slow) await peer.write(`${requestHead('POST /', form)}--b\r\n`)
     await until('both are read', () => served.service.counts().held === 2)
-    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('sockets', 2))
+    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('transfer', 2))
     for (const peer of slow) peer.reset()
     await untilNothingIsHeld(served)
   })
@@ -111,7 +114,7 @@ describe('a client that has its sockets', () => {
     const form = { 'Content-Type': 'multipart/form-data; boundary=b', 'Content-Length': '7' }
     for (const _ of [1, 2, 3])
       expect((await exchange(served.port, `${requestHead('POST /', form)}--b--\r\n`)).body).toMatch(
-        /^no-file-in-form/,
+        /\[no-file-in-form\]\n$/,
       )
     expect(served.service.counts().held).toBe(0)
   })
@@ -139,13 +142,13 @@ describe('a client that reserves', () => {
     const { port } = served
     const first = await reserve(port)
     await reserve(port)
-    expect(await ask(port, 'POST /reserve')).toMatchObject(refusedFor('reservations', 2))
+    expect(await ask(port, 'POST /reserve')).toMatchObject(refusedFor('open reservation', 2))
     await reserve(port, OTHER)
     const upload = await connectRaw(port)
     await upload.write(requestHead(`PUT ${first.path}`, { 'Content-Length': '5' }))
     await until('its sender came', () => served.opened.length === 1)
     await reserve(port)
-    expect(await ask(port, 'POST /reserve')).toMatchObject(refusedFor('reservations', 2))
+    expect(await ask(port, 'POST /reserve')).toMatchObject(refusedFor('open reservation', 2))
     // Of one client two reservations and a socket that has its sender, of the other a reservation.
     expect(served.service.counts()).toMatchObject({ sockets: 4, held: 4 + 3 })
   })
@@ -156,16 +159,16 @@ describe('a client that reserves', () => {
       expect((await ask(served.port, `DELETE ${path}`)).status).toBe(204)
     await untilNothingIsHeld(served)
     for (const _ of [1, 2]) await reserve(served.port)
-    expect(await ask(served.port, 'POST /reserve')).toMatchObject(refusedFor('reservations', 2))
+    expect(await ask(served.port, 'POST /reserve')).toMatchObject(refusedFor('open reservation', 2))
   })
 
   test('has them of its sockets, and a refusal costs neither', async () => {
     const served = await serve({ ...RESERVING, maxReservationsPerClient: 1, maxSocketsPerClient: 2 })
     const { path } = await reserve(served.port)
-    expect(await ask(served.port, 'POST /reserve')).toMatchObject(refusedFor('reservations', 1))
+    expect(await ask(served.port, 'POST /reserve')).toMatchObject(refusedFor('open reservation', 1))
     expect(served.service.counts().held).toBe(2)
     await openSender(served.port, { length: 5 })
-    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('sockets', 2))
+    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('transfer', 2))
     await ask(served.port, `DELETE ${path}`)
   })
 
@@ -176,7 +179,7 @@ describe('a client that reserves', () => {
     const sender = await connectRaw(port, OTHER)
     await sender.write(`${requestHead(`PUT ${path}`, { 'Content-Length': '5' })}hello`)
     await until('its sender came', () => served.opened.length === 1)
-    expect(await ask(port, 'POST /', EMPTY)).toMatchObject(refusedFor('sockets', 1))
+    expect(await ask(port, 'POST /', EMPTY)).toMatchObject(refusedFor('transfer', 1))
     const others = await openSender(port, { length: 5 }, OTHER)
     expect((await ask(port, `GET /${id}`)).body).toBe('hello')
     await untilEnded(served)
@@ -198,7 +201,7 @@ describe('a client that reserves', () => {
     await second.until(/delivered: 5 bytes/)
     expect(served.service.counts()).toMatchObject({ sockets: 0, held: 0 })
     await openSender(served.port, { length: 5 })
-    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('sockets', 1))
+    expect(await ask(served.port, 'POST /', EMPTY)).toMatchObject(refusedFor('transfer', 1))
   })
 })
 
@@ -216,7 +219,7 @@ describe('a client that waits', () => {
     for (const peer of peers) await peer.write(requestHead(target(reserved)))
     if (answer !== undefined) for (const peer of peers) await peer.until(answer)
     await until('both wait', () => service.counts().held === base + 2)
-    expect(await ask(port, target(reserved))).toMatchObject(refusedFor('receivers', 2))
+    expect(await ask(port, target(reserved))).toMatchObject(refusedFor('waiting request', 2))
     const other = await connectRaw(port, OTHER)
     await other.write(requestHead(target(reserved)))
     await until('another client waits too', () => service.counts().held === base + 3)
@@ -282,7 +285,7 @@ describe('a client that guesses', () => {
     expect(await ask(port, `GET /${sender.id}`)).toMatchObject({
       status: 429,
       body: expect.stringMatching(
-        /^too-many-requests: this client asked 3 times within 60 s for what is not/,
+        /^You asked 3 times within 60 s for links that do not exist\. .* Try again in \d+ s\. \[too-many-requests\]\n$|^You asked .* Try again in 1 min\. \[too-many-requests\]\n$/,
       ),
     })
     await sender.write('ok')
@@ -329,7 +332,7 @@ describe('what was never there, and what is not yours,', () => {
     }
     expect(answers[0]).toMatchObject({
       status: 404,
-      body: 'not-found: there is no such upload, or it is over\n',
+      body: 'No upload has this address. Check it for a typo; the upload may also be over. [not-found]\n',
     })
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
@@ -371,7 +374,7 @@ describe('headers that any client can write', () => {
   test.each(forged)('%s makes no client look like another', async (_name, headers) => {
     const { port } = await serve({ maxSocketsPerClient: 1 })
     await openSender(port, { length: 0 })
-    expect(await ask(port, 'POST /', { ...EMPTY, ...headers })).toMatchObject(refusedFor('sockets'))
+    expect(await ask(port, 'POST /', { ...EMPTY, ...headers })).toMatchObject(refusedFor('transfer'))
     await openSender(port, { length: 0, headers }, OTHER)
   })
 
@@ -392,7 +395,7 @@ describe('headers that any client can write', () => {
       ask(port, 'POST /?ttl=60', { 'Content-Length': '0', 'X-Forwarded-For': forwardedFor })
     await openSender(port, { length: 0, headers: { 'X-Forwarded-For': '192.0.2.7' } })
     for (const same of ['192.0.2.7', '198.51.100.1, 192.0.2.7', '::ffff:192.0.2.7', '127.0.0.1, 192.0.2.7'])
-      expect(await through(same), same).toMatchObject(refusedFor('sockets', 1))
+      expect(await through(same), same).toMatchObject(refusedFor('transfer', 1))
     await openSender(port, { length: 0, headers: { 'X-Forwarded-For': '192.0.2.7, 192.0.2.8' } })
     expect((await through('192.0.2.8')).body).not.toContain('proxy')
   })
@@ -404,7 +407,7 @@ describe('headers that any client can write', () => {
     await ask(port, `GET /${UNKNOWN}`, headers)
     for (const target of ['POST /', `GET /${UNKNOWN}`])
       expect((await ask(port, target, { ...EMPTY, 'X-Forwarded-For': '192.0.2.8' })).body).toMatch(
-        /; it came through a proxy that this server was not told to trust, so all who do count as one client\n$/,
+        / You come through a proxy that this server does not trust, so everyone who does counts as one client\. .*--trust-proxy\. /,
       )
     expect((await ask(port, 'POST /', EMPTY)).body).not.toContain('proxy')
   })

@@ -34,7 +34,7 @@ test('a connection beyond those of one client is told so, and one that goes make
   expect(parseAnswer(third.text())).toMatchObject({
     status: 429,
     headers: { 'retry-after': '30', connection: 'close' },
-    body: 'over-share: this client has its share of connections: 2\n',
+    body: 'You already have 2 connections here, the most for one client. Close one of them first. Try again in 30 s. [over-share]\n',
   })
   expect(refused).toEqual(['over-share 127.0.0.1'])
   first.reset()
@@ -73,6 +73,6 @@ test('with TLS, a connection too many is closed before the handshake', async (co
 test.each([-1, 1.5, Number.NaN])('%s is no number of connections', async (most) => {
   await expect(listen(createService(), { port: 0, maxConnectionsPerClient: most })).rejects.toMatchObject({
     code: 'usage',
-    message: expect.stringContaining('"maxConnectionsPerClient" to be a whole number of connections'),
+    message: expect.stringContaining('"maxConnectionsPerClient" must be a whole number of connections'),
   })
 })

@@ -43,8 +43,8 @@ describe('a certificate is judged', () => {
   })
 
   test.each([
-    [3, 'over since'],
-    [-3, 'not good before'],
+    [3, 'expired on'],
+    [-3, 'is not valid before'],
   ])('by the clock, at its making and %i days: %s', async (days, words) => {
     const pair = await pairOf()
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY_MS })
@@ -56,25 +56,25 @@ describe('a certificate is judged', () => {
 
   const BAD: Record<string, [words: RegExp, make: (pair: TlsOptions) => Promise<TlsOptions>]> = {
     'that is not there': [
-      /cannot read .*: there is no such file/,
+      /Cannot read .*: there is no such file\./,
       async (pair) => ({ ...pair, certFile: '/nowhere' }),
     ],
     'whose key is not there': [
-      /cannot read .*: there is no such file/,
+      /Cannot read .*: there is no such file\./,
       async (pair) => ({ ...pair, keyFile: '/nowhere' }),
     ],
     'that is a folder': [/it is a folder/, async (pair) => ({ ...pair, certFile: await tempDir() })],
-    'that is a key': [/there is no certificate in/, async (pair) => ({ ...pair, certFile: pair.keyFile })],
+    'that is a key': [/There is no certificate in/, async (pair) => ({ ...pair, certFile: pair.keyFile })],
     'whose key is a certificate': [
-      /there is no private key in/,
+      /There is no private key in/,
       async (pair) => ({ ...pair, keyFile: pair.certFile }),
     ],
     'with the key of another': [
-      /the key in .* is not the one of the certificate in/,
+      /The key in .* does not belong to the certificate in/,
       async (pair) => ({ ...pair, keyFile: (await certificate()).keyPath }),
     ],
     'cut off in the middle': [
-      /cannot understand the certificate in/,
+      /Cannot read the certificate in/,
       async (pair) => {
         const certFile = join(await tempDir(), 'cut.pem')
         await writeFile(certFile, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
@@ -101,7 +101,7 @@ describe('a certificate is judged', () => {
     const certFile = join(await tempDir(), 'chain.pem')
     await writeFile(certFile, Buffer.concat([own.cert, other.cert]))
     const { problems, isUsable } = await checkCertificate({ certFile, keyFile: own.keyPath })
-    expect(problems).toEqual([expect.stringContaining('not in order')])
+    expect(problems).toEqual([expect.stringContaining('out of order')])
     expect(isUsable).toBe(true)
   })
 })
@@ -212,7 +212,7 @@ describe('a server over TLS', () => {
   test('does not begin with a pair that is of no use', async () => {
     const tls = { ...(await pairOf()), keyFile: (await certificate()).keyPath }
     await expect(listen(createService(), { port: 0, tls })).rejects.toThrow(
-      /is not the one of the certificate/,
+      /does not belong to the certificate/,
     )
   })
 })
@@ -387,7 +387,7 @@ describe('browsers are told to use HTTPS alone', () => {
       stream.resume()
     }
     await expect(listen(createService(), { port: 0, tls: { ...pair, hstsMaxAge: -1 } })).rejects.toThrow(
-      'Expected "hstsMaxAge" to be a whole number of seconds, at least 0, got -1',
+      '"hstsMaxAge" must be a whole number of seconds, at least 0, not -1.',
     )
   })
 

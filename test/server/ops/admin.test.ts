@@ -51,7 +51,7 @@ describe('an address for --admin is', () => {
     ['http://127.0.0.1:9001'],
   ])('not %s', (value) => {
     expect(() => parseAdminAddress(value)).toThrow(
-      `Expected --admin to be HOST:PORT, such as 127.0.0.1:9001, got "${value}"`,
+      `--admin must be HOST:PORT, such as 127.0.0.1:9001, not "${value}".`,
     )
   })
 })
@@ -225,7 +225,7 @@ describe('ess-server --admin', () => {
   test('warns of an address that other machines may reach', async () => {
     const server = await startServer('--admin', '0.0.0.0:0')
     await server.untilStderr(
-      /^ess-server: warning: whoever reaches http:\/\/0\.0\.0\.0:\d+ can read its metrics\n/m,
+      /^ess-server: warning: anyone who reaches http:\/\/0\.0\.0\.0:\d+ can read the metrics there\. .*\n/m,
     )
   })
 
@@ -236,7 +236,7 @@ describe('ess-server --admin', () => {
     const address = other.address()
     const taken = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
     await expect(startServer('--admin', taken)).rejects.toThrow(
-      `ess-server: cannot listen on ${taken} for --admin: the port is in use`,
+      `ess-server: Cannot listen on ${taken}: the port is in use. Stop the program that uses it, or choose another with --admin.`,
     )
   })
 })

@@ -54,7 +54,7 @@ test('where a proxy hides cuts, a receiver that could not tell is refused, and t
   const served = await serve(HIDDEN)
   const sender = await openSender(served.port)
   const refused = await openReceiver(served.port, `/${sender.id}`)
-  await refused.until(/length-unknown: /)
+  await refused.until(/ \[length-unknown\]\n$/)
   expect(parseAnswer(refused.text()).status).toBe(406)
   const receiver = await openTrailerReader(served.port, sender)
   await sender.write(chunk('hello') + LAST_CHUNK)
@@ -83,7 +83,7 @@ test.each([
     const peer = await connectRaw(port)
     await peer.write(requestHead('POST /', { Accept: accept, 'Content-Length': '5' }))
     await peer.until(new RegExp(`^HTTP/1\\.1 ${status} `))
-    if (status === 409) await peer.until(/reservation-required: .*\/reserve/s)
+    if (status === 409) await peer.until(/\/reserve .*docs\/deploying\.md\. \[reservation-required\]\n$/s)
     expect(opened).toHaveLength(status === 201 ? 1 : 0)
   },
 )

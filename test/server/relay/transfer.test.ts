@@ -97,7 +97,7 @@ describe('a refusal', () => {
     expect(await peer.ending()).toBe('fin')
     const answer = parseAnswer(peer.text())
     expect(answer).toMatchObject({ status, headers: { connection: 'close' } })
-    expect(answer.body).toMatch(new RegExp(`^${code}: .+\n$`))
+    expect(answer.body).toMatch(new RegExp(` \\[${code}\\]\n$`))
     expect(opened).toEqual([])
   })
 
@@ -111,7 +111,8 @@ describe('a refusal', () => {
     expect(JSON.parse(body)).toEqual({
       type: 'urn:ess:problem:too-large',
       title: 'The upload is larger than this server accepts',
-      detail: 'Expected at most 1000 bytes, got 1001',
+      detail:
+        'The file is 1001 bytes; this server takes at most 1000 bytes. Only its operator can raise that (--max-upload-bytes).',
       status: 413,
     })
   })
@@ -166,7 +167,7 @@ describe('a refusal', () => {
     expect(parseAnswer(peer.text())).toMatchObject({
       status,
       headers: { 'retry-after': '30', connection: 'close' },
-      body: expect.stringMatching(new RegExp(`^${code}: `)),
+      body: expect.stringMatching(new RegExp(` \\[${code}\\]\n$`)),
     })
   })
 })
@@ -201,7 +202,7 @@ describe('the limit of an upload', () => {
 describe('the head of a download', () => {
   test.each([
     ['whole', 200, 'hello'],
-    ['lost', 502, expect.stringMatching(/^sender-lost: /)],
+    ['lost', 502, expect.stringMatching(/ \[sender-lost\]\n$/)],
   ])(
     'comes before the size of a chunk that comes by itself, of a body that is %s',
     async (how, status, body) => {
@@ -229,7 +230,7 @@ describe('the head of a download', () => {
       expect(await receiver.ending()).toBe('fin')
       expect(parseAnswer(receiver.text())).toMatchObject({
         status: 502,
-        body: expect.stringMatching(/^sender-lost: /),
+        body: expect.stringMatching(/ \[sender-lost\]\n$/),
       })
     },
   )
@@ -245,7 +246,7 @@ describe('the head of a download', () => {
     await receiver.ending()
     expect(parseAnswer(receiver.text())).toMatchObject({
       status,
-      body: expect.stringMatching(new RegExp(`^${code}: `)),
+      body: expect.stringMatching(new RegExp(` \\[${code}\\]\n$`)),
     })
   })
 
@@ -446,7 +447,9 @@ describe('a chunked body whose framing breaks', () => {
     await receiver.ending()
     expect(parseAnswer(receiver.text())).toMatchObject({
       status: 502,
-      body: expect.stringMatching(/^sender-lost: the sender was refused: /),
+      body: expect.stringMatching(
+        /^The server refused this upload, and told the sender why: .* \[sender-lost\]\n$/,
+      ),
     })
   })
 })
@@ -456,7 +459,11 @@ test('a body found too large midway is cut on both sides', async () => {
   const { sender, receiver } = await midway(port, {}, chunk('hello'))
   await sender.write(chunk('!'))
   expect(await receiver.ending()).toBe('rst')
-  await expectSenderFailed(sender, 'too-large', /^Expected at most 5 bytes, got more$/)
+  await expectSenderFailed(
+    sender,
+    'too-large',
+    /^The file is larger than the 5 B that this server takes\. Only its operator .*\.$/,
+  )
 })
 
 test('a sender that goes on sending after the failure still reads why', async () => {

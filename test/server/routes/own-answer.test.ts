@@ -31,6 +31,6 @@ test('an onError that throws leaves the built-in answer, and is told to error:li
   service.on('error:listener', (error, name) => told.push(error, name))
   const answer = await fetch(url)
   expect(answer.status).toBe(404)
-  expect(await answer.text()).toMatch(/^not-found: /)
+  expect(await answer.text()).toMatch(/ \[not-found\]\n$/)
   expect(told).toEqual([broken, 'onError'])
 })

@@ -143,7 +143,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       sender.end()
       await receiver.ending()
       expectCut(receiver)
-      await expectSenderFailed(sender, 'sender-lost', /closed its half/)
+      await expectSenderFailed(sender, 'sender-lost', /closed its connection before the end/)
       expect(await end()).toMatchObject({ outcome: 'sender-lost' })
     })
 
@@ -234,7 +234,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
     await sender.write(chunk('hello!'))
     await expectSenderFailed(sender, 'too-large')
     if (before > 0) expect(await receiver.ending()).toBe('rst')
-    else await receiver.until(/ 502 .*the sender was refused/s)
+    else await receiver.until(/ 502 .*The server refused this upload/s)
     expect(receiver.text()).not.toMatch(/hello/)
     expect(await end()).toMatchObject({ outcome: 'too-large' })
   })
@@ -251,7 +251,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
     const sent = sender.write(bytesOf(who === 'receiver' ? 24 * MIB : MIB), 4 * DEADLINE_MS)
     sent.catch(() => undefined)
     expect(await end()).toMatchObject({ outcome: 'stalled' })
-    await sender.until(new RegExp(`"event":"failed".*the ${who} ${word} nothing for 1 s`))
+    await sender.until(new RegExp(`"event":"failed".*The ${who} ${word} nothing for 1 s, after `))
   })
 })
 
