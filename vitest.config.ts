@@ -46,7 +46,7 @@ const ONE_NODE = [
   'test/e2e/{renewed-certificate,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
-  'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/run,cli/token-files}.test.ts',
+  'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',
 ]
 
 /** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */

@@ -22,10 +22,10 @@ const VALUE_NAMES: Readonly<Partial<Record<FlagRow['kind'], string>>> = {
 }
 
 const EXAMPLES = [
-  ['ess-server', 'on port 9000, for this machine alone'],
-  ['ess-server --host 0.0.0.0 --open', 'for every machine that reaches this one'],
-  ['ess-server --host 0.0.0.0 --send-tokens FILE', 'where only those with a token may send'],
-  ['ess-server --config ess.yaml --check', 'looks for mistakes, and starts nothing'],
+  ['ess-server', 'for this machine alone'],
+  ['ess-server --host 0.0.0.0 --open', 'for all who reach this machine'],
+  ['ess-server --host 0.0.0.0 --send-tokens FILE', 'for senders with a token'],
+  ['ess-server --config ess.yaml --check', 'only looks for mistakes'],
 ] as const
 
 /** The text of `ess-server --help`, for a terminal of that many columns. */

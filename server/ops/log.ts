@@ -36,7 +36,7 @@ export function logService(service: Service, format: LogFormat, outlet: Outlet):
     write: (line) => outlet.write(format === 'json' ? line : textLine(line)),
   }
   const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
-  outlet.onMended((lost) => logger.warn({ lost }, 'some lines of this log could not be written'))
+  outlet.onMended((lost) => logger.warn({ lost }, 'lines of this log could not be written'))
   const key = randomBytes(32)
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
   const nameRequest = requestNames()

@@ -170,7 +170,7 @@ export function createTransfer(
   /** What both sides are told of a peer that went away. */
   function lossOf(input: TransferFailure): string {
     return input === 'receiver-lost'
-      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it does not have the whole file. Send it again for a new link.`
+      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it may not have the whole file. Send it again for a new link.`
       : `The sender stopped after ${formatPart(pump.received(), total)}, so the receiver does not have the whole file. Send it again for a new link.`
   }
 

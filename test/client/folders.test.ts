@@ -95,7 +95,7 @@ describe('in a folder that has been removed', () => {
   test.each([ESS, ESS_SERVER])('%s helps', async (main) => {
     const { code, stdout, stderr } = await (await there(main, '--help')).ended()
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'ready\n' })
-    expect(stdout.toString()).toContain('Options')
+    expect(stdout.toString()).toMatch(/options/i)
   })
 
   test('ess-server serves', async () => {

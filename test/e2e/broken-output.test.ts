@@ -196,7 +196,7 @@ test('Ctrl-C on `ess-server |& tee log` drains, though tee dies of it first', as
 describe('stdout', () => {
   test('on a full disk is told of in the log, and ends nothing', async () => {
     const server = await shell('exec "$@" > /dev/full')
-    await server.untilStderr(/nothing more can be written to stdout \(ENOSPC\); the server goes on/)
+    await server.untilStderr(/standard output is gone \(ENOSPC\); the server goes on/)
     server.kill('SIGTERM')
     expect(await server.ended()).toMatchObject({ code: 0, signal: null })
   })
@@ -204,7 +204,10 @@ describe('stdout', () => {
   test.each(['--help', '--version', '--check'])('on a full disk makes %s fail', async (flag) => {
     const asked = await shell('exec "$@" > /dev/full', flag)
     const { code, stderr } = await asked.ended()
-    expect({ code, stderr }).toEqual({ code: 1, stderr: 'ess-server: cannot write to stdout: ENOSPC\n' })
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: 'ess-server: Cannot write to standard output (ENOSPC).\n',
+    })
   })
 
   test('whose reader has left is no failure of --help', async () => {

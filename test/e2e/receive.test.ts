@@ -159,7 +159,7 @@ test.each([
   const path = state === 'not-found' ? '/abcdefghijkl' : pathOf(sender)
   const answer = await exchange(server.port, requestHead(`${method} ${path}`))
   expect(answer.status).toBe(status)
-  expect(answer.body).toMatch(method === 'HEAD' ? /^$/ : new RegExp(`^${state}: .+\n$`))
+  expect(answer.body).toMatch(method === 'HEAD' ? /^$/ : new RegExp(` \\[${state}\\]\n$`))
 })
 
 test.each([

@@ -24,7 +24,7 @@ test(`of two receivers that come at once one wins, ${RACES} times`, async () => 
     expect(won).toMatchObject({ status: 200, body: BODY })
     expect(lost).toMatchObject({
       status: expect.any(Number),
-      body: expect.stringMatching(/^(?:busy|gone): /),
+      body: expect.stringMatching(/ \[(?:busy|gone)\]\n$/),
     })
     await expectToldOnce(sender, 'delivered')
   })
