@@ -170,7 +170,7 @@ export class EphemeralSocket implements Subject {
     if (segment?.request !== request || this.#stage !== 'waiting' || segment.status.probe()) return
     this.apply('sender-lost', {
       detail:
-        'The sender closed its connection while it waited for a receiver. Send the file again, and keep the sender running.',
+        'The sender closed its side of the connection while it waited for a receiver. Send the file again, and keep the sender running.',
     })
   }
 

@@ -92,12 +92,12 @@ describe('a real browser', () => {
     const receiving = await browser.newPage()
     await receiving.goto(url)
     expect(await receiving.locator('h1').textContent()).toBe(basename(file))
-    expect(await receiving.locator('main').textContent()).toContain('The sender is not there yet')
+    expect(await receiving.locator('main').textContent()).toContain('The sender has not started yet')
 
     await submit(sending, file)
     await until('the page says that the sender is there', async () => {
       await receiving.reload()
-      return !(await receiving.locator('main').textContent())?.includes('not there yet')
+      return !(await receiving.locator('main').textContent())?.includes('has not started yet')
     })
     expect(await receiving.locator('main').textContent()).toContain('3.0 MB')
     expect(await download(receiving)).toEqual({ name: basename(file), hash })

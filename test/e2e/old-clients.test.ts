@@ -248,7 +248,7 @@ test('wget2, which shows no early response, is told to reserve, and is told the 
     run('wget2', 'wget2', ['-O', '-', '--content-on-error', `--post-file=${file}`, to])
   // It reports on stdout too, and its Host has no port.
   const refused = (await (await post(`${server.url}/`)).ended()).stdout.toString()
-  expect(refused).toMatch(/reservation-required: .*curl -X POST \S+\/reserve/s)
+  expect(refused).toMatch(/curl -X POST \S+\/reserve.* \[reservation-required\]/s)
   expect(refused).toContain('HTTP ERROR response 409')
   const whole = await reserve(server)
   const sender = await post(whole.upload)

@@ -133,7 +133,7 @@ describe('an upload to a reservation that closes its half', () => {
     await sender.ending()
     expect(parseAnswer(sender.text())).toMatchObject({
       status: 502,
-      body: 'The sender closed its connection while it waited for a receiver. Send the file again, and keep the sender running. [sender-lost]\n',
+      body: 'The sender closed its side of the connection while it waited for a receiver. Send the file again, and keep the sender running. [sender-lost]\n',
     })
     expect(await untilEnded(served)).toMatchObject([{ outcome: 'sender-lost' }])
   })

@@ -16,7 +16,7 @@ export type TransferFailure =
 
 /** What both sides are told of a sender that closed its half too early. */
 export const SENDER_CLOSED_ITS_HALF =
-  'The sender closed its connection before the end of the file. Send it again for a new link.'
+  'The sender closed its side of the connection before the end of the file. Send it again for a new link.'
 
 /** A transfer, as its pump sees it. After `senderEnded` or `fail`, further calls have no effect. */
 export interface Flow {

@@ -143,7 +143,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('over TLS, to a receiver by %s', 
       sender.end()
       await receiver.ending()
       expectCut(receiver)
-      await expectSenderFailed(sender, 'sender-lost', /closed its connection before the end/)
+      await expectSenderFailed(sender, 'sender-lost', /closed its side of the connection before the end/)
       expect(await end()).toMatchObject({ outcome: 'sender-lost' })
     })
 
