@@ -33,7 +33,7 @@ const CHECKS: Readonly<Record<Kind, Check>> = {
   'TLS version': isOneOf('TLS version'),
 }
 
-/** Throws EssError `usage` with what was expected and what came, if `value` is of another kind or out of bounds. */
+/** Throws EssError `usage` if `value` is of another kind or out of bounds. */
 export function checkOption(name: string, kind: Kind, value: unknown, bounds: Bounds): void {
   CHECKS[kind](name, value, bounds)
 }

@@ -47,7 +47,7 @@ export interface ResolvedOptions extends Omit<Given, Changed> {
 const NAMES = namesOf('library', 'both')
 const KNOWN = Object.fromEntries(NAMES.map((name) => [name, true] as const))
 
-/** Checks the options and fills in the defaults. Throws EssError `usage` with what was expected and what came. */
+/** Checks the options and fills in the defaults. Throws EssError `usage`. */
 export function resolveOptions(options: ServiceOptions): ResolvedOptions {
   checkOptionNames('createService', options, KNOWN, nearestName)
   const given = allGiven(NAMES, options)

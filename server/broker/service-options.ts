@@ -19,7 +19,7 @@ export interface ServiceOptions {
   /**
    * The largest upload; 0 for no limit.
    *
-   * Bytes, 2^30 (1 GiB) by default. Nothing is stored, so a large upload costs only bandwidth.
+   * Bytes, 2^30 (1 GiB) by default, and 0 for `ess-server`. Nothing is stored, so a large upload costs only bandwidth.
    */
   readonly maxUploadBytes?: number
   /**

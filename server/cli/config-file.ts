@@ -57,7 +57,7 @@ interface Entry {
 
 /**
  * Reads a configuration file, JSON or YAML, into the values that the same flags would have on a command line.
- * Throws EssError `usage` with the file, the line (of YAML), what was expected and what came.
+ * Throws EssError `usage` with the file, the line (of YAML), and what to write instead.
  */
 export async function readConfigFile(
   path: string,

@@ -34,7 +34,7 @@ const READERS: { readonly [Kind in FlagKind]: Reader<Kind> } = {
   'TLS version': choiceOf(CHOICES['TLS version']),
 }
 
-/** Throws EssError `usage` with what was expected and what came, if the text is not of this kind. */
+/** Throws EssError `usage` if the text is not of this kind. */
 export function readFlag<Kind extends FlagKind>(kind: Kind, text: string, flag: string): FlagValues[Kind] {
   return READERS[kind](text, flag)
 }
