@@ -4,7 +4,7 @@ import { readPage } from '../../helpers/markdown.js'
 
 /** Where the documents say how long the server waits. Other tests change these waits, so that only this one knows them. */
 test.each([
-  [timings.headMs + timings.headCheckMs, 'errors.md', /head of the request took longer than (\d+ m?s)/],
+  [timings.headMs + timings.headCheckMs, 'errors.md', /headers of the request took longer than (\d+ m?s)/],
   [timings.headMs + timings.headCheckMs, 'operating.md', /a request's head has (\d+ m?s)/],
   [timings.restOfBodyMs, 'protocol.md', /gets `Connection: close` with it, and up to (\d+ m?s) to read/],
   [timings.drainMs, 'protocol.md', /closed for good after at most (\d+ m?s)/],
