@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { run } from './cli/cli.js'
 import { currentFolder } from './cli/current-folder.js'
-import { exitWith, interruption } from './cli/ending.js'
+import { exitWith, expectAnEnding, interruption } from './cli/ending.js'
 import { jobControl } from './cli/job-control.js'
 
 const signal = interruption()
-const status = await run(process.argv.slice(2), {
+expectAnEnding()
+// It never rejects. Not `await`: the client's own package is CommonJS, which starts sooner.
+void run(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -13,5 +15,4 @@ const status = await run(process.argv.slice(2), {
   cwd: currentFolder(),
   signal,
   job: jobControl(),
-})
-exitWith(status, signal)
+}).then((status) => exitWith(status, signal))

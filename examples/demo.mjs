@@ -19,7 +19,7 @@ const PIECE_BYTES = 2 ** 20
 const DEADLINE_MS = 120_000
 
 const BINS = {
-  ess: fileURLToPath(new URL('../dist/client/main.js', import.meta.url)),
+  ess: fileURLToPath(new URL('../dist/ess/ess.cjs', import.meta.url)),
   'ess-server': fileURLToPath(new URL('../dist/server/main.js', import.meta.url)),
 }
 

@@ -16,10 +16,11 @@ const DEPENDS = `\\p{Variation_Selector}${JOINERS}\\u{e0020}-\\u{e007f}`
  * Characters that belong nowhere: control characters, line separators, and any that reorder or hide text (bidi
  * controls).
  */
-const NEVER = new RegExp(
-  `(?![${DEPENDS}])[\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}\\ufff9-\\ufffb]`,
-  'gu',
-)
+const never = () =>
+  new RegExp(
+    `(?![${DEPENDS}])[\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}\\ufff9-\\ufffb]`,
+    'gu',
+  )
 
 /**
  * The whole flag of a region such as Wales (a black flag, the region's code in tags, an end tag), or a single tag.
@@ -31,10 +32,8 @@ const FLAG_OR_TAG =
  * A variation selector with nothing to select: at the beginning, or after another selector, a joiner, a space, a
  * Latin letter, a dot or a dash. None of these has variants.
  */
-const STRAY_SELECTOR = new RegExp(
-  `(?<![^\\s.\\-\\p{Script=Latin}\\p{Variation_Selector}${JOINERS}])\\p{Variation_Selector}`,
-  'gu',
-)
+const straySelector = () =>
+  new RegExp(`(?<![^\\s.\\-\\p{Script=Latin}\\p{Variation_Selector}${JOINERS}])\\p{Variation_Selector}`, 'gu')
 
 /** The scripts in which a joiner changes the look, and some words need one (UAX #31, 2.3). */
 const JOINING_SCRIPTS = [
@@ -59,17 +58,21 @@ const JOINER_PLACES = [
   // Between two pictures that make one.
   `(?<=${PICTURE})\\u200d(?=\\p{Extended_Pictographic})`,
 ]
-const STRAY_JOINER = new RegExp(`(?!${JOINER_PLACES.join('|')})[${JOINERS}]`, 'gu')
+const strayJoiner = () => new RegExp(`(?!${JOINER_PLACES.join('|')})[${JOINERS}]`, 'gu')
+
+/** Made for the first text that needs them: that takes longer than all else that is done when this module is loaded. */
+let patterns: { never: RegExp; straySelector: RegExp; strayJoiner: RegExp } | undefined
 
 /** Replaces every hidden character in `text` by the result of `write`. Characters that belong where they are stay. */
 export function replaceHidden(text: string, write: (character: string) => string): string {
   if (PLAIN.test(text)) return text
+  patterns ??= { never: never(), straySelector: straySelector(), strayJoiner: strayJoiner() }
   // The order matters: each joiner is judged by the characters that are left beside it.
   return text
-    .replace(NEVER, write)
+    .replace(patterns.never, write)
     .replace(FLAG_OR_TAG, (character, flag: string | undefined) => flag ?? write(character))
-    .replace(STRAY_SELECTOR, write)
-    .replace(STRAY_JOINER, write)
+    .replace(patterns.straySelector, write)
+    .replace(patterns.strayJoiner, write)
 }
 
 /**

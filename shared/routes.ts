@@ -1,5 +1,6 @@
 import { isSocketId } from './id.js'
 import { EssError } from './problems.js'
+import { VERSION } from './version.js'
 
 /** Every address of the server, as a template: `:name` stands for one segment. The server and all paths go by these. */
 export const ROUTES = {
@@ -9,6 +10,10 @@ export const ROUTES = {
   health: '/health',
   /** `POST`, `GET`: a socket whose sender comes later. Only where reservations are on, like the next two. */
   reserve: '/reserve',
+  /** `GET`, `HEAD`: the client as a package for npm. Only where the server serves it, like the next one. */
+  clientPackage: '/ess.tgz',
+  /** The same, for npx: it asks a URL once, and from then on runs what it got. So each version has a URL of its own. */
+  clientPackageOfVersion: `/ess-${VERSION}.tgz`,
   /** The sender's own address for its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
   uploadResource: '/uploads/:token',
   /** `GET`: the status stream alone. */

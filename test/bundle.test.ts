@@ -59,7 +59,7 @@ import { createService, listen } from '${ROOT}dist/server/index.js'
 import { get, send } from '${ROOT}dist/client/index.js'
 
 async function main() {
-  const service = createService()
+  const service = createService({ serveClient: true })
   const server = await listen(service, { port: 0 })
   const gears = []
   service.on('socket:end', (_socket, { gear }) => gears.push(gear))
@@ -72,7 +72,8 @@ async function main() {
       })
   const { bytes, confirmed } = await sending.verdict
   const { relay: best } = await (await fetch(server.url + '/health')).json()
-  console.log(JSON.stringify({ bytes, received, confirmed, best, ended: gears.length }))
+  const { status: client } = await fetch(server.url + '/ess.tgz')
+  console.log(JSON.stringify({ bytes, received, confirmed, best, ended: gears.length, client }))
   await server.stopNow()
 }
 void main()
@@ -96,7 +97,7 @@ test.each(BUNDLERS)(
   },
 )
 
-const WHOLE = { bytes: 2 ** 21, received: 2 ** 21, confirmed: true, best: 'sockets', ended: 1 }
+const WHOLE = { bytes: 2 ** 21, received: 2 ** 21, confirmed: true, best: 'sockets', ended: 1, client: 404 }
 
 async function endingOf(file: string): Promise<unknown> {
   const program = await run('the bundle', process.execPath, [file])

@@ -63,7 +63,7 @@ function sendCommand({ essDist }: Bench, client: Client, server: string, file: s
     ? { file: 'curl', args: ['-sSN', '-T', file, `${server}/`] }
     : {
         file: process.execPath,
-        args: [join(essDist, 'client/main.js'), 'send', '--no-progress', '--server', server, file],
+        args: [join(essDist, 'ess/ess.cjs'), 'send', '--no-progress', '--server', server, file],
       }
 }
 
@@ -72,7 +72,7 @@ function getCommand({ essDist }: Bench, client: Client, url: string, file: strin
     ? { file: 'curl', args: ['-sS', '-o', file, url] }
     : {
         file: process.execPath,
-        args: [join(essDist, 'client/main.js'), 'get', '--no-progress', '-o', file, url],
+        args: [join(essDist, 'ess/ess.cjs'), 'get', '--no-progress', '-o', file, url],
       }
 }
 

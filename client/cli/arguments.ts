@@ -1,9 +1,9 @@
 import { EssError, parseDuration, safeFileName, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
-import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type CommandName, commandNamed, SHELLS } from './commands.js'
 import { type Config, readConfig } from './config.js'
 import { commandHelp, overview, versionLine } from './help.js'
+import { HOME_SERVER } from './home-server.js'
 import type { Io } from './io.js'
 import { helpWidth } from './layout.js'
 import { adviceOnCommand, linkIn, noCommand, refusalToSend } from './mistakes.js'
@@ -178,7 +178,7 @@ async function readCommon(words: Words, { env }: Outside, isNamed = false): Prom
     { from: OPTIONS.server.variable, server: env[OPTIONS.server.variable] || undefined },
   ].find(({ server }) => server !== undefined)
   if (trouble !== undefined && named === undefined && !isNamed) throw trouble
-  const ownServer = serverUrl(configured.server ?? DEFAULT_SERVER, 'The server in config.json')
+  const ownServer = serverUrl(configured.server ?? HOME_SERVER, 'The server in config.json')
   const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
   // The configured token belongs to the configured server and goes to no other.
   const isItsOwn = new URL(server).origin === new URL(ownServer).origin

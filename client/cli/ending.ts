@@ -66,9 +66,23 @@ export function interruptedStatus({ reason }: AbortSignal): number {
   return name === undefined ? EXIT_STATUS.interrupted : 128 + constants.signals[name]
 }
 
+/**
+ * From now on, a process that has nothing left to wait for, and was not given to `exitWith`, fails. Node would end it
+ * with 0, as if its work were done.
+ */
+export function expectAnEnding(): void {
+  process.exitCode = EXIT_STATUS.bug
+  process.once('beforeExit', sayLost)
+}
+
+function sayLost(): void {
+  process.stderr.write('ess: a bug, please report it: it ended before its work was done\n')
+}
+
 /** Ends the process with `status` as soon as its output is written. Call it when all else is done. */
 export function exitWith(status: number, { aborted, reason }: AbortSignal): void {
   process.exitCode = status
+  process.off('beforeExit', sayLost)
   // What can still hold up the exit: a terminal or pipe that takes nothing, or a thread in a system call that never
   // returns (a device, a name server). Such a thread would hold up process.exit() too, but after a success there is
   // none.

@@ -1,4 +1,4 @@
-import { DEFAULT_SERVER } from '../http/default-server.js'
+import { HOME_SERVER } from './home-server.js'
 
 /** The commands that have options of their own. */
 export type OptionCommand = 'send' | 'get'
@@ -78,7 +78,7 @@ export const OPTIONS = {
     kind: 'text',
     value: 'URL',
     words: 'The server to use',
-    fallback: DEFAULT_SERVER,
+    fallback: HOME_SERVER,
     variable: 'ESS_SERVER',
     isConfigurable: true,
   },

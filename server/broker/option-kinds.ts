@@ -80,7 +80,7 @@ type KindAndDefault = {
   readonly [K in keyof FlagValues]: {
     readonly kind: K
     readonly default: FlagValues[K] | null | undefined
-    /** The default of the command, where it isn't that of the library. */
+    /** The default of `ess-server`, where it isn't that of the library. */
     readonly commandDefault?: FlagValues[K]
   }
 }[keyof FlagValues]

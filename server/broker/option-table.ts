@@ -158,6 +158,14 @@ export const OPTIONS = {
     words:
       "Let senders reserve a link first (POST /reserve), for clients that can't read a response while uploading",
   },
+  serveClient: {
+    by: 'both',
+    kind: 'switch',
+    group: 'Operating',
+    default: false,
+    commandDefault: true,
+    words: 'Serve the client at /ess.tgz, for npx and npm i -g; it asks for no token',
+  },
   requiredReferer: {
     by: 'both',
     kind: 'url',

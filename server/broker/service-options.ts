@@ -102,6 +102,14 @@ export interface ServiceOptions {
    */
   readonly reservations?: boolean
   /**
+   * Serves the package of the client at `/ess.tgz` under the mount, for `npx` and `npm i -g`, without asking
+   * `authorize`.
+   *
+   * False by default, because the address may be your app's. `ess-server` serves it. A bundle of the library has no
+   * package to serve, and answers 404.
+   */
+  readonly serveClient?: boolean
+  /**
    * The URL of the page that may reserve. The `Referer` must be this URL or lie under it.
    *
    * Null, the default, asks for no `Referer`. It keeps other sites' pages out, but no other program: any client can send

@@ -27,17 +27,26 @@ const ORDER: readonly Route[] = [
   'root',
   'health',
   'reserve',
+  'clientPackage',
+  'clientPackageOfVersion',
   'uploadResource',
   'uploadEvents',
   'download',
   'namedDownload',
 ]
 
-/** Without reservations, these are names and ids like any other. */
-const FOR_RESERVATIONS: readonly Route[] = ['reserve', 'uploadResource', 'uploadEvents']
+type Switches = Pick<ResolvedOptions, 'reservations' | 'serveClient'>
+
+/** Where these are off, the words are names and ids like any other. */
+const SWITCHED: Readonly<Partial<Record<Route, keyof Switches>>> = {
+  reserve: 'reservations',
+  uploadResource: 'reservations',
+  uploadEvents: 'reservations',
+  clientPackage: 'serveClient',
+  clientPackageOfVersion: 'serveClient',
+}
 
 const SHAPES = ORDER.map(shapeOf)
-const SHAPES_WITHOUT_RESERVATIONS = SHAPES.filter(({ route }) => !FOR_RESERVATIONS.includes(route))
 
 function shapeOf(route: Route): Shape {
   const segments = splitPath(ROUTES[route])
@@ -45,13 +54,14 @@ function shapeOf(route: Route): Shape {
 }
 
 /** Reads the segments of a path below the mount. Undefined where no address of the service has that shape. */
-export function addressOf(
-  segments: readonly string[],
-  { reservations }: Pick<ResolvedOptions, 'reservations'>,
-): Address | undefined {
-  const shapes = reservations ? SHAPES : SHAPES_WITHOUT_RESERVATIONS
-  const shape = shapes.find((candidate) => fits(segments, candidate))
+export function addressOf(segments: readonly string[], switches: Switches): Address | undefined {
+  const shape = SHAPES.find((candidate) => isOn(candidate, switches) && fits(segments, candidate))
   return shape && { route: shape.route, key: segments[shape.keyAt] ?? '' }
+}
+
+function isOn({ route }: Shape, switches: Switches): boolean {
+  const name = SWITCHED[route]
+  return name === undefined || switches[name]
 }
 
 function fits(segments: readonly string[], shape: Shape): boolean {

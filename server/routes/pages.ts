@@ -6,6 +6,7 @@ import {
   PASS_THROUGH_HEADERS,
   shorterThanAsked,
 } from '../../shared/index.js'
+import { hasClientPackage } from '../answer/client-package.js'
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
 import { usageText } from '../answer/usage.js'
 import type { Service } from '../broker/service.js'
@@ -13,6 +14,7 @@ import { tokensAskedBy } from '../request/access.js'
 import { publicBaseUrl } from '../request/public-url.js'
 import { pageStatus } from '../request/visitor.js'
 import { decodeSegment } from './addresses.js'
+import { baseOf } from './base.js'
 import type { Visit } from './visit.js'
 
 /** A complete answer. */
@@ -28,7 +30,7 @@ const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; cha
 
 /** How to use this server. */
 export function usage(broker: Service, visit: Visit): Page {
-  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, cors } = broker.options
+  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, serveClient, cors } = broker.options
   const asked = authorize === undefined ? [] : tokensAskedBy(authorize)
   const terms = {
     base: baseOf(broker, visit),
@@ -39,6 +41,7 @@ export function usage(broker: Service, visit: Visit): Page {
   const body = usageText(terms, {
     ttl: formatDuration(ttlMs / 1000),
     maxUpload: maxUploadBytes === 0 ? undefined : formatLimit(maxUploadBytes),
+    servesClient: serveClient && hasClientPackage(),
   })
   return { status: 200, headers: { ...cors.headers(visit.request), ...TEXT_HEADERS }, body }
 }
@@ -77,10 +80,4 @@ export function linkPage(broker: Service, visit: Visit): Page {
   const body = downloadPage({ fileName, size: contentLength, url, isReady: phase !== 'reserved' })
   // A program is never sent here: see `entryOf`.
   return { status: pageStatus(visit.request) ?? 406, headers: DOWNLOAD_PAGE_HEADERS, body }
-}
-
-/** The base of the links on a page. An operator's own base URL includes the mount already. */
-function baseOf({ options }: Service, { request, basePath }: Visit): string {
-  const base = publicBaseUrl(request, options)
-  return options.baseUrl === undefined ? base + basePath : base
 }

@@ -3,6 +3,7 @@ import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
 import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
+import { sendClientPackage } from './client-package.js'
 import { type Guards, guard } from './guards.js'
 import { cancelUpload, health, linkPage, type Page, reserve, usage } from './pages.js'
 import { answerThrown } from './refusal.js'
@@ -92,11 +93,21 @@ const LINK: Row = {
   look: { guards: { access: 'receive', misses: true, visitors: true }, page: linkPage },
 }
 
+const CLIENT: Row = {
+  methods: {
+    GET: { guards: {}, transfer: sendClientPackage },
+    HEAD: { guards: {}, transfer: sendClientPackage },
+    PUT: OPEN_NAMED,
+  },
+}
+
 /** Every address with all that it answers. A `PUT` to one segment is an upload, even if the segment is `health`. */
 const TABLE: Readonly<Record<Route, Row>> = {
   root: { methods: { GET: USAGE, HEAD: USAGE, POST: OPEN, PUT: OPEN } },
   health: { methods: { GET: HEALTH, HEAD: HEALTH, PUT: OPEN_NAMED } },
   reserve: { methods: { GET: RESERVE, POST: RESERVE, PUT: OPEN_NAMED } },
+  clientPackage: CLIENT,
+  clientPackageOfVersion: CLIENT,
   uploadResource: { methods: { PUT: UPLOAD, POST: UPLOAD, DELETE: CANCEL } },
   uploadEvents: { methods: { GET: FOLLOW } },
   download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },

@@ -35,7 +35,7 @@ export type ContractOptions = Pick<
   readonly refuses?: 'send' | 'receive'
 }
 
-/** A host that serves ESS, with reservations. */
+/** A host that serves ESS, with reservations and the client's package. */
 export interface Host {
   readonly name: string
   /** Where ESS is mounted: empty, or like `/share`. */
@@ -111,7 +111,12 @@ function embedded(name: string, mount: Mount, path: string): Host {
     readsFraming: true,
     start: async ({ refuses, ...options } = {}, drainSeconds = 0) => {
       const authorize = (access: 'send' | 'receive') => access !== refuses
-      const service = createService({ ...options, reservations: true, ...(refuses && { authorize }) })
+      const service = createService({
+        ...options,
+        reservations: true,
+        serveClient: true,
+        ...(refuses && { authorize }),
+      })
       const server = mount(service, path)
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
       onTestFinished(async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Route } from '../../server/routes/addresses.js'
 import { allowOf } from '../../server/routes/table.js'
+import { ROUTES } from '../../shared/index.js'
 import { HOST_WORDS, HOSTS } from './hosts.js'
 import { peersOf, UNKNOWN } from './peers-of.js'
 
@@ -11,6 +12,8 @@ const PLACES: Readonly<Record<Route, string>> = {
   root: '/',
   health: '/health',
   reserve: '/reserve',
+  clientPackage: '/ess.tgz',
+  clientPackageOfVersion: ROUTES.clientPackageOfVersion,
   uploadResource: '/uploads/none',
   uploadEvents: '/uploads/none/events',
   download: `/${UNKNOWN}`,

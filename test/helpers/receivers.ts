@@ -12,7 +12,7 @@ export interface Receiver {
   readonly version?: 2
 }
 
-const ESS = fileURLToPath(new URL('../../dist/client/main.js', import.meta.url))
+const ESS = fileURLToPath(new URL('../../dist/ess/ess.cjs', import.meta.url))
 
 const URLLIB = `
 import shutil, sys, urllib.request

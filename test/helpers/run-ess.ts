@@ -3,8 +3,8 @@ import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
 import { type Program, type RunOptions, run } from './run.js'
 
-/** The `ess` command, for a test that starts it in a way of its own. */
-export const ESS = fileURLToPath(new URL('../../dist/client/main.js', import.meta.url))
+/** The `ess` command as users get it, for a test that starts it in a way of its own. */
+export const ESS = fileURLToPath(new URL('../../dist/ess/ess.cjs', import.meta.url))
 
 /**
  * Starts the real `ess`, by the Node that runs the tests. `server` is the URL it is told by `ESS_SERVER`.

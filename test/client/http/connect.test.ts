@@ -2,7 +2,6 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
 import { download, send } from '../../../client/index.js'
 import { certificate } from '../../helpers/certificate.js'
@@ -11,9 +10,8 @@ import { chunk, ID, LAST_CHUNK, openDownload, openUpload, tell } from '../../hel
 import { needs } from '../../helpers/needs.js'
 import { joinEnds, listening, recordingProxy } from '../../helpers/recording-proxy.js'
 import { run } from '../../helpers/run.js'
+import { ESS } from '../../helpers/run-ess.js'
 import { tempDir } from '../../helpers/temp-dir.js'
-
-const ESS = fileURLToPath(new URL('../../../dist/client/main.js', import.meta.url))
 
 afterEach(() => {
   vi.unstubAllEnvs()

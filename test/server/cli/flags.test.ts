@@ -1,11 +1,13 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { FlagRow } from '../../../server/broker/option-kinds.js'
-import { flagOf, namesOf, variableOf } from '../../../server/broker/option-names.js'
+import { flagOf, type NameOf, namesOf, variableOf } from '../../../server/broker/option-names.js'
 import { OPTIONS } from '../../../server/broker/option-table.js'
 import { resolveOptions } from '../../../server/broker/options.js'
 import { type Flags, parseFlags } from '../../../server/cli/flags.js'
 import { serviceOptions } from '../../../server/cli/settings.js'
+
+type FlagName = NameOf<'command' | 'both'>
 
 async function flagsOf(...argv: readonly string[]): Promise<Flags> {
   const flags = await parseFlags(argv, { stdout: new PassThrough(), env: {} })
@@ -13,19 +15,24 @@ async function flagsOf(...argv: readonly string[]): Promise<Flags> {
   return flags
 }
 
+/** What the command does without the flag. */
+function defaultOf(name: FlagName): unknown {
+  const { commandDefault, default: ofBoth }: FlagRow = OPTIONS[name]
+  return commandDefault ?? ofBoth
+}
+
+/** The options whose default is another one for the command than for the library. */
+const OF_THE_COMMAND = { maxUploadBytes: 0, serveClient: true }
+
 describe('without any flag', () => {
   test('each has the default of its row', async () => {
-    const defaults = namesOf('command', 'both').map((name) => {
-      const row: FlagRow = OPTIONS[name]
-      return [name, row.commandDefault ?? row.default]
-    })
+    const defaults = namesOf('command', 'both').map((name) => [name, defaultOf(name)])
     expect(await flagsOf()).toEqual(Object.fromEntries(defaults))
   })
 
-  test('the service has the options that createService has without any, but no limit on sizes', async () => {
+  test('the service has the options that createService has without any, but for a few', async () => {
     const plain = (options: object) => JSON.stringify(options)
-    const own = resolveOptions({ maxUploadBytes: 0 })
-    expect(plain(resolveOptions(serviceOptions(await flagsOf())))).toBe(plain(own))
+    expect(plain(resolveOptions(serviceOptions(await flagsOf())))).toBe(plain(resolveOptions(OF_THE_COMMAND)))
   })
 })
 
@@ -54,14 +61,16 @@ describe('each flag', () => {
   const names = namesOf('command', 'both').filter((name) => name !== 'config')
 
   test.each(names)('%s sets its option and no other', async (name) => {
-    const { kind, default: fallback } = OPTIONS[name]
+    const { kind } = OPTIONS[name]
+    const fallback = defaultOf(name)
     const [typed, value] = kind === 'switch' ? [String(!fallback), !fallback] : (OTHERS[kind] ?? [])
     const flags = await flagsOf(`--${flagOf(name)}=${typed}`)
     expect(flags).toEqual({ ...(await flagsOf()), [name]: value })
   })
 
   test.each(names)('%s has a variable that does the same', async (name) => {
-    const { kind, default: fallback } = OPTIONS[name]
+    const { kind } = OPTIONS[name]
+    const fallback = defaultOf(name)
     const [typed] = kind === 'switch' ? [String(!fallback)] : (OTHERS[kind] ?? [])
     const env = { [variableOf(flagOf(name))]: typed }
     const flags = await parseFlags([], { stdout: new PassThrough(), env })

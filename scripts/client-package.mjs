@@ -1,0 +1,123 @@
+// Usage: client-package.mjs [FOLDER]
+// Makes the client's own package of what tsc has built: one file without dependencies, which `ess-server` serves at
+// /ess.tgz, and which is the `ess` of the whole package too, because it starts sooner. Into FOLDER (default: dist) go
+// ess/ with the files of the package, and ess.tgz; and the head of a file that the server adds. The same input gives the same bytes, on the same Node.
+import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { packTar } from 'modern-tar'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** The time that npm gives to all files of a package. */
+const MTIME = new Date('1985-10-26T08:15:00.000Z')
+const PROGRAM = 'ess.cjs'
+
+const [folder = join(ROOT, 'dist')] = process.argv.slice(2).map((path) => resolve(path))
+const own = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+const { program, packages } = await bundle()
+const files = [
+  { name: 'package.json', text: `${JSON.stringify(manifest(own), undefined, 2)}\n` },
+  { name: PROGRAM, text: program, mode: 0o755 },
+  { name: 'LICENSE', text: await readFile(join(ROOT, 'LICENSE'), 'utf8') },
+  { name: 'LICENSES', text: await licences(packages) },
+]
+await mkdir(join(folder, 'ess'), { recursive: true })
+for (const { name, text, mode } of files) await write(join(folder, 'ess', name), text, mode)
+await write(join(folder, 'ess.tgz'), gzipSync(await archive(files), { level: 9 }))
+// The server writes its own address into server.json, of one block, at the beginning of what it serves.
+const server = await archive([{ name: 'server.json', text: ' '.repeat(512) }])
+await write(join(folder, 'ess', 'server.json.header'), server.subarray(0, 512))
+
+/**
+ * CommonJS, because Node starts that sooner than a module. Not minified: it is text that can be read before it is run,
+ * a stack trace has its names, and small names save no measurable time.
+ */
+async function bundle() {
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ['dist/client/main.js'],
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    format: 'cjs',
+    define: { 'import.meta.url': 'importMetaUrl' },
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" },
+    legalComments: 'inline',
+    metafile: true,
+    write: false,
+    outfile: PROGRAM,
+    logLevel: 'warning',
+  })
+  return { program: outputFiles[0].text, packages: packagesIn(metafile) }
+}
+
+/** The folders of the packages that are in the bundle, in the order of their names. */
+function packagesIn({ outputs }) {
+  const inputs = Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs))
+  const folders = inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
+  return [...new Set(folders)].sort()
+}
+
+/** Private, so that it is published by nobody's mistake. Its name is not that of the whole package, which has a server. */
+function manifest({ name, version, description, license, engines }) {
+  return {
+    name: `${name}-client`,
+    version,
+    private: true,
+    description,
+    license,
+    engines,
+    bin: { ess: PROGRAM },
+  }
+}
+
+async function licences(folders) {
+  const texts = await Promise.all(
+    folders.map(async (folder) => {
+      const { name, version, license } = JSON.parse(
+        await readFile(join(ROOT, folder, 'package.json'), 'utf8'),
+      )
+      return `${name} ${version} (${license})\n\n${await licenceIn(folder)}\n`
+    }),
+  )
+  const head = `${PROGRAM} contains these packages, besides its own code, whose license is in LICENSE.\n`
+  return [head, ...texts].join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+async function licenceIn(folder) {
+  const names = await readdir(join(ROOT, folder))
+  const name = names.find((one) => /^licen[cs]e(?:[.-]|$)/i.test(one))
+  if (name === undefined) throw new Error(`Expected a license in ${folder}, got none`)
+  return (await readFile(join(ROOT, folder, name), 'utf8')).trim()
+}
+
+/** As `npm pack` does it: every file in the folder `package`, of nobody, and without a time of its own. */
+async function archive(files) {
+  return await packTar(
+    files.map(({ name, text, mode = 0o644 }) => {
+      const body = Buffer.from(text)
+      return {
+        header: {
+          name: `package/${name}`,
+          size: body.length,
+          mode,
+          mtime: MTIME,
+          uid: 0,
+          gid: 0,
+          type: 'file',
+        },
+        body,
+      }
+    }),
+  )
+}
+
+/** A test or a server may be reading the old file. */
+async function write(path, content, mode = 0o644) {
+  const part = join(dirname(path), `.${process.pid}.part`)
+  await writeFile(part, content)
+  await chmod(part, mode)
+  await rename(part, path)
+}
