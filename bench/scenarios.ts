@@ -5,8 +5,10 @@ import { fairness } from './runs/fairness.js'
 import { firstByte } from './runs/first-byte.js'
 import { slowReceiver } from './runs/slow-receiver.js'
 import { small } from './runs/small.js'
+import { start } from './runs/start.js'
 import { waiting } from './runs/waiting.js'
 import { GIB, type Scenario } from './scenario.js'
+import { STARTS } from './starts.js'
 
 const ALL_ESS = ['ess', 'ess-streams', 'ess-sockets', 'ess-splice'] as const
 const SIMPLE = ['node-pipe', 'hono'] as const
@@ -127,6 +129,15 @@ export const SCENARIOS = {
     runs: 5,
     quickRuns: 2,
     run: clients,
+  },
+  start: {
+    title: 'From the start of ess to its first link',
+    metrics: { linkMs: { title: 'ms', digits: 1 } },
+    subjects: Object.keys(STARTS),
+    reference: 'node -e 0',
+    runs: 7,
+    quickRuns: 3,
+    run: start,
   },
 } as const satisfies Record<string, Scenario>
 

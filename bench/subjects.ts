@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Programs } from './compile.js'
 import { PAIRINGS } from './pairings.js'
+import { STARTS } from './starts.js'
 import type { Command } from './subject-process.js'
 
 /** A key pair made for the run. */
@@ -71,8 +72,8 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     })),
     proxy('nginx', (place) => nginx(parts, place)),
     proxy('haproxy', (place) => haproxy(parts, place)),
-    // The clients' runs start ESS as it comes, and are named by who sends to whom.
-    ...Object.keys(PAIRINGS).map((pairing) => essSubject(pairing, parts, [])),
+    // The clients' runs start ESS as it comes, and are named by who sends to whom, or by what is started.
+    ...[...Object.keys(PAIRINGS), ...Object.keys(STARTS)].map((pairing) => essSubject(pairing, parts, [])),
   ]
   return new Map(subjects.map((subject) => [subject.name, subject]))
 }

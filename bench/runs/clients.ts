@@ -9,6 +9,7 @@ import { withSubject } from '../carry.js'
 import { keep, stopChild } from '../child.js'
 import { type Client, PAIRINGS, type Pairing } from '../pairings.js'
 import { type Bench, GIB, MIB, type Numbers } from '../scenario.js'
+import { BUNDLE } from '../starts.js'
 import type { Command } from '../subject-process.js'
 import type { Subject } from '../subjects.js'
 
@@ -63,7 +64,7 @@ function sendCommand({ essDist }: Bench, client: Client, server: string, file: s
     ? { file: 'curl', args: ['-sSN', '-T', file, `${server}/`] }
     : {
         file: process.execPath,
-        args: [join(essDist, 'ess/ess.cjs'), 'send', '--no-progress', '--server', server, file],
+        args: [join(essDist, BUNDLE), 'send', '--no-progress', '--server', server, file],
       }
 }
 
@@ -72,7 +73,7 @@ function getCommand({ essDist }: Bench, client: Client, url: string, file: strin
     ? { file: 'curl', args: ['-sS', '-o', file, url] }
     : {
         file: process.execPath,
-        args: [join(essDist, 'ess/ess.cjs'), 'get', '--no-progress', '-o', file, url],
+        args: [join(essDist, BUNDLE), 'get', '--no-progress', '-o', file, url],
       }
 }
 
