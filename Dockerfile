@@ -11,7 +11,8 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 # None of them has a script to run; with npm, that is not left to luck.
 RUN npm ci --ignore-scripts
-COPY tsconfig.base.json tsconfig.json ./
+COPY tsconfig.base.json tsconfig.json LICENSE ./
+COPY scripts scripts
 COPY shared shared
 COPY server server
 COPY client client
