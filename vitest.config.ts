@@ -25,7 +25,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
-  'test/{bundle,embedding-types,runs,terminals}.test.ts',
+  'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
   'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',

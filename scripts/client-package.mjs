@@ -43,7 +43,11 @@ async function bundle() {
     target: 'node20.19',
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
-    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" },
+    // As if the modules lay in a node_modules beside the program: yargs looks for one above itself, and without one asks
+    // for the current folder, which may be gone.
+    banner: {
+      js: "const importMetaUrl = require('node:url').pathToFileURL(__dirname + '/node_modules/ess.cjs').href",
+    },
     legalComments: 'inline',
     metafile: true,
     write: false,
