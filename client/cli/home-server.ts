@@ -10,7 +10,8 @@ export const HOME_SERVER = readHomeServer() ?? DEFAULT_SERVER
 function readHomeServer(): string | undefined {
   try {
     const { server }: { server?: unknown } = JSON.parse(
-      readFileSync(new URL('./server.json', import.meta.url), 'utf8'),
+      // In the bundle, the folder above is that of the program: see scripts/client-package.mjs.
+      readFileSync(new URL('../server.json', import.meta.url), 'utf8'),
     )
     return typeof server === 'string' ? server : undefined
   } catch {

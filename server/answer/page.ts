@@ -9,6 +9,8 @@ export interface Offer {
   readonly url: string
   /** False until the sender of a reservation has come. */
   readonly isReady: boolean
+  /** Where npx gets the client; undefined if this server doesn't serve it. */
+  readonly clientUrl?: string | undefined
 }
 
 /** Headers of every page: no script, nothing from other sites, and no framing. */
@@ -33,19 +35,23 @@ export const DOWNLOAD_PAGE_HEADERS = {
  * The page for a person who opens a link in a browser. Looking doesn't use the link up. The button does, by a POST,
  * which robots that follow links don't send.
  */
-export function downloadPage({ fileName, size, url, isReady }: Offer): string {
+export function downloadPage({ fileName, size, url, isReady, clientUrl }: Offer): string {
   const name = fileName ?? 'A file without a name'
   const facts = [size === undefined ? 'size not known' : formatBytes(size), 'this link works once'].join(
     ' · ',
   )
   const note = isReady ? '' : '<p>The sender has not started yet. Your download begins when it does.</p>'
+  const byClient =
+    clientUrl === undefined
+      ? ''
+      : `\n<p>With Node, and checked to the last byte:</p>\n<pre>${escapeHtml(`npx ${clientUrl} get ${url}`)}</pre>`
   return page(
     name,
     `<h1>${escapeHtml(name)}</h1>
 <p>${facts}</p>${note}
 <form method="post"><button>Download</button></form>
 <p>Or in a terminal:</p>
-<pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>`,
+<pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>${byClient}`,
   )
 }
 

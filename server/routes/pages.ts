@@ -4,6 +4,7 @@ import {
   formatLimit,
   joinUrl,
   PASS_THROUGH_HEADERS,
+  ROUTES,
   shorterThanAsked,
 } from '../../shared/index.js'
 import { hasClientPackage } from '../answer/client-package.js'
@@ -30,7 +31,7 @@ const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; cha
 
 /** How to use this server. */
 export function usage(broker: Service, visit: Visit): Page {
-  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, serveClient, cors } = broker.options
+  const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, cors } = broker.options
   const asked = authorize === undefined ? [] : tokensAskedBy(authorize)
   const terms = {
     base: baseOf(broker, visit),
@@ -41,7 +42,7 @@ export function usage(broker: Service, visit: Visit): Page {
   const body = usageText(terms, {
     ttl: formatDuration(ttlMs / 1000),
     maxUpload: maxUploadBytes === 0 ? undefined : formatLimit(maxUploadBytes),
-    servesClient: serveClient && hasClientPackage(),
+    servesClient: servesClient(broker),
   })
   return { status: 200, headers: { ...cors.headers(visit.request), ...TEXT_HEADERS }, body }
 }
@@ -76,8 +77,18 @@ export function cancelUpload(broker: Service, { request, address }: Visit): Page
 export function linkPage(broker: Service, visit: Visit): Page {
   const id = decodeSegment(visit.address.key)
   const { fileName, contentLength, phase } = broker.inspect(id)
-  const url = joinUrl(baseOf(broker, visit), downloadPath(id, fileName))
-  const body = downloadPage({ fileName, size: contentLength, url, isReady: phase !== 'reserved' })
+  const base = baseOf(broker, visit)
+  const body = downloadPage({
+    fileName,
+    size: contentLength,
+    url: joinUrl(base, downloadPath(id, fileName)),
+    isReady: phase !== 'reserved',
+    clientUrl: servesClient(broker) ? joinUrl(base, ROUTES.clientPackageOfVersion) : undefined,
+  })
   // A program is never sent here: see `entryOf`.
   return { status: pageStatus(visit.request) ?? 406, headers: DOWNLOAD_PAGE_HEADERS, body }
+}
+
+function servesClient({ options }: Service): boolean {
+  return options.serveClient && hasClientPackage()
 }

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createService, type ServiceOptions } from '../../server/index.js'
 import { ROUTES } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
+import { needs } from '../helpers/needs.js'
 import { run } from '../helpers/run.js'
 import { runEss } from '../helpers/run-ess.js'
 import { startServerHere } from '../helpers/start-server-here.js'
@@ -96,7 +97,18 @@ describe('ess-server', () => {
     expect([...files.keys()]).toContain('package/ess.cjs')
   })
 
-  test.each(PATHS)('takes a PUT of %s for an upload', async (path) => {
+  test('shows it on the page of a link', async (context) => {
+    needs(context, 'curl')
+    const { url } = await startServerHere()
+    const sender = await run('curl', 'curl', ['-sSNT', '-', `${url}/a`], { stdin: 'mine' })
+    const [link] = await sender.untilStdout(/^http\S+\n/)
+    const asBrowser = ['-H', 'Accept: text/html', '-H', 'Sec-Fetch-Mode: navigate', '-A', 'Mozilla/5.0']
+    const page = await (await run('curl', 'curl', ['-sS', ...asBrowser, link.trim()])).ended()
+    expect(page.stdout.toString()).toContain(`<pre>npx ${url}/ess-${VERSION}.tgz get ${link.trim()}</pre>`)
+  })
+
+  test.for(PATHS)('takes a PUT of %s for an upload', async (path, context) => {
+    needs(context, 'curl')
     const { url } = await startServerHere()
     const sender = await run('curl', 'curl', ['-sSNT', '-', url + path], { stdin: 'mine' })
     const [link] = await sender.untilStdout(/^http\S+\n/)
