@@ -22,6 +22,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
  *   sh receiver   runs to its end, and so must the sender; what it wrote is compared. All of them run in one folder,
  *                 so that no block meets a file that the block before left there and that it doesn't overwrite
  *   sh link       installs the commands, in a folder of the test's. A page without such a block finds them on the PATH
+ *   sh client     gets the client from the server, with no package in the cache: each line is run, and what it sends is
+ *                 received
  *   sh project    is not run: `npm ci` would remove what runs this test, and `npm test` would run it again.
  *                 .ci/run runs these on a clean clone, and this test looks that it does
  *   json config   is a configuration file that `ess` takes
@@ -133,6 +135,42 @@ async function newReader(): Promise<Reader> {
       const { code, stderr } = await (await start(block, ROOT)).ended()
       expect(code, `line ${block.line}: ${stderr}`).toBe(0)
       expect(await readdir(join(prefix, 'bin'))).toEqual(['ess', 'ess-server'])
+    },
+
+    'sh client': async ({ line, text }) => {
+      if (server === undefined) throw new Error(`Line ${line}: there is no server that serves the client`)
+      const { url } = server
+      await writeFile(join(here, 'file.iso'), bytesOf(500_000, 4))
+      for (const [index, command] of text.trim().split('\n').entries()) {
+        const empty = join(folder, `npm-${line}-${index}`)
+        const program = await run(
+          `line ${line + 1 + index}`,
+          'bash',
+          ['-c', command.replace('https://send.example.org', url)],
+          {
+            cwd: here,
+            env: {
+              // Without the commands that another block has installed.
+              PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+              ESS_SERVER: url,
+              npm_config_cache: join(empty, 'cache'),
+              npm_config_prefix: join(empty, 'prefix'),
+              npm_config_update_notifier: 'false',
+              // npx asks a reader, who answers y.
+              npm_config_yes: 'true',
+            },
+          },
+        )
+        if (command.includes(' send ')) {
+          const [, link = ''] = await program.untilStdout(/^(http\S+)\n/)
+          const received = Buffer.from(await (await fetch(link)).arrayBuffer())
+          expect(received.equals(await readFile(join(here, 'file.iso'))), command).toBe(true)
+        }
+        const { code, stderr } = await program.ended()
+        expect(code, `${command}: ${stderr}`).toBe(0)
+        if (/\binstall|\bi\b/.test(command))
+          expect(await readdir(join(empty, 'prefix', 'bin'))).toEqual(['ess'])
+      }
     },
 
     'sh project': async ({ text }) => {
