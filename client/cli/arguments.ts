@@ -7,7 +7,14 @@ import { HOME_SERVER } from './home-server.js'
 import type { Io } from './io.js'
 import { helpWidth } from './layout.js'
 import { adviceOnCommand, linkIn, noCommand, refusalToSend } from './mistakes.js'
-import { flagOf, OPTIONS, type OptionName, type OptionsWith, type ValuesOf } from './options.js'
+import {
+  flagOf,
+  OPTIONS,
+  type OptionCommand,
+  type OptionName,
+  type OptionsWith,
+  type ValuesOf,
+} from './options.js'
 import { checkOptionsOf, cut, type Words } from './parser.js'
 import { serverUrl } from './server-address.js'
 
@@ -22,6 +29,7 @@ export type Command =
     } & Transfer<'send'>)
   /** `idOrUrl` is an id of `server`, or a whole URL. */
   | ({ readonly command: 'get'; readonly idOrUrl: string } & Transfer<'get'>)
+  | ({ readonly command: 'doctor' } & Transfer<'doctor'>)
 
 /** Text to print, and that is all. */
 export interface Printed {
@@ -31,7 +39,7 @@ export interface Printed {
   readonly isAsked: boolean
 }
 
-type Transfer<Name extends 'send' | 'get'> = Omit<ValuesOf<Name>, 'server'> & Common
+type Transfer<Name extends OptionCommand> = Omit<ValuesOf<Name>, 'server'> & Common
 
 interface Common {
   readonly server: string
@@ -41,7 +49,7 @@ interface Common {
   readonly configTrouble: EssError | undefined
 }
 
-export type TransferCommand = Exclude<Command, { command: 'print' }>
+export type TransferCommand = Exclude<Command, { command: 'print' | 'doctor' }>
 
 /** What reading a command line needs of the outside world. */
 type Outside = Pick<Io, 'env' | 'cwd' | 'stdout' | 'stderr'>
@@ -66,6 +74,7 @@ const READERS: Readonly<
 > = {
   send: sendCommand,
   get: getCommand,
+  doctor: doctorCommand,
   completion: completionCommand,
 }
 
@@ -157,6 +166,25 @@ async function getCommand(words: Words, io: Outside): Promise<Command> {
     output: path,
     force: isOn(words, 'force'),
     wait: duration(words, 'wait'),
+    ...output(words),
+    ...common,
+  }
+}
+
+/** The operand names the server as --server does. */
+async function doctorCommand(words: Words, io: Outside): Promise<Command> {
+  const { operands, options } = words
+  const [server, ...others] = operands
+  if (others.length > 0)
+    throw new EssError('usage', `ess doctor examines one server, and you named ${operands.length}.`)
+  const common = await readCommon(
+    { ...words, options: server === undefined ? options : { ...options, server } },
+    io,
+  )
+  return {
+    command: 'doctor',
+    long: isOn(words, 'long'),
+    json: isOn(words, 'json'),
     ...output(words),
     ...common,
   }

@@ -22,6 +22,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const command = await parseArguments(argv, io)
     if (command.command === 'print') return await print(command, io)
     trouble = command.configTrouble
+    if (command.command === 'doctor') return await (await import('./cli-doctor.js')).runDoctor(command, io)
     screen = await openScreen(io, lookOf(command, io))
     screen.succeeded(await runCommand(command, io, screen))
     return EXIT_STATUS.ok

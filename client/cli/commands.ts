@@ -6,8 +6,8 @@ export interface Operand {
   /** As `--help` shows it, such as `FILE`. */
   readonly name: string
   readonly isOptional?: true
-  /** How a shell completes it. `link`: not at all. */
-  readonly of: 'file' | 'link' | 'command' | 'shell'
+  /** How a shell completes it. `link` and `server`: not at all. */
+  readonly of: 'file' | 'link' | 'server' | 'command' | 'shell'
 }
 
 /** The shells that `ess completion` knows. */
@@ -71,6 +71,21 @@ export const COMMANDS = {
       ['ess get AbCdEfGhIjKl | tar x', 'unpack a folder'],
     ],
     exits: { ok: 'the file is here, whole', ...TRANSFER_FAILURE },
+  },
+  doctor: {
+    aliases: [],
+    operand: { name: 'SERVER', isOptional: true, of: 'server' },
+    summary: 'Find out what keeps a server from working',
+    about: [
+      'Tries a server and everything on the way to it. Prints a line for each check, and what mends each fault.',
+    ],
+    examples: [['ess doctor https://send.example.org', 'in about five seconds']],
+    exits: {
+      ok: 'all is well',
+      ...ANY_FAILURE,
+      unavailable: 'something is wrong, or no ESS server is there',
+      local: 'the token could not be read',
+    },
   },
   completion: {
     aliases: [],

@@ -1,7 +1,7 @@
 import { HOME_SERVER } from './home-server.js'
 
 /** The commands that have options of their own. */
-export type OptionCommand = 'send' | 'get'
+export type OptionCommand = 'send' | 'get' | 'doctor'
 
 /** What options are for. `--help`, the man page and docs list them under these headings, in this order. */
 export const GROUPS = {
@@ -34,7 +34,7 @@ export interface OptionRow {
   readonly isConfigurable?: true
 }
 
-const EVERY_TRANSFER = ['send', 'get'] as const
+const EVERY_COMMAND = ['send', 'get', 'doctor'] as const
 
 /** Every option of `ess`, in the order of `--help`. */
 export const OPTIONS = {
@@ -72,8 +72,14 @@ export const OPTIONS = {
     words: "How long to wait for a sender that hasn't started: 90 (seconds), 90s, 10m, 1h30m",
     fallback: '0',
   },
+  long: {
+    of: ['doctor'],
+    group: 'waiting',
+    kind: 'switch',
+    words: 'Also wait five minutes to see what cuts idle connections',
+  },
   server: {
-    of: EVERY_TRANSFER,
+    of: EVERY_COMMAND,
     group: 'server',
     kind: 'text',
     value: 'URL',
@@ -83,7 +89,7 @@ export const OPTIONS = {
     isConfigurable: true,
   },
   token: {
-    of: EVERY_TRANSFER,
+    of: EVERY_COMMAND,
     group: 'server',
     kind: 'secret',
     words: 'Your token for the server',
@@ -91,7 +97,7 @@ export const OPTIONS = {
     isConfigurable: true,
   },
   tokenFile: {
-    of: EVERY_TRANSFER,
+    of: EVERY_COMMAND,
     group: 'server',
     kind: 'text',
     value: 'FILE',
@@ -105,18 +111,18 @@ export const OPTIONS = {
     kind: 'switch',
     words: 'Get the link first, then upload. For a server behind a proxy that needs it, such as nginx',
   },
-  quiet: { of: EVERY_TRANSFER, group: 'output', kind: 'switch', short: 'q', words: 'Print errors only' },
+  quiet: { of: EVERY_COMMAND, group: 'output', kind: 'switch', short: 'q', words: 'Print errors only' },
   noProgress: {
-    of: EVERY_TRANSFER,
+    of: EVERY_COMMAND,
     group: 'output',
     kind: 'switch',
     words: 'Show no spinner, no progress bar and no hints',
   },
   json: {
-    of: ['send'],
+    of: ['send', 'doctor'],
     group: 'output',
     kind: 'switch',
-    words: 'Print events as JSON, one on each line, instead of the link',
+    words: 'Print JSON, one object on each line, instead of the link or the report',
   },
 } as const satisfies Readonly<Record<string, OptionRow>>
 

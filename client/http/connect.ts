@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { EssError } from '../../shared/index.js'
 import { addressesOf, dial } from './dial.js'
 import { type HttpProxy, portOf, proxyFor } from './proxy.js'
@@ -24,6 +24,8 @@ interface Attempt {
   readonly signal: AbortSignal
   /** The sockets opened so far, lowest first. */
   readonly opened: Socket[]
+  /** What the server's TLS gets beside its name; the proxy's own TLS doesn't. */
+  readonly tls: ConnectionOptions
   /** What we are waiting for. */
   step: string
   /** Makes the error for a failure in the present step: the server's or the proxy's. */
@@ -33,15 +35,22 @@ interface Attempt {
 /**
  * Connects to the server of `url`, directly or through the proxy that the environment names. `onread` reads the
  * connection if it is plain TCP all the way. Rejects with EssError `server-unreachable` or `proxy-failed`: after ten
- * seconds at the latest, and at once if `signal` aborts. Then nothing is left open.
+ * seconds at the latest, and at once if `signal` aborts. Then nothing is left open. `tls` overrides how the server's
+ * TLS is spoken.
  */
-export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOpts): Promise<Connection> {
+export async function connectTo(
+  url: URL,
+  signal: AbortSignal,
+  onread?: OnReadOpts,
+  tls: ConnectionOptions = {},
+): Promise<Connection> {
   signal.throwIfAborted()
   const proxy = proxyFor(url)
   const stop = new AbortController()
   const attempt: Attempt = {
     signal: stop.signal,
     opened: [],
+    tls,
     step: '',
     blame: (words, cause) => unreachable(url, words, cause),
   }
@@ -54,7 +63,7 @@ export async function connectTo(url: URL, signal: AbortSignal, onread?: OnReadOp
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     const socket = await (proxy === undefined
-      ? reach(url, attempt, onread)
+      ? reach(url, attempt, onread, tls)
       : reachThrough(proxy, url, attempt))
     const [tcp = socket] = attempt.opened
     return { socket, tcp, isReadDirectly: socket === tcp && proxy === undefined }
@@ -76,23 +85,33 @@ async function reachThrough(proxy: HttpProxy, url: URL, attempt: Attempt): Promi
   attempt.step = 'answer'
   const tunnel = await openTunnel(carrier, proxy, url, attempt.signal)
   attempt.blame = (words, cause) => blameServer(`${words} (through the proxy ${proxy.shown})`, cause)
-  return url.protocol === 'https:' ? await secure(tunnel, hostOf(url), attempt) : tunnel
+  return url.protocol === 'https:' ? await secure(tunnel, hostOf(url), attempt, attempt.tls) : tunnel
 }
 
 /** Opens TCP to the host and port of `url`, and TLS if it is https. */
-async function reach(url: URL, attempt: Attempt, onread?: OnReadOpts): Promise<Socket> {
+async function reach(
+  url: URL,
+  attempt: Attempt,
+  onread?: OnReadOpts,
+  tls: ConnectionOptions = {},
+): Promise<Socket> {
   const isSecure = url.protocol === 'https:'
   attempt.step = 'address for its name'
   const addresses = await addressesOf(hostOf(url), attempt.signal)
   attempt.step = 'connection'
   const tcp = await dial(addresses, portOf(url), attempt.signal, isSecure ? undefined : onread)
   attempt.opened.push(tcp)
-  return isSecure ? await secure(tcp, hostOf(url), attempt) : tcp
+  return isSecure ? await secure(tcp, hostOf(url), attempt, tls) : tcp
 }
 
-async function secure(carrier: Socket, host: string, attempt: Attempt): Promise<Socket> {
+async function secure(
+  carrier: Socket,
+  host: string,
+  attempt: Attempt,
+  tls: ConnectionOptions = {},
+): Promise<Socket> {
   attempt.step = 'TLS handshake'
-  const socket = connectTls({ ...tlsName(host), socket: carrier })
+  const socket = connectTls({ ...tlsName(host), ...tls, socket: carrier })
   attempt.opened.push(socket)
   // `once` hears the first error, and the request hears later ones.
   socket.on('error', () => {})

@@ -7,6 +7,7 @@ import {
   ROUTES,
   shorterThanAsked,
 } from '../../shared/index.js'
+import { VERSION } from '../../shared/version.js'
 import { hasClientPackage } from '../answer/client-package.js'
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
 import { usageText } from '../answer/usage.js'
@@ -46,11 +47,12 @@ export function usage(broker: Service, visit: Visit): Page {
   return { status: 200, headers: { ...cors.headers(visit.request), ...TEXT_HEADERS }, body }
 }
 
-/** Whether the server takes senders, and its best gear. */
+/** Whether the server takes senders, its best gear, and its version, which `ess doctor` compares with its own. */
 export function health({ isAccepting, relay }: Service): Page {
-  return isAccepting
-    ? { status: 200, headers: JSON_HEADERS, body: JSON.stringify({ status: 'ok', relay: relay.gear }) }
-    : { status: 503, headers: JSON_HEADERS, body: JSON.stringify({ status: 'stopping' }) }
+  const [status, words] = isAccepting
+    ? [200 as const, { status: 'ok', relay: relay.gear, version: VERSION }]
+    : [503 as const, { status: 'stopping', version: VERSION }]
+  return { status, headers: JSON_HEADERS, body: JSON.stringify(words) }
 }
 
 /** A reservation: JSON for programs that ask for it, else the link and the address for the upload, a line each. */

@@ -1,0 +1,104 @@
+import { announcesLength, LENGTH_TRAILER } from '../../../shared/index.js'
+import type { Asked } from '../ask.js'
+import { type Finding, flaw, note, ok, problem } from '../finding.js'
+import type { Patient } from '../patient.js'
+import { ANSWER_MS, openTrial, type Trial } from '../trial.js'
+
+/** Large enough that a first piece fills no one's patience, small enough to cost nothing. */
+const FIRST = 'first half\n'.repeat(200)
+const SECOND = 'second half\n'.repeat(200)
+
+/** A whole transfer in chunks, of which one half is held back until the other has arrived. */
+export interface Flow {
+  /** Where the first half stayed; undefined if it arrived by itself. */
+  readonly heldBy: 'request' | 'response' | undefined
+  readonly download: Asked
+  readonly isWhole: boolean
+  /** The sender's verdict: `delivered`, the code of a failure, or undefined for none. */
+  readonly verdict: string | undefined
+}
+
+const flows = new WeakMap<Patient, Promise<Flow>>()
+
+/** Runs the transfer once for each patient; three checks look at it. */
+function flowOf(patient: Patient): Promise<Flow> {
+  const running = flows.get(patient) ?? transfer(patient)
+  flows.set(patient, running)
+  return running
+}
+
+async function transfer(patient: Patient): Promise<Flow> {
+  const trial = await openTrial(patient)
+  const download = await trial.receive({ te: 'trailers' })
+  await trial.untilTold('connected')
+  trial.upload.write(FIRST)
+  const isThere = () => download.text.length >= FIRST.length || download.end !== undefined
+  const came = await trial.bell.until(isThere, ANSWER_MS)
+  // The server counts what it has handed to the receiver's connection.
+  const heldBy = came ? undefined : hasMoved(trial) ? 'response' : 'request'
+  trial.upload.finish(SECOND)
+  await trial.bell.until(() => download.end, ANSWER_MS)
+  const verdict = await trial.verdict()
+  const isWhole = download.end === 'whole' && download.text === FIRST + SECOND
+  trial.reset()
+  return {
+    heldBy,
+    download,
+    isWhole,
+    verdict: verdict?.event === 'failed' ? verdict.problem.type.split(':').at(-1) : verdict?.event,
+  }
+}
+
+function hasMoved(trial: Trial): boolean {
+  return trial.told().some((event) => event.event === 'progress' && event.bytes > 0)
+}
+
+/** Do the bytes of an upload go on as they come, in both directions? */
+export async function checkBody(patient: Patient): Promise<Finding> {
+  const { heldBy, isWhole, download } = await flowOf(patient)
+  if (download.head?.headers['content-encoding'] !== undefined)
+    return flaw(
+      'compressed',
+      `The download came with Content-Encoding: ${download.head.headers['content-encoding']}.`,
+    )
+  if (heldBy === undefined && download.end !== 'cut')
+    return ok('The first half arrived while the second was held back.')
+  if (heldBy === 'response')
+    return problem('response-buffered', 'The server had passed the first half on, and it did not arrive.')
+  if (!isWhole && download.head?.statusCode !== 200)
+    return problem(
+      'transfer-broken',
+      `The download was answered with HTTP ${download.head?.statusCode ?? 'nothing'}.`,
+    )
+  if (!isWhole && patient.way === 'early')
+    return problem('body-stops', 'The body was not passed on after the answer had begun.')
+  return problem('request-buffered', 'The first half of the body arrived only with the second.')
+}
+
+/** Is a whole transfer told as one, to both sides? */
+export async function checkWhole(patient: Patient): Promise<Finding> {
+  const { isWhole, verdict, download } = await flowOf(patient)
+  if (!isWhole)
+    return problem(
+      'transfer-broken',
+      `The download ended after ${download.text.length} of ${FIRST.length + SECOND.length} bytes.`,
+    )
+  if (verdict === 'delivered') return ok('A whole transfer is told as one, to both sides.')
+  return flaw(
+    'whole-told-failed',
+    `The download came whole, and its sender was told ${verdict ?? 'nothing'}.`,
+  )
+}
+
+/** Does the length at the end of a download come through? Programs that know it go by it. */
+export async function checkTrailer(patient: Patient): Promise<Finding> {
+  const { download } = await flowOf(patient)
+  const { headers = {}, trailers = {} } = download.head ?? {}
+  if (!announcesLength(headers.trailer))
+    return note(
+      'The length at the end of a download is not asked for on the way; the end itself has to tell.',
+    )
+  return trailers[LENGTH_TRAILER.toLowerCase()] === String(FIRST.length + SECOND.length)
+    ? ok('The length at the end of a download arrives.')
+    : note('The length at the end of a download is promised, and does not arrive.')
+}

@@ -1,0 +1,88 @@
+import { lookup } from 'node:dns/promises'
+import { EssError } from '../../shared/index.js'
+import { CAUSES, type CauseName, type Remedy, remediesOf } from './causes.js'
+import { refused } from './checks/server.js'
+import type { Finding, Verdict } from './finding.js'
+import { type Lookup, Patient } from './patient.js'
+import { CHECKS, type Check } from './table.js'
+
+/** How long `--long` waits: most proxies cut what is idle after one minute, and nearly all of them within five. */
+export const LONG_MS = 310_000
+
+export interface ExamineOptions {
+  readonly token?: string | undefined
+  /** Aborting it ends the examination with `interrupted`. */
+  readonly signal: AbortSignal
+  /** How long to wait for an idle connection to be cut; undefined leaves that check out. */
+  readonly longMs?: number | undefined
+  /** Default: the system's. */
+  readonly lookup?: Lookup
+}
+
+/** One line of the report. */
+export interface Line {
+  readonly check: string
+  readonly verdict: Verdict
+  readonly words: string
+  readonly cause: CauseName | undefined
+  /** The cause in plain words. */
+  readonly why: string | undefined
+  readonly mend: readonly Remedy[]
+}
+
+/**
+ * Makes every check of a server, and gives a line for each in the order of the table, as soon as it and those before
+ * it are made. Nothing of it stays on the server.
+ */
+export async function* examine(server: string, options: ExamineOptions): AsyncGenerator<Line> {
+  const ending = new AbortController()
+  const patient = new Patient(new URL(server), {
+    token: options.token,
+    signal: AbortSignal.any([options.signal, ending.signal]),
+    lookup: options.lookup ?? lookup,
+    longMs: options.longMs,
+  })
+  const findings = new Map<string, Promise<Finding>>()
+  for (const check of CHECKS) findings.set(check.name, make(check, patient, findings))
+  try {
+    for (const { name } of CHECKS) {
+      const finding = await findings.get(name)
+      if (options.signal.aborted) throw new EssError('interrupted', 'Stopped before the last check.')
+      if (finding !== undefined) yield lineOf(name, finding, patient)
+    }
+  } finally {
+    if (!options.signal.aborted) await patient.leave()
+    ending.abort()
+  }
+}
+
+async function make(
+  check: Check,
+  patient: Patient,
+  findings: ReadonlyMap<string, Promise<Finding>>,
+): Promise<Finding> {
+  for (const need of check.needs) {
+    const needed = await findings.get(need)
+    const stops = needed?.verdict === 'problem' && needed.goesOn !== true
+    if (stops || needed?.verdict === 'skipped') return { verdict: 'skipped', words: '' }
+  }
+  try {
+    return await check.make(patient)
+  } catch (error) {
+    if (!(error instanceof EssError)) throw error
+    return refused(error)
+  }
+}
+
+function lineOf(check: string, { verdict, words, cause }: Finding, patient: Patient): Line {
+  // Before there is an answer, any of them may be in front.
+  const front = patient.firstHead === undefined ? undefined : patient.front
+  return {
+    check,
+    verdict,
+    words,
+    cause,
+    why: cause === undefined ? undefined : CAUSES[cause].words,
+    mend: cause === undefined ? [] : remediesOf(cause, front, patient.server.href.replace(/\/+$/, '')),
+  }
+}
