@@ -234,6 +234,13 @@ export const CAUSES = {
     words: 'The proxy stops passing the body on once the answer has begun, so long transfers hang.',
     mend: { 'ess-server': RESERVE },
   },
+  'expect-swallowed': {
+    words:
+      'The proxy keeps the header "Expect: 100-continue" to itself. Proxies that do may lose part of an upload of unknown length, so the server refuses those.',
+    mend: {
+      'ess-server': `${RESERVE} (or --proxy-full-duplex, for a proxy that passes both directions at the same time)`,
+    },
+  },
   'no-reservations': {
     words:
       'No answer can come before the body, and the server gives no reservations: so nothing can be sent.',

@@ -23,6 +23,16 @@ export function namedFront({ headers }: IncomingMessage): SeenFront {
   return headers['server'] === undefined && headers.via === undefined ? 'none' : undefined
 }
 
+/** The proxy whose own error page this is. */
+export function writtenBy(page: string): SeenFront {
+  return PAGES.find(([, words]) => words.test(page))?.[0] ?? 'none'
+}
+
+const PAGES: readonly (readonly [front: Front, words: RegExp])[] = [
+  ['haproxy', /No server is available to handle this request|returned an invalid or incomplete response/],
+  ['traefik', /^(?:Bad Gateway|Gateway Timeout|404 page not found)\s*$/],
+]
+
 /**
  * The proxy that shows in how the names of the fields are written. `head` is a refusal of ESS, whose own names begin
  * with capitals and stand in no order of the alphabet. haproxy in mode http writes them small; a Go program, of which

@@ -151,7 +151,8 @@ function eventsIn(text: string): readonly StatusEvent[] {
   }
 }
 
-function rebased(patient: Patient, upload: string): URL {
+/** An upload resource at the server as we reach it, whatever name it has for itself. */
+export function rebased(patient: Patient, upload: string): URL {
   return patient.at(uploadPath(upload.split('/').at(-1) ?? ''))
 }
 

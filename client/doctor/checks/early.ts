@@ -1,10 +1,11 @@
-import { EssError, isSocketId } from '../../../shared/index.js'
+import { EssError, isSocketId, type OpenedEvent } from '../../../shared/index.js'
 import { type Finding, flaw, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, earlyUrl, openedIn, reserve, uploadFields } from '../trial.js'
+import { ANSWER_MS, earlyUrl, openedIn, rebased, reserve, uploadFields } from '../trial.js'
 import { refused } from './server.js'
 
 const BODY = 'ess!'
+const RESERVES = ok('Not here: the server wants a reservation first, and ess makes one.')
 
 /**
  * Does an answer come before the body? If none does, or the server was told to give none, the trials that follow go by
@@ -16,7 +17,15 @@ export async function checkEarly(patient: Patient): Promise<Finding> {
   if (head === undefined && asked.end === undefined) {
     // With its body the same request is answered, unless something else is wrong.
     asked.finish(BODY)
-    await asked.answer(ANSWER_MS / 2)
+    const late = await asked.answer(ANSWER_MS / 2)
+    const refusal = await asked.refusal()
+    if (refusal?.code === 'reservation-required') {
+      asked.reset()
+      return await byReservation(patient, RESERVES)
+    }
+    if (refusal !== undefined) return refused(refusal)
+    if (late?.statusCode === 413)
+      return problem('body-limit', `An upload of ${BODY.length} bytes is refused with HTTP 413.`)
     const opened = await openedIn(asked, ANSWER_MS / 4)
     if (opened !== undefined) remember(patient, opened)
     const seen = opened === undefined ? 'None came.' : 'It came only after the body.'
@@ -36,11 +45,7 @@ export async function checkEarly(patient: Patient): Promise<Finding> {
   }
   const refusal = await asked.refusal()
   asked.reset()
-  if (refusal?.code === 'reservation-required')
-    return await byReservation(
-      patient,
-      ok('Not here: the server wants a reservation first, and ess makes one.'),
-    )
+  if (refusal?.code === 'reservation-required') return await byReservation(patient, RESERVES)
   if (refusal !== undefined) return refused(refusal)
   return problem(
     'transfer-broken',
@@ -50,7 +55,8 @@ export async function checkEarly(patient: Patient): Promise<Finding> {
   )
 }
 
-function remember(patient: Patient, opened: { id: string; url: string; maxUploadBytes: number }): void {
+function remember(patient: Patient, opened: OpenedEvent): void {
+  if (opened.upload !== undefined) patient.remember(rebased(patient, opened.upload).href)
   patient.link = { id: opened.id, url: opened.url }
   patient.maxUploadBytes = opened.maxUploadBytes
 }

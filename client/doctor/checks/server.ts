@@ -3,7 +3,7 @@ import { VERSION } from '../../../shared/version.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
-import { writtenFront } from '../front.js'
+import { writtenBy, writtenFront } from '../front.js'
 import type { Patient } from '../patient.js'
 import { ANSWER_MS } from '../trial.js'
 
@@ -40,6 +40,7 @@ export async function checkServer(patient: Patient): Promise<Finding> {
   }
   const refusal = await asked.refusal()
   if (refusal !== undefined) return refused(refusal)
+  if (patient.front === 'none') patient.front = writtenBy(asked.text)
   const found = `/health was answered with HTTP ${status} (${head.headers['content-type']?.split(';')[0] ?? 'no content type'}).`
   if (
     status === 400 &&
@@ -97,6 +98,11 @@ export function refused(error: EssError): Finding {
       return problem('limited', error.message)
     case 'shutting-down':
       return problem('stopping', error.message)
+    case 'length-required':
+      return problem(
+        'expect-swallowed',
+        'An upload of unknown length is refused, because its Expect did not arrive.',
+      )
     case 'http-version-not-supported':
       return problem('http-1.0', 'The server was asked in HTTP/1.0, and refuses that.')
     case 'proxy-failed':
@@ -155,7 +161,7 @@ export async function checkRefusals(patient: Patient): Promise<Finding> {
   if (refusal === undefined) {
     if (head.statusCode === 401 || head.statusCode === 403)
       return problem('front-password', `An upload is refused with HTTP ${head.statusCode}, and not by ESS.`)
-    return flaw('errors-replaced', `A refusal came as HTTP ${head.statusCode} without the server's words.`)
+    return problem('errors-replaced', `A refusal came as HTTP ${head.statusCode} without the server's words.`)
   }
   if (refusal.code === 'http-version-not-supported') return refused(refusal)
   const written = writtenFront(head)

@@ -1,0 +1,224 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { CauseName } from '../../../client/doctor/causes.js'
+import { examined } from '../../helpers/doctor.js'
+import { type Front, startFront } from '../../helpers/doctor-fronts.js'
+import { needs } from '../../helpers/needs.js'
+import { startBehind } from '../../helpers/proxies.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
+
+const NGINX_HEADERS = `proxy_set_header Host $http_host; proxy_set_header Connection "";
+  proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $http_host;`
+const NGINX = `proxy_pass http://TO; proxy_http_version 1.1; ${NGINX_HEADERS}
+  client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; gzip off;`
+const RESERVE = ['--reservations', '--early-response=false']
+const TRUST = ['--trust-proxy', '127.0.0.1']
+const HAPROXY = `defaults
+  timeout connect 5s
+  timeout client 1m
+  timeout server 1m
+`
+
+/** A set-up in which something is wrong. */
+interface Broken {
+  readonly what: string
+  readonly front: Front
+  readonly body: string
+  readonly flags: readonly string[]
+  /** What the doctor names, and nothing else. */
+  readonly causes: readonly CauseName[]
+  /** The line that mends it. */
+  readonly mend: string
+}
+
+const BROKEN: readonly Broken[] = [
+  {
+    what: 'passes requests on in HTTP/1.0, its default',
+    front: 'nginx',
+    body: 'proxy_pass http://TO;',
+    flags: TRUST,
+    causes: ['http-1.0'],
+    mend: 'nginx: proxy_http_version 1.1;',
+  },
+  {
+    what: 'buffers uploads',
+    front: 'nginx',
+    body: NGINX.replace('proxy_request_buffering off', 'proxy_request_buffering on'),
+    flags: [...TRUST, ...RESERVE],
+    causes: ['request-buffered'],
+    mend: 'nginx: proxy_request_buffering off; proxy_http_version 1.1;',
+  },
+  {
+    what: 'buffers uploads, and the server gives no reservations',
+    front: 'nginx',
+    body: NGINX.replace('proxy_request_buffering off', 'proxy_request_buffering on'),
+    flags: TRUST,
+    causes: ['no-early-response'],
+    mend: 'ess-server: --early-response=false --reservations',
+  },
+  {
+    what: 'stops a body once the answer has begun',
+    front: 'nginx',
+    body: NGINX,
+    flags: TRUST,
+    causes: ['body-stops'],
+    mend: 'ess-server: --early-response=false --reservations',
+  },
+  {
+    what: 'limits the size of uploads, as it does by default',
+    front: 'nginx',
+    body: NGINX.replace('client_max_body_size 0;', ''),
+    flags: [...TRUST, ...RESERVE],
+    causes: ['body-limit'],
+    mend: 'nginx: client_max_body_size 0;',
+  },
+  {
+    what: 'says another host',
+    front: 'nginx',
+    body: NGINX.replace('proxy_set_header Host $http_host;', 'proxy_set_header Host files.invalid;').replace(
+      'proxy_set_header X-Forwarded-Host $http_host;',
+      '',
+    ),
+    flags: [...TRUST, ...RESERVE],
+    causes: ['link-elsewhere'],
+    mend: 'ess-server: --base-url URL (or --trust-proxy with the address of the proxy)',
+  },
+  {
+    what: 'puts its own pages in place of refusals',
+    front: 'nginx',
+    body: `${NGINX} proxy_intercept_errors on; error_page 400 404 409 410 =400 /oops.html;`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['errors-replaced'],
+    mend: 'nginx: proxy_intercept_errors off;',
+  },
+  {
+    what: 'compresses downloads',
+    front: 'nginx',
+    body: `${NGINX.replace('gzip off;', 'gzip on; gzip_min_length 1; gzip_proxied any; gzip_types *;')}`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['compressed'],
+    mend: 'nginx: gzip off;',
+  },
+  {
+    what: 'asks for parts in its own way',
+    front: 'nginx',
+    body: `${NGINX} proxy_set_header Range "";`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['ranges-changed'],
+    mend: 'nginx: proxy_cache off; proxy_set_header Range $http_range;',
+  },
+  {
+    what: 'does not reach the server',
+    front: 'nginx',
+    body: NGINX.replace('TO', '127.0.0.1:1'),
+    flags: [...TRUST, ...RESERVE],
+    causes: ['front-alone'],
+    mend: 'nginx: proxy_pass http://127.0.0.1:9000;',
+  },
+  {
+    what: 'asks for a password of its own',
+    front: 'nginx',
+    body: `${NGINX} auth_basic "x"; auth_basic_user_file /dev/null;`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['front-password'],
+    mend: 'nginx: auth_basic off;',
+  },
+  {
+    what: 'hides cuts, and the server was not told',
+    front: 'caddy',
+    body: 'reverse_proxy TO {\n flush_interval -1\n}',
+    flags: [...TRUST, '--reservations'],
+    causes: ['cuts-hidden'],
+    mend: 'ess-server: --reservations --proxy-hides-cuts',
+  },
+  {
+    what: 'limits the size of uploads',
+    front: 'caddy',
+    body: '@big header_regexp Content-Length ^[0-9]{8,}$\nrespond @big "Too large" 413\nreverse_proxy TO {\n flush_interval -1\n}',
+    flags: [...TRUST, '--reservations', '--proxy-hides-cuts'],
+    causes: ['body-limit'],
+    mend: 'caddy: remove request_body { max_size ... }',
+  },
+  {
+    what: 'does not reach the server',
+    front: 'caddy',
+    body: 'reverse_proxy 127.0.0.1:1',
+    flags: [...TRUST, '--reservations', '--proxy-hides-cuts'],
+    causes: ['front-alone'],
+    mend: 'caddy: reverse_proxy 127.0.0.1:9000',
+  },
+  {
+    what: 'is in mode http',
+    front: 'haproxy',
+    body: `${HAPROXY}  mode http\nfrontend f\n  BIND\n  default_backend b\nbackend b\n  server one TO\n`,
+    flags: [],
+    causes: ['haproxy-http'],
+    mend: 'haproxy: mode tcp',
+  },
+  {
+    what: 'buffers requests',
+    front: 'haproxy',
+    body: `${HAPROXY}  mode http\n  option http-buffer-request\nfrontend f\n  BIND\n  default_backend b\nbackend b\n  server one TO\n`,
+    flags: [],
+    causes: ['haproxy-http', 'no-early-response'],
+    mend: 'haproxy: remove option http-buffer-request',
+  },
+  {
+    what: 'does not reach the server',
+    front: 'haproxy',
+    body: `${HAPROXY}  mode http\nfrontend f\n  BIND\n  default_backend b\nbackend b\n  server one 127.0.0.1:1\n`,
+    flags: [],
+    causes: ['front-alone'],
+    mend: 'haproxy: server one 127.0.0.1:9000',
+  },
+  {
+    what: 'passes no answer before the body',
+    front: 'apache2',
+    body: 'ProxyPreserveHost On\nProxyPass / http://TO/ flushpackets=on',
+    flags: [...TRUST, '--reservations'],
+    causes: ['no-early-response'],
+    mend: 'ess-server: --early-response=false --reservations',
+  },
+  {
+    what: 'limits the size of uploads',
+    front: 'apache2',
+    body: 'LimitRequestBody 1000000\nProxyPreserveHost On\nProxyPass / http://TO/ flushpackets=on',
+    flags: [...TRUST, ...RESERVE],
+    causes: ['body-limit'],
+    mend: 'apache: LimitRequestBody 0',
+  },
+]
+
+describe('the doctor names the culprit and the line that mends it, behind', () => {
+  test.each(BROKEN)('$front, which $what', async ({ front, body, flags, causes, mend }) => {
+    const server = await startServerHere(...flags)
+    const url = await startFront(front, server.port, body)
+    const { status, problems, mends, report } = await examined(url)
+    expect({ status, problems }, report).toEqual({ status: 6, problems: causes })
+    expect(mends).toContain(mend.replace('URL', url))
+  })
+
+  beforeEach((context) => {
+    const front = BROKEN.find(({ what, front }) =>
+      context.task.name.startsWith(`${front}, which ${what}`),
+    )?.front
+    if (front !== undefined) needs(context, front)
+  })
+})
+
+describe('the doctor has no complaint behind', () => {
+  test.each(['nginx', 'caddy', 'haproxy'] as const)('%s, as documented', async (front) => {
+    const { url } = await startBehind(front)
+    const { status, problems, report } = await examined(url)
+    expect({ status, problems }, report).toEqual({ status: 0, problems: [] })
+  })
+
+  test('apache2 with reservations', async () => {
+    const server = await startServerHere(...TRUST, ...RESERVE)
+    const body = 'LimitRequestBody 0\nProxyPreserveHost On\nProxyPass / http://TO/ flushpackets=on'
+    const { status, problems, report } = await examined(await startFront('apache2', server.port, body))
+    expect({ status, problems }, report).toEqual({ status: 0, problems: [] })
+  })
+
+  beforeEach((context) => needs(context, context.task.name.split(/[, ]/)[0] ?? ''))
+})

@@ -1,0 +1,459 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTcpServer, type Server } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { CauseName } from '../../../client/doctor/causes.js'
+import { examine, type Line } from '../../../client/doctor/doctor.js'
+import { VERSION } from '../../../shared/version.js'
+import { chainFor } from '../../helpers/authority.js'
+import { certificate } from '../../helpers/certificate.js'
+import { ess } from '../../helpers/client-io.js'
+import { type Examined, examined, read } from '../../helpers/doctor.js'
+import { freePort } from '../../helpers/doctor-fronts.js'
+import { runEss } from '../../helpers/run-ess.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+import { within } from '../../helpers/within.js'
+
+/** Listens on a free port until the test is over. */
+async function listening(server: Server, host = '127.0.0.1', port = 0): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
+  onTestFinished(() => {
+    if ('closeAllConnections' in server && typeof server.closeAllConnections === 'function')
+      server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+type Twist = (
+  incoming: IncomingMessage,
+  answer: IncomingMessage,
+  response: ServerResponse,
+) => boolean | undefined
+
+/** A proxy in front of `port`. `onRequest` may answer by itself; `onAnswer` may pass an answer on in its own way. */
+async function scriptedProxy(
+  port: number,
+  onRequest: (incoming: IncomingMessage, response: ServerResponse) => boolean,
+  onAnswer: Twist = () => false,
+): Promise<string> {
+  const server = createServer((incoming, response) => {
+    if (onRequest(incoming, response)) return
+    const { method, url, headers } = incoming
+    const asking = request({ port, method, path: url, headers, agent: false }, (answer) => {
+      if (onAnswer(incoming, answer, response)) return
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      response.flushHeaders()
+      answer.pipe(response)
+      answer.on('error', () => response.destroy())
+    })
+    asking.on('error', () => response.destroy())
+    asking.flushHeaders()
+    incoming.pipe(asking)
+    incoming.on('error', () => asking.destroy())
+    response.on('close', () => asking.destroy())
+    response.on('error', () => {})
+  })
+  // Every head passes as it is.
+  server.on('checkContinue', (incoming, response) => {
+    response.writeContinue()
+    server.emit('request', incoming, response)
+  })
+  return `http://127.0.0.1:${await listening(server)}`
+}
+
+function expectCauses({ status, problems, report }: Examined, ...causes: readonly CauseName[]): void {
+  expect({ status, problems }, report).toEqual({ status: causes.length === 0 ? 0 : 6, problems: causes })
+}
+
+/** The line of one check. */
+function lineOf({ lines }: Pick<Examined, 'lines'>, check: string): Line | undefined {
+  return lines.find((line) => line.check === check)
+}
+
+/** Answers everything with this. */
+async function answering(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body = '',
+): Promise<string> {
+  const server = createServer((_incoming, response) => response.writeHead(status, headers).end(body))
+  return `http://127.0.0.1:${await listening(server)}`
+}
+
+describe('the doctor names the culprit when', () => {
+  test("a body limit is Cloudflare's", async () => {
+    const { port } = await startServerHere('--max-upload-bytes', '0')
+    const url = await scriptedProxy(
+      port,
+      ({ headers }, response) => {
+        response.setHeader('server', 'cloudflare')
+        response.setHeader('cf-ray', '8a1')
+        if (Number(headers['content-length'] ?? 0) <= 100_000_000) return false
+        response.writeHead(413, { 'content-type': 'text/html', connection: 'close' }).end('<html>413</html>')
+        return true
+      },
+      (_incoming, answer, response) => {
+        response.writeHead(answer.statusCode ?? 502, [...answer.rawHeaders, 'server', 'cloudflare'])
+        response.flushHeaders()
+        answer.pipe(response)
+        answer.on('error', () => response.destroy())
+        return true
+      },
+    )
+    const found = await examined(url)
+    expectCauses(found, 'body-limit')
+    expect(lineOf(found, 'size')?.words).toContain('more than 100.0 MB')
+    expect(found.mends.join('\n')).toMatch(/^cloudflare: .*grey cloud/)
+  })
+
+  test('a captive portal redirects', async () => {
+    const found = await examined(await answering(302, { location: 'http://login.example/guest' }))
+    expectCauses(found, 'redirected')
+    expect(found.mends.join('\n')).toContain('sign in')
+    expect(lineOf(found, 'early response')).toMatchObject({ verdict: 'skipped', words: '' })
+  })
+
+  test('plain HTTP is sent on to https', async () => {
+    expectCauses(await examined(await answering(301, { location: 'https://127.0.0.1/' })), 'redirected-https')
+  })
+
+  test('another program answers', async () => {
+    expectCauses(
+      await examined(await answering(200, { 'content-type': 'text/html' }, '<h1>Hi</h1>')),
+      'not-ess',
+    )
+  })
+
+  test("another program's health is fine", async () => {
+    const url = await answering(200, { 'content-type': 'application/json' }, '{"status":"ok"}')
+    expectCauses(await examined(url), 'not-ess')
+  })
+
+  test('what answers is no HTTP', async () => {
+    const port = await listening(
+      createTcpServer((socket) => socket.on('error', () => {}).end('220 smtp ready\r\n')),
+    )
+    expectCauses(await examined(`http://127.0.0.1:${port}`), 'not-ess')
+  })
+
+  test('the server stops', async () => {
+    const url = await answering(503, { 'content-type': 'application/json' }, '{"status":"stopping"}')
+    expectCauses(await examined(url), 'stopping')
+  })
+
+  test('nothing listens', async () => {
+    const found = await examined(`http://127.0.0.1:${await freePort()}`)
+    expectCauses(found, 'port-refused')
+    expect(found.mends.join('\n')).toContain('ess-server: --host ::')
+  })
+
+  test('the name is not known', async () => {
+    const found = await examinedWith('http://no.invalid:9', async () => {
+      throw Object.assign(new Error('not found'), { code: 'ENOTFOUND' })
+    })
+    expectCauses(found, 'name-unknown')
+  })
+
+  test('IPv6 is dead and IPv4 works', async () => {
+    const { port } = await startServerHere()
+    const found = await examinedWith(`http://localhost.localdomain:${port}`, async () => [
+      { address: '127.0.0.1', family: 4 },
+      { address: '::1', family: 6 },
+    ])
+    expect(found.problems, found.report).toContain('address-dead')
+    expect(lineOf(found, 'port')?.words).toMatch(/^127\.0\.0\.1 answers on port \d+, but ::1 /)
+    expect(found.mends).toContain('ess-server: --host ::')
+  })
+
+  test('the clocks differ by hours', async () => {
+    const { port } = await startServerHere()
+    const url = await scriptedProxy(
+      port,
+      (_incoming, response) => {
+        response.sendDate = false
+        return false
+      },
+      (_incoming, answer, response) => {
+        const late = new Date(Date.now() - 3 * 3_600_000).toUTCString()
+        const fields = answer.rawHeaders.map((text, index, all) =>
+          /^date$/i.test(all[index - 1] ?? '') ? late : text,
+        )
+        response.writeHead(answer.statusCode ?? 502, fields)
+        response.flushHeaders()
+        answer.pipe(response)
+        answer.on('error', () => response.destroy())
+        return true
+      },
+    )
+    const found = await examined(url)
+    expectCauses(found, 'clock-off')
+    expect(lineOf(found, 'clock')?.words).toContain("The server's clock is 3 h behind this one.")
+  })
+
+  test('answers are kept back until they are whole', async () => {
+    const { port } = await startServerHere('--reservations', '--early-response=false')
+    const url = await scriptedProxy(
+      port,
+      () => false,
+      ({ url = '' }, answer, response) => {
+        if (!/^\/[\w-]{12}$/.test(url)) return false
+        const pieces: Buffer[] = []
+        answer.on('data', (piece: Buffer) => pieces.push(piece))
+        answer.on('end', () => {
+          response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+          response.end(Buffer.concat(pieces))
+        })
+        answer.on('error', () => response.destroy())
+        return true
+      },
+    )
+    expectCauses(await examined(url), 'response-buffered')
+  })
+
+  test('the early response is kept back, whose head is not', async () => {
+    const { port } = await startServerHere('--reservations')
+    const url = await scriptedProxy(
+      port,
+      () => false,
+      ({ method, url }, answer, response) => {
+        if (method !== 'POST' || !url?.startsWith('/?') || answer.statusCode !== 201) return false
+        response.writeHead(201, answer.rawHeaders)
+        response.flushHeaders()
+        answer.on('data', () => {}).on('error', () => response.destroy())
+        return true
+      },
+    )
+    expectCauses(await examined(url), 'response-buffered')
+  })
+
+  test('a receiver that leaves is kept from the server', async () => {
+    const { port } = await startServerHere()
+    const server = createServer((incoming, response) => {
+      const { method, url, headers } = incoming
+      const asking = request({ port, method, path: url, headers, agent: false }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+        response.flushHeaders()
+        // It takes the download to its end, whether or not anything is left to take it.
+        answer.on('data', (piece: Buffer) => void response.write(piece))
+        answer.on('end', () => response.end()).on('error', () => response.destroy())
+      })
+      asking.on('error', () => response.destroy())
+      asking.flushHeaders()
+      incoming.pipe(asking)
+      incoming.on('error', () => asking.destroy())
+      response.on('error', () => {})
+    })
+    server.on('checkContinue', (incoming, response) => {
+      response.writeContinue()
+      server.emit('request', incoming, response)
+    })
+    expectCauses(await examined(`http://127.0.0.1:${await listening(server)}`), 'leaving-hidden')
+  })
+
+  test('the server has another base URL', async () => {
+    const { url } = await startServerHere('--base-url', `http://127.0.0.1:${await freePort()}`)
+    const found = await examined(url)
+    expectCauses(found, 'link-elsewhere')
+    expect(found.mends.join('\n')).toContain(`ess-server: --base-url ${url} `)
+  })
+
+  test('an early response is off and reservations too', async () => {
+    const { url } = await startServerHere('--early-response=false')
+    const found = await examined(url)
+    expectCauses(found, 'no-reservations')
+    expect(found.mends).toContain('ess-server: --early-response=false --reservations')
+  })
+
+  test('the server wants a token, or another one', async () => {
+    const file = `${await tempDir()}/tokens`
+    const token = 'correct-horse-battery-staple'
+    await (await import('node:fs/promises')).writeFile(file, `${token}\n`, { mode: 0o600 })
+    const { url } = await startServerHere('--send-tokens', file, '--receive-tokens', file)
+    expectCauses(await examined(url), 'token-missing')
+    expectCauses(await examined(url, { env: { ESS_TOKEN: 'another-token-entirely' } }), 'token-wrong')
+    expectCauses(await examined(url, { env: { ESS_TOKEN: token } }))
+  })
+})
+
+/** Examines with a name service of the test's own. */
+async function examinedWith(url: string, lookup: NonNullable<Parameters<typeof examine>[1]['lookup']>) {
+  const lines: Line[] = []
+  for await (const line of examine(url, { signal: new AbortController().signal, lookup })) lines.push(line)
+  const stdout = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+  const found = read(stdout)
+  return { status: found.problems.length === 0 ? 0 : 6, report: stdout, ...found }
+}
+
+describe('of a version', () => {
+  test('that is another one, the doctor tells both, and it is no fault', async () => {
+    const { port } = await startServerHere()
+    const url = await scriptedProxy(port, ({ url: path }, response) => {
+      if (path !== '/health') return false
+      response.setHeader('content-type', 'application/json')
+      response.end('{"status":"ok","relay":"splice","version":"99.1.0"}')
+      return true
+    })
+    const found = await examined(url)
+    expectCauses(found)
+    expect(lineOf(found, 'version')).toMatchObject({
+      verdict: 'note',
+      words: `The server is 99.1.0, and this client is ${VERSION}.`,
+    })
+  })
+})
+
+describe('of TLS', () => {
+  /** Examines an ess-server with these files by a process, which trusts `root`. */
+  async function examinedByTls(
+    cert: string,
+    key: string,
+    root: string,
+    host = 'localhost',
+  ): Promise<Examined> {
+    const { port } = await startServerHere('--tls-cert', cert, '--tls-key', key)
+    return await byProcess(`https://${host}:${port}`, root)
+  }
+
+  async function byProcess(url: string, root: string): Promise<Examined> {
+    const program = await runEss(undefined, ['doctor', '--json', url], { env: { NODE_EXTRA_CA_CERTS: root } })
+    const { code, stdout, stderr } = await program.ended()
+    return { status: code ?? -1, report: stdout.toString() + stderr, ...read(stdout.toString()) }
+  }
+
+  test('the doctor has no complaint about a whole chain, and sees HTTP/2', async () => {
+    const { full, key, root } = await chainFor('localhost', 20)
+    const found = await examinedByTls(full, key, root)
+    expectCauses(found)
+    expect(lineOf(found, 'TLS')?.words).toMatch(
+      /^TLSv1\.3; the certificate is good for (?:19|20) more days\.$/,
+    )
+    expect(lineOf(found, 'HTTP/2')?.words).toMatch(/^Offered/)
+  })
+
+  test('it names a chain that is not whole', async () => {
+    const { leaf, key, root } = await chainFor('localhost', 20)
+    const found = await examinedByTls(leaf, key, root)
+    expectCauses(found, 'tls-chain')
+    expect(found.mends).toContain('nginx: ssl_certificate /etc/letsencrypt/live/NAME/fullchain.pem;')
+  })
+
+  test('it names a certificate that has expired, and one that soon will', async () => {
+    const expired = await chainFor('localhost', -1)
+    expectCauses(await examinedByTls(expired.full, expired.key, expired.root), 'tls-expired')
+    const soon = await chainFor('localhost', 3)
+    expectCauses(await examinedByTls(soon.full, soon.key, soon.root), 'tls-soon')
+  })
+
+  test('it names a certificate for another name', async () => {
+    const { full, key, root } = await chainFor('send.example.org', 20)
+    const found = await examinedByTls(full, key, root)
+    expectCauses(found, 'tls-name')
+    expect(lineOf(found, 'TLS')?.words).toContain('is for send.example.org, not for localhost')
+  })
+
+  test('it names a certificate that no authority signed', async () => {
+    const { path, keyPath } = await certificate()
+    const { port } = await startServerHere('--tls-cert', path, '--tls-key', keyPath)
+    expectCauses(await examined(`https://localhost:${port}`), 'tls-self-signed')
+  })
+
+  test('it names a version of TLS that is too old', async () => {
+    const { key, cert } = await certificate('/CN=localhost', 'rsa')
+    const options = {
+      key,
+      cert,
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'ALL:@SECLEVEL=0',
+    } as const
+    const port = await listening(createTlsServer(options, (_incoming, response) => void response.end()))
+    const found = await examined(`https://localhost:${port}`)
+    expectCauses(found, 'tls-old')
+    expect(lineOf(found, 'TLS')?.words).toBe('The server speaks TLSv1.1.')
+  })
+
+  test('it names https in front of a plain port, and http in front of TLS', async () => {
+    const { port } = await startServerHere()
+    expectCauses(await examined(`https://127.0.0.1:${port}`), 'tls-plain')
+    const { path, keyPath } = await certificate()
+    const secure = await startServerHere('--tls-cert', path, '--tls-key', keyPath)
+    expectCauses(await examined(`http://127.0.0.1:${secure.port}`), 'tls-wanted')
+  })
+
+  test('it names links of http behind TLS', async () => {
+    const { full, key, root } = await chainFor('localhost', 20)
+    const { port } = await startServerHere()
+    const [certPem, keyPem] = await Promise.all([readFile(full), readFile(key)])
+    const server = createTlsServer({ cert: certPem, key: keyPem }, (incoming, response) => {
+      const { method, url, headers } = incoming
+      const asking = request({ port, method, path: url, headers, agent: false }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+        response.flushHeaders()
+        answer.pipe(response)
+        answer.on('error', () => response.destroy())
+      })
+      asking.on('error', () => response.destroy())
+      asking.flushHeaders()
+      incoming.pipe(asking)
+      incoming.on('error', () => asking.destroy())
+      response.on('close', () => asking.destroy())
+      response.on('error', () => {})
+    })
+    server.on('checkContinue', (incoming, response) => {
+      response.writeContinue()
+      server.emit('request', incoming, response)
+    })
+    const found = await byProcess(`https://localhost:${await listening(server)}`, root)
+    expectCauses(found, 'link-http')
+    expect(found.mends.join('\n')).toMatch(/ess-server: --base-url https:\/\/localhost:\d+ /)
+  })
+})
+
+test('idle connections that are cut are told by --long, and those that heartbeats keep are not', async () => {
+  const { port } = await startServerHere('--heartbeat', '1', '--reservations')
+  const idle = async (url: string) => {
+    const lines: Line[] = []
+    const { signal } = new AbortController()
+    for await (const line of examine(url, { signal, longMs: 2_500 })) lines.push(line)
+    return lines.find(({ check }) => check === 'idle')
+  }
+  expect(await idle(`http://127.0.0.1:${port}`)).toMatchObject({ verdict: 'ok' })
+  const cutting = await scriptedProxy(port, (_incoming, response) => {
+    response.socket?.setTimeout(1_500, () => response.socket?.destroy())
+    return false
+  })
+  expect(await idle(cutting)).toMatchObject({
+    verdict: 'problem',
+    cause: 'idle-cut',
+    words: expect.stringMatching(/^a receiver that waits was cut after 2 s\.$/),
+  })
+})
+
+test('the doctor leaves nothing behind: every transfer of its own has ended', async () => {
+  const server = await startServerHere('--reservations')
+  expectCauses(await examined(server.url))
+  await within(5_000, 'the last transfer ends', server.untilStderr(/(?:[^]*\bended\b){8}/))
+  const events = (word: string) => server.stderr().match(new RegExp(`INFO: ${word} `, 'g'))?.length
+  expect(events('ended')).toBe((events('opened') ?? 0) + (events('reserved') ?? 0))
+  expect(server.stderr().match(/"request":/g)?.length).toBeLessThan(80)
+})
+
+test('the report is in words, one line a check, and ends with what it comes to', async () => {
+  const { url } = await startServerHere()
+  const good = ess(['doctor', url])
+  expect(await good.status).toBe(0)
+  expect(good.stdout()).toMatch(/^ok: proxy: .*\n(?:(?:ok|note|skipped): .+\n){19}All is well\.\n$/)
+  const bad = ess(['doctor', await answering(200, {}, 'x')])
+  expect(await bad.status).toBe(6)
+  expect(bad.stdout()).toMatch(
+    /^problem: server: \/health was answered .* \[not-ess\]\n {2}Another program answers at this address\.\n {2}Mend: Correct /m,
+  )
+  expect(bad.stdout()).toMatch(/\n1 problem; \d+ checks had to be skipped\.\n$/)
+  const quiet = ess(['doctor', '-q', url])
+  expect({ status: await quiet.status, stdout: quiet.stdout() }).toEqual({ status: 0, stdout: '' })
+  expect(await ess(['doctor', 'a', 'b']).status).toBe(2)
+})
