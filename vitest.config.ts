@@ -26,6 +26,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
+  'test/client/doctor/fronts.test.ts',
   'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
@@ -40,6 +41,7 @@ const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
   'test/client/cli/{commands,completion,link,tar-line,usage}.test.ts',
+  'test/client/doctor/*.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
   'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,ranges,receive}.test.ts',

@@ -242,9 +242,11 @@ export const CAUSES = {
     },
   },
   'no-reservations': {
-    words:
-      'No answer can come before the body, and the server gives no reservations: so nothing can be sent.',
-    mend: { 'ess-server': RESERVE },
+    words: 'No answer can come before the body, and no reservation comes through: so nothing can be sent.',
+    mend: {
+      you: 'Let the proxy pass /reserve and all below /uploads/.',
+      'ess-server': RESERVE,
+    },
   },
   'request-buffered': {
     words:

@@ -70,10 +70,10 @@ async function byReservation(patient: Patient, finding: Finding): Promise<Findin
     return finding
   } catch (error) {
     if (!(error instanceof EssError)) throw error
-    if (error.code !== 'not-found' && error.code !== 'method-not-allowed') return refused(error)
+    if (error.code === 'over-share' || error.code === 'unauthorized') return refused(error)
     // Nothing else can be tried.
     return finding.cause === undefined
-      ? problem('no-reservations', 'The server wants a reservation, and gives none.')
+      ? problem('no-reservations', `The server wants a reservation, and gives none: ${error.message}`)
       : problem(finding.cause, finding.words)
   }
 }

@@ -47,7 +47,9 @@ async function declare(patient: Patient, size: number): Promise<Taken> {
 }
 
 async function upload(patient: Patient, size: number): Promise<Asked> {
-  if (patient.way === 'early') return await patient.ask('POST', earlyUrl(patient), uploadFields(size))
+  // With Expect, a proxy may leave the length to the server to judge.
+  const { expect: _, ...fields } = uploadFields(size)
+  if (patient.way === 'early') return await patient.ask('POST', earlyUrl(patient), fields)
   const { upload } = await reserve(patient)
-  return await patient.ask('PUT', upload, uploadFields(size))
+  return await patient.ask('PUT', upload, fields)
 }

@@ -180,12 +180,12 @@ const BROKEN: readonly Broken[] = [
     mend: 'ess-server: --early-response=false --reservations',
   },
   {
-    what: 'limits the size of uploads',
+    what: 'puts its own pages in place of refusals',
     front: 'apache2',
-    body: 'LimitRequestBody 1000000\nProxyPreserveHost On\nProxyPass / http://TO/ flushpackets=on',
+    body: 'ProxyErrorOverride On\nProxyPreserveHost On\nProxyPass / http://TO/ flushpackets=on',
     flags: [...TRUST, ...RESERVE],
-    causes: ['body-limit'],
-    mend: 'apache: LimitRequestBody 0',
+    causes: ['errors-replaced'],
+    mend: 'apache: ProxyErrorOverride Off',
   },
 ]
 

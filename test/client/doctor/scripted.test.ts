@@ -14,7 +14,7 @@ import { freePort } from '../../helpers/doctor-fronts.js'
 import { runEss } from '../../helpers/run-ess.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
-import { within } from '../../helpers/within.js'
+import { until } from '../../helpers/within.js'
 
 /** Listens on a free port until the test is over. */
 async function listening(server: Server, host = '127.0.0.1', port = 0): Promise<number> {
@@ -261,11 +261,16 @@ describe('the doctor names the culprit when', () => {
     expect(found.mends.join('\n')).toContain(`ess-server: --base-url ${url} `)
   })
 
-  test('an early response is off and reservations too', async () => {
-    const { url } = await startServerHere('--early-response=false')
+  test('an early response is off and reservations do not come through', async () => {
+    const { port } = await startServerHere('--early-response=false', '--reservations')
+    const url = await scriptedProxy(port, ({ url: path }, response) => {
+      if (!path?.startsWith('/reserve')) return false
+      response.writeHead(404).end()
+      return true
+    })
     const found = await examined(url)
     expectCauses(found, 'no-reservations')
-    expect(found.mends).toContain('ess-server: --early-response=false --reservations')
+    expect(found.mends).toContain('you: Let the proxy pass /reserve and all below /uploads/.')
   })
 
   test('the server wants a token, or another one', async () => {
@@ -436,9 +441,9 @@ test('idle connections that are cut are told by --long, and those that heartbeat
 test('the doctor leaves nothing behind: every transfer of its own has ended', async () => {
   const server = await startServerHere('--reservations')
   expectCauses(await examined(server.url))
-  await within(5_000, 'the last transfer ends', server.untilStderr(/(?:[^]*\bended\b){8}/))
-  const events = (word: string) => server.stderr().match(new RegExp(`INFO: ${word} `, 'g'))?.length
-  expect(events('ended')).toBe((events('opened') ?? 0) + (events('reserved') ?? 0))
+  const count = (words: string) => server.stderr().split(`INFO: ${words} `).length - 1
+  await until('every transfer has ended', () => count('ended') === count('opened') + count('reserved'))
+  expect(count('ended')).toBeGreaterThan(5)
   expect(server.stderr().match(/"request":/g)?.length).toBeLessThan(80)
 })
 
