@@ -1,5 +1,7 @@
 import { EXIT_STATUS, type ExitStatus } from '../../shared/index.js'
 import { examine, type Line, LONG_MS } from '../doctor/doctor.js'
+import { unwritable } from '../files/unwritable.js'
+import { codeOf } from '../node/errno-words.js'
 import { written } from '../receive/sink.js'
 import type { Command } from './arguments.js'
 import type { Io } from './io.js'
@@ -19,13 +21,21 @@ export async function runDoctor(command: DoctorCommand, io: Io): Promise<ExitSta
   // A pipe gets each line whole; a terminal gets lines that end between words.
   const columns = io.stdout.isTTY ? io.stderr.columns || undefined : undefined
   const counts = { problem: 0, skipped: 0 }
+  let isRead = true
+  // A reader may stop after the first lines, as `head` does.
+  const say = async (text: string) =>
+    await written(io.stdout, Buffer.from(text)).catch((error: unknown) => {
+      if (codeOf(error) !== 'EPIPE') throw unwritable(undefined, error)
+      isRead = false
+    })
   for await (const line of examine(command.server, { token, signal: io.signal, longMs })) {
     if (line.verdict === 'problem') counts.problem++
     if (line.verdict === 'skipped' && line.words === '') counts.skipped++
     const text = command.json ? `${JSON.stringify(line)}\n` : inWords(line, columns)
-    if (!command.quiet || line.verdict === 'problem') await written(io.stdout, Buffer.from(text))
+    if (!command.quiet || line.verdict === 'problem') await say(text)
+    if (!isRead) break
   }
-  if (!command.json && !command.quiet) await written(io.stdout, Buffer.from(`${summary(counts)}\n`))
+  if (isRead && !command.json && !command.quiet) await say(`${summary(counts)}\n`)
   return counts.problem === 0 ? EXIT_STATUS.ok : EXIT_STATUS.unavailable
 }
 

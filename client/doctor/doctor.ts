@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns/promises'
-import { EssError } from '../../shared/index.js'
+import { setMaxListeners } from 'node:events'
+import { EssError, withoutUserinfo } from '../../shared/index.js'
 import { CAUSES, type CauseName, type Remedy, remediesOf } from './causes.js'
 import { refused } from './checks/server.js'
 import type { Finding, Verdict } from './finding.js'
-import { type Lookup, Patient } from './patient.js'
+import { credentials, type Lookup, Patient } from './patient.js'
 import { CHECKS, type Check } from './table.js'
 
 /** How long `--long` waits: most proxies cut what is idle after one minute, and nearly all of them within five. */
@@ -35,6 +36,8 @@ export interface Line {
  * it are made. Nothing of it stays on the server.
  */
 export async function* examine(server: string, options: ExamineOptions): AsyncGenerator<Line> {
+  // Throws for credentials that can't be sent, before anything is.
+  credentials(new URL(server), server, options.token)
   const ending = new AbortController()
   const patient = new Patient(new URL(server), {
     token: options.token,
@@ -42,8 +45,15 @@ export async function* examine(server: string, options: ExamineOptions): AsyncGe
     lookup: options.lookup ?? lookup,
     longMs: options.longMs,
   })
+  // One listener for each connection, and there are more than the ten that Node finds suspicious.
+  setMaxListeners(0, patient.signal)
   const findings = new Map<string, Promise<Finding>>()
-  for (const check of CHECKS) findings.set(check.name, make(check, patient, findings))
+  for (const check of CHECKS) {
+    const finding = make(check, patient, findings)
+    // The loop below meets the first failure; a bug needs to be told only once.
+    finding.catch(() => {})
+    findings.set(check.name, finding)
+  }
   try {
     for (const { name } of CHECKS) {
       const finding = await findings.get(name)
@@ -69,6 +79,7 @@ async function make(
   try {
     return await check.make(patient)
   } catch (error) {
+    if (patient.signal.aborted) return { verdict: 'skipped', words: '' }
     if (!(error instanceof EssError)) throw error
     return refused(error)
   }
@@ -83,6 +94,9 @@ function lineOf(check: string, { verdict, words, cause }: Finding, patient: Pati
     words,
     cause,
     why: cause === undefined ? undefined : CAUSES[cause].words,
-    mend: cause === undefined ? [] : remediesOf(cause, front, patient.server.href.replace(/\/+$/, '')),
+    mend:
+      cause === undefined
+        ? []
+        : remediesOf(cause, front, withoutUserinfo(patient.server.href).replace(/\/+$/, '')),
   }
 }

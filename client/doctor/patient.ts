@@ -77,14 +77,12 @@ export class Patient {
     headers: Readonly<Record<string, string>> = {},
     { bell, isAnonymous = false }: { readonly bell?: Bell; readonly isAnonymous?: boolean } = {},
   ): Promise<Asked> {
-    const password = url.origin === this.server.origin ? basicCredentials(this.server) : undefined
     const asked = await ask(
       method,
       url,
       {
         accept: `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`,
-        ...(password !== undefined && { authorization: password }),
-        ...(!isAnonymous && bearer(url, { server: this.server, token: this.token })),
+        ...credentials(url, this.server, isAnonymous ? undefined : this.token),
         ...headers,
       },
       { signal: this.signal, bell },
@@ -119,3 +117,20 @@ export class Patient {
 
 /** How long a cancellation may take. */
 const CANCEL_MS = 1_000
+
+/**
+ * The credentials for `url`: the token, or the password in the server's URL. None go to another origin. Throws EssError
+ * `usage` for a token beside a password, and for a password with a `%` that encodes nothing.
+ */
+export function credentials(
+  url: URL,
+  server: string | URL,
+  token: string | undefined,
+): { readonly authorization?: string } {
+  const own = new URL(server)
+  if (url.origin !== own.origin) return {}
+  const password = basicCredentials(own)
+  if (password === undefined) return bearer(url, { server, token })
+  bearer(own, { server, token })
+  return { authorization: password }
+}

@@ -70,7 +70,7 @@ ${body}
   haproxy: ({ port }, body) => ({
     file: 'haproxy.cfg',
     args: (path) => ['-f', path],
-    text: body.replaceAll('BIND', `bind 127.0.0.1:${port}`),
+    text: body.replaceAll('BIND', 'bind 127.0.0.1:PORT').replaceAll('PORT', String(port)),
   }),
   apache2: ({ folder, port }, body, tls) => ({
     file: 'apache.conf',
@@ -102,11 +102,17 @@ interface Start {
 }
 
 /** Starts a proxy in front of the server at `port`, and gives its URL; it stops when the test is over. */
-export async function startFront(front: Front, port: number, body: string, tls?: Pair): Promise<string> {
+export async function startFront(
+  front: Front,
+  port: number,
+  body: string,
+  tls?: Pair,
+  ownPort?: number,
+): Promise<string> {
   const folder = await tempDir()
   // Workers may be of a user of their own.
   await chmod(folder, 0o755)
-  const place: Place = { folder, port: await freePort(), to: `127.0.0.1:${port}` }
+  const place: Place = { folder, port: ownPort ?? (await freePort()), to: `127.0.0.1:${port}` }
   const written = body.replaceAll('TO', place.to).replaceAll('FOLDER', folder)
   const { file, args, text } = STARTS[front](place, written, tls)
   const path = join(folder, file)

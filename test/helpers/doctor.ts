@@ -1,6 +1,7 @@
 import type { CauseName } from '../../client/doctor/causes.js'
 import type { Line } from '../../client/doctor/doctor.js'
 import { ess, type RunSettings } from './client-io.js'
+import { runEss } from './run-ess.js'
 
 /** What `ess doctor` found. */
 export interface Examined {
@@ -34,4 +35,14 @@ export function read(stdout: string): Pick<Examined, 'problems' | 'mends' | 'lin
     problems: wrong.flatMap(({ cause }) => (cause === undefined ? [] : [cause])),
     mends: wrong.flatMap(({ mend }) => mend.map(({ place, line }) => `${place}: ${line}`)),
   }
+}
+
+/** Runs it in a process of its own, for what only the environment says. */
+export async function examinedByProcess(
+  url: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Examined> {
+  const program = await runEss(undefined, ['doctor', '--json', url], { env })
+  const { code, stdout, stderr } = await program.ended()
+  return { status: code ?? -1, report: stdout.toString() + stderr, ...read(stdout.toString()) }
 }

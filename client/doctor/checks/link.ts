@@ -1,5 +1,6 @@
 import { downloadPath, urlAtServer, withoutUserinfo } from '../../../shared/index.js'
 import { type Finding, flaw, note, ok } from '../finding.js'
+import { isLoopback } from '../loopback.js'
 import type { Patient } from '../patient.js'
 import { ANSWER_MS, openTrial } from '../trial.js'
 
@@ -16,6 +17,9 @@ export async function checkLink(patient: Patient): Promise<Finding> {
     return ok(`Links begin with ${withoutUserinfo(base)}, as you do.`)
   if (given.protocol === 'http:' && server.protocol === 'https:')
     return flaw('link-http', `A link reads ${shown}, and you came by https.`)
+  // Another machine's own address leads everywhere but there.
+  if (isLoopback(given) && !isLoopback(server))
+    return flaw('link-elsewhere', `A link reads ${shown}, which is each machine's own address.`)
   if (await leadsBack(patient, base))
     return note(`Links begin with ${withoutUserinfo(base)}, which leads to the same server.`)
   return flaw('link-elsewhere', `A link reads ${shown}, which does not lead back to ${server.origin}.`)

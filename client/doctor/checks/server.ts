@@ -3,7 +3,7 @@ import { VERSION } from '../../../shared/version.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
-import { writtenBy, writtenFront } from '../front.js'
+import { type SeenFront, writtenBy, writtenFront } from '../front.js'
 import type { Patient } from '../patient.js'
 import { ANSWER_MS } from '../trial.js'
 
@@ -170,7 +170,12 @@ export async function checkRefusals(patient: Patient): Promise<Finding> {
     if (written === 'haproxy')
       return flaw('haproxy-http', 'The names of the fields came in small letters, as haproxy writes them.')
   }
-  return ok("The server's refusals arrive in its own words.")
+  return ok(`The server's refusals arrive in its own words${throughWords(patient.front)}.`)
+}
+
+function throughWords(front: SeenFront): string {
+  if (front === 'none') return ''
+  return front === undefined ? ', through a proxy' : `, through ${front}`
 }
 
 async function probe(patient: Patient, isAnonymous: boolean): Promise<EssError | undefined> {

@@ -9,6 +9,7 @@ import { EssError, formatDuration } from '../../../shared/index.js'
 import { connectTo } from '../../http/connect.js'
 import { codeOf } from '../../node/errno-words.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
+import { isLoopback } from '../loopback.js'
 import type { Patient } from '../patient.js'
 import { hostOf } from './reach.js'
 
@@ -21,8 +22,7 @@ const PROTOCOLS = ['h2', 'http/1.1']
 export async function checkTls(patient: Patient): Promise<Finding> {
   const { server } = patient
   if (server.protocol !== 'https:') {
-    const isHere = /^(?:localhost|127\.|\[?::1\]?$)/.test(server.hostname)
-    return isHere
+    return isLoopback(server)
       ? ok('None, and none is needed on this machine.')
       : note('None: what is sent can be read on the way.')
   }

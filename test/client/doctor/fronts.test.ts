@@ -1,10 +1,14 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { CauseName } from '../../../client/doctor/causes.js'
-import { examined } from '../../helpers/doctor.js'
-import { type Front, startFront } from '../../helpers/doctor-fronts.js'
+import { chainFor } from '../../helpers/authority.js'
+import { examined, examinedByProcess } from '../../helpers/doctor.js'
+import { type Front, freePort, startFront } from '../../helpers/doctor-fronts.js'
 import { needs } from '../../helpers/needs.js'
 import { startBehind } from '../../helpers/proxies.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
+import { tempDir } from '../../helpers/temp-dir.js'
 
 const NGINX_HEADERS = `proxy_set_header Host $http_host; proxy_set_header Connection "";
   proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
@@ -221,4 +225,64 @@ describe('the doctor has no complaint behind', () => {
   })
 
   beforeEach((context) => needs(context, context.task.name.split(/[, ]/)[0] ?? ''))
+})
+
+describe('behind nginx that ends TLS', () => {
+  beforeEach((context) => needs(context, 'nginx', 'openssl'))
+
+  test('the doctor has no complaint where the server trusts it, and names links of http where it does not', async () => {
+    const { full, key, root } = await chainFor('localhost', 60)
+    for (const { flags, causes } of [
+      { flags: [...TRUST, ...RESERVE], causes: [] },
+      { flags: RESERVE, causes: ['link-http'] },
+    ]) {
+      const server = await startServerHere(...flags)
+      const url = await startFront('nginx', server.port, NGINX, { path: full, keyPath: key })
+      const { status, problems, mends, report } = await examinedByProcess(url, { NODE_EXTRA_CA_CERTS: root })
+      expect({ status, problems }, report).toEqual({ status: causes.length === 0 ? 0 : 6, problems: causes })
+      if (causes.length > 0)
+        expect(mends).toContain(
+          `ess-server: --base-url ${url} (or --trust-proxy with the address of the proxy)`,
+        )
+    }
+  })
+
+  test('the doctor names a chain that is not whole, and a certificate for another name', async () => {
+    const { port } = await startServerHere(...TRUST, ...RESERVE)
+    const { leaf, key, root } = await chainFor('localhost', 60)
+    const broken = await startFront('nginx', port, NGINX, { path: leaf, keyPath: key })
+    expect(await examinedByProcess(broken, { NODE_EXTRA_CA_CERTS: root })).toMatchObject({
+      status: 6,
+      problems: ['tls-chain'],
+    })
+    const other = await chainFor('send.example.org', 60)
+    const misnamed = await startFront('nginx', port, NGINX, { path: other.full, keyPath: other.key })
+    expect(await examinedByProcess(misnamed, { NODE_EXTRA_CA_CERTS: other.root })).toMatchObject({
+      status: 6,
+      problems: ['tls-name'],
+    })
+  })
+})
+
+test('haproxy that ends TLS in mode tcp is in no way, where the server has its base URL', async (context) => {
+  needs(context, 'haproxy', 'openssl')
+  const { full, key, root } = await chainFor('localhost', 60)
+  const pem = `${await readFile(full, 'utf8')}${await readFile(key, 'utf8')}`
+  const file = join(await tempDir(), 'both.pem')
+  await writeFile(file, pem)
+  // The port of a proxy is known before its server is: the links have to name it.
+  const port = await freePort()
+  const { port: behind } = await startServerHere('--base-url', `https://localhost:${port}`)
+  await startFront(
+    'haproxy',
+    behind,
+    `${HAPROXY}  mode tcp\nfrontend f\n  bind 127.0.0.1:PORT ssl crt ${file}\n  default_backend b\nbackend b\n  server one TO\n`,
+    undefined,
+    port,
+  )
+  const found = await examinedByProcess(`https://localhost:${port}`, { NODE_EXTRA_CA_CERTS: root })
+  expect({ status: found.status, problems: found.problems }, found.report).toEqual({
+    status: 0,
+    problems: [],
+  })
 })

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { createServer as createTcpServer, type Server } from 'node:net'
+import { connect, createServer as createTcpServer, type Server } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { CauseName } from '../../../client/doctor/causes.js'
 import { examine, type Line } from '../../../client/doctor/doctor.js'
@@ -9,9 +9,8 @@ import { VERSION } from '../../../shared/version.js'
 import { chainFor } from '../../helpers/authority.js'
 import { certificate } from '../../helpers/certificate.js'
 import { ess } from '../../helpers/client-io.js'
-import { type Examined, examined, read } from '../../helpers/doctor.js'
+import { type Examined, examined, examinedByProcess, read } from '../../helpers/doctor.js'
 import { freePort } from '../../helpers/doctor-fronts.js'
-import { runEss } from '../../helpers/run-ess.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { until } from '../../helpers/within.js'
@@ -320,13 +319,7 @@ describe('of TLS', () => {
     host = 'localhost',
   ): Promise<Examined> {
     const { port } = await startServerHere('--tls-cert', cert, '--tls-key', key)
-    return await byProcess(`https://${host}:${port}`, root)
-  }
-
-  async function byProcess(url: string, root: string): Promise<Examined> {
-    const program = await runEss(undefined, ['doctor', '--json', url], { env: { NODE_EXTRA_CA_CERTS: root } })
-    const { code, stdout, stderr } = await program.ended()
-    return { status: code ?? -1, report: stdout.toString() + stderr, ...read(stdout.toString()) }
+    return await examinedByProcess(`https://${host}:${port}`, { NODE_EXTRA_CA_CERTS: root })
   }
 
   test('the doctor has no complaint about a whole chain, and sees HTTP/2', async () => {
@@ -412,7 +405,9 @@ describe('of TLS', () => {
       response.writeContinue()
       server.emit('request', incoming, response)
     })
-    const found = await byProcess(`https://localhost:${await listening(server)}`, root)
+    const found = await examinedByProcess(`https://localhost:${await listening(server)}`, {
+      NODE_EXTRA_CA_CERTS: root,
+    })
     expectCauses(found, 'link-http')
     expect(found.mends.join('\n')).toMatch(/ess-server: --base-url https:\/\/localhost:\d+ /)
   })
@@ -461,4 +456,38 @@ test('the report is in words, one line a check, and ends with what it comes to',
   const quiet = ess(['doctor', '-q', url])
   expect({ status: await quiet.status, stdout: quiet.stdout() }).toEqual({ status: 0, stdout: '' })
   expect(await ess(['doctor', 'a', 'b']).status).toBe(2)
+})
+
+test('a proxy of the environment is named, and all is seen through it', async () => {
+  const server = await startServerHere()
+  const tunnels = createServer((_incoming, response) => response.writeHead(405).end())
+  tunnels.on('connect', (incoming, socket) => {
+    const [, port] = (incoming.url ?? '').split(':')
+    const upstream = connect(Number(port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(upstream).pipe(socket)
+    })
+    upstream.on('error', () => socket.destroy()).on('close', () => socket.destroy())
+    socket.on('error', () => upstream.resetAndDestroy()).on('close', () => upstream.destroy())
+  })
+  const proxy = `http://127.0.0.1:${await listening(tunnels)}`
+  const found = await examinedByProcess(`http://send.invalid:${server.port}`, { http_proxy: proxy })
+  expectCauses(found)
+  expect(lineOf(found, 'proxy')).toMatchObject({ verdict: 'note', words: expect.stringContaining(proxy) })
+  const dead = `http://127.0.0.1:${await freePort()}`
+  expectCauses(await examinedByProcess(server.url, { http_proxy: dead }), 'client-proxy')
+})
+
+test('an interruption ends it at once, with the status of an interruption', async () => {
+  const port = await listening(createTcpServer((socket) => socket.on('error', () => {})))
+  const run = ess(['doctor', `http://127.0.0.1:${port}`])
+  await run.untilStdout(/^ok: HTTP\/2/m)
+  run.interrupt()
+  expect(await run.status).toBe(130)
+})
+
+test('a token beside a password is a mistake of the command line', async () => {
+  const run = ess(['doctor', 'http://user:secret@127.0.0.1:9'], { env: { ESS_TOKEN: 'a-token' } })
+  expect(await run.status).toBe(2)
+  expect(run.stdout() + run.stderr()).not.toContain('secret')
 })
