@@ -106,9 +106,10 @@ export async function checkWhole(patient: Patient): Promise<Finding> {
       `The download ended after ${download.text.length} of ${FIRST.length + SECOND.length} bytes.`,
     )
   if (verdict === 'delivered') return ok('A whole transfer is told as one, to both sides.')
-  const words = `The download came whole, and its sender was told ${verdict ?? 'nothing'}.`
-  // The check of refusals has named haproxy's mode already.
-  return patient.front === 'haproxy' ? note(words) : flaw('whole-told-failed', words)
+  return flaw(
+    'whole-told-failed',
+    `The download came whole, and its sender was told ${verdict ?? 'nothing'}.`,
+  )
 }
 
 /** Does the length at the end of a download come through? Programs that know it go by it. */
