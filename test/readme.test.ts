@@ -269,6 +269,7 @@ describe('the option tables of the manuals are what --help says', () => {
   test('ess', async () => {
     const send = await helpOf('client', 'send')
     const get = await helpOf('client', 'get')
+    const doctor = await helpOf('client', 'doctor')
     const { rows } = tableOf(await readPage('docs/cli.md'), '`ess`')
     const both = send.filter(({ names }) => get.some((option) => option.names === names))
     const only = (options: Option[]) =>
@@ -276,6 +277,10 @@ describe('the option tables of the manuals are what --help says', () => {
     const expected = [
       ...only(send).map((option) => ({ ...option, command: '`send`' })),
       ...only(get).map((option) => ({ ...option, command: '`get`' })),
+      // Its --json has the row of send's.
+      ...only(doctor)
+        .filter(({ names }) => !send.some((option) => option.names === names))
+        .map((option) => ({ ...option, command: '`doctor`' })),
       ...both.map((option) => ({ ...option, command: 'both' })),
     ].map(({ names, command, variable, fallback, words }) => [
       names.replace(/\S+?(?=,|$)/g, '`$&`'),

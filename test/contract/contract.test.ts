@@ -182,7 +182,9 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     expect((await ask(port, 'GET /')).body).toContain(`curl -NT file.iso ${base}/\n`)
     expect(await ask(port, 'GET /health')).toMatchObject({
       status: 200,
-      body: expect.stringMatching(/^\{"status":"ok","relay":"(?:streams|sockets|splice)"\}$/),
+      body: expect.stringMatching(
+        /^\{"status":"ok","relay":"(?:streams|sockets|splice)","version":"[\d.]+"\}$/,
+      ),
     })
     expect(await ask(port, `OPTIONS /${sender.id}`)).toMatchObject({
       status: 204,

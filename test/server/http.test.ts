@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ProblemCode } from '../../shared/index.js'
+import { VERSION } from '../../shared/version.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
 import { until } from '../helpers/within.js'
@@ -409,12 +410,12 @@ test('the health is ok until the server stops', async () => {
   const health = () => exchange(port, requestHead('GET /health'))
   expect(await health()).toMatchObject({
     status: 200,
-    body: `{"status":"ok","relay":"${broker.relay.gear}"}`,
+    body: `{"status":"ok","relay":"${broker.relay.gear}","version":"${VERSION}"}`,
   })
   // A running transfer keeps the server listening.
   await connectReceiver(port, await openSender(port))
   void broker.stop(60_000)
-  expect(await health()).toMatchObject({ status: 503, body: '{"status":"stopping"}' })
+  expect(await health()).toMatchObject({ status: 503, body: `{"status":"stopping","version":"${VERSION}"}` })
 })
 
 describe('a server that stops', () => {
