@@ -76,12 +76,6 @@ export class Asked {
     return await this.until(() => fromProblem(parseJson(this.text), 'bad-request'), REFUSAL_MS)
   }
 
-  /** True if the answer says where it ends. Otherwise the end of the connection would, and a cut looks the same. */
-  get isFramed(): boolean {
-    const headers = this.head?.headers ?? {}
-    return headers['content-length'] !== undefined || /chunked/i.test(headers['transfer-encoding'] ?? '')
-  }
-
   #take(head: IncomingMessage): void {
     this.head = head
     this.onHead(head)

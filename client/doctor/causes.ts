@@ -322,7 +322,7 @@ export const CAUSES = {
       nginx: 'client_max_body_size 0;',
       apache: 'LimitRequestBody 0',
       caddy: 'remove request_body { max_size ... }',
-      haproxy: 'remove http-request deny if { req.body_size gt ... } and tune limits',
+      haproxy: 'remove http-request deny if { req.body_size gt ... }',
       traefik: LIMIT_TRAEFIK,
       cloudflare:
         'The limit is that of the plan (100 MB on the free one). Set the DNS record to "DNS only" (the grey cloud).',

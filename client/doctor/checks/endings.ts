@@ -1,4 +1,4 @@
-import { announcesLength, DEFAULT_CONTENT_TYPE, LENGTH_TRAILER } from '../../../shared/index.js'
+import { announcesLength, LENGTH_TRAILER } from '../../../shared/index.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
@@ -56,7 +56,8 @@ async function cutChunked(patient: Patient): Promise<Cut> {
 }
 
 async function cutSized(patient: Patient): Promise<Cut> {
-  const trial = await openTrial(patient, PIECE.length * 2, TRIAL_TTL, DEFAULT_CONTENT_TYPE)
+  // Text, because that is what most proxies compress.
+  const trial = await openTrial(patient, PIECE.length * 2, TRIAL_TTL, 'text/plain')
   return {
     download: await cutMidway(trial, await trial.receive({ 'accept-encoding': 'gzip' })),
     isKnown: false,

@@ -15,7 +15,7 @@ export async function checkServer(patient: Patient): Promise<Finding> {
   const url = patient.at(ROUTES.health)
   let asked: Asked
   try {
-    asked = await patient.ask('GET', url, { accept: 'application/json' })
+    asked = await patient.ask('GET', url, { accept: 'application/json, application/problem+json' })
   } catch (error) {
     return unreached(error)
   }
@@ -39,6 +39,8 @@ export async function checkServer(patient: Patient): Promise<Finding> {
     return ok('It is ESS.')
   }
   const refusal = await asked.refusal()
+  if (refusal?.code === 'not-found')
+    return problem('not-ess', `It is ESS, but it serves nothing at ${withoutUserinfo(patient.server.href)}.`)
   if (refusal !== undefined) return refused(refusal)
   if (patient.front === 'none') patient.front = writtenBy(asked.text)
   const found = `/health was answered with HTTP ${status} (${head.headers['content-type']?.split(';')[0] ?? 'no content type'}).`

@@ -128,6 +128,26 @@ const BROKEN: readonly Broken[] = [
     mend: 'nginx: auth_basic off;',
   },
   {
+    what: 'compresses downloads',
+    front: 'caddy',
+    body: 'encode gzip\nreverse_proxy TO {\n flush_interval -1\n}',
+    flags: [...TRUST, '--reservations', '--proxy-hides-cuts'],
+    causes: ['compressed'],
+    mend: 'caddy: remove encode',
+  },
+  {
+    what: 'compresses downloads',
+    front: 'apache2',
+    body: `LoadModule filter_module /usr/lib/apache2/modules/mod_filter.so
+      LoadModule deflate_module /usr/lib/apache2/modules/mod_deflate.so
+      ProxyPreserveHost On
+      SetOutputFilter DEFLATE
+      ProxyPass / http://TO/ flushpackets=on`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['compressed'],
+    mend: 'apache: SetEnv no-gzip 1',
+  },
+  {
     what: 'hides cuts, and the server was not told',
     front: 'caddy',
     body: 'reverse_proxy TO {\n flush_interval -1\n}',

@@ -132,6 +132,13 @@ describe('the doctor names the culprit when', () => {
     expectCauses(await examined(url), 'not-ess')
   })
 
+  test('the path is wrong', async () => {
+    const { url } = await startServerHere()
+    const found = await examined(`${url}/share`)
+    expectCauses(found, 'not-ess')
+    expect(lineOf(found, 'server')?.words).toMatch(/^It is ESS, but it serves nothing at .*\/share\.$/)
+  })
+
   test('what answers is no HTTP', async () => {
     const port = await listening(
       createTcpServer((socket) => socket.on('error', () => {}).end('220 smtp ready\r\n')),
