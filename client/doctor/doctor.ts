@@ -1,10 +1,11 @@
 import { lookup } from 'node:dns/promises'
 import { setMaxListeners } from 'node:events'
 import { EssError, withoutUserinfo } from '../../shared/index.js'
-import { CAUSES, type CauseName, type Remedy, remediesOf } from './causes.js'
+import { CAUSES, type CauseName } from './causes.js'
 import { refused } from './checks/server.js'
 import type { Finding, Verdict } from './finding.js'
 import { credentials, type Lookup, Patient } from './patient.js'
+import { type Remedy, remediesOf } from './remedies.js'
 import { CHECKS, type Check } from './table.js'
 
 /** How long `--long` waits: most proxies cut what is idle after one minute, and nearly all of them within five. */

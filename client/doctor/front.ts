@@ -42,5 +42,7 @@ export function writtenFront({ rawHeaders }: IncomingMessage): SeenFront {
   const names = rawHeaders.filter((_, index) => index % 2 === 0)
   if (names.length < 4) return 'none'
   if (names.every((name) => name === name.toLowerCase())) return 'haproxy'
-  return names.every((name, index) => index === 0 || (names[index - 1] ?? '') <= name) ? 'traefik' : 'none'
+  // Go writes this one last, by itself.
+  const sorted = names.filter((name) => name !== 'Connection')
+  return sorted.every((name, index) => index === 0 || (sorted[index - 1] ?? '') <= name) ? 'traefik' : 'none'
 }

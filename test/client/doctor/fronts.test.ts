@@ -164,6 +164,14 @@ const BROKEN: readonly Broken[] = [
     mend: 'caddy: remove request_body { max_size ... }',
   },
   {
+    what: 'does not name itself, as Traefik, and hides cuts',
+    front: 'caddy',
+    body: 'header -Server\nheader -Via\nreverse_proxy TO {\n flush_interval -1\n}\n',
+    flags: [...TRUST, '--reservations', '--base-url', 'http://127.0.0.1:1'],
+    causes: ['link-elsewhere', 'cuts-hidden'],
+    mend: 'traefik: loadBalancer.passHostHeader: true',
+  },
+  {
     what: 'does not reach the server',
     front: 'caddy',
     body: 'reverse_proxy 127.0.0.1:1',

@@ -460,7 +460,8 @@ test('the report is in words, one line a check, and ends with what it comes to',
     /^problem: server: \/health was answered .* \[not-ess\]\n {2}Another program answers at this address\.\n {2}Mend: Correct /m,
   )
   expect(bad.stdout()).toMatch(/\n1 problem; \d+ checks had to be skipped\.\n$/)
-  const quiet = ess(['doctor', '-q', url])
+  expect(good.stdout()).toContain("The server's refusals arrive in its own words.\n")
+  const quiet = ess(['doctor', '-q'], { env: { ESS_SERVER: url } })
   expect({ status: await quiet.status, stdout: quiet.stdout() }).toEqual({ status: 0, stdout: '' })
   expect(await ess(['doctor', 'a', 'b']).status).toBe(2)
 })
