@@ -42,7 +42,8 @@ export async function runDoctor(command: DoctorCommand, io: Io): Promise<ExitSta
 function summary({ problem, skipped }: { readonly problem: number; readonly skipped: number }): string {
   if (problem === 0) return 'All is well.'
   const problems = problem === 1 ? '1 problem' : `${problem} problems`
-  return skipped === 0 ? `${problems}.` : `${problems}; ${skipped} checks had to be skipped.`
+  if (skipped === 0) return `${problems}.`
+  return `${problems}; ${skipped === 1 ? '1 check' : `${skipped} checks`} had to be skipped.`
 }
 
 /** A line of the report, and below it the cause and what mends it. Commands and configuration are never folded. */

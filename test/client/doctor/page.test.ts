@@ -2,11 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { CAUSES, FRONTS } from '../../../client/doctor/causes.js'
+import { CAUSES, type Cause, FRONTS } from '../../../client/doctor/causes.js'
 import { remediesOf } from '../../../client/doctor/remedies.js'
 import { CHECKS } from '../../../client/doctor/table.js'
 import { readPage } from '../../helpers/markdown.js'
 import { run } from '../../helpers/run.js'
+import { ESS_SERVER } from '../../helpers/start-server.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
 const SCRIPT = fileURLToPath(new URL('../../../scripts/doctor-causes.mjs', import.meta.url))
@@ -46,6 +47,15 @@ test('each cause has a remedy, whichever proxy is in front', () => {
       expect(remedies.length, `${cause} behind ${front}`).toBeGreaterThan(0)
       expect(remedies.map(({ line }) => line).join('\n')).not.toContain('{base}')
     }
+})
+
+test('each flag of ess-server that mends something is one that it has', async () => {
+  const help = await (await run('ess-server --help', process.execPath, [ESS_SERVER, '--help'])).ended()
+  const flags = Object.values<Cause>(CAUSES).flatMap(
+    ({ mend }) => mend['ess-server']?.match(/--[a-z][a-z-]+/g) ?? [],
+  )
+  expect(flags.length).toBeGreaterThan(10)
+  for (const flag of new Set(flags)) expect(help.stdout.toString()).toMatch(new RegExp(`${flag}(?![\\w-])`))
 })
 
 test('each check needs only checks above it', () => {
