@@ -5,6 +5,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { flagOf, OPTIONS } from '../dist/client/cli/options.js'
 
+/** How many commands have options. */
+const EVERY = Math.max(...Object.values(OPTIONS).map(({ of }) => of.length))
+
 const HEAD = ['| `ess` | of | variable | default | |', '| --- | --- | --- | --- | --- |']
 
 /** The rows of the table. A secret has no flag, and so no row: another one tells of its variable. */
@@ -15,7 +18,7 @@ function optionRows() {
       const flags = [short && `-${short}`, `--${flagOf(name)}`].filter(Boolean).map(asCode).join(', ')
       return [
         flags,
-        of.length > 1 ? 'both' : asCode(of[0]),
+        of.length === EVERY ? 'all' : of.map(asCode).join(', '),
         variable ? asCode(variable) : '',
         fallback ?? '',
         words,

@@ -125,22 +125,23 @@ describe('loads only what it needs', () => {
     ...['normalize-url', 'p-cancelable', 'quick-lru', 'resolve-alpn', 'responselike'],
   ]
 
-  test('until there is a link: what makes the request, and nothing that reads flags, draws or receives', async () => {
+  test('until there is a link: what makes the request, and nothing that helps, draws or receives', async () => {
     const server = await startServer()
     const { packages, own } = await loadedBy(['send', '-', '--server', server.url], 'SIGTERM')
     expect(packages).toEqual(FOR_A_REQUEST)
     expect(
-      own.filter((file) => /\/(?:parser|terminal-screen|cli-get|get|download|offer)\.js$/.test(file)),
+      own.filter((file) => /\/(?:help|mistakes|terminal-screen|cli-get|get|download|offer)\.js$/.test(file)),
     ).toEqual([])
     expect(own).toContain('client/send/early-upload.js')
   })
 
-  test('for the version: yargs, and nothing of a transfer', async () => {
+  test('for the version: nothing of a transfer', async () => {
     const { packages, own } = await loadedBy(['--version'])
-    expect(packages).toContain('yargs')
-    expect(packages.filter((name) => [...FOR_A_REQUEST, 'ora', 'cli-progress'].includes(name))).toEqual([])
+    // The nearest name of a mistyped option.
+    expect(packages).toEqual(['leven'])
     expect(own.filter((file) => /^client\/(?:http|send)\//.test(file))).toEqual([
       'client/http/default-server.js',
+      'client/http/nearest-name.js',
     ])
   })
 })

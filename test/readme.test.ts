@@ -267,28 +267,27 @@ describe('the option tables of the manuals are what --help says', () => {
   })
 
   test('ess', async () => {
-    const send = await helpOf('client', 'send')
-    const get = await helpOf('client', 'get')
-    const doctor = await helpOf('client', 'doctor')
+    const commands = ['send', 'get', 'doctor']
+    const helps = await Promise.all(commands.map((command) => helpOf('client', command)))
     const { rows } = tableOf(await readPage('docs/cli.md'), '`ess`')
-    const both = send.filter(({ names }) => get.some((option) => option.names === names))
-    const only = (options: Option[]) =>
-      options.filter((option) => !both.some(({ names }) => names === option.names))
-    const expected = [
-      ...only(send).map((option) => ({ ...option, command: '`send`' })),
-      ...only(get).map((option) => ({ ...option, command: '`get`' })),
-      // Its --json has the row of send's.
-      ...only(doctor)
-        .filter(({ names }) => !send.some((option) => option.names === names))
-        .map((option) => ({ ...option, command: '`doctor`' })),
-      ...both.map((option) => ({ ...option, command: 'both' })),
-    ].map(({ names, command, variable, fallback, words }) => [
-      names.replace(/\S+?(?=,|$)/g, '`$&`'),
-      command,
-      variable === '' ? '' : `\`${variable}\``,
-      fallback,
-      words,
-    ])
+    const all = new Map(helps.flat().map((option) => [option.names, option]))
+    const expected = [...all.values()]
+      .map((option) => {
+        const of = commands.filter((_command, index) =>
+          helps[index]?.some(({ names }) => names === option.names),
+        )
+        return {
+          ...option,
+          command: of.length === commands.length ? 'all' : of.map((command) => `\`${command}\``).join(', '),
+        }
+      })
+      .map(({ names, command, variable, fallback, words }) => [
+        names.replace(/\S+?(?=,|$)/g, '`$&`'),
+        command,
+        variable === '' ? '' : `\`${variable}\``,
+        fallback,
+        words,
+      ])
     expect(sorted(rows)).toEqual(sorted(expected))
     for (const [names = ''] of rows) expect(code(names.split(', ').at(-1) ?? '')).toMatch(/^--/)
   })

@@ -82,13 +82,11 @@ function report(error: unknown, io: Io, screen: Screen | undefined, trouble: Ess
   return error.code === 'interrupted' ? interruptedStatus(io.signal) : error.exitStatus
 }
 
-function sentencesOf({ code, message, retryAfter }: EssError): string {
+function sentencesOf({ message, retryAfter }: EssError): string {
   const again = retryAfter === undefined ? '' : `Try again in ${formatDuration(retryAfter)}.`
   const isSentence = /[.!?]$/.test(message)
-  // After a command to copy, or after other help, more words would only be in the way.
-  const help = code === 'usage' && isSentence && !message.includes('--help') ? 'See ess --help.' : ''
   const own = again === '' || isSentence ? message : `${message}.`
-  return [own, again, help].filter(Boolean).join(' ')
+  return [own, again].filter(Boolean).join(' ')
 }
 
 const HOW_TO_PASS_A_TOKEN =

@@ -79,7 +79,7 @@ export const COMMANDS = {
     about: [
       'Tries a server and everything on the way to it. Prints a line for each check, and what mends each fault.',
     ],
-    examples: [['ess doctor https://send.example.org', 'in about five seconds']],
+    examples: [['ess doctor https://send.example.org', 'in about a second']],
     exits: {
       ok: 'all is well',
       ...ANY_FAILURE,

@@ -55,7 +55,7 @@ async function copyInto(part: PartFile, path: string): Promise<void> {
     // for another user's file.
     const file = await open(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0))
     await pour(source, file).catch((error: unknown) => {
-      throw unwritable(path, error, 'What was in it is lost.')
+      throw unwritable(path, error, 'Its old content is lost.')
     })
   } finally {
     await source.close()

@@ -20,7 +20,7 @@ export function usageText(
     ? `
 The client comes from here too, and then needs no --server (Node 20.19 or later):
 
-    npx ${base}${ROUTES.clientPackageOfVersion} send file.iso
+    ${needsTokenToSend ? 'ESS_TOKEN=TOKEN ' : ''}npx ${base}${ROUTES.clientPackageOfVersion} send file.iso
     npm i -g ${base}${ROUTES.clientPackage}
 `
     : ''

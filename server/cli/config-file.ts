@@ -64,7 +64,10 @@ export async function readConfigFile(
   keys: ConfigKeys,
 ): Promise<Record<string, string | boolean>> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new EssError('usage', `Cannot read the configuration in ${path}: ${readTrouble(error)}.`)
+    throw new EssError(
+      'usage',
+      `Cannot read the configuration in ${path}: ${readTrouble(error)}. Check the path of --config.`,
+    )
   })
   const entries = isJson(path, text) ? jsonEntries(path, text) : yamlEntries(path, text)
   return Object.fromEntries(

@@ -130,7 +130,10 @@ async function readTokens(flag: string, path: string): Promise<Tokens> {
     }
   } catch (error) {
     if (error instanceof EssError) throw error
-    throw new EssError('usage', `Cannot read the tokens in ${path} (${flag}): ${readTrouble(error)}.`)
+    throw new EssError(
+      'usage',
+      `Cannot read the tokens in ${path}: ${readTrouble(error)}. Check the path of ${flag}.`,
+    )
   }
 }
 

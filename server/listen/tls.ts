@@ -181,7 +181,7 @@ async function readText(path: string, problems: string[]): Promise<string | unde
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    problems.push(`Cannot read ${path}: ${readTrouble(error)}.`)
+    problems.push(`Cannot read ${path}: ${readTrouble(error)}. Check its path and who may read it.`)
     return undefined
   }
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { PROBLEMS } from '../../shared/index.js'
+import { VERSION } from '../../shared/version.js'
 import { bytesOf, writeFileOf } from '../helpers/bytes.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
@@ -223,6 +224,7 @@ test('GET /health is 200', async () => {
   expect(answer.status).toBe(200)
   expect(JSON.parse(answer.body)).toEqual({
     status: 'ok',
+    version: VERSION,
     relay: expect.stringMatching(/^(?:streams|sockets|splice)$/),
   })
 })

@@ -382,5 +382,5 @@ function finalVerdict(answer: Answer): string | undefined {
 
 function problemIn({ status, body, isComplete }: Answer): string | undefined {
   if (status < 400 || !isComplete) return undefined
-  return `${status} ${/^[a-z-]+/.exec(String(body))?.[0] ?? '?'}`
+  return `${status} ${/ \[([a-z-]+)\]\n*$/.exec(String(body))?.[1] ?? '?'}`
 }

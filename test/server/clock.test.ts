@@ -93,6 +93,9 @@ test('only what has to do with dates looks at the clock', async () => {
     }
   }
   expect(looks.sort()).toEqual([
+    // Whether the server's clock agrees with this one, and a certificate is out of date.
+    'client/doctor/checks/server.ts',
+    'client/doctor/checks/tls.ts',
     // The date of a part file, by which another download sees that this one is under way.
     'client/receive/part-file.ts',
     // openedAt and expiresAt, which are dates.

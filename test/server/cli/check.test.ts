@@ -98,7 +98,7 @@ describe('--check', () => {
         'ok: options',
         'ok: exposure',
         expect.stringMatching(/^problem: receive-tokens: Line 1 of --receive-tokens /),
-        'problem: certificate: Cannot read /nowhere/key.pem: there is no such file.',
+        'problem: certificate: Cannot read /nowhere/key.pem: there is no such file. Check its path and who may read it.',
         expect.stringMatching(/^ok: relay/),
         'ok: listen: 127.0.0.1, any free port',
       ],
@@ -155,7 +155,7 @@ describe('--check', () => {
     [['--ttl', 'soon'], /^problem: options: --ttl must be a duration such as 90, 90s, 10m or 1h30m/],
     [
       ['--config', '/nowhere'],
-      /^problem: options: Cannot read the configuration in \/nowhere: there is no such file\.$/,
+      /^problem: options: Cannot read the configuration in \/nowhere: there is no such file\. Check the path of --config\.$/,
     ],
   ])('flags that cannot be read are one problem, with exit status 2: %j', async (argv, line) => {
     const { status, lines } = await check(...argv)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../../../server/cli/run.js'
+import { VERSION } from '../../../shared/version.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { recordLog } from '../../helpers/suite-logs.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -140,6 +141,8 @@ describe('GET / shows', () => {
       `curl -fo file.iso ${base}/ID/file.iso`,
       `ESS_TOKEN=TOKEN ess send file.iso --server ${base}`,
       `ess get ${base}/ID/file.iso`,
+      `ESS_TOKEN=TOKEN npx ${base}/ess-${VERSION}.tgz send file.iso`,
+      `npm i -g ${base}/ess.tgz`,
     ])
     expect(text).toContain('Files may be of at most 10.0 GiB.')
   })

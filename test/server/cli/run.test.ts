@@ -251,7 +251,7 @@ test.each([
   ],
   [
     undefined,
-    /^ess-server: Cannot read the tokens in \S+ \(--send-tokens\): there is no such file\. \[usage\]\n$/,
+    /^ess-server: Cannot read the tokens in \S+: there is no such file\. Check the path of --send-tokens\. \[usage\]\n$/,
   ],
 ])('a file of tokens that holds %j is a wrong command line', async (text, message) => {
   const file = join(await tempDir(), 'tokens')
@@ -268,7 +268,7 @@ test('a certificate of no use is one line on stderr and exit status 1', async ()
     status: 1,
     stdout: '',
     stderr:
-      'ess-server: Cannot read /nowhere/cert.pem: there is no such file. Cannot read /nowhere/key.pem: there is no such file.\n',
+      'ess-server: Cannot read /nowhere/cert.pem: there is no such file. Check its path and who may read it. Cannot read /nowhere/key.pem: there is no such file. Check its path and who may read it.\n',
   })
 })
 
