@@ -6,9 +6,10 @@ import { defineConfig } from 'vitest/config'
  * - `test` (vitest's own name for no mode): what a developer runs, within four minutes.
  * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
  * - `all`: both in one run, for another Node.
+ * - `most`: that but for what other programs do, for the newest Node.
  * - `node`: what is about Node, for the Nodes in between.
  */
-const RUNS = ['test', 'rest', 'all', 'node'] as const
+const RUNS = ['test', 'rest', 'all', 'most', 'node'] as const
 
 /** The gears of the relay that this system has. The last one is the one that most transfers take. */
 const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
@@ -31,6 +32,14 @@ const LONG = [
   'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
+]
+
+/** What other programs do with ESS: proxies, clients, shells, installers, other people's types and bundlers. */
+const OTHER_PROGRAMS = [
+  'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
+  'test/client/cli/completion.test.ts',
+  'test/client/doctor/fronts.test.ts',
+  'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies}.test.ts',
 ]
 
 /**
@@ -63,6 +72,7 @@ export default defineConfig(({ mode }) => {
     test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG], env: FEW_FUZZ_RUNS },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: [] },
     all: { include: ['test/**/*.test.ts'], exclude: ENDINGS },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...OTHER_PROGRAMS] },
     node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...ONE_NODE] },
   }[run]
 
@@ -73,6 +83,7 @@ export default defineConfig(({ mode }) => {
       test: { include: isUsual ? ENDINGS : [], exclude: [] },
       rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
       all: { include: [...ENDINGS, MATRIX], exclude: [] },
+      most: { include: [...ENDINGS, MATRIX], exclude: [] },
       // Files of every size between real clients: in the gear that has most to do with Node's inside.
       node: { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] },
     }[run]

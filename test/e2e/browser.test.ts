@@ -146,7 +146,7 @@ describe('a real browser', () => {
     }
     // Within the quotes of a shell.
     const inQuotes = [shown.replaceAll("'", `'\\''`), url.replaceAll("'", '%27')]
-    expect(await page.locator('pre').textContent()).toBe(`curl -fo '${inQuotes[0]}' '${inQuotes[1]}'`)
+    expect(await page.locator('pre').first().textContent()).toBe(`curl -fo '${inQuotes[0]}' '${inQuotes[1]}'`)
     expect(url).toContain("'")
     expect(await page.locator('script').count()).toBe(0)
     const { hash: received } = await download(page)
