@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { lstatSync, statSync } from 'node:fs'
 import { EssError, isSocketId, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
@@ -7,6 +7,7 @@ import { absolute } from './current-folder.js'
 import { readLink } from './link.js'
 import { meant } from './meant.js'
 import type { Words } from './parser.js'
+import { isHttpUrl } from './server-address.js'
 import { shellWord, tarLine } from './tar-line.js'
 
 /** The error for a word that is no command: it may be a file or a link, whose command was left out. */
@@ -19,8 +20,7 @@ export function noCommand(typed: string, words: Words, cwd: string | undefined):
   }
   if (exists(typed, cwd)) return usage(`${shown} is a file, not a command. To send it, run ess send ${line}`)
   const isNear = nearestCommand(typed) !== undefined
-  if (!isNear && isLink(typed))
-    return usage(`${shown} is a link, not a command. To receive it, run ess get ${line}`)
+  if (!isNear && isLink(typed)) return usage(useGet(typed, 'command'))
   return usage(`There is no command ${shown}. ${adviceOnCommand(typed, 'ess ')}`)
 }
 
@@ -51,16 +51,30 @@ function isLink(typed: string): boolean {
 /** Several files, or a folder, are refused with the line that sends them today. Undefined for what can be sent. */
 export function refusalToSend(words: Words, cwd: string | undefined): EssError | undefined {
   const { operands } = words
-  const [file = '', ...others] = operands
+  const [file, ...others] = operands
+  if (file === undefined) return undefined
+  if (operands.includes(''))
+    return usage('The name of a file is empty. Name a file, as in ess send report.pdf, or pipe something in.')
   if (others.length === 0) {
-    if (!isFolder(file, cwd)) return undefined
-    return usage(`${file} is a folder. To send it as one file, run ${tarLine([file], cwd, words)}`)
+    if (isFolder(file, cwd))
+      return usage(`${file} is a folder. To send it as one file, run ${tarLine([file], cwd, words)}`)
+    return isHttpUrl(file) && isLink(file) ? usage(useGet(file, 'file')) : undefined
   }
   const joined = operands.join(' ')
   if (exists(joined, cwd) && !operands.some((one) => exists(one, cwd)))
     return usage(`${joined} has a space in its name. Quote it: ess send ${shellWord(joined)}`)
-  const tar = tarLine(operands, cwd, words)
-  return usage(`ess send takes one file, and you named ${operands.length}. To send them as one, run ${tar}`)
+  const many = `ess send takes one file, and you named ${operands.length}`
+  if (operands.includes('-'))
+    return usage(`${many}; - is standard input. Send what is piped in by itself, with ess send -`)
+  const missing = operands.find((one) => isMissing(one, cwd))
+  if (missing !== undefined)
+    return usage(`${many}, and there is no file ${withoutUserinfo(missing)}. Check its name.`)
+  return usage(`${many}. To send them as one, run ${tarLine(operands, cwd, words)}`)
+}
+
+function useGet(link: string, whatItIsNot: 'command' | 'file'): string {
+  const shown = withoutUserinfo(link)
+  return `${shown} is a link, not a ${whatItIsNot}. To receive it, run ess get ${shellWord(shown)}`
 }
 
 /** The link in the operand of `ess get`. Throws EssError `usage`. */
@@ -68,8 +82,24 @@ export function linkIn(pasted: string, server: string, cwd: string | undefined):
   try {
     return readLink(pasted, server)
   } catch (error) {
+    if (isFolder(pasted, cwd)) {
+      // The options of ess get are not for ess send.
+      const tar = tarLine([pasted], cwd, { options: {} })
+      throw usage(`${pasted} is a folder here, not a link. To send it as one file, run ${tar}`)
+    }
     if (!exists(pasted, cwd)) throw error
     throw usage(`${pasted} is a file here, not a link. To send it, run ess send ${shellWord(pasted)}`)
+  }
+}
+
+/** True if `tar` would find nothing of this name, not even a symbolic link that leads nowhere. */
+function isMissing(path: string, cwd: string | undefined): boolean {
+  if (cwd === undefined) return false
+  try {
+    return lstatSync(bytesOf(path) ?? absolute(cwd, path), { throwIfNoEntry: false }) === undefined
+  } catch {
+    // It is in a folder that can't be searched: tar will say so.
+    return false
   }
 }
 

@@ -6,7 +6,22 @@ import { needs } from '../../helpers/needs.js'
 import { run } from '../../helpers/run.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
-const NAMES = ['photos', 'my dir', "it's", '-dash', '@at', '$HOME', 'ä', '~', '*', 'a;b', '#x', '—ttl']
+const NAMES = [
+  'photos',
+  'my dir',
+  "it's",
+  '-dash',
+  '@at',
+  '$HOME',
+  'ä',
+  '~',
+  '*',
+  'a;b',
+  '#x',
+  '—ttl',
+  '\\back',
+  'a\\tb',
+]
 
 /** A folder `here` with folders of many names, a file in each, and files beside them. */
 async function folders(): Promise<string> {
@@ -31,7 +46,13 @@ const TYPED: readonly (readonly [typed: readonly string[], archive: string, memb
   [['one.txt', 'two.txt'], 'files.tar', ['one.txt', 'two.txt']],
   [['one.txt', 'my dir'], 'files.tar', ['one.txt', 'my dir/inner/file']],
   [['photos/inner', 'my dir/inner'], 'files.tar', ['photos/inner/file', 'my dir/inner/file']],
-  [['photos/inner/file', 'photos/inner'], 'files.tar', ['photos/inner/file']],
+  [['./photos/inner', 'my dir/../my dir/inner'], 'files.tar', ['photos/inner/file', 'my dir/inner/file']],
+  [['photos', '../here/$HOME/inner'], 'files.tar', ['photos/inner/file', 'inner/file']],
+  [['photos/inner', 'one.txt', 'my dir/inner/file'], 'files.tar', ['inner/file', 'one.txt', 'file']],
+  [['photos/inner/file', 'photos/inner'], 'files.tar', ['file', 'inner/file']],
+  [['a\\tb/inner', 'one.txt', '--', '-dash'], 'files.tar', ['inner/file', 'one.txt', '-dash/inner/file']],
+  [['one.txt', '\\back', 'photos'], 'files.tar', ['one.txt', '\\back/inner/file', 'photos/inner/file']],
+  [['photos/inner', 'a\\tb'], 'files.tar', ['photos/inner/file', 'a\\tb/inner/file']],
   [['../here/one.txt', '../here/two.txt'], 'files.tar', ['one.txt', 'two.txt']],
   [['photos', '--name', 'my name.tgz'], 'my name.tgz', ['photos/inner/file']],
 ]
@@ -58,7 +79,7 @@ async function expectLine(
 ): Promise<void> {
   const line = await lineFor(typed, cwd)
   const fake = 'ess() { printf "%s\\n" "$@"; tar t --quoting-style=literal; }'
-  const program = await run(line, 'sh', ['-c', `${fake}\n${line}`], { cwd })
+  const program = await run(line, 'sh', ['-c', `set -e\n${fake}\n${line}`], { cwd })
   const { code, stdout, stderr } = await program.ended()
   expect([code, stderr], line).toEqual([0, ''])
   const [command, flag, name, ...list] = stdout.toString().trim().split('\n')
@@ -70,7 +91,7 @@ async function expectLine(
 async function lineFor(typed: readonly string[], cwd: string): Promise<string> {
   const refused = ess(['send', ...typed], { cwd })
   expect(await refused.status).toBe(2)
-  const [, line = ''] = /, run (tar c.*?)(?: \[usage\])?$/m.exec(refused.stderr()) ?? []
+  const [, line = ''] = /, run ((?:printf .* \| )?tar c.*?)(?: \[usage\])?$/m.exec(refused.stderr()) ?? []
   expect(line, refused.stderr()).not.toBe('')
   return line
 }
@@ -100,4 +121,34 @@ test('a name that a message cannot show gets a placeholder', async () => {
   const cwd = await tempDir()
   await mkdir(join(cwd, 'a\nb'))
   expect(await lineFor(['a\nb'], cwd)).toBe('tar c FOLDER | ess send --name folder.tar')
+})
+
+test('the archive tells no folder on the way to a file', async () => {
+  const cwd = await folders()
+  const elsewhere = await tempDir()
+  await writeFile(join(elsewhere, 'copy.pdf'), 'copy')
+  const typed = ['photos', '../here/my dir/inner', join(elsewhere, 'copy.pdf')]
+  expect(await lineFor(typed, cwd)).toBe(
+    `tar c photos -C '${join(cwd, 'my dir')}' inner -C ${elsewhere} copy.pdf | ess send --name files.tar`,
+  )
+  await expectLine(typed, cwd, 'files.tar', ['photos/inner/file', 'inner/file', 'copy.pdf'])
+})
+
+/** What is typed, and the refusal. None of them may give a line that tar can't do. */
+const NO_LINE: readonly (readonly [typed: readonly string[], words: string])[] = [
+  [['one.txt', 'absent.txt'], 'ess send takes one file, and you named 2, and there is no file absent.txt.'],
+  [['absent', 'absent2'], 'ess send takes one file, and you named 2, and there is no file absent.'],
+  [
+    ['one.txt', '-'],
+    'ess send takes one file, and you named 2; - is standard input. Send what is piped in by',
+  ],
+  [['one.txt', ''], 'The name of a file is empty. Name a file'],
+  [[''], 'The name of a file is empty. Name a file'],
+]
+
+test.each(NO_LINE)('ess send %j gives none', async (typed, words) => {
+  const refused = ess(['send', ...typed], { cwd: await folders() })
+  expect(await refused.status).toBe(2)
+  expect(refused.stderr()).toContain(words)
+  expect(refused.stderr()).not.toContain('tar c')
 })
