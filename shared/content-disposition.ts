@@ -1,4 +1,5 @@
 import { percentDecode } from './percent-decode.js'
+import { percentEncode } from './percent-encode.js'
 
 /**
  * Writes the Content-Disposition of a download (RFC 6266, with RFC 8187's `filename*`): always an attachment, with an
@@ -9,15 +10,7 @@ export function formatContentDisposition(fileName: string | undefined): string {
   const fallback = fileName.replace(/[^\x20-\x7e]/gu, '_').replace(/["\\]/g, '\\$&')
   // Some browsers would decode a "%41" in the fallback, so such a name is always written both ways.
   const isPlain = /^[\x20-\x7e]*$/.test(fileName) && !/["\\%]/.test(fileName)
-  return `attachment; filename="${fallback}"${isPlain ? '' : `; filename*=UTF-8''${encodeExtValue(fileName)}`}`
-}
-
-/** RFC 8187, 3.2.1: everything but attr-char is percent-encoded. */
-function encodeExtValue(text: string): string {
-  return encodeURIComponent(text).replace(
-    /['()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
+  return `attachment; filename="${fallback}"${isPlain ? '' : `; filename*=UTF-8''${percentEncode(fileName)}`}`
 }
 
 /**

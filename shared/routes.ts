@@ -1,4 +1,5 @@
 import { isSocketId } from './id.js'
+import { percentEncode } from './percent-encode.js'
 import { EssError } from './problems.js'
 import { VERSION } from './version.js'
 
@@ -36,10 +37,13 @@ export const QUERY = {
   wait: 'wait',
 } as const
 
-/** The path of a download, under the server's base: `/ID`, or `/ID/name` for a file with a name. */
+/**
+ * The path of a download, under the server's base: `/ID`, or `/ID/name` for a file with a name. It has no character
+ * that means something to a shell, so a link can be pasted after a command without quotes.
+ */
 export function downloadPath(id: string, fileName?: string): string {
   const path = ROUTES.download.replace(':id', () => id)
-  return fileName === undefined ? path : `${path}/${encodeURIComponent(fileName)}`
+  return fileName === undefined ? path : `${path}/${percentEncode(fileName)}`
 }
 
 /** The path of an upload resource, under the server's base. */

@@ -158,7 +158,7 @@ async function getCommand(words: Words, io: Outside): Promise<Command> {
       'usage',
       'The value of --output is empty. Write --output FILE, or --output - for standard output.',
     )
-  const isWhole = /https?:\/\//i.test(pasted)
+  const isWhole = /https?:\//i.test(pasted)
   const common = await readCommon(words, io, isWhole)
   return {
     command: 'get',

@@ -9,7 +9,10 @@ import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 export function readLink(pasted: string, server: string): string {
   const line = essLine(pasted)
   if (line !== undefined) return line
-  const words = pasted.replace(UNSEEN, '').split(/\s+/).map(unwrapped)
+  const words = withoutEntities(pasted.replace(UNSEEN, ''))
+    .split(/\s+/)
+    .map(unwrapped)
+    .map((word) => word.replace(/^(https?:)\/(?!\/)/i, '$1//'))
   const found =
     words.find(isHttpUrl) ?? words.map((word) => shortForm(word, server)).find((link) => link !== undefined)
   if (found === undefined) throw noLink(pasted)
@@ -18,6 +21,20 @@ export function readLink(pasted: string, server: string): string {
 
 /** Characters without a width, which chats and web pages put around links: spaces, direction marks, soft hyphens. */
 const UNSEEN = /[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g
+
+/** What a web page's source has in place of `<`, `>`, `&` and quotes. */
+const ENTITIES: Readonly<Record<string, string>> = {
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  '#39': "'",
+  amp: '&',
+}
+
+function withoutEntities(text: string): string {
+  return text.replace(/&(lt|gt|quot|apos|#39|amp);/g, (entity, name: string) => ENTITIES[name] ?? entity)
+}
 
 /** `ess get ID --server URL`, as `ess send` prints it, pasted as one word. */
 function essLine(pasted: string): string | undefined {
@@ -52,9 +69,12 @@ function withoutTail(link: string): string {
 /** `ID`, `ID/name`, `HOST/ID` or `HOST:PORT/ID/name`; any of them may have a query and a fragment. */
 function shortForm(word: string, server: string): string | undefined {
   const [path = ''] = word.split(/[?#]/)
-  const [first = '', second = '', ...others] = path.replace(/^\//, '').replace(/\/+$/, '').split('/')
+  const [first = '', second = '', ...others] = path
+    .replace(/^\/{1,2}/, '')
+    .replace(/\/+$/, '')
+    .split('/')
   if (isSocketId(first) && !isSocketId(second) && others.length === 0) {
-    const rest = word.replace(/^\//, '').replace(/\/+$/, '')
+    const rest = word.replace(/^\/{1,2}/, '').replace(/\/+$/, '')
     return rest === first ? first : joinUrl(server, `/${rest}`)
   }
   // What is left has a host before the id.
@@ -65,11 +85,21 @@ function shortForm(word: string, server: string): string | undefined {
 function wholeLink(link: string): string {
   const url = new URL(link)
   url.pathname = url.pathname.replace(/\/+$/, '')
-  if (url.pathname !== '/') return url.href
-  throw new EssError(
-    'usage',
-    `${withoutUserinfo(link)} is a server, and a link has an id after that. ${ADVICE}`,
-  )
+  const shown = withoutUserinfo(link)
+  if (url.pathname === '/')
+    throw new EssError('usage', `${shown} is a server's address. A link also has an id. ${ADVICE}`)
+  if (isClientPackage(url))
+    throw new EssError(
+      'usage',
+      `${shown} is the package of ess, not a link. To install it, run npm i -g ${shown}`,
+    )
+  return url.href
+}
+
+/** A file that is sent may have the package's name: then an id stands before it. */
+function isClientPackage({ pathname }: URL): boolean {
+  const [name = '', before = ''] = pathname.split('/').reverse()
+  return /^ess(?:-\d[\w.+-]*)?\.tgz$/.test(name) && !isSocketId(before)
 }
 
 const ADVICE =

@@ -19,10 +19,13 @@ export function isHttpUrl(typed: string): boolean {
  * 3. Without a port: https for a name of the internet; http for an IP address, and for a name that has no dot or ends in
  *    .localhost, .local, .lan, .internal or .home.arpa.
  *
+ * Two slashes before it count for nothing: `//HOST` is how a web page writes such an address.
  * A wrong guess is told as a failure. Nothing else is tried then: after a failed https, a token must not go out in clear.
  */
-export function withScheme(address: string, own?: string): string | undefined {
-  if (!URL.canParse(`http://${address}`)) return undefined
+export function withScheme(typed: string, own?: string): string | undefined {
+  const address = typed.replace(/^\/\/(?!\/)/, '')
+  // The parser would look for the host behind any number of slashes, of both kinds.
+  if (/^[/\\]/.test(address) || !URL.canParse(`http://${address}`)) return undefined
   const [authority = ''] = address.split(/[/?#]/)
   if (own !== undefined) {
     const { protocol, host } = new URL(own)

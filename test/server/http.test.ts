@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { ProblemCode } from '../../shared/index.js'
+import { downloadPath, type ProblemCode } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
@@ -372,7 +372,7 @@ describe('the name of a file', () => {
     const { port, opened } = await serve()
     const { id, url } = await openSender(port, request)
     expect(opened.at(0)?.fileName).toBe(name)
-    expect(new URL(url).pathname).toBe(name === undefined ? `/${id}` : `/${id}/${encodeURIComponent(name)}`)
+    expect(new URL(url).pathname).toBe(name === undefined ? `/${id}` : downloadPath(id, name))
   })
 })
 

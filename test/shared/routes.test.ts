@@ -52,6 +52,7 @@ describe('the path of a download', () => {
   test('is the id, and the name where there is one', () => {
     expect(downloadPath(ID)).toBe(`/${ID}`)
     expect(downloadPath(ID, 'a b?#/%é.txt')).toBe(`/${ID}/a%20b%3F%23%2F%25%C3%A9.txt`)
+    expect(downloadPath(ID, "it's (1)*!~.pdf")).toBe(`/${ID}/it%27s%20%281%29%2A%21~.pdf`)
   })
 
   test('carries any name through a URL', () => {
@@ -61,6 +62,8 @@ describe('the path of a download', () => {
       fc.property(name, (text) => {
         const { pathname, search, hash } = new URL(downloadPath(ID, text), 'http://localhost')
         expect([search, hash]).toEqual(['', ''])
+        // One word for every shell, without quotes.
+        expect(pathname).toMatch(/^[\w./~%-]+$/)
         expect(pathname.split('/').map(decodeURIComponent)).toEqual(['', ID, text])
       }),
     )

@@ -66,6 +66,16 @@ const PASTED: Readonly<Record<string, string>> = {
   [`[2001:db8::1]:9100/${ID}`]: `http://[2001:db8::1]:9100/${ID}`,
   [`[::1]/${ID}/f`]: `http://[::1]/${ID}/f`,
   [`nas/${ID}`]: `http://nas/${ID}`,
+  [`//h.example/${ID}`]: `https://h.example/${ID}`,
+  [`//127.0.0.1:9100/${ID}/f`]: `http://127.0.0.1:9100/${ID}/f`,
+  [`//${ID}/report.pdf`]: `${SERVER}/${ID}/report.pdf`,
+  [`http:/127.0.0.1:1/${ID}`]: `http://127.0.0.1:1/${ID}`,
+  [`<https:/h.example/${ID}>`]: `https://h.example/${ID}`,
+  [`&lt;${LINK}&gt;`]: LINK,
+  [`&quot;${LINK}&quot;.`]: LINK,
+  [`https://h.example/${ID}?wait=5&amp;x=1`]: `https://h.example/${ID}?wait=5&x=1`,
+  [`https://h.example/${ID}/ess.tgz`]: `https://h.example/${ID}/ess.tgz`,
+  [`h.example/${ID}/ess-0.1.0.tgz`]: `https://h.example/${ID}/ess-0.1.0.tgz`,
   // Twelve letters may be a host.
   [`fileserver12/${ID}`]: `http://fileserver12/${ID}`,
 }
@@ -81,6 +91,10 @@ test.each([
   'h.example',
   'https://h.example',
   'h.example/short',
+  `///h.example/${ID}`,
+  `\\\\h.example\\${ID}`,
+  '//',
+  '//h.example',
   'ftp://h.example/x',
   `h.example/${ID}/a/b`,
   'report.pdf',
@@ -89,6 +103,15 @@ test.each([
 ])('ess get finds no link in %j', (pasted) => {
   expect(() => readLink(pasted, SERVER)).toThrow(/such as https:\/\/send\.example\.org\/AbCdEfGhIjKl/)
 })
+
+test.each(['https://h.example/ess.tgz', 'http://h.example/share/ess-1.2.3.tgz'])(
+  'ess get is told how to install %s',
+  (url) => {
+    expect(() => readLink(url, SERVER)).toThrow(
+      `is the package of ess, not a link. To install it, run npm i -g ${url}`,
+    )
+  },
+)
 
 /** Addresses without a scheme, and the one they get. Your own server is https://own.example:8443. */
 const SCHEMES: Readonly<Record<string, 'http' | 'https' | undefined>> = {
@@ -121,11 +144,46 @@ const SCHEMES: Readonly<Record<string, 'http' | 'https' | undefined>> = {
   'h:port': undefined,
   '': undefined,
   'a b': undefined,
+  '/x': undefined,
+  '///x': undefined,
+  '\\x': undefined,
+  '//': undefined,
 }
 
 test.each(Object.entries(SCHEMES))('%j without a scheme is %s', (address, scheme) => {
   const url = withScheme(address, 'https://own.example:8443/share')
   expect(url).toBe(scheme === undefined ? undefined : `${scheme}://${address}`)
+})
+
+test('two slashes before an address count for nothing', () => {
+  expect(withScheme('//own.example:8443/x', 'https://own.example:8443')).toBe('https://own.example:8443/x')
+  expect(withScheme('//nas')).toBe('http://nas')
+})
+
+test.each([
+  [['get', `//127.0.0.1:1/${ID}`], 6, 'No ESS server at 127.0.0.1:1.'],
+  [[`//127.0.0.1:1/${ID}`], 2, `is a link, not a command. To receive it, run ess get //127.0.0.1:1/${ID}`],
+  [['send', '--server', '//127.0.0.1:1', 'package.json'], 6, 'No ESS server at 127.0.0.1:1.'],
+  [['send', '--server', '/127.0.0.1:1', 'package.json'], 2, 'is no address of a server'],
+  [['send', '--server', '///127.0.0.1:1', 'package.json'], 2, 'is no address of a server'],
+  [['doctor', '///h'], 2, 'is no address of a server'],
+  [
+    ['send', `https://h.example/${ID}`],
+    2,
+    `is a link, not a file. To receive it, run ess get https://h.example/${ID}`,
+  ],
+  [['get', '.'], 2, '. is a folder here, not a link. To send it as one file, run tar c'],
+] as const)('ess %j is no bug', async (args, status, words) => {
+  const run = ess([...args], { cwd: process.cwd() })
+  expect([await run.status, run.stderr()]).toEqual([status, expect.stringContaining(words)])
+})
+
+test('ESS_SERVER may begin with two slashes', async () => {
+  const run = ess(['get', ID], { env: { ESS_SERVER: '//127.0.0.1:1' } })
+  expect([await run.status, run.stderr()]).toEqual([
+    6,
+    expect.stringContaining('No ESS server at 127.0.0.1:1.'),
+  ])
 })
 
 test('a server of http keeps its scheme too', () => {
