@@ -16,12 +16,15 @@ export function checkOptionNames(
 ): void {
   const names = Object.keys(known)
   if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new EssError('usage', `${of}: expected an object of options, got ${kindOf(options)}`)
+    throw new EssError(
+      'usage',
+      `${of}: its options are an object such as { ${names[0]}: … }, not ${kindOf(options)}.`,
+    )
   for (const name of Object.keys(options)) {
     // Object.hasOwn: an inherited name such as "constructor" is no option.
     if (Object.hasOwn(known, name)) continue
     const meant = nearest(name, names)
-    const hint = meant === undefined ? `The options are ${names.join(', ')}` : `Did you mean "${meant}"?`
+    const hint = meant === undefined ? `The options are ${names.join(', ')}.` : `Did you mean "${meant}"?`
     throw new EssError('usage', `${of}: there is no option "${name}". ${hint}`)
   }
 }

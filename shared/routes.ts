@@ -67,7 +67,7 @@ export function urlAtServer(server: string | URL, path: string): URL {
   if (/^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url)
   throw new EssError(
     'usage',
-    `Expected the server as an http(s) URL, got ${JSON.stringify(withoutUserinfo(String(server)).slice(0, 200))}`,
+    `${shown(String(server))} is no address of a server. Write one such as https://send.example.org.`,
   )
 }
 
@@ -81,6 +81,11 @@ export function withoutUserinfo(text: string): string {
   return text.replace(isUrl ? /^([a-z]+:\/\/)[^/?#\\]*@/i : /^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1')
 }
 
+/** Text from outside, for a message. */
+function shown(text: string): string {
+  return JSON.stringify(withoutUserinfo(text).slice(0, 200))
+}
+
 /**
  * The URL to download from, for the argument of `ess get`: an id on `server`, or a whole URL. Throws EssError `usage`
  * for anything else.
@@ -90,6 +95,6 @@ export function resolveDownloadUrl(idOrUrl: string, server: string): URL {
   if (/^https?:\/\//i.test(idOrUrl) && URL.canParse(idOrUrl)) return new URL(idOrUrl)
   throw new EssError(
     'usage',
-    `Expected an id of 12 characters or an http(s) URL, got ${JSON.stringify(withoutUserinfo(idOrUrl).slice(0, 200))}`,
+    `${shown(idOrUrl)} is neither an id of 12 characters nor an http(s) URL. Take the link that the sender got.`,
   )
 }

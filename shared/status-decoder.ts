@@ -54,5 +54,9 @@ function parseEvent(line: string): StatusEvent[] {
 
 function notStatus(line: string, cause?: unknown): EssError {
   const start = JSON.stringify(line.slice(0, 60))
-  return new EssError('not-ess', `Expected a line of an ESS status stream, got ${start}`, { cause })
+  return new EssError(
+    'not-ess',
+    `The answer has a line that is no event of an ESS server: ${start}. Check the address.`,
+    { cause },
+  )
 }

@@ -39,17 +39,17 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'null for options',
     () => createService(js(null)),
-    'createService: expected an object of options, got null',
+    'createService: its options are an object such as { ttl: … }, not null',
   ],
   [
     'text for options',
     () => createService(js('/x')),
-    'createService: expected an object of options, got "/x"',
+    'createService: its options are an object such as { ttl: … }, not "/x"',
   ],
   [
     'an array of options',
     () => createService(js([])),
-    'createService: expected an object of options, got an array',
+    'createService: its options are an object such as { ttl: … }, not an array',
   ],
   [
     'attach to a plain object',
@@ -87,7 +87,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'a misspelt option of its tls',
     () => listen(createService(), js({ tls: { cert: 'c', keyFile: 'k' } })),
-    'listen, tls: there is no option "cert". The options are certFile, keyFile, minVersion, hstsMaxAge, onReload',
+    'listen, tls: there is no option "cert". The options are certFile, keyFile, minVersion, hstsMaxAge, onReload.',
   ],
   [
     'a misspelt option of close',
@@ -108,7 +108,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'something to send that is neither file nor stream',
     () => send(js({ path: 'x' }), NOWHERE).verdict,
-    'send: expected the path of a file, a Readable, or what openFile() or fromStream() gives; got a plain object',
+    'send() takes the path of a file, a Readable, or what openFile() or fromStream() returns, not a plain object.',
   ],
   [
     'a misspelt option of get',
@@ -123,7 +123,7 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'a destination of another shape',
     () => download(ID, js({ ...NOWHERE, to: { path: 'x' } })),
-    'download: expected "to" to be { file }, { folder } or { stream }; got a plain object',
+    'download: "to" must be { file }, { folder } or { stream }, not a plain object.',
   ],
 ]
 
@@ -132,6 +132,7 @@ describe('a caller without types is told of', () => {
     const thrown: unknown = await new Promise((resolve) => resolve(call())).catch((error: unknown) => error)
     expect(thrown).toBeInstanceOf(EssError)
     expect(thrown).toMatchObject({ code: 'usage', message: expect.stringContaining(words) })
+    expect(thrown).toMatchObject({ message: expect.stringMatching(/[.?]$/) })
   })
 })
 

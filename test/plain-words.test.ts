@@ -22,6 +22,9 @@ const WORDS: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\bby itself alone\b/i, 'alone'],
 ]
 
+/** In code alone: a bug may say what it expected, because only its author reads that. */
+const IN_MESSAGES: typeof WORDS = [[/\bexpected (?!failure)/i, 'what happened, then what to do next']]
+
 /** What people read: pages, and the code of which they read the messages. */
 const TEXTS = [
   'README.md',
@@ -54,9 +57,9 @@ const UNREAD: readonly string[] = [
 const ALLOWED: readonly string[] = []
 
 /** Each line with such a word, and the advice. */
-function complaints(where: string, text: string): string[] {
+function complaints(where: string, text: string, words = WORDS): string[] {
   return text.split('\n').flatMap((line, index) =>
-    WORDS.flatMap(([pattern, instead]) => {
+    words.flatMap(([pattern, instead]) => {
       const found = pattern.exec(line)
       if (found === null || ALLOWED.some((allowed) => line.includes(allowed))) return []
       const around = line.slice(Math.max(0, found.index - 30), found.index + found[0].length + 30)
@@ -100,6 +103,14 @@ test.each(TEXTS.filter((path) => !UNREAD.includes(path)))(
   },
 )
 
+test.each(TEXTS.filter((path) => path.endsWith('.ts')))(
+  'the messages in %s say what happened',
+  async (path) => {
+    const code = (await readPage(path)).replace(/new (?:Range|Type)?Error\([^\n]*/g, '')
+    expect(complaints(path, literals(code), IN_MESSAGES)).toEqual([])
+  },
+)
+
 test('each of those words is found', () => {
   const sentences = [
     'For whoever writes another client',
@@ -115,5 +126,7 @@ test('each of those words is found', () => {
   for (const sentence of sentences) expect(complaints('here', sentence), sentence).toHaveLength(1)
   const code = "// For whoever reads it\nthrow new Error('Nobody sent anything')\n"
   expect(complaints('code.ts', literals(code))).toEqual([expect.stringMatching(/^code\.ts:2: "…Nobody /)])
+  const wrong = "throw usage('Expected an id, got nothing')"
+  expect(complaints('code.ts', literals(wrong), IN_MESSAGES)).toHaveLength(1)
   expect(complaints('here', 'What is an ESS server? It stores nothing.')).toEqual([])
 })

@@ -59,8 +59,8 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
   checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
   const { to = { folder: '.' }, force = false } = options
   if (!isDestination(to)) {
-    const wanted = 'expected "to" to be { file }, { folder } or { stream }'
-    throw new EssError('usage', `download: ${wanted}; got ${kindOf(to)}`)
+    const wanted = '"to" must be { file }, { folder } or { stream }'
+    throw new EssError('usage', `download: ${wanted}, not ${kindOf(to)}.`)
   }
   const url = downloadUrl(idOrUrl, options)
   const place = new Place(to, force, options.signal)

@@ -92,8 +92,8 @@ async function openSource(from: string | Readable | Source): Promise<Source> {
   if (typeof from === 'string') return await openFile(from)
   if (from instanceof Readable) return fromStream(from)
   if (isSource(from)) return from
-  const wanted = 'expected the path of a file, a Readable, or what openFile() or fromStream() gives'
-  throw new EssError('usage', `send: ${wanted}; got ${kindOf(from)}`)
+  const wanted = 'the path of a file, a Readable, or what openFile() or fromStream() returns'
+  throw new EssError('usage', `send() takes ${wanted}, not ${kindOf(from)}.`)
 }
 
 /** A caller without types may pass anything; only a source has `read` and `close`. */

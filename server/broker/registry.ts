@@ -67,7 +67,7 @@ export class Registry {
       if (matches(id) && !this.#sockets.has(id) && !this.#tombstones.has(id)) return id
     }
     throw new Error(
-      `Expected ids.generate to give a free id that matches ids.pattern, got none in ${ID_ATTEMPTS} tries`,
+      `ids.generate gave no free id that matches ids.pattern in ${ID_ATTEMPTS} tries. Make it draw from more ids.`,
     )
   }
 

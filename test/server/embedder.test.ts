@@ -276,7 +276,7 @@ test.each(['no match', 'x-1'])(
     const answer = await exchange(port, senderHead({ length: 0 }))
     expect(answer).toMatchObject({ status: 500, body: expect.not.stringContaining('generate') })
     expect(causes).toEqual([
-      'Error: Expected ids.generate to give a free id that matches ids.pattern, got none in 10 tries',
+      'Error: ids.generate gave no free id that matches ids.pattern in 10 tries. Make it draw from more ids.',
     ])
   },
 )

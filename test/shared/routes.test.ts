@@ -36,14 +36,14 @@ describe('what a person hands to `ess get`', () => {
     expect(() => resolveDownloadUrl(idOrUrl, 'http://127.0.0.1:9000')).toThrow(
       expect.objectContaining({
         code: 'usage',
-        message: `Expected an id of 12 characters or an http(s) URL, got ${JSON.stringify(idOrUrl)}`,
+        message: `${JSON.stringify(idOrUrl)} is neither an id of 12 characters nor an http(s) URL. Take the link that the sender got.`,
       }),
     )
   })
 
   test('that is far too long is cut in the message', () => {
     expect(() => resolveDownloadUrl('x'.repeat(10_000), 'http://127.0.0.1:9000')).toThrow(
-      `got "${'x'.repeat(200)}"`,
+      `"${'x'.repeat(200)}" is neither`,
     )
   })
 })

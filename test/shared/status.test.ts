@@ -115,7 +115,7 @@ describe('the NDJSON form', () => {
   ])('is not %s', (_what, text) => {
     const push = () => new StatusDecoder().push(text)
     expect(push).toThrow(expect.objectContaining({ code: 'not-ess' }))
-    expect(push).toThrow(`got ${JSON.stringify(text.slice(0, 60).trimEnd())}`)
+    expect(push).toThrow(`: ${JSON.stringify(text.slice(0, 60).trimEnd())}`)
   })
 
   describe('on a line of', () => {
