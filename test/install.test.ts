@@ -8,6 +8,7 @@ import { packTar, unpackTar } from 'modern-tar'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { ROUTES } from '../shared/index.js'
 import { VERSION } from '../shared/version.js'
+import { readPage } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
 import { type Program, run } from './helpers/run.js'
 import { startServer } from './helpers/start-server.js'
@@ -212,6 +213,27 @@ test('npm i -g again takes the client of the server after an upgrade', { timeout
   served = { tgz: await withVersion(current, '99.0.0'), tag: '"later"' }
   expect(await npm.npm(['install', '--global', url])).toMatchObject({ code: 0, stderr: '' })
   expect(await outputOf(npm.installed('ess', '--version'))).toBe('99.0.0\n')
+})
+
+test('the package of a server and that of the repository replace each other as docs/installing.md says', {
+  timeout: INSTALL_MS,
+}, async () => {
+  const server = await startServer()
+  const page = await readPage('docs/installing.md')
+  const npm = await freshNpm()
+  const whole = ['install', '--global', '--ignore-scripts', ROOT]
+  const client = ['install', '--global', server.url + ROUTES.clientPackage]
+  expect((await npm.npm(client)).code).toBe(0)
+  for (const [there, other] of [
+    ['ephemeral-socket-service-client', whole],
+    ['ephemeral-socket-service', client],
+  ] as const) {
+    expect((await npm.npm(other)).stderr).toMatch(/EEXIST.*\n(?:.*\n)*.*bin\/ess/)
+    expect(page).toContain(`\`npm rm -g ${there}\``)
+    expect((await npm.npm(['rm', '--global', there])).code).toBe(0)
+    expect(await npm.npm(other)).toMatchObject({ code: 0 })
+    expect(await outputOf(npm.installed('ess', '--version'))).toBe(`${VERSION}\n`)
+  }
 })
 
 /** The same package, as if it were of another version. */

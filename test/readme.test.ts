@@ -3,6 +3,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../client/cli/config.js'
+import { ROUTES } from '../shared/index.js'
 import { bytesOf } from './helpers/bytes.js'
 import { type Block, code, fencedBlocks, readPage, tableOf } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
@@ -142,6 +143,8 @@ async function newReader(): Promise<Reader> {
       const { url } = server
       await writeFile(join(here, 'file.iso'), bytesOf(500_000, 4))
       for (const [index, command] of text.trim().split('\n').entries()) {
+        // From any other URL, npx runs what it once got from there.
+        if (command.startsWith('npx ')) expect(command).toContain(ROUTES.clientPackageOfVersion)
         const empty = join(folder, `npm-${line}-${index}`)
         const program = await run(
           `line ${line + 1 + index}`,
