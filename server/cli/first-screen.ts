@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os'
+import { quoteForShell } from '../../shared/shell-word.js'
 import { receiveWithCurl, receiveWithEss, sendWithCurl, sendWithEss, type Terms } from '../answer/how-to.js'
 import { OPTIONS } from '../broker/option-table.js'
 import type { Listening } from '../listen/listen.js'
@@ -11,11 +12,19 @@ const MAX_ADDRESSES = 4
 /** The options that decide what the screen says. */
 type Shown = Pick<
   Flags,
-  'host' | 'open' | 'baseUrl' | 'sendTokens' | 'receiveTokens' | 'earlyResponse' | 'proxyHidesCuts'
+  | 'host'
+  | 'open'
+  | 'baseUrl'
+  | 'trustProxy'
+  | 'sendTokens'
+  | 'receiveTokens'
+  | 'earlyResponse'
+  | 'proxyFullDuplex'
+  | 'proxyHidesCuts'
 >
 
-/** What a person who has started `ess-server` on a terminal does next, on one screen. */
-export async function firstScreen(server: Listening, flags: Shown): Promise<string> {
+/** What a person who has typed `ess-server` and `argv` on a terminal does next, on one screen. */
+export async function firstScreen(server: Listening, flags: Shown, argv: readonly string[]): Promise<string> {
   const isPublic = await isExposed(flags.host)
   const urls = isPublic ? publicUrls(server) : [server.url]
   const base = (flags.baseUrl ?? urls[0] ?? server.url).replace(/\/+$/, '')
@@ -32,13 +41,13 @@ export async function firstScreen(server: Listening, flags: Shown): Promise<stri
     ? `:\n\n${indented([ess])}\n\n${words.replace('Send', 'Or with curl,')}\n\n${indented(lines)}`
     : ` (both print the link at once; leave them running):\n\n${indented([ess, ...lines.slice(0, 1)])}`
   return `
-Send a file${isPublic ? '' : ' from this machine'}${send}
+Send a file${isPublic || flags.baseUrl !== undefined ? '' : ' from this machine'}${send}
 
 Receive it, with the LINK that the sender prints:
 
 ${indented([receiveWithEss('LINK', terms), receiveWithCurl('LINK', terms)])}
 
-${isPublic ? othersReachIt(urls, flags) : othersCannot(terms)}
+${isPublic ? othersReachIt(urls, flags) : isBehindProxy(flags) ? proxyReachesIt(flags) : othersCannot(flags, argv)}
 Ctrl-C stops the server. ess-server --help shows all options.
 `
 }
@@ -64,7 +73,7 @@ function addresses(withIpv6: boolean): string[] {
 
 function othersReachIt(urls: readonly string[], { baseUrl, open, sendTokens }: Shown): string {
   const where = baseUrl === undefined ? urls.slice(0, MAX_ADDRESSES) : [baseUrl]
-  const who = sendTokens === undefined && open ? 'Anyone who reaches this machine may send. ' : ''
+  const who = sendTokens === undefined && open ? 'Anyone who can reach this machine may send. ' : ''
   if (where.length === 0) return `${who}This machine has no address on a network yet.\n`
   return `${who}Other machines reach this server at:
 
@@ -72,17 +81,42 @@ ${indented(where)}
 `
 }
 
-function othersCannot({ needsTokenToSend }: Terms): string {
-  const lines = needsTokenToSend
-    ? ['ess-server --host 0.0.0.0 --send-tokens FILE']
-    : [
-        'ess-server --host 0.0.0.0 --open                  anyone may send',
-        'ess-server --host 0.0.0.0 --send-tokens FILE      only with a token',
-      ]
-  return `Only this machine reaches this server. To let others in, start it with:
+/** The options that only a server behind a proxy has. Such a server must not be opened to others itself. */
+function isBehindProxy({ baseUrl, trustProxy, proxyFullDuplex, proxyHidesCuts }: Shown): boolean {
+  return baseUrl !== undefined || trustProxy !== undefined || proxyFullDuplex || proxyHidesCuts
+}
 
-${indented(lines)}
+function proxyReachesIt({ baseUrl }: Shown): string {
+  if (baseUrl === undefined) return 'Other machines reach this server through your proxy, at its address.\n'
+  return `Other machines reach this server through your proxy, at:
+
+${indented([baseUrl])}
 `
+}
+
+function othersCannot({ open, sendTokens }: Shown, argv: readonly string[]): string {
+  const line = (...added: readonly string[]) =>
+    ['ess-server', '--host 0.0.0.0', ...added, ...otherFlags(argv)].join(' ')
+  if (sendTokens !== undefined || open)
+    return `Only this machine reaches this server. To let others in, start it with:
+
+${indented([line(...(open ? ['--open'] : []))])}
+`
+  return `Only this machine reaches this server. To let others in, start it so that anyone
+may send (--open), or only those with a token (--send-tokens):
+
+${indented([line('--open'), line('--send-tokens FILE')])}
+`
+}
+
+/** What was typed but --host and --open, as words for a shell. */
+function otherFlags(argv: readonly string[]): string[] {
+  const kept = argv.filter((word, at) => {
+    const before = argv[at - 1]
+    const isValue = before === '--host' || (before === '--open' && /^(?:true|false)$/.test(word))
+    return !isValue && !/^--(?:host|(?:no-)?open)(?:=|$)/.test(word)
+  })
+  return kept.map((word) => (/^[\w./:@+,=-]+$/.test(word) ? word : quoteForShell(word)))
 }
 
 function indented(lines: readonly string[]): string {

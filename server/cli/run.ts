@@ -41,7 +41,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const flags = await parseFlags(argv, { stdout, columns: io.stdout.columns, env: io.env })
     if (flags === undefined) return await printed(EXIT.ok, stdout, stderr)
     if (flags.check) return await printed(await runChecks(checksOf(flags), stdout), stdout, stderr)
-    return await serve(flags, io, stdout, stderr)
+    return await serve(flags, argv, io, stdout, stderr)
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     // Before the server listens, an EssError is about an option.
@@ -63,7 +63,13 @@ async function printed(status: number, stdout: Outlet, stderr: Outlet): Promise<
   return status === EXIT.ok ? EXIT.failed : status
 }
 
-async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Promise<number> {
+async function serve(
+  flags: Flags,
+  argv: readonly string[],
+  io: Io,
+  stdout: Outlet,
+  stderr: Outlet,
+): Promise<number> {
   const { host, port, drain } = flags
   const failed = (what: string) => {
     stderr.write(`ess-server: ${what}\n`)
@@ -119,7 +125,7 @@ async function serve(flags: Flags, io: Io, stdout: Outlet, stderr: Outlet): Prom
   stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
   if (io.stdout.isTTY === true) {
     const { firstScreen } = await import('./first-screen.js')
-    stdout.write(await firstScreen(server, flags))
+    stdout.write(await firstScreen(server, flags, argv))
   }
   const status = await stopped
   tokens?.close()

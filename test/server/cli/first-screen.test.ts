@@ -58,8 +58,8 @@ describe('on a terminal, ess-server shows', () => {
       `curl -NT file.iso ${base}/`,
       'ess get LINK',
       'curl -fo file.iso LINK',
-      expect.stringMatching(/^ess-server --host 0\.0\.0\.0 --open {2,}anyone may send$/),
-      expect.stringMatching(/^ess-server --host 0\.0\.0\.0 --send-tokens FILE {2,}only with a token$/),
+      'ess-server --host 0.0.0.0 --open --port 0 --log off',
+      'ess-server --host 0.0.0.0 --send-tokens FILE --port 0 --log off',
     ])
     expect(screen).toContain('Only this machine reaches this server.')
     const lines = screen.split('\n')
@@ -95,6 +95,39 @@ describe('on a terminal, ess-server shows', () => {
     expect(commandsIn(screen).at(-1)).toBe('https://send.example.org/')
   })
 
+  test.each([
+    ['--base-url', 'https://x.example/sub'],
+    ['--trust-proxy', '127.0.0.1'],
+    ['--proxy-full-duplex'],
+    ['--reservations', '--proxy-hides-cuts'],
+  ])('behind a proxy, that others reach it through that: %s %s', async (...argv) => {
+    const { screen } = await screenOf(...argv)
+    expect(screen).toContain('Other machines reach this server through your proxy, at')
+    expect(screen).not.toContain('Only this machine')
+    expect(screen).not.toContain('0.0.0.0')
+    if (argv[0] === '--base-url') {
+      expect(screen).toMatch(/^Send a file \(/m)
+      expect(commandsIn(screen).at(-1)).toBe('https://x.example/sub')
+    }
+  })
+
+  test('the same command line with the others let in, whatever stood in it', async () => {
+    const tokens = join(await tempDir(), 'my tokens')
+    await writeFile(tokens, 'a-token-of-a-sender', { mode: 0o600 })
+    const lines = async (...argv: readonly string[]) =>
+      commandsIn((await screenOf(...argv)).screen).filter((line) => line.startsWith('ess-server'))
+    expect(await lines('--host', '127.0.0.1', '--open', 'false', '--ttl=5m')).toEqual([
+      'ess-server --host 0.0.0.0 --open --port 0 --log off --ttl=5m',
+      'ess-server --host 0.0.0.0 --send-tokens FILE --port 0 --log off --ttl=5m',
+    ])
+    expect(await lines('--host=localhost', '--open')).toEqual([
+      'ess-server --host 0.0.0.0 --open --port 0 --log off',
+    ])
+    expect(await lines('--send-tokens', tokens)).toEqual([
+      `ess-server --host 0.0.0.0 --port 0 --log off --send-tokens '${tokens}'`,
+    ])
+  })
+
   test('a token where it is needed, and never the one in the file', async () => {
     const tokens = await tokenFile()
     const { screen, port } = await screenOf('--send-tokens', tokens, '--receive-tokens', tokens)
@@ -104,7 +137,7 @@ describe('on a terminal, ess-server shows', () => {
       `curl -u :TOKEN -NT file.iso ${base}/`,
       `ESS_TOKEN=TOKEN ess get LINK --server ${base}`,
       'curl -u :TOKEN -fo file.iso LINK',
-      'ess-server --host 0.0.0.0 --send-tokens FILE',
+      `ess-server --host 0.0.0.0 --port 0 --log off --send-tokens ${tokens} --receive-tokens ${tokens}`,
     ])
     expect(screen).not.toContain('a-token-of-a-sender')
   })
