@@ -7,6 +7,7 @@ import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
 import { oneLine, type Screen } from './screen.js'
 import { type Look, openScreen } from './terminal.js'
+import { tokenRefusal } from './token-refused.js'
 
 /**
  * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
@@ -18,11 +19,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   let screen: Screen | undefined
   let trouble: EssError | undefined
+  let transfer: TransferCommand | undefined
   async function obey(): Promise<ExitStatus> {
     const command = await parseArguments(argv, io)
     if (command.command === 'print') return await print(command, io)
     trouble = command.configTrouble
     if (command.command === 'doctor') return await (await import('./cli-doctor.js')).runDoctor(command, io)
+    transfer = command
     screen = await openScreen(io, lookOf(command, io))
     screen.succeeded(await runCommand(command, io, screen))
     return EXIT_STATUS.ok
@@ -30,7 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await unlessStuck(obey(), io.signal)
   } catch (error) {
-    return report(error, io, screen, trouble)
+    return report(error, io, { screen, trouble, transfer })
   } finally {
     screen?.clear()
   }
@@ -64,7 +67,14 @@ function lookOf(command: TransferCommand, io: Io): Look {
   return io.stderr.columns === 0 || io.env['TERM'] === 'dumb' ? 'plain' : 'drawn'
 }
 
-function report(error: unknown, io: Io, screen: Screen | undefined, trouble: EssError | undefined): number {
+/** What was known of the command line when it failed. */
+interface Told {
+  readonly screen: Screen | undefined
+  readonly trouble: EssError | undefined
+  readonly transfer: TransferCommand | undefined
+}
+
+function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): number {
   if (!(error instanceof EssError)) {
     const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
@@ -72,13 +82,13 @@ function report(error: unknown, io: Io, screen: Screen | undefined, trouble: Ess
     if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
     return EXIT_STATUS.bug
   }
-  const line = oneLine(`${sentencesOf(error)} [${error.code}]`)
+  const isRefusedToken = error.code === 'unauthorized' && transfer !== undefined
+  const refusal = isRefusedToken ? tokenRefusal(error, transfer, io) : undefined
+  const line = oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
-  if (error.code === 'unauthorized') {
-    io.stderr.write(HOW_TO_PASS_A_TOKEN)
-    if (trouble !== undefined) io.stderr.write(`ess: ${oneLine(trouble.message)}\n`)
-  }
+  const lines = refusal === undefined ? [] : [refusal.next, trouble?.message]
+  for (const next of lines) if (next !== undefined) io.stderr.write(`ess: ${oneLine(next)}\n`)
   return error.code === 'interrupted' ? interruptedStatus(io.signal) : error.exitStatus
 }
 
@@ -88,6 +98,3 @@ function sentencesOf({ message, retryAfter }: EssError): string {
   const own = again === '' || isSentence ? message : `${message}.`
   return [own, again].filter(Boolean).join(' ')
 }
-
-const HOW_TO_PASS_A_TOKEN =
-  'ess: Put your token into ESS_TOKEN, or into a file for --token-file. It goes only to the server that --server or ESS_SERVER names.\n'

@@ -26,23 +26,42 @@ export async function readToken(
   { tokenFile, configured }: TokenSource,
   { env, cwd }: Pick<Io, 'env' | 'cwd'>,
 ): Promise<string | undefined> {
+  const found = findToken({ tokenFile, configured }, env)
+  if (found === undefined) return undefined
+  if ('token' in found) return checkToken(found.token, found.namedBy)
+  return await readTokenFile(found.path, found.namedBy, cwd)
+}
+
+/** Where the token comes from, in words that follow a verb. Undefined if there is none. */
+export function sourceOfToken(source: TokenSource, env: Io['env']): string | undefined {
+  const found = findToken(source, env)
+  if (found === undefined) return undefined
+  if ('path' in found) return `the token in the file that ${found.namedBy} names`
+  return found.namedBy === OPTIONS.token.variable ? `the token in ${found.namedBy}` : found.namedBy
+}
+
+type Found =
+  | { readonly namedBy: string; readonly token: string }
+  | { readonly namedBy: string; readonly path: string }
+
+function findToken({ tokenFile, configured }: TokenSource, env: Io['env']): Found | undefined {
   const tokenInVariable = env[OPTIONS.token.variable] || undefined
   if (tokenFile === undefined && tokenInVariable !== undefined)
-    return checkToken(tokenInVariable, OPTIONS.token.variable)
+    return { namedBy: OPTIONS.token.variable, token: tokenInVariable }
   const fileInVariable = env[OPTIONS.tokenFile.variable] || undefined
   if (tokenFile === undefined && fileInVariable === undefined && configured.token !== undefined)
-    return checkToken(configured.token, 'the token in config.json')
+    return { namedBy: 'the token in config.json', token: configured.token }
   const files = [
     { namedBy: `--${flagOf('tokenFile')}`, path: tokenFile },
     { namedBy: OPTIONS.tokenFile.variable, path: fileInVariable },
     { namedBy: 'config.json', path: configured.tokenFile },
   ]
-  for (const { namedBy, path } of files)
-    if (path !== undefined) return await readTokenFile(path, namedBy, cwd)
+  for (const { namedBy, path } of files) if (path !== undefined) return { namedBy, path }
   return undefined
 }
 
 async function readTokenFile(path: string, namedBy: string, cwd: string | undefined): Promise<string> {
+  if (path === '') throw new EssError('usage', `${namedBy} is empty. Name the file of your token.`)
   const text = await readFile(absolute(cwd, path), 'utf8').catch((error: unknown) => {
     const code = codeOf(error) || 'unknown'
     // If there is no such file, its "name" may be the token itself, put in the wrong place. Node's error would quote

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError } from '../../shared/index.js'
+import { tokenWords } from '../../shared/token-words.js'
 import type { Cors } from '../answer/cors.js'
 import { Attachment } from '../node/attachment.js'
 import { publicBaseUrl, requestedHost, type Trust } from './public-url.js'
@@ -30,10 +31,7 @@ interface SiteOptions {
 
 /** Throws EssError `unauthorized`. The words are the same for a missing token and for a wrong one. */
 export function refuseUnauthorized(access: Access): never {
-  throw new EssError(
-    'unauthorized',
-    `You need a valid token to ${access} here; the operator of this server has it. For ess, put it in ESS_TOKEN or a --token-file. For curl, add -u :TOKEN.`,
-  )
+  throw new EssError('unauthorized', tokenWords(access))
 }
 
 /**

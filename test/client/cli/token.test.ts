@@ -28,19 +28,26 @@ async function folder(): Promise<string> {
 }
 
 describe('ess sends the token', () => {
-  test.each<[string, string[], Record<string, string>, string | undefined]>([
-    ['of ESS_TOKEN', [], { ESS_TOKEN: TOKEN }, TOKEN],
-    ['of --token-file', ['--token-file', 'token'], {}, TOKEN],
-    ['of ESS_TOKEN_FILE', [], { ESS_TOKEN_FILE: 'token' }, TOKEN],
+  test.each<[string, string[], Record<string, string>, string | undefined, string?]>([
+    ['of ESS_TOKEN', [], { ESS_TOKEN: TOKEN }, TOKEN, 'ESS_TOKEN'],
+    ['of --token-file', ['--token-file', 'token'], {}, TOKEN, 'the file that --token-file names'],
+    ['of ESS_TOKEN_FILE', [], { ESS_TOKEN_FILE: 'token' }, TOKEN, 'the file that ESS_TOKEN_FILE names'],
     [
       'of the flag before the environment',
       ['--token-file', 'token'],
       { ESS_TOKEN: 'x', ESS_TOKEN_FILE: 'other' },
       TOKEN,
+      'the file that --token-file names',
     ],
-    ['of ESS_TOKEN before that of a file', [], { ESS_TOKEN: TOKEN, ESS_TOKEN_FILE: 'other' }, TOKEN],
+    [
+      'of ESS_TOKEN before that of a file',
+      [],
+      { ESS_TOKEN: TOKEN, ESS_TOKEN_FILE: 'other' },
+      TOKEN,
+      'ESS_TOKEN',
+    ],
     ['of nowhere, where the variables are empty', [], { ESS_TOKEN: '', ESS_TOKEN_FILE: '' }, undefined],
-  ])('%s', async (_where, flags, env, token) => {
+  ])('%s', async (_where, flags, env, token, named) => {
     const server = await rawServer()
     const cwd = await folder()
     for (const command of [
@@ -53,7 +60,13 @@ describe('ess sends the token', () => {
       for (let requests = command[0] === 'get' ? 2 : 1; requests > 0; requests--)
         expect(await nextAuthorization(server)).toBe(token && `Bearer ${token}`)
       expect(await run.status).toBe(3)
-      expect(run.stderr()).toMatch(/^ess: Expected a token \[unauthorized\]\n.*ESS_TOKEN.*--token-file.*\n$/)
+      const words =
+        named === undefined
+          ? /You need a token to (?:send|receive) here\. The operator of the server has it\. Put it into ESS_TOKEN, or/
+          : new RegExp(`This server doesn't accept the token in ${named}\\. Check it, or ask`)
+      expect(run.stderr()).toMatch(
+        new RegExp(`^ess: Expected a token \\[unauthorized\\]\ness: ${words.source}.*\n$`),
+      )
     }
   })
 
@@ -63,7 +76,9 @@ describe('ess sends the token', () => {
     const pasted = ess(['get', `${stranger.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
     for (const _method of ['HEAD', 'GET']) expect(await nextAuthorization(stranger)).toBeUndefined()
     expect(await pasted.status).toBe(3)
-    expect(pasted.stderr()).toMatch(/goes only to the server that --server or ESS_SERVER names\.\n$/)
+    expect(pasted.stderr()).toContain(
+      `yours goes only to ${server.url}. If it is for ${stranger.url}, add --server ${stranger.url}.\n`,
+    )
     const own = ess(['get', `${server.url}/${ID}/f`, '-o', 'x'], { cwd: await folder(), env })
     for (const _method of ['HEAD', 'GET']) expect(await nextAuthorization(server)).toBe(`Bearer ${TOKEN}`)
     expect(await own.status).toBe(3)
@@ -185,6 +200,12 @@ describe('before it connects to anything', () => {
     )
   })
 
+  test('an empty name of a file is not the current folder', async () => {
+    const run = ess(['send', 'f', '--token-file', ''], { cwd: await folder() })
+    expect(await run.status).toBe(2)
+    expect(run.stderr()).toBe('ess: --token-file is empty. Name the file of your token. [usage]\n')
+  })
+
   test('ess says which file of a token is there and cannot be read', async () => {
     const cwd = await folder()
     const run = ess(['send', 'f', '--server', 'http://127.0.0.1:1', '--token-file', '.'], { cwd })
@@ -223,7 +244,16 @@ test.each([[[]], [['--reserve']]])(
     const [, id = ''] = await sender.untilStdout(/"id":"([^"]+)"/)
     const uninvited = await (await runEss(server.url, ['get', id, '-o', 'y'], { cwd })).ended()
     expect(uninvited.code).toBe(3)
-    expect(uninvited.stderr).toMatch(/^ess: .* \[unauthorized\]\n.*--token-file.*\n$/)
+    expect(uninvited.stderr).toBe(
+      'ess: You need a token to receive here. The operator of the server has it. Put it into ESS_TOKEN, or into a file for --token-file. [unauthorized]\n',
+    )
+    const mistaken = await (
+      await runEss(server.url, ['send', 'f', ...flags], { cwd, env: { ESS_TOKEN: 'another-one' } })
+    ).ended()
+    expect(mistaken.code).toBe(3)
+    expect(mistaken.stderr).toBe(
+      "ess: This server doesn't accept the token in ESS_TOKEN. Check it, or ask the operator of the server for another. [unauthorized]\n",
+    )
     const receiver = await runEss(server.url, ['get', id], { cwd, env })
     const received = await receiver.ended()
     expect({ code: received.code, text: received.stdout.toString() }).toEqual({ code: 0, text: 'hello' })
