@@ -97,10 +97,9 @@ function helpTopic({ operands }: Words): CommandName | undefined {
   if (topic === undefined) return undefined
   const name = commandNamed(topic)
   if (name !== undefined) return name
-  throw new EssError(
-    'usage',
-    `There is no command ${withoutUserinfo(topic)}. ${adviceOnCommand(topic, 'ess help ')}`,
-  )
+  const what =
+    topic.trim() === '' ? 'The name of the command is empty' : `There is no command ${withoutUserinfo(topic)}`
+  throw new EssError('usage', `${what}. ${adviceOnCommand(topic, 'ess help ')}`)
 }
 
 async function completionCommand({ operands }: Words): Promise<Command> {
@@ -176,7 +175,10 @@ async function doctorCommand(words: Words, io: Outside): Promise<Command> {
   const { operands, options } = words
   const [server, ...others] = operands
   if (others.length > 0)
-    throw new EssError('usage', `ess doctor examines one server, and you named ${operands.length}.`)
+    throw new EssError(
+      'usage',
+      `ess doctor examines one server, and you named ${operands.length}. Run it once for each.`,
+    )
   const common = await readCommon(
     { ...words, options: server === undefined ? options : { ...options, server } },
     io,

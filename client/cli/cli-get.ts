@@ -52,20 +52,25 @@ function destination(output: string | undefined, io: Io): Destination {
  * make one.
  */
 function place(typed: string, path: string): Destination {
-  if (isFolder(path)) return { folder: path }
+  if (kindAt(path) === 'folder') return { folder: path }
   if (!typed.endsWith('/') && !typed.endsWith(sep)) return { file: path }
+  const bare = typed.replace(/[/\\]+$/, '')
   throw new EssError(
     'file-unwritable',
-    `There is no folder ${typed}. To make it, run mkdir -p ${shellWord(typed)}`,
+    kindAt(path) === 'other'
+      ? `${bare} is a file, not a folder. Choose another folder, or another name for the file: -o NAME.`
+      : `There is no folder ${typed}. To make it, run mkdir -p ${shellWord(typed)}`,
   )
 }
 
-function isFolder(path: string): boolean {
+function kindAt(path: string): 'folder' | 'other' | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined) return undefined
+    return found.isDirectory() ? 'folder' : 'other'
   } catch {
     // We may not look there, and so can't write there either: that will be told of a file.
-    return false
+    return undefined
   }
 }
 

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
-import { EssError, EXIT_STATUS } from '../../shared/index.js'
+import { EXIT_STATUS } from '../../shared/index.js'
+import { interrupted } from '../http/interrupted.js'
 
 /**
  * The signals that end us. SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\. By default each would end the process,
@@ -43,7 +44,7 @@ export async function unlessStuck<T>(work: Promise<T>, signal: AbortSignal): Pro
   let timer: NodeJS.Timeout | undefined
   let onAbort = () => {}
   const stuck = new Promise<never>((_resolve, reject) => {
-    const giveUp = () => reject(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
+    const giveUp = () => reject(interrupted())
     onAbort = () => {
       timer = setTimeout(giveUp, CLEAN_UP_MS)
     }

@@ -2,7 +2,7 @@ import { lstatSync, statSync } from 'node:fs'
 import { EssError, isSocketId, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
-import { COMMAND_NAMES, rowOf } from './commands.js'
+import { COMMAND_NAMES, type CommandName, rowOf } from './commands.js'
 import { absolute } from './current-folder.js'
 import { readLink } from './link.js'
 import { meant } from './meant.js'
@@ -12,6 +12,7 @@ import { shellWord, tarLine } from './tar-line.js'
 
 /** The error for a word that is no command: it may be a file or a link, whose command was left out. */
 export function noCommand(typed: string, words: Words, cwd: string | undefined): EssError {
+  if (typed.trim() === '') return usage(`The name of the command is empty. ${adviceOnCommand(typed, 'ess ')}`)
   const shown = withoutUserinfo(typed)
   const line = shellWord(shown)
   if (isFolder(typed, cwd)) {
@@ -35,8 +36,22 @@ export function adviceOnCommand(typed: string, before: string): string {
 
 function nearestCommand(typed: string): string | undefined {
   const names = COMMAND_NAMES.flatMap((name) => [name, ...rowOf(name).aliases])
-  return meant(typed.toLowerCase(), names)
+  const small = typed.toLowerCase()
+  return OTHER_WORDS.get(small) ?? meant(small, names)
 }
+
+/** What other programs call our commands. */
+const OTHER_WORDS: ReadonlyMap<string, CommandName> = new Map([
+  ['put', 'send'],
+  ['upload', 'send'],
+  ['push', 'send'],
+  ['share', 'send'],
+  ['fetch', 'get'],
+  ['download', 'get'],
+  ['pull', 'get'],
+  ['recv', 'get'],
+  ['check', 'doctor'],
+])
 
 function isLink(typed: string): boolean {
   try {

@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { EssError } from '../../shared/index.js'
-import type { CommandName } from './commands.js'
+import { type CommandName, commandNamed } from './commands.js'
 import { meant } from './meant.js'
 import { FLAGS, type Flag, type OptionName } from './options.js'
 
@@ -31,8 +31,8 @@ const GRAMMAR: NonNullable<ParseArgsConfig['options']> = Object.fromEntries(
 )
 
 /**
- * Cuts a command line into its parts. Options may stand anywhere; after `--` everything is an operand; the last of two
- * equal options counts. Throws EssError `usage` for a flag that `ess` doesn't have, or that lacks its value.
+ * Cuts a command line into its parts. Options may stand anywhere; after `--` everything is an operand. Throws EssError
+ * `usage` for a flag that `ess` doesn't have, that lacks its value, or that is given twice.
  */
 export function cut(argv: readonly string[]): Words {
   const { tokens } = parseArgs({
@@ -42,13 +42,21 @@ export function cut(argv: readonly string[]): Words {
     allowPositionals: true,
     tokens: true,
   })
+  const [typed] = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []))
+  const known = flagsOf(typed === undefined ? undefined : commandNamed(typed))
   const operands: string[] = []
   const options: Partial<Record<string, string | boolean>> = {}
   let isLiteral = false
   for (const token of tokens) {
     if (token.kind === 'option-terminator') isLiteral = true
     if (token.kind === 'positional') operands.push(isLiteral ? token.value : withoutDash(token.value))
-    if (token.kind === 'option') options[token.name] = read(token, argv[token.index] ?? '')
+    if (token.kind !== 'option') continue
+    const { name } = token
+    const value = read(token, argv[token.index] ?? '', known)
+    // With two values, ignoring one could write over the wrong file.
+    if (options[name] !== undefined && !OWN_FLAGS.some(({ flag }) => flag === name))
+      throw new EssError('usage', `--${name} was given more than once. Give it once.`)
+    options[name] = value
   }
   const [command, ...rest] = operands
   const { help = false, version = false } = options
@@ -62,6 +70,17 @@ export function cut(argv: readonly string[]): Words {
     isHelp: help !== false,
     isVersion: version !== false,
   }
+}
+
+/** The flags to think of where one is misspelt: those of the command, if it is known. */
+interface Known {
+  readonly command: CommandName | undefined
+  readonly flags: readonly KnownFlag[]
+}
+
+function flagsOf(command: CommandName | undefined): Known {
+  const own = FLAGS.filter(({ of }) => command === undefined || of.some((one) => one === command))
+  return { command, flags: [...own, ...OWN_FLAGS] }
 }
 
 /** The command that was typed. Throws EssError `usage` for an option of another command. */
@@ -82,15 +101,18 @@ type OptionToken = {
   readonly inlineValue?: boolean | undefined
 }
 
-function read({ name, rawName, value, inlineValue }: OptionToken, argument: string): string | boolean {
+function read(
+  { name, rawName, value, inlineValue }: OptionToken,
+  argument: string,
+  ofCommand: Known,
+): string | boolean {
   // `-force` would be read as -f -o rce.
   const [, long] = /^-([a-z][a-z-]+)$/.exec(argument) ?? []
   const known = KNOWN.find(({ flag }) => flag === name)
   if (known === undefined || KNOWN.some(({ flag }) => flag === long))
-    throw unknownFlag(long ?? name, argument)
+    throw unknownFlag(long ?? name, argument, ofCommand)
   if (known.value === undefined) {
-    if (value === undefined || value === 'true') return true
-    if (value === 'false') return false
+    if (value === undefined) return true
     throw new EssError('usage', `${rawName} takes no value. Write ${rawName} alone.`)
   }
   if (value === undefined)
@@ -105,13 +127,16 @@ function read({ name, rawName, value, inlineValue }: OptionToken, argument: stri
   return inlineValue === true && rawName === `-${known.short}` ? value.replace(/^=/, '') : value
 }
 
-function unknownFlag(name: string, argument: string): EssError {
+function unknownFlag(name: string, argument: string, { command, flags }: Known): EssError {
   const near = meant(
     name.toLowerCase(),
-    KNOWN.map(({ flag }) => flag),
+    flags.map(({ flag }) => flag),
   )
   const [typed] = argument.split('=')
-  const next = near === undefined ? 'Run ess --help for all options.' : `Did you mean --${near}?`
+  const next =
+    near === undefined
+      ? `Run ${command === undefined ? 'ess' : `ess ${command}`} --help for all options.`
+      : `Did you mean --${near}?`
   return new EssError('usage', `There is no option ${typed}. ${next}`)
 }
 

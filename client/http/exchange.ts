@@ -12,6 +12,7 @@ import { CutError, Intake } from '../node/intake.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
+import { interrupted } from './interrupted.js'
 import { otherThanEss, type Stage, translate } from './wire-errors.js'
 
 /** How long we wait for the server to end its side, once its response has been read. */
@@ -93,7 +94,7 @@ export function exchange(
     decompress: false,
     createConnection: connectLater,
   })
-  const onAbort = () => fail(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
+  const onAbort = () => fail(interrupted())
   if (options.signal?.aborted) onAbort()
   else options.signal?.addEventListener('abort', onAbort, { once: true })
 

@@ -5,8 +5,12 @@ import type { Nearest } from '../../shared/option-names.js'
 const MAX_TYPING_ERRORS = 4
 
 /** Finds the known name that `name` was probably meant to be. A short name may have fewer mistakes. */
-export const nearestName: Nearest = (name, known) =>
-  closestMatch(name, known, { maxDistance: Math.min(MAX_TYPING_ERRORS, Math.ceil(name.length / 2)) })
+export const nearestName: Nearest = (name, known) => nearestWithin(Math.ceil(name.length / 2), name, known)
+
+/** The same, with at most so many mistakes. */
+export function nearestWithin(mistakes: number, name: string, known: readonly string[]): string | undefined {
+  return closestMatch(name, known, { maxDistance: Math.min(MAX_TYPING_ERRORS, mistakes) })
+}
 
 /**
  * Finds the file in a folder that `name` was probably meant to be: the same name in another case, the only one with

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { Exchange } from '../http/exchange.js'
+import { interrupted } from '../http/interrupted.js'
 import { nearestName } from '../http/nearest-name.js'
 import {
   downloadUrl,
@@ -103,6 +103,6 @@ class DownloadStream extends Readable implements Download {
   }
 
   readonly #interrupt = (): void => {
-    this.destroy(new EssError('interrupted', 'Interrupted before the transfer was complete.'))
+    this.destroy(interrupted())
   }
 }

@@ -1,10 +1,10 @@
-import { isSocketId } from '../../shared/index.js'
+import { EssError, isSocketId } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import { type Cors, compileCors } from '../answer/cors.js'
 import { randomId } from '../node/random-id.js'
 import { compileTrust, type Trust } from '../request/public-url.js'
 import { nearestName } from './nearest-name.js'
-import { checkOption, unexpected } from './option-checks.js'
+import { checkOption } from './option-checks.js'
 import type { OptionRow } from './option-kinds.js'
 import { hasAll, type NameOf, namesOf } from './option-names.js'
 import { OPTIONS, type Options } from './option-table.js'
@@ -90,10 +90,12 @@ function checkedValue<Name extends OptionName>(name: Name, options: ServiceOptio
 
 /** A sender that can't have an early response must be able to reserve. */
 function refuseLostSenders({ earlyResponse, proxyHidesCuts, reservations }: Given): void {
-  if (!earlyResponse && !reservations)
-    throw unexpected('reservations', 'true where "earlyResponse" is false', false)
-  if (proxyHidesCuts && !reservations)
-    throw unexpected('reservations', 'true where "proxyHidesCuts" is true', false)
+  if (reservations || (earlyResponse && !proxyHidesCuts)) return
+  const cause = earlyResponse ? '"proxyHidesCuts" is true' : '"earlyResponse" is false'
+  throw new EssError(
+    'usage',
+    `Where ${cause}, "reservations" must be true: senders get their link no other way. Set it to true.`,
+  )
 }
 
 function withoutSlash(url: string): string {

@@ -129,7 +129,8 @@ async function readPair(
     minVersion: `TLSv${minVersion}`,
     ...(CURVES !== undefined && { ecdhCurve: CURVES }),
   } as const
-  const cannot = `The certificate in ${certFile} and the key in ${keyFile} cannot be used together`
+  const cannot = (reason: string) =>
+    `The certificate in ${certFile} and the key in ${keyFile} cannot be used: ${reason}. Get a new certificate.`
   const isUsable = isPair && tried(problems, cannot, () => createSecureContext(pair)) !== undefined
   const report = {
     subject: leaf.subject?.replaceAll('\n', ', ') ?? '',
@@ -190,7 +191,7 @@ function readChain(pem: string, path: string, problems: string[]): X509Certifica
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   if (blocks.length === 0) problems.push(`There is no certificate in ${path}. It should be a PEM file.`)
   const parse = () => blocks.map((block) => new X509Certificate(block))
-  return tried(problems, `Cannot read the certificate in ${path}`, parse) ?? []
+  return tried(problems, () => `A certificate in ${path} is damaged. Copy it again.`, parse) ?? []
 }
 
 function readKey(pem: string, path: string, problems: string[]): KeyObject | undefined {
@@ -198,8 +199,14 @@ function readKey(pem: string, path: string, problems: string[]): KeyObject | und
     problems.push(`The key in ${path} has a passphrase. Take it off: openssl pkey -in ${path} -out NEW.pem`)
     return undefined
   }
-  return tried(problems, `There is no private key in ${path}, which should be a PEM file`, () =>
-    createPrivateKey(pem),
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
+    problems.push(`There is no private key in ${path}. It should be a PEM file.`)
+    return undefined
+  }
+  return tried(
+    problems,
+    () => `The private key in ${path} is damaged. Copy it again.`,
+    () => createPrivateKey(pem),
   )
 }
 
@@ -225,14 +232,15 @@ function disorderOf(chain: readonly X509Certificate[], path: string): string[] {
 }
 
 /**
- * Returns the result of `work`. If it throws, adds a problem and returns undefined. OpenSSL's messages never contain
- * any part of a key.
+ * Returns the result of `work`. If it throws, adds a problem and returns undefined. `words` get OpenSSL's reason, such as
+ * `ee key too small`, without its numbers and its own places. It never contains any part of a key.
  */
-function tried<T>(problems: string[], words: string, work: () => T): T | undefined {
+function tried<T>(problems: string[], words: (reason: string) => string, work: () => T): T | undefined {
   try {
     return work()
   } catch (error) {
-    problems.push(`${words} (${error instanceof Error ? error.message : String(error)}).`)
+    const message = error instanceof Error ? error.message : String(error)
+    problems.push(words(message.replace(/^error:.*:/, '')))
     return undefined
   }
 }

@@ -242,8 +242,14 @@ test('two services in one process do not meet', async () => {
 })
 
 test.each<[object, string]>([
-  [{ proxyHidesCuts: true }, '"reservations" must be true where "proxyHidesCuts" is true, not false.'],
-  [{ earlyResponse: false }, '"reservations" must be true where "earlyResponse" is false, not false.'],
+  [
+    { proxyHidesCuts: true },
+    'Where "proxyHidesCuts" is true, "reservations" must be true: senders get their link no other way. Set it to true.',
+  ],
+  [
+    { earlyResponse: false },
+    'Where "earlyResponse" is false, "reservations" must be true: senders get their link no other way. Set it to true.',
+  ],
   [
     { requiredReferer: 'example.org' },
     '"requiredReferer" must be an http or https URL without credentials, query or fragment, not "example.org".',

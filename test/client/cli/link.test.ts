@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readLink } from '../../../client/cli/link.js'
@@ -253,6 +253,17 @@ describe('get -o', () => {
     const run = ess(['get', ID, '-o', 'my folder/', '--server', server.url], { cwd: await tempDir() })
     expect(await run.status).toBe(8)
     expect(run.stderr()).toContain("There is no folder my folder/. To make it, run mkdir -p 'my folder/'")
+    expect(server.connections()).toBe(0)
+  })
+
+  test('FILE/ says that it is a file, and nothing that cannot work', async () => {
+    const server = await rawServer()
+    const cwd = await tempDir()
+    await writeFile(join(cwd, 'there'), 'old')
+    const run = ess(['get', ID, '-o', 'there/', '--server', server.url], { cwd })
+    expect(await run.status).toBe(8)
+    expect(run.stderr()).toContain('there is a file, not a folder. Choose another folder, or another name')
+    expect(run.stderr()).not.toContain('mkdir')
     expect(server.connections()).toBe(0)
   })
 })

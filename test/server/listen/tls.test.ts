@@ -74,11 +74,27 @@ describe('a certificate is judged', () => {
       async (pair) => ({ ...pair, keyFile: (await certificate()).keyPath }),
     ],
     'cut off in the middle': [
-      /Cannot read the certificate in/,
+      /^A certificate in .* is damaged\. Copy it again\.$/,
       async (pair) => {
         const certFile = join(await tempDir(), 'cut.pem')
         await writeFile(certFile, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
         return { ...pair, certFile }
+      },
+    ],
+    'whose key is a picture': [
+      /^There is no private key in .*\. It should be a PEM file\.$/,
+      async (pair) => {
+        const keyFile = join(await tempDir(), 'report.pdf')
+        await writeFile(keyFile, '%PDF-1.7\n')
+        return { ...pair, keyFile }
+      },
+    ],
+    'whose key is cut off': [
+      /^The private key in .* is damaged\. Copy it again\.$/,
+      async (pair) => {
+        const keyFile = join(await tempDir(), 'cut.pem')
+        await writeFile(keyFile, '-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n')
+        return { ...pair, keyFile }
       },
     ],
     'whose key has a passphrase': [
