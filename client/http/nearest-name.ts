@@ -4,12 +4,19 @@ import type { Nearest } from '../../shared/option-names.js'
 /** With more mistakes than this, it is another word. */
 const MAX_TYPING_ERRORS = 4
 
-/** Finds the known name that `name` was probably meant to be. A short name may have fewer mistakes. */
-export const nearestName: Nearest = (name, known) => nearestWithin(Math.ceil(name.length / 2), name, known)
+/**
+ * Finds the known name that `name` was probably meant to be. A short name may have fewer mistakes, and a name with
+ * another first letter fewer again: `put` isn't `get`.
+ */
+export const nearestName: Nearest = (name, known) =>
+  nearestWithin(
+    name.length / 2 + 0.5,
+    name,
+    known.filter((one) => one[0] === name[0]),
+  ) ?? nearestWithin(name.length / 3, name, known)
 
-/** The same, with at most so many mistakes. */
-export function nearestWithin(mistakes: number, name: string, known: readonly string[]): string | undefined {
-  return closestMatch(name, known, { maxDistance: Math.min(MAX_TYPING_ERRORS, mistakes) })
+function nearestWithin(mistakes: number, name: string, known: readonly string[]): string | undefined {
+  return closestMatch(name, known, { maxDistance: Math.min(MAX_TYPING_ERRORS, Math.floor(mistakes)) })
 }
 
 /**

@@ -20,25 +20,47 @@ _ess_words() {
 }
 
 _ess_files() {
+  # Readline's own completion knows every name, even one with a line end in it.
+  compopt -o default 2>/dev/null && return
   local one
-  compopt -o filenames 2>/dev/null
   while IFS= read -r one; do COMPREPLY+=("$one"); done < <(compgen -f -- "$1")
 }
 
+# Bash takes the : and = in http://h:1 and --server=h for words of their own. This makes them one again, in _ess_typed.
+_ess_join() {
+  local index count=0 before=''
+  _ess_typed=()
+  for ((index = 0; index <= COMP_CWORD; index++)); do
+    if ((count > 1)) && [[ \${COMP_WORDS[index]} =~ ^[:=]+$ || $before =~ ^[:=]+$ ]]; then
+      _ess_typed[count - 1]+=\${COMP_WORDS[index]}
+    else
+      _ess_typed[count++]=\${COMP_WORDS[index]}
+    fi
+    before=\${COMP_WORDS[index]}
+  done
+}
+
 _ess() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before='' command='' flags='' index
-  ((COMP_CWORD > 0)) && before=\${COMP_WORDS[COMP_CWORD - 1]}
+  local -a _ess_typed
+  _ess_join
+  local at=$((\${#_ess_typed[@]} - 1)) before='' command='' flags='' index
+  local word=\${_ess_typed[at]}
+  ((at > 0)) && before=\${_ess_typed[at - 1]}
   COMPREPLY=()
-  for ((index = 1; index < COMP_CWORD; index++)); do
-    case \${COMP_WORDS[index]} in
+  for ((index = 1; index < at; index++)); do
+    case \${_ess_typed[index]} in
     ${valueFlags().join(' | ')}) ((index++)) ;;
     -*) ;;
     *)
-      command=\${COMP_WORDS[index]}
+      command=\${_ess_typed[index]}
       break
       ;;
     esac
   done
+  if [[ $word == --*=* ]]; then
+    before=\${word%%=*}
+    word=\${word#*=}
+  fi
   case $before in
   ${valueFlags(true).join(' | ')})
     _ess_files "$word"
@@ -63,13 +85,25 @@ ${operands.join('\n')}
 }
 
 _ess_server() {
-  local word=\${COMP_WORDS[COMP_CWORD]}
+  local -a _ess_typed
+  _ess_join
+  local at=$((\${#_ess_typed[@]} - 1)) before='' value
+  local word=\${_ess_typed[at]}
+  ((at > 0)) && before=\${_ess_typed[at - 1]}
   COMPREPLY=()
-  if [[ $word == -* ]]; then
+  if [[ $word == --*=* ]]; then
+    before=\${word%%=*}
+    word=\${word#*=}
+  elif [[ $word == -* ]]; then
     _ess_words "$word" "$(ess-server --help 2>/dev/null | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -e '--[a-z-]+')"
-  else
-    _ess_files "$word"
+    return
   fi
+  [[ $before =~ ^--[a-z-]+$ ]] || return
+  value=$(ess-server --help 2>/dev/null | sed -n "s/^ \\{2,6\\}$before \\([^ ]*\\).*/\\1/p")
+  case $value in
+  FILE) _ess_files "$word" ;;
+  *'|'*) _ess_words "$word" "\${value//|/ }" ;;
+  esac
 }
 
 complete -F _ess ess

@@ -35,7 +35,18 @@ ${[...commands, ...rest].join('\n')}
 function __ess_server_flags
     ess-server --help 2>/dev/null | string match -r -g '^ +(?:-[a-z], )?(--[a-z-]+)'
 end
+function __ess_server_value
+    set -l typed (commandline -opc)
+    ess-server --help 2>/dev/null | string match -r -g -- '^ {2,6}'(string escape --style=regex -- $typed[-1])' (\\S+)'
+end
+function __ess_server_choices
+    set -l value (__ess_server_value)
+    string match -q '*|*' -- $value; and string split '|' -- $value
+end
+complete -c ess-server -f
 complete -c ess-server -n 'string match -q -- "-*" (commandline -ct)' -a '(__ess_server_flags)'
+complete -c ess-server -n 'string match -q FILE -- (__ess_server_value)' -F
+complete -c ess-server -n 'not string match -q -- "-*" (commandline -ct)' -a '(__ess_server_choices)'
 `
 }
 

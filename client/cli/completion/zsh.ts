@@ -23,7 +23,19 @@ export function zshScript(): string {
 # Completions of ess and ess-server for zsh. In ~/.zshrc, after compinit: eval "$(ess completion zsh)"
 _ess() {
   if [[ $service == ess-server ]]; then
-    _arguments --
+    local before=\${words[CURRENT - 1]}
+    if [[ \${words[CURRENT]} == --*=* ]]; then
+      before=\${\${words[CURRENT]}%%=*}
+      compset -P '*='
+    fi
+    local value=
+    [[ $before =~ '^--[a-z-]+$' ]] \\
+      && value=$(ess-server --help 2>/dev/null | sed -n "s/^ \\{2,6\\}$before \\([^ ]*\\).*/\\1/p")
+    case $value in
+    FILE) _files ;;
+    *'|'*) compadd -- \${(s:|:)value} ;;
+    *) _arguments -- ;;
+    esac
     return
   fi
   local -a commands

@@ -56,6 +56,13 @@ const OFFERS: readonly (readonly [typed: readonly string[], offers: readonly str
   [['ess', 'help', ''], ALL_COMMANDS],
   [['ess', 'completion', ''], SHELLS],
   [['ess-server', '--adm'], ['--admin']],
+  [
+    ['ess-server', '--log', ''],
+    ['json', 'off', 'text'],
+  ],
+  [['ess-server', '--send-tokens', 'rep'], ['report.pdf']],
+  [['ess-server', '--port', ''], []],
+  [['ess-server', 'rep'], []],
 ]
 
 describe('bash', () => {
@@ -86,6 +93,35 @@ printf '%s\\n' "\${COMPREPLY[@]}"`
   test.each(['send', 'get'] as const)('offers every flag of %s, and no other', async (name) => {
     const own = FLAGS.filter(({ of }) => of.some((one) => one === name)).map(({ flag }) => `--${flag}`)
     expect(await offers(['ess', name, '--'])).toEqual([...own, '--help', '--version'].sort())
+  })
+
+  // Readline cuts words at : and =, as COMP_WORDBREAKS says.
+  test.each([
+    [['ess', '--server', 'http', ':', '//h', ':', '1', 'send', 'rep'], ['report.pdf']],
+    [['ess', '--server', '=', 'http', ':', '//h', ':', '1', 's'], ['send']],
+    [['ess', 'get', 'ID', '--output', '=', 'rep'], ['report.pdf']],
+    [['ess', 'get', 'ID', '--server', '=', 'rep'], []],
+    [
+      ['ess-server', '--log', '='],
+      ['json', 'off', 'text'],
+    ],
+    [['ess-server', '--log', '=', 'j'], ['json']],
+  ])('completes %j, as readline cuts it', async (typed, expected) => {
+    expect(await offers(typed)).toEqual(expected)
+  })
+
+  test('completes a name with a line end as one', async (context) => {
+    needs(context, 'tmux')
+    const { cwd, PATH } = await place()
+    await writeFile(join(cwd, 'two\nlines'), '')
+    const shell = await shellInTmux(cwd, { PATH })
+    await shell.type('eval "$(ess completion bash)"; ess() { echo "$# words"; }; echo rea""dy')
+    await shell.untilScreen(/^ready$/m)
+    await shell.press('ess --server http://h:1 send tw')
+    await shell.press('Tab')
+    await shell.untilScreen(/send .*lines/ms)
+    await shell.press('Enter')
+    await shell.untilScreen(/^4 words$/m)
   })
 
   test('completes what is typed in a real terminal, and quotes what needs it', async (context) => {
@@ -150,6 +186,9 @@ describe('zsh', () => {
       ['ess help c', /^% ess help completion$/m],
       ['ess completion z', /^% ess completion zsh$/m],
       ['ess-server --adm', /^% ess-server --admin$/m],
+      ['ess-server --log j', /^% ess-server --log json$/m],
+      ['ess-server --log=j', /^% ess-server --log=json$/m],
+      ['ess-server --send-tokens rep', /^% ess-server --send-tokens report\.pdf$/m],
     ] as const) {
       await shell.press(typed)
       await shell.press('Tab')

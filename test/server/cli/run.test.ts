@@ -114,6 +114,11 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--prot', '1'], /--prot is not an option\. Did you mean --port\? \[usage\]/],
     [['--something-else'], /--something-else is not an option\. See ess-server --help\. \[usage\]/],
     [['-x'], /-x is not an option\./],
+    [['--foo'], /--foo is not an option\. See ess-server --help\. \[usage\]/],
+    [
+      ['--no-early-response'],
+      /Where --early-response is false, --reservations must be true: senders get their/,
+    ],
     [['extra'], /takes only options, not "extra"/],
     [['--port'], /--port needs a value\. See ess-server --help\. \[usage\]/],
     [['--port', 'http'], /--port must be a whole number, not "http"/],
