@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { formatBytes } from 'ephemeral-socket-service/protocol'
 
-const FILE_BYTES = 256 * 2 ** 20
-const PIECE_BYTES = 2 ** 20
+const PIECE_BYTES = 1_000_000
+const FILE_BYTES = 250 * PIECE_BYTES
 /** Far longer than any step takes. A demo that hangs says where, and ends. */
 const DEADLINE_MS = 120_000
 
@@ -52,7 +52,7 @@ async function demo() {
   const path = join(folder, 'demo.bin')
   const making = stopwatch()
   const original = await makeFile(path)
-  fact('size', `${FILE_BYTES / 2 ** 20} MiB of noise, made in ${making()}`)
+  fact('size', `${formatBytes(FILE_BYTES)} of noise, made in ${making()}`)
   fact('sha256', short(original))
 
   title('From ess to ess')

@@ -54,9 +54,7 @@ export function inWords(
   const first = words === '' ? `${verdict}: ${check}` : `${verdict}: ${check}: ${oneLine(words)}`
   const head = folded(cause === undefined || verdict !== 'problem' ? first : `${first} [${cause}]`, columns)
   const reason = why === undefined ? [] : folded(`  ${why}`, columns)
-  const remedies = mend.map(({ place, line }) =>
-    place === 'you' ? `  Mend: ${line}` : `  ${place}: ${line}`,
-  )
+  const remedies = mend.map(({ place, line }) => (place === 'you' ? `  Fix: ${line}` : `  ${place}: ${line}`))
   return `${[...head, ...reason, ...remedies].join('\n')}\n`
 }
 

@@ -209,7 +209,7 @@ export const CAUSES = {
   },
   'token-missing': {
     words: 'The server wants a token.',
-    mend: { you: 'Say it by ESS_TOKEN or --token-file FILE; the operator has it.' },
+    mend: { you: 'Set ESS_TOKEN, or name its file with --token-file FILE; the operator has it.' },
   },
   'token-wrong': {
     words: 'The server does not know this token.',

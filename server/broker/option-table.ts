@@ -31,7 +31,7 @@ export const OPTIONS = {
     group: 'Operating',
     default: false,
     isInFile: false,
-    words: 'Look for mistakes in options, files and ports, report them, and exit',
+    words: 'Check options, files and ports, then exit',
   },
   host: {
     by: 'command',

@@ -23,9 +23,9 @@ const VALUE_NAMES: Readonly<Partial<Record<FlagRow['kind'], string>>> = {
 
 const EXAMPLES = [
   ['ess-server', 'for this machine alone'],
-  ['ess-server --host 0.0.0.0 --open', 'for all who reach this machine'],
+  ['ess-server --host 0.0.0.0 --open', 'for everyone who can reach it'],
   ['ess-server --host 0.0.0.0 --send-tokens FILE', 'for senders with a token'],
-  ['ess-server --config ess.yaml --check', 'only looks for mistakes'],
+  ['ess-server --config ess.yaml --check', 'only checks options and files'],
 ] as const
 
 /** The text of `ess-server --help`, for a terminal of that many columns. */

@@ -169,8 +169,9 @@ export function createTransfer(
 
   /** What both sides are told of a peer that went away. */
   function lossOf(input: TransferFailure): string {
+    const has = total !== undefined && pump.handedOn() < total ? "doesn't have" : 'may not have'
     return input === 'receiver-lost'
-      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it may not have the whole file. Send it again for a new link.`
+      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it ${has} the whole file. Send it again for a new link.`
       : `The sender stopped after ${formatPart(pump.received(), total)}, so the receiver does not have the whole file. Send it again for a new link.`
   }
 

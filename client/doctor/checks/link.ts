@@ -14,7 +14,7 @@ export async function checkLink(patient: Patient): Promise<Finding> {
   const expected = patient.at(downloadPath(link.id))
   const given = new URL(link.url)
   if (given.origin === expected.origin && given.pathname.startsWith(expected.pathname))
-    return ok(`Links begin with ${withoutUserinfo(base)}, as you do.`)
+    return ok(`Links begin with ${withoutUserinfo(base)}, the address you used.`)
   if (given.protocol === 'http:' && server.protocol === 'https:')
     return flaw('link-http', `A link reads ${shown}, and you came by https.`)
   // Another machine's own address leads everywhere but there.

@@ -13,7 +13,7 @@ const LOOKUP_MS = 5_000
 /** Does this machine's environment send us through a proxy? */
 export async function checkProxy(patient: Patient): Promise<Finding> {
   patient.proxy = proxyFor(patient.server)
-  if (patient.proxy === undefined) return ok('None on this side: the environment names none for this server.')
+  if (patient.proxy === undefined) return ok('No proxy is set here for this server.')
   const { shown, variable } = patient.proxy
   return note(`${variable} sends everything through ${shown}; all that is below was seen through it.`)
 }

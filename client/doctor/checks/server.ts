@@ -25,7 +25,7 @@ export async function checkServer(patient: Patient): Promise<Finding> {
       ? problem('tls-wanted', 'The connection was closed without an answer.')
       : problem(
           'not-ess',
-          asked.end === 'cut' ? 'The answer is no HTTP.' : 'The port is open, but no answer came.',
+          asked.end === 'cut' ? "The answer isn't HTTP." : 'The port is open, but no answer came.',
         )
   await asked.until(() => asked.end, ANSWER_MS)
   patient.firstHead = head

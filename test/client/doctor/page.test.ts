@@ -2,9 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { COMMANDS } from '../../../client/cli/commands.js'
 import { CAUSES, type Cause, FRONTS } from '../../../client/doctor/causes.js'
 import { remediesOf } from '../../../client/doctor/remedies.js'
 import { CHECKS } from '../../../client/doctor/table.js'
+import { EXIT_STATUS } from '../../../shared/index.js'
 import { readPage } from '../../helpers/markdown.js'
 import { run } from '../../helpers/run.js'
 import { ESS_SERVER } from '../../helpers/start-server.js'
@@ -37,6 +39,17 @@ test('a row that the code does not have is noticed, and written as it should be'
     expect(await runScript(page)).toBe(0)
     expect(await readFile(page, 'utf8')).toBe(doctor)
   }
+})
+
+test('docs/doctor.md has every exit status', async () => {
+  const [sentence = ''] = /^The exit status is .*$/m.exec(await readPage('docs/doctor.md')) ?? []
+  const documented = (sentence.match(/\d+/g) ?? []).map(Number).sort()
+  // A bug's status is the same for every command.
+  const { bug, ...exits } = COMMANDS.doctor.exits
+  expect(bug).toBeTruthy()
+  // Object.keys forgets what the keys are.
+  const statuses = (Object.keys(exits) as (keyof typeof exits)[]).map((key) => EXIT_STATUS[key])
+  expect(documented).toEqual(statuses.sort())
 })
 
 test('each cause has a remedy, whichever proxy is in front', () => {

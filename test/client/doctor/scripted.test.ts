@@ -457,7 +457,7 @@ test('the report is in words, one line a check, and ends with what it comes to',
   const bad = ess(['doctor', await answering(200, {}, 'x')])
   expect(await bad.status).toBe(6)
   expect(bad.stdout()).toMatch(
-    /^problem: server: \/health was answered .* \[not-ess\]\n {2}Another program answers at this address\.\n {2}Mend: Correct /m,
+    /^problem: server: \/health was answered .* \[not-ess\]\n {2}Another program answers at this address\.\n {2}Fix: Correct /m,
   )
   expect(bad.stdout()).toMatch(/\n1 problem; \d+ checks had to be skipped\.\n$/)
   expect(good.stdout()).toContain("The server's refusals arrive in its own words.\n")

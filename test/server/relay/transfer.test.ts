@@ -321,7 +321,7 @@ describe.each(BODIES)('a body $kind', ({ request, frame, last }) => {
     await sender.write(frame('hello') + last)
     await receiver.ending()
     receiver.reset()
-    await expectSenderFailed(sender, 'receiver-lost', /after 5 B/)
+    await expectSenderFailed(sender, 'receiver-lost', /after 5 B.*, so it may not have the whole file/)
   })
 
   test('is delivered without confirmation to a receiver that does not close in time', async () => {
@@ -357,7 +357,10 @@ describe.each(BODIES)('a body $kind', ({ request, frame, last }) => {
     const { port } = await serve()
     const { sender, receiver } = await midway(port, request(10), frame('hello'))
     receiver.reset()
-    await expectSenderFailed(sender, 'receiver-lost', /after 5 B/)
+    // Of an unknown length, nothing says that more was to come.
+    const words =
+      last === '' ? /after 5 B of 10 B, so it doesn't have the whole/ : /after 5 B, so it may not have/
+    await expectSenderFailed(sender, 'receiver-lost', words)
   })
 
   test('that stalls midway fails on both sides', async () => {
