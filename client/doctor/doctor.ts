@@ -58,7 +58,11 @@ export async function* examine(server: string, options: ExamineOptions): AsyncGe
   try {
     for (const { name } of CHECKS) {
       const finding = await findings.get(name)
-      if (options.signal.aborted) throw new EssError('interrupted', 'Stopped before the last check.')
+      if (options.signal.aborted)
+        throw new EssError(
+          'interrupted',
+          'Stopped before the last check. Run ess doctor again for all of them.',
+        )
       if (finding !== undefined) yield lineOf(name, finding, patient)
     }
   } finally {

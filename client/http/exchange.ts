@@ -113,7 +113,12 @@ export function exchange(
   body.on('error', onWireError)
 
   function onSurplus(): void {
-    fail(new EssError('incomplete', 'More bytes came after the end of the answer.'))
+    fail(
+      new EssError(
+        'incomplete',
+        'More bytes came after the end of the answer. To see what adds them, run ess doctor.',
+      ),
+    )
   }
 
   function stage(): Stage {

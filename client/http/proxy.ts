@@ -48,7 +48,9 @@ function proxyVariable(protocol: string, env: Environment): { variable: string; 
 function parseProxy(variable: string, value: string, target: URL): HttpProxy {
   // As in curl, a proxy without a scheme speaks HTTP, for https URLs too.
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`
-  if (!URL.canParse(text) || new URL(text).hostname === '')
+  // The parser would take the host from behind more slashes, and `http` of `http:/h` for the host.
+  const isOdd = /^[/\\]|^https?:(?!\d|\/\/[^/\\])/i.test(value)
+  if (isOdd || !URL.canParse(text) || new URL(text).hostname === '')
     throw new EssError('proxy-failed', unreadable(variable))
   const url = new URL(text)
   const shown = `${url.protocol}//${url.host}`

@@ -47,7 +47,7 @@ export function tlsOptions({ tlsCert, tlsKey, tlsMin, hstsMaxAge, relay }: Flags
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) {
     const [got, missing] = tlsCert === undefined ? ['key', 'cert'] : ['cert', 'key']
-    throw new EssError('usage', `--tls-${got} needs --tls-${missing} too.`)
+    throw new EssError('usage', `--tls-${got} needs --tls-${missing} too. Add it, or leave both out.`)
   }
   if (relay !== 'auto' && relay !== 'streams')
     throw new EssError(

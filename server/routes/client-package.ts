@@ -13,7 +13,10 @@ export function sendClientPackage(broker: Service, visit: Visit): void {
   const { request, response } = visit
   const found = clientPackage(baseOf(broker, visit))
   if (found === undefined)
-    throw new EssError('not-found', 'This server was installed without the package of the client.')
+    throw new EssError(
+      'not-found',
+      'This server was installed without the package of the client. Ask its operator for ess, or use curl.',
+    )
   const { ETag, ...others } = found.headers
   const headers = { ...broker.options.cors.headers(request), ETag: String(ETag) }
   removeForeignFields(response)

@@ -308,6 +308,11 @@ describe('trouble with a proxy is said of the proxy', () => {
     `http://me:${PASSWORD}%@127.0.0.1:3128`,
     `me:${PASSWORD}%zz@127.0.0.1`,
     `http://${PASSWORD}:@`,
+    // The parser would go to `http`, or take the host from behind the slashes.
+    'http:/127.0.0.1:3128',
+    'http:///127.0.0.1:3128',
+    '//127.0.0.1:3128',
+    '/127.0.0.1:3128',
   ])('where %s is none that we can use', async (value) => {
     stubProxy({ ALL_PROXY: value })
     expect(await failure(get(ID, { server: 'http://ess.example' }))).toMatchObject({
