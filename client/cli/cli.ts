@@ -7,7 +7,6 @@ import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
 import { oneLine, type Screen } from './screen.js'
 import { type Look, openScreen } from './terminal.js'
-import { tokenRefusal } from './token-refused.js'
 
 /**
  * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
@@ -33,7 +32,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await unlessStuck(obey(), io.signal)
   } catch (error) {
-    return report(error, io, { screen, trouble, transfer })
+    return await report(error, io, { screen, trouble, transfer })
   } finally {
     screen?.clear()
   }
@@ -74,7 +73,7 @@ interface Told {
   readonly transfer: TransferCommand | undefined
 }
 
-function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): number {
+async function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): Promise<number> {
   if (!(error instanceof EssError)) {
     const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
@@ -83,7 +82,9 @@ function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): nu
     return EXIT_STATUS.bug
   }
   const isRefusedToken = error.code === 'unauthorized' && transfer !== undefined
-  const refusal = isRefusedToken ? tokenRefusal(error, transfer, io) : undefined
+  const refusal = isRefusedToken
+    ? (await import('./token-refused.js')).tokenRefusal(error, transfer, io)
+    : undefined
   const line = oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { EXIT_STATUS } from '../../shared/index.js'
-import { interrupted } from '../http/interrupted.js'
+import { interrupted } from '../node/interrupted.js'
 
 /**
  * The signals that end us. SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\. By default each would end the process,

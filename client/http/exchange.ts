@@ -9,10 +9,10 @@ import { watchForCut, watchForSurplus } from '../node/answer-end.js'
 import { codeOf } from '../node/errno-words.js'
 import { HeldConnection } from '../node/held-connection.js'
 import { CutError, Intake } from '../node/intake.js'
+import { interrupted } from '../node/interrupted.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
 import { basicCredentials } from './credentials.js'
-import { interrupted } from './interrupted.js'
 import { otherThanEss, type Stage, translate } from './wire-errors.js'
 
 /** How long we wait for the server to end its side, once its response has been read. */

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { Exchange } from '../http/exchange.js'
-import { interrupted } from '../http/interrupted.js'
 import { nearestName } from '../http/nearest-name.js'
+import { interrupted } from '../node/interrupted.js'
 import {
   downloadUrl,
   expectOffer,

@@ -503,7 +503,7 @@ test('a file that is mounted from a disk without room: refused where the size is
   expect(await late.ending()).toBe('fin')
   const { code, stderr } = await kept.ended()
   const path = join(cwd, 'x')
-  const words = `Cannot write ${path}: the disk is full. What was in it is lost. The whole download is in ${path}.part.`
+  const words = `Cannot write ${path}: the disk is full. Its old content is lost. The whole download is in ${path}.part.`
   expect([code, stderr]).toEqual([EXIT_STATUS.local, `ess: ${words} [file-unwritable]\n`])
   expect(sha256(await readFile(`${path}.part`))).toBe(sha256(body))
 })
