@@ -144,10 +144,12 @@ describe('a real browser', () => {
       expect(await page.locator('h1').textContent()).toBe(shown)
       expect(await page.locator('main').textContent()).toContain('3.0 MB')
     }
-    // Within the quotes of a shell.
-    const inQuotes = [shown.replaceAll("'", `'\\''`), url.replaceAll("'", '%27')]
-    expect(await page.locator('pre').first().textContent()).toBe(`curl -fo '${inQuotes[0]}' '${inQuotes[1]}'`)
-    expect(url).toContain("'")
+    // Within the quotes of a shell. The link itself needs none.
+    const inQuotes = shown.replaceAll("'", `'\\''`)
+    const [curl, npx] = await page.locator('pre').allTextContents()
+    expect(curl).toBe(`curl -fo '${inQuotes}' '${url}'`)
+    expect(npx).toMatch(/^npx http\S+\.tgz get http[\w./:~%-]+$/)
+    expect(url).toContain('%27')
     expect(await page.locator('script').count()).toBe(0)
     const { hash: received } = await download(page)
     expect(received).toBe(hash)
