@@ -1,8 +1,8 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import type { Socket } from 'node:net'
 import { type EssError, fromProblem, PROBLEM_MEDIA_TYPE } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
-import { connectTo } from '../http/connect.js'
+import { type Connection, connectTo } from '../http/connect.js'
+import { resetConnection } from '../node/reset.js'
 import { Bell } from './bell.js'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
@@ -26,12 +26,12 @@ export class Asked {
   /** Called with the head when it comes. */
   onHead: (head: IncomingMessage) => void = () => {}
   readonly #request: ClientRequest
-  readonly #tcp: Socket
+  readonly #connection: Connection
 
-  constructor(request: ClientRequest, tcp: Socket, bell: Bell) {
+  constructor(request: ClientRequest, connection: Connection, bell: Bell) {
     this.bell = bell
     this.#request = request
-    this.#tcp = tcp
+    this.#connection = connection
     request.on('response', (head) => this.#take(head))
     // An upgrade is no answer of ours.
     request.on('upgrade', () => this.reset())
@@ -52,11 +52,13 @@ export class Asked {
   /** Resets the connection: whatever was under way is over. */
   reset(): void {
     // libuv refuses a reset while a FIN is on its way, and would then never close the socket.
-    const isEnding =
-      this.#tcp.destroyed || this.#tcp.writableEnded || this.#request.socket?.writableEnded === true
-    if (!isEnding) this.#tcp.resetAndDestroy()
+    const { socket, tcp } = this.#connection
+    // Only TCP can be reset; inside the TLS of a proxy, it is out of reach.
+    const isResettable =
+      !tcp.destroyed && !tcp.writableEnded && !socket.writableEnded && !('encrypted' in tcp)
+    if (isResettable) resetConnection(socket, tcp)
     this.#request.destroy()
-    this.#tcp.destroy()
+    tcp.destroy()
   }
 
   /** Waits until `look` gives something; undefined if that takes longer than `ms`. */
@@ -103,14 +105,15 @@ export async function ask(
   headers: Readonly<Record<string, string>>,
   { signal, bell = new Bell() }: { readonly signal: AbortSignal; readonly bell?: Bell | undefined },
 ): Promise<Asked> {
-  const { socket, tcp } = await connectTo(url, signal)
+  const connection = await connectTo(url, signal)
+  const { socket } = connection
   const asking = request({
     method,
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': `ess/${VERSION}`, ...headers },
     createConnection: () => socket,
   })
-  const asked = new Asked(asking, tcp, bell)
+  const asked = new Asked(asking, connection, bell)
   const onAbort = () => asked.reset()
   signal.addEventListener('abort', onAbort, { once: true })
   socket.once('close', () => signal.removeEventListener('abort', onAbort))

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { resetConnection } from './reset.js'
 
 /** The connections that are open. */
 const open = new Set<HeldConnection>()
@@ -74,8 +75,8 @@ export class HeldConnection {
     const socket = letGo(this.#socket)
     if (socket.destroyed) return
     // Only TCP can be reset. With TLS, that is the socket below; inside a TLS proxy, we can't reach it.
-    if (this.#tcp !== undefined && !('encrypted' in this.#tcp)) this.#tcp.resetAndDestroy()
-    socket.destroy()
+    if (this.#tcp !== undefined && !('encrypted' in this.#tcp)) resetConnection(socket, this.#tcp)
+    else socket.destroy()
   }
 }
 

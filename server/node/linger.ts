@@ -108,6 +108,7 @@ export function resetConnection(connection: ConnectionPort): void {
 
 function reset(connection: ConnectionPort): void {
   const carrier = carrierOf(connection)
+  if (carrier !== connection && !carrier.destroyed) holdDestroy(connection, carrier)
   try {
     carrier.resetAndDestroy()
   } catch {
@@ -115,4 +116,16 @@ function reset(connection: ConnectionPort): void {
     // peer finds its body cut short.
     carrier.destroy()
   }
+}
+
+/**
+ * Node 20 crashes if TLS is destroyed between the reset of its carrier and the carrier's close, while a write is under
+ * way. So until then, `destroy` does nothing.
+ */
+function holdDestroy(connection: ConnectionPort, carrier: ConnectionPort): void {
+  connection.destroy = hasEnded
+  carrier.once('close', () => {
+    Reflect.deleteProperty(connection, 'destroy')
+    connection.destroy()
+  })
 }
