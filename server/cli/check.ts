@@ -1,7 +1,9 @@
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { EssError } from '../../shared/index.js'
+import { OPTIONS } from '../broker/option-table.js'
 import { resolveOptions } from '../broker/options.js'
 import { certificateInWords, checkCertificate, type TlsOptions } from '../listen/tls.js'
+import type { AdminAddress } from '../ops/admin-address.js'
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
@@ -43,10 +45,12 @@ export function checksOf(flags: Flags): Check[] {
         ]),
     ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),
     { name: 'relay', exit: 1, run: () => relayOf(flags.relay, tls !== undefined) },
-    { name: 'listen', exit: 1, run: () => canListen(flags.host, flags.port) },
+    ...(isPort(flags.port)
+      ? [{ name: 'listen', exit: 1 as const, run: () => canListen(flags.host, flags.port) }]
+      : []),
     ...(admin === undefined
       ? []
-      : [{ name: 'admin', exit: 1 as const, run: () => canListen(admin.host, admin.port, ADMIN) }]),
+      : [{ name: 'admin', exit: 1 as const, run: () => canListenBoth(flags, admin) }]),
   ]
 }
 
@@ -74,19 +78,42 @@ export function problemLine(name: string, message: string): string {
   return `problem: ${name}: ${message}\n`
 }
 
+/** The admin's address, while the server listens at its own: they may be one. */
+async function canListenBoth({ host, port }: Flags, admin: AdminAddress): Promise<string> {
+  if (port === 0) return await canListen(admin.host, admin.port, ADMIN)
+  const server = await listenAt(host, port).catch(() => undefined)
+  try {
+    return await canListen(admin.host, admin.port, ADMIN)
+  } finally {
+    if (server !== undefined) await closed(server)
+  }
+}
+
 /** Listens there for an instant, and serves no connection. Throws EssError `usage` if it can't listen. */
 export async function canListen(host: string, port: number, setters?: Setters): Promise<string> {
-  const server = createServer((connection) => connection.destroy())
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, resolve)
-    })
-  } catch (cause) {
+  const server = await listenAt(host, port).catch((cause: unknown) => {
     throw new EssError('usage', listenTrouble(`${host}:${port}`, cause, setters), { cause })
-  }
-  await new Promise((resolve) => server.close(resolve))
+  })
+  await closed(server)
   return port === 0 ? `${host}, any free port` : `${host}:${port}`
+}
+
+/** Any other has been refused among the options. */
+function isPort(port: number): boolean {
+  return port <= (OPTIONS.port.most ?? 0)
+}
+
+async function listenAt(host: string, port: number): Promise<Server> {
+  const server = createServer((connection) => connection.destroy())
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return server
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => void server.close(() => resolve()))
 }
 
 async function relayOf(mode: RelayMode, isTls: boolean): Promise<string> {

@@ -158,13 +158,32 @@ function isSwitch(flag: string): boolean {
   return ROWS.get(flag)?.kind === 'switch'
 }
 
-/** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`. Other variables that begin with ESS_ are ignored. */
+/** `ESS_STALL_TIMEOUT=5` as if it were `--stall-timeout 5`. `strangeVariables` names the others. */
 function environmentFlags(env: FlagsIo['env']): Record<string, string | boolean> {
   const entries = [...ROWS.keys()].flatMap((flag) => {
     const value = env[variableOf(flag)] ?? ''
     return value === '' ? [] : [[flag, isSwitch(flag) ? readFlag('switch', value, flag) : value] as const]
   })
   return Object.fromEntries(entries)
+}
+
+/** The variables of `ess`, which may be set on the same machine. */
+const OF_CLIENT: readonly string[] = ['ESS_SERVER', 'ESS_TOKEN', 'ESS_TOKEN_FILE']
+
+/** What Kubernetes gives each container beside a service named `ess`. */
+const OF_KUBERNETES = /^ESS_(?:SERVICE_(?:HOST|PORT)|PORT_\d)/
+
+/** A sentence for each variable that begins as ours do, and is none: it may be misspelled. */
+export function strangeVariables(env: FlagsIo['env']): string[] {
+  const known = [...ROWS.keys()].map(variableOf)
+  const bare = (name: string) => name.replace('ESS_', '')
+  return Object.keys(env)
+    .filter((name) => name.startsWith('ESS_') && ![...known, ...OF_CLIENT].includes(name))
+    .filter((name) => !OF_KUBERNETES.test(name))
+    .map((name) => {
+      const meant = nearestName(bare(name), known.map(bare))
+      return `${name} is no option's variable, and is ignored. ${meant === undefined ? SEE_HELP : `Did you mean ESS_${meant}?`}`
+    })
 }
 
 /** Library messages name options; on a command line "maxSockets" is --max-sockets. */

@@ -25,7 +25,7 @@ export function listenTrouble(address: string, error: unknown, setters: Setters 
   if (trouble !== undefined) return `Cannot listen on ${address}: ${trouble(setters)}`
   const message = error instanceof Error ? error.message : String(error)
   // Without a code it is about the certificate, in whole sentences.
-  return code === '' ? message : `Cannot listen on ${address}: ${message}.`
+  return code === '' ? message : `Cannot listen on ${address}: ${message.replace(/\.*$/, '')}.`
 }
 
 /** A message for the operator: the server can't move bytes by the gear that `--relay` names. */

@@ -10,7 +10,7 @@ import type { AdminAddress } from '../ops/admin-address.js'
 import { type Log, logService } from '../ops/log.js'
 import { Outlet } from '../ops/outlet.js'
 import { checksOf, problemLine, runChecks } from './check.js'
-import { asksForCheck, type Flags, inFlagNames, parseFlags } from './flags.js'
+import { asksForCheck, type Flags, inFlagNames, parseFlags, strangeVariables } from './flags.js'
 import { ADMIN, listenTrouble, relayTrouble } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
@@ -40,6 +40,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     const flags = await parseFlags(argv, { stdout, columns: io.stdout.columns, env: io.env })
     if (flags === undefined) return await printed(EXIT.ok, stdout, stderr)
+    const strange = strangeVariables(io.env)
+    for (const words of strange)
+      if (flags.check) stdout.write(`warning: environment: ${words}\n`)
+      else stderr.write(`ess-server: warning: ${words}\n`)
     if (flags.check) return await printed(await runChecks(checksOf(flags), stdout), stdout, stderr)
     return await serve(flags, argv, io, stdout, stderr)
   } catch (error) {

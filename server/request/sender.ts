@@ -120,7 +120,7 @@ export function checkEarlyResponse(request: IncomingMessage, base: string, optio
   if (mayBeCut) {
     throw new EssError(
       'length-required',
-      'This upload came through a proxy without its size, and some proxies lose a part of such an upload. Send a file instead of a pipe, or add the header "Expect: 100-continue" (curl: -H). The operator finds more in docs/deploying.md.',
+      'This upload came through a proxy without its size, and some proxies lose a part of such an upload. Send a file instead of a pipe, or use curl --http1.1 with -H "Expect: 100-continue". The operator finds more in docs/deploying.md.',
     )
   }
 }

@@ -612,7 +612,9 @@ describe('a sender that cannot be given an early response', () => {
     await peer.write(requestHead('POST /', headers))
     await peer.until(new RegExp(`HTTP/1\\.1 ${status} `))
     if (status === 411)
-      await peer.until(/Expect: 100-continue.*docs\/deploying\.md\. \[length-required\]\n$/s)
+      await peer.until(
+        /--http1\.1 with -H "Expect: 100-continue".*docs\/deploying\.md\. \[length-required\]\n$/s,
+      )
     expect(opened).toHaveLength(status === 201 ? 1 : 0)
   })
 })

@@ -19,11 +19,15 @@ function keeper() {
 
 /** `ess-server --check`, and what it says line by line. */
 async function check(...argv: readonly string[]) {
+  return await checkIn({}, ...argv)
+}
+
+async function checkIn(env: Readonly<Record<string, string>>, ...argv: readonly string[]) {
   const [stdout, stderr] = [keeper(), keeper()]
   const io = {
     stdout: stdout.stream,
     stderr: stderr.stream,
-    env: {},
+    env,
     onStop: () => {
       throw new Error('Expected a check, got a server that waits to be stopped')
     },
@@ -56,6 +60,46 @@ describe('--check', () => {
     expect(await check('--admin', '9001')).toMatchObject({
       status: 2,
       lines: [expect.stringMatching(/^problem: options: --admin must be HOST:PORT/)],
+    })
+  })
+
+  test('sees that the server and --admin have one port', async () => {
+    const { port, giveBack } = await holdPort()
+    await giveBack()
+    const { status, lines } = await check('--port', port, '--admin', `127.0.0.1:${port}`)
+    expect(status).toBe(1)
+    expect(lines.slice(-2)).toEqual([
+      `ok: listen: 127.0.0.1:${port}`,
+      expect.stringMatching(/^problem: admin: Cannot listen on 127\.0\.0\.1:\d+: the port is in use\./),
+    ])
+  })
+
+  test('says once that a port is none', async () => {
+    const { status, lines } = await check('--port', '99999')
+    expect(status).toBe(2)
+    expect(lines).toEqual([
+      'problem: options: --port must be at most 65535, not 99999.',
+      'ok: exposure',
+      expect.stringMatching(/^ok: relay/),
+    ])
+  })
+
+  test('warns of variables that set nothing, and of none that others need', async () => {
+    const env = {
+      ESS_SEND_TOKEN: 'x',
+      ESS_WIDGETS: 'x',
+      ESS_SERVER: 'x',
+      ESS_TOKEN_FILE: 'x',
+      ESS_SERVICE_HOST: 'x',
+      ESS_PORT_9000_TCP: 'x',
+    }
+    const { status, lines } = await checkIn(env, '--port', '0')
+    expect({ status, warnings: lines.slice(0, -4) }).toEqual({
+      status: 0,
+      warnings: [
+        "warning: environment: ESS_SEND_TOKEN is no option's variable, and is ignored. Did you mean ESS_SEND_TOKENS?",
+        "warning: environment: ESS_WIDGETS is no option's variable, and is ignored. See ess-server --help.",
+      ],
     })
   })
 

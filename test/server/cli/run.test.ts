@@ -340,9 +340,18 @@ describe('it serves', () => {
   })
 
   test('whatever else is in the environment under its prefix', async () => {
-    const env = { ESS_SERVER: 'http://127.0.0.1:1', ESS_UNKNOWN: 'x', ESS_HELP: '1', ESS_TTL: '' }
+    const env = { ESS_SERVER: 'http://127.0.0.1:1', ESS_TOKEN: 'x', ESS_TTL: '' }
     const port = await start(QUIET, env).listening()
     expect((await openSender(port)).text()).toContain('"ttl":600,')
+  })
+
+  test('and warns of a variable that may be misspelled', async () => {
+    const server = start(QUIET, { ESS_MAX_UPLOAD_BYTE: '1' })
+    await server.decided()
+    expect(server.written.stdout).toContain('listening on ')
+    expect(server.written.stderr).toBe(
+      "ess-server: warning: ESS_MAX_UPLOAD_BYTE is no option's variable, and is ignored. Did you mean ESS_MAX_UPLOAD_BYTES?\n",
+    )
   })
 
   test('and logs on stderr alone, as JSON if asked', async () => {
