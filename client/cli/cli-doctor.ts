@@ -20,7 +20,7 @@ export async function runDoctor(command: DoctorCommand, io: Io): Promise<ExitSta
     )
   // A pipe gets each line whole; a terminal gets lines that end between words.
   const columns = io.stdout.isTTY ? io.stderr.columns || undefined : undefined
-  const counts = { problem: 0, skipped: 0 }
+  const counts = { problem: 0, skipped: 0, isLong: command.long }
   let isRead = true
   // A reader may stop after the first lines, as `head` does.
   const say = async (text: string) =>
@@ -39,8 +39,15 @@ export async function runDoctor(command: DoctorCommand, io: Io): Promise<ExitSta
   return counts.problem === 0 ? EXIT_STATUS.ok : EXIT_STATUS.unavailable
 }
 
-function summary({ problem, skipped }: { readonly problem: number; readonly skipped: number }): string {
-  if (problem === 0) return 'All is well.'
+interface Counts {
+  readonly problem: number
+  readonly skipped: number
+  readonly isLong: boolean
+}
+
+function summary({ problem, skipped, isLong }: Counts): string {
+  if (problem === 0)
+    return isLong ? 'All is well.' : 'All is well. Only --long sees a proxy that cuts idle connections.'
   const problems = problem === 1 ? '1 problem' : `${problem} problems`
   if (skipped === 0) return `${problems}.`
   return `${problems}; ${skipped === 1 ? '1 check' : `${skipped} checks`} had to be skipped.`

@@ -2,6 +2,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { type EssError, fromProblem, PROBLEM_MEDIA_TYPE } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { type Connection, connectTo } from '../http/connect.js'
+import { codeOf } from '../node/errno-words.js'
 import { resetConnection } from '../node/reset.js'
 import { Bell } from './bell.js'
 
@@ -23,6 +24,8 @@ export class Asked {
   text = ''
   /** How the answer ended. A `cut` one broke off, or never began. */
   end: 'whole' | 'cut' | undefined
+  /** The code of the error that cut it off, such as `ECONNRESET`; empty for none. */
+  failure = ''
   /** Called with the head when it comes. */
   onHead: (head: IncomingMessage) => void = () => {}
   readonly #request: ClientRequest
@@ -35,7 +38,10 @@ export class Asked {
     request.on('response', (head) => this.#take(head))
     // An upgrade is no answer of ours.
     request.on('upgrade', () => this.reset())
-    request.on('error', () => this.#finish('cut'))
+    request.on('error', (error) => {
+      this.failure = codeOf(error)
+      this.#finish('cut')
+    })
     request.on('close', () => this.head ?? this.#finish('cut'))
   }
 

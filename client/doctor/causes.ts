@@ -36,6 +36,13 @@ export const CAUSES = {
       'ess-server': '--host :: --open (or --send-tokens FILE): alone, it listens on 127.0.0.1',
     },
   },
+  'port-unused': {
+    words: 'Nothing listens on this port of this machine.',
+    mend: {
+      you: 'Start the server, or correct the port in --server.',
+      'ess-server': 'ess-server (and --port PORT, if it is another one than 9000)',
+    },
+  },
   'port-silent': {
     words: 'The port answers nothing: a firewall drops the packets, or there is no route.',
     mend: { you: 'Open the port in the firewall of the server and of its provider.' },
@@ -59,7 +66,7 @@ export const CAUSES = {
     mend: {
       you: 'Write http:// in --server, or turn TLS on:',
       nginx: 'listen 443 ssl; ssl_certificate FULLCHAIN.pem; ssl_certificate_key KEY.pem;',
-      haproxy: 'bind :443 ssl crt FILE',
+      haproxy: 'bind :::443 v4v6 ssl crt FILE',
       apache: 'SSLEngine on',
       'ess-server': '--tls-cert FULLCHAIN.pem --tls-key KEY.pem',
     },
@@ -93,7 +100,7 @@ export const CAUSES = {
     mend: {
       you: 'Use one of its names in --server, or get a certificate for this one: certbot certonly -d NAME',
       nginx: 'server_name NAME; (the certificate shown is that of the default server)',
-      haproxy: 'bind :443 ssl crt FOLDER strict-sni',
+      haproxy: 'bind :::443 v4v6 ssl crt FOLDER strict-sni',
       traefik: 'tls.certResolver of the router, with a Host(`NAME`) rule',
     },
   },
@@ -113,7 +120,7 @@ export const CAUSES = {
       haproxy: 'cat fullchain.pem privkey.pem > FILE of "bind ... ssl crt FILE"',
       apache: 'SSLCertificateFile /etc/letsencrypt/live/NAME/fullchain.pem',
       traefik: 'tls.certificates: certFile: fullchain.pem',
-      'ess-server': '--tls-cert fullchain.pem (not cert.pem)',
+      'ess-server': '--tls-cert fullchain.pem (the certificate and those of the authorities, in one file)',
       you: 'If the authority is your own: NODE_EXTRA_CA_CERTS=CA.pem',
     },
   },
@@ -126,6 +133,18 @@ export const CAUSES = {
       caddy: 'tls { protocols tls1.2 tls1.3 }',
       traefik: 'tls.options.default.minVersion: VersionTLS12',
       cloudflare: 'SSL/TLS, Edge Certificates: minimum TLS version 1.2',
+    },
+  },
+  'client-certificate': {
+    words: 'The proxy wants a certificate from each client, and ess and curl have none to show.',
+    mend: {
+      nginx: 'ssl_verify_client off;',
+      apache: 'SSLVerifyClient none',
+      caddy: 'remove client_auth',
+      haproxy: 'remove verify required and ca-file from bind',
+      traefik: 'remove clientAuth from tls.options',
+      cloudflare: 'Turn mTLS off for this host.',
+      'ess-server': '--send-tokens FILE and --receive-tokens FILE say in its place who may send and receive',
     },
   },
   'tls-failed': {
@@ -143,6 +162,16 @@ export const CAUSES = {
   'not-ess': {
     words: 'Another program answers at this address.',
     mend: { you: 'Correct the host, the port and the path in --server or ESS_SERVER.' },
+  },
+  'closed-early': {
+    words:
+      'The port takes connections, and closes them without an answer: as a proxy that does not reach its server, or another program.',
+    mend: {
+      you: 'Start ess-server, and name its port in the proxy:',
+      nginx: 'proxy_pass 127.0.0.1:9000; (in stream)',
+      haproxy: 'server one 127.0.0.1:9000',
+      traefik: 'tcp.services: loadBalancer.servers: - address: 127.0.0.1:9000',
+    },
   },
   'front-alone': {
     words: 'The proxy answers, and does not reach the server behind it.',
@@ -167,6 +196,48 @@ export const CAUSES = {
       cloudflare: 'Add a bypass for this host in Access and in the WAF.',
       'ess-server': '--send-tokens FILE and --receive-tokens FILE do this in a way that clients know',
     },
+  },
+  'request-refused': {
+    words: 'Something in front of the server lets only some requests through, and clients make others too.',
+    mend: {
+      you: 'Let GET, HEAD, POST, PUT, DELETE and OPTIONS through, with any path and query:',
+      nginx: 'remove limit_except, and what returns a status for a path, a method or a query',
+      apache: 'remove LimitExcept and Require method',
+      caddy: 'remove respond and error for a path, a method or a query',
+      haproxy: 'remove http-request deny',
+      traefik: 'Host(`NAME`) alone as the rule of the router',
+      cloudflare: 'Add a bypass for this host in the WAF.',
+    },
+  },
+  'proxy-limits': {
+    words:
+      'The proxy limits how many requests or connections a client may have. A transfer needs several at once, and the doctor some forty.',
+    mend: {
+      you: 'Raise the limit, or leave it to ess-server, which has limits for each client:',
+      nginx: 'remove limit_req and limit_conn',
+      apache: 'remove mod_ratelimit, mod_qos and mod_evasive here',
+      caddy: 'remove rate_limit',
+      haproxy: 'remove http-request deny and reject by sc_http_req_rate or sc_conn_cur',
+      traefik: 'remove the rateLimit and inFlightReq middlewares',
+      cloudflare: 'Add an exception for this host to the rate limiting rules.',
+    },
+  },
+  'servers-many': {
+    words:
+      'Requests reach different servers, and a link is known only to the one that gave it. Both sides of a transfer have to reach the same one.',
+    mend: {
+      you: 'Put one ess-server behind this name, or give each one a name of its own:',
+      nginx: 'upstream ess { server 127.0.0.1:9000; }',
+      apache: 'ProxyPass / http://127.0.0.1:9000/ flushpackets=on (and no balancer)',
+      caddy: 'reverse_proxy 127.0.0.1:9000',
+      haproxy: 'server one 127.0.0.1:9000',
+      traefik: 'loadBalancer.servers: - url: http://127.0.0.1:9000',
+      cloudflare: 'One origin, and no load balancing.',
+    },
+  },
+  'referer-wanted': {
+    words: 'The server lets only one web page reserve links, so programs such as ess can send nothing.',
+    mend: { 'ess-server': 'leave out --required-referer' },
   },
   stopping: {
     words: 'The server is stopping, and takes no new transfers.',
@@ -216,6 +287,30 @@ export const CAUSES = {
     mend: {
       you: 'Ask the operator for another one.',
       nginx: 'proxy_set_header Authorization $http_authorization;',
+    },
+  },
+  'http2-broken': {
+    words: 'HTTP/2 is offered, and does not work. Browsers and curl choose it, and fail.',
+    mend: {
+      haproxy: 'bind :::443 v4v6 ssl crt FILE alpn http/1.1',
+      nginx: 'http2 off;',
+      apache: 'Protocols http/1.1',
+      caddy: 'servers { protocols h1 }',
+      traefik: 'tls.options.default.alpnProtocols: [http/1.1]',
+      cloudflare: NO_CLOUD,
+    },
+  },
+  'http2-lengths': {
+    words:
+      'By HTTP/2, the proxy passes an upload of unknown length on in a way in which other proxies lose a part of it.',
+    mend: {
+      you: 'Until it is mended: curl --http1.1',
+      caddy: 'servers { protocols h1 }',
+      traefik: 'tls.options.default.alpnProtocols: [http/1.1]',
+      nginx: 'http2 off;',
+      apache: 'Protocols http/1.1',
+      haproxy: 'mode tcp, with alpn http/1.1',
+      cloudflare: NO_CLOUD,
     },
   },
   'no-early-response': {
@@ -271,6 +366,18 @@ export const CAUSES = {
       cloudflare: NO_CLOUD,
     },
   },
+  'both-buffered': {
+    words: 'The proxy keeps back uploads, answers, or both: from outside, they look the same.',
+    mend: {
+      nginx:
+        'proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; (each nginx on the way, and no proxy_ignore_headers X-Accel-Buffering)',
+      apache: 'SetEnv proxy-sendchunked 1, and ProxyPass / http://127.0.0.1:9000/ flushpackets=on',
+      caddy: 'flush_interval -1, and no request_buffers (buffer_requests)',
+      haproxy: 'remove option http-buffer-request, filter compression and http-response wait-for-body',
+      traefik: 'remove the buffering and compress middlewares',
+      cloudflare: NO_CLOUD,
+    },
+  },
   compressed: {
     words: 'The proxy compresses downloads, so their length is lost and bytes wait in its buffers.',
     mend: {
@@ -322,7 +429,7 @@ export const CAUSES = {
       nginx: 'client_max_body_size 0;',
       apache: 'LimitRequestBody 0',
       caddy: 'remove request_body { max_size ... }',
-      haproxy: 'remove http-request deny if { req.body_size gt ... }',
+      haproxy: 'remove http-request deny if { req.body_size gt ... } or by Content-Length',
       traefik: LIMIT_TRAEFIK,
       cloudflare:
         'The limit is that of the plan (100 MB on the free one). Set the DNS record to "DNS only" (the grey cloud).',
@@ -344,7 +451,6 @@ export const CAUSES = {
       'The links say http:// though the server was reached by https://: it does not know of the TLS in front.',
     mend: {
       nginx: WITH_HOST,
-      caddy: 'header_up X-Forwarded-Proto {scheme}',
       haproxy: 'http-request set-header X-Forwarded-Proto https (in mode tcp, only --base-url helps)',
       apache: 'RequestHeader set X-Forwarded-Proto https',
       traefik: 'forwardedHeaders.trustedIPs, if another proxy is in front of it',
@@ -366,12 +472,12 @@ export const CAUSES = {
     words: 'A connection on which nothing moves is cut before the link expires.',
     mend: {
       nginx: 'proxy_read_timeout 15m; proxy_send_timeout 15m; client_body_timeout 15m; send_timeout 15m;',
-      haproxy: 'timeout client 15m; timeout server 15m (a line each)',
+      haproxy:
+        'timeout client 15m; timeout server 15m (a line each; in mode tcp, fewer seconds of --heartbeat help too)',
       apache: 'Timeout 900 and ProxyTimeout 900',
       caddy: 'no read_body and write in servers { timeouts { ... } }',
       traefik: 'respondingTimeouts.readTimeout: 0 and idleTimeout: 0 of the entry point',
       cloudflare: NO_CLOUD,
-      'ess-server': '--heartbeat with fewer seconds than the cut took',
     },
   },
 } as const satisfies Readonly<Record<string, Cause>>

@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns/promises'
 import { setMaxListeners } from 'node:events'
 import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
 import { CAUSES, type CauseName } from './causes.js'
 import { refused } from './checks/server.js'
-import type { Finding, Verdict } from './finding.js'
+import { type Finding, flaw, type Verdict } from './finding.js'
 import { credentials, type Lookup, Patient } from './patient.js'
 import { type Remedy, remediesOf } from './remedies.js'
 import { CHECKS, type Check } from './table.js'
@@ -55,17 +56,25 @@ export async function* examine(server: string, options: ExamineOptions): AsyncGe
     finding.catch(() => {})
     findings.set(check.name, finding)
   }
+  const { promise: stopped, resolve: stop } = withResolvers<undefined>()
+  const onAbort = () => stop(undefined)
+  options.signal.addEventListener('abort', onAbort, { once: true })
+  let isLimitTold = false
   try {
     for (const { name } of CHECKS) {
-      const finding = await findings.get(name)
+      const finding = await Promise.race([findings.get(name), stopped])
       if (options.signal.aborted)
         throw new EssError(
           'interrupted',
           'Stopped before the last check. Run ess doctor again for all of them.',
         )
-      if (finding !== undefined) yield lineOf(name, finding, patient)
+      if (finding === undefined) continue
+      const told = unlimited(finding, patient, isLimitTold)
+      isLimitTold ||= told.cause === 'proxy-limits'
+      yield lineOf(name, told, patient)
     }
   } finally {
+    options.signal.removeEventListener('abort', onAbort)
     if (!options.signal.aborted) await patient.leave()
     ending.abort()
   }
@@ -88,6 +97,30 @@ async function make(
     if (!(error instanceof EssError)) throw error
     return luckless(refused(error), patient)
   }
+}
+
+/** What a request that a proxy's own limit has refused may look like. */
+const BY_LIMIT: readonly (CauseName | undefined)[] = [
+  'body-limit',
+  'both-buffered',
+  'cuts-hidden',
+  'errors-replaced',
+  'http2-broken',
+  'leaving-hidden',
+  'no-early-response',
+  'no-reservations',
+  'ranges-changed',
+  'request-buffered',
+  'request-refused',
+  'transfer-broken',
+  'whole-told-failed',
+]
+
+/** The limit in place of what it looks like; `isTold` says that a line has it already. */
+function unlimited(finding: Finding, { throttled }: Patient, isTold: boolean): Finding {
+  if (throttled === undefined || !BY_LIMIT.includes(finding.cause)) return finding
+  if (isTold) return { verdict: 'skipped', words: '' }
+  return flaw('proxy-limits', `Some requests were refused with HTTP ${throttled}, and not by ESS.`)
 }
 
 /** What haproxy in mode http does at times, when it has been named for that mode already. */

@@ -46,6 +46,10 @@ export class Patient {
   /** Bytes; 0 for no limit, undefined if the server didn't say. */
   maxUploadBytes: number | undefined
   front: SeenFront = 'none'
+  /** How long its first answer took. */
+  roundTripMs = 0
+  /** The status with which a limit of the proxy's own has refused a request of ours. */
+  throttled: number | undefined
   readonly #open = new Set<Asked>()
   readonly #uploads = new Set<string>()
 
@@ -63,6 +67,11 @@ export class Patient {
     this.signal = options.signal
     this.lookup = options.lookup
     this.longMs = options.longMs
+  }
+
+  /** How long the server may take for an answer, or for a byte to come through: three times there and back. */
+  get answerMs(): number {
+    return ANSWER_MS + 3 * this.roundTripMs
   }
 
   /** The URL of a path of the server. */
@@ -102,7 +111,7 @@ export class Patient {
   async leave(): Promise<void> {
     const cancelled = [...this.#uploads].map(async (upload) => {
       const asked = await this.ask('DELETE', new URL(upload), { 'content-length': '0' })
-      await asked.answer(CANCEL_MS)
+      await asked.answer(CANCEL_MS + this.roundTripMs)
     })
     // What can't be cancelled expires by itself, within half a minute.
     await Promise.allSettled(cancelled)
@@ -110,11 +119,16 @@ export class Patient {
   }
 
   #see(head: IncomingMessage): void {
+    const { statusCode, headers } = head
+    const isOurs = (headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)
+    if ((statusCode === 429 || statusCode === 503) && !isOurs) this.throttled ??= statusCode
     const front = namedFront(head)
     if (front !== 'none' && (this.front === 'none' || this.front === undefined)) this.front = front
   }
 }
 
+/** How long the server may take on a line without delay. Ours take milliseconds. */
+const ANSWER_MS = 2_500
 /** How long a cancellation may take. */
 const CANCEL_MS = 1_000
 

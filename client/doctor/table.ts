@@ -1,13 +1,14 @@
 import { checkEarly } from './checks/early.js'
 import { checkCuts, checkLeaving } from './checks/endings.js'
 import { checkBody, checkTrailer, checkWhole } from './checks/flow.js'
+import { checkHttp2 } from './checks/http2.js'
 import { checkIdle } from './checks/idle.js'
 import { checkLimit } from './checks/limit.js'
 import { checkLink } from './checks/link.js'
 import { checkRanges } from './checks/ranges.js'
 import { checkName, checkPort, checkProxy } from './checks/reach.js'
 import { checkClock, checkRefusals, checkServer, checkToken, checkVersion } from './checks/server.js'
-import { checkHttp2, checkTls } from './checks/tls.js'
+import { checkTls } from './checks/tls.js'
 import type { Finding } from './finding.js'
 import type { Patient } from './patient.js'
 
@@ -42,14 +43,13 @@ export const CHECKS: readonly Check[] = [
     needs: ['port'],
     make: checkTls,
   },
-  { name: 'HTTP/2', asks: 'Is HTTP/2 offered?', needs: ['TLS'], make: checkHttp2 },
   { name: 'server', asks: 'Is it ESS?', needs: ['TLS'], make: checkServer },
   { name: 'version', asks: 'Is its version that of this client?', needs: ['server'], make: checkVersion },
   { name: 'clock', asks: 'Do the two clocks agree, to a minute?', needs: ['server'], make: checkClock },
   { name: 'token', asks: 'Is a token asked for, and is yours taken?', needs: ['server'], make: checkToken },
   {
     name: 'refusals',
-    asks: "Do the server's refusals arrive in its own words?",
+    asks: "Do the server's refusals of a POST and a PUT arrive in its own words?",
     needs: ['token'],
     make: checkRefusals,
   },
@@ -60,6 +60,12 @@ export const CHECKS: readonly Check[] = [
     make: checkEarly,
   },
   { name: 'link', asks: 'Do links lead back to this server?', needs: ['early response'], make: checkLink },
+  {
+    name: 'HTTP/2',
+    asks: 'Does HTTP/2 work where it is offered, and take an upload of unknown length?',
+    needs: ['early response'],
+    make: checkHttp2,
+  },
   {
     name: 'body',
     asks: 'Do bytes arrive while the sender holds back the rest?',

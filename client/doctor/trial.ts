@@ -19,8 +19,8 @@ import type { Patient } from './patient.js'
 
 /** Seconds that a link of ours waits: whatever should be left behind is soon gone. */
 export const TRIAL_TTL = 30
-/** How long the server may take for an answer, or for a byte to come through. Ours take milliseconds. */
-export const ANSWER_MS = 2_500
+/** The name of what is sent, which goes where ess and curl put one. */
+export const TRIAL_NAME = 'ess-doctor.txt'
 
 /** A transfer of our own: we are its sender, and may be its receiver too. */
 export interface Trial {
@@ -57,6 +57,7 @@ export function uploadFields(size: number | undefined): Readonly<Record<string, 
 export function earlyUrl(patient: Patient, ttl: number = TRIAL_TTL): URL {
   const url = patient.at(ROUTES.root)
   url.searchParams.set(QUERY.ttl, String(ttl))
+  url.searchParams.set(QUERY.filename, TRIAL_NAME)
   return url
 }
 
@@ -79,8 +80,8 @@ export async function openTrial(
     return trial(patient, id, bell, uploading, status)
   }
   const upload = await patient.ask('POST', earlyUrl(patient, ttl), fields, { bell })
-  await expectAnswer(upload, 201)
-  const opened = await openedIn(upload, ANSWER_MS)
+  await expectAnswer(upload, 201, patient.answerMs)
+  const opened = await openedIn(upload, patient.answerMs)
   if (opened === undefined) throw new EssError('connection-lost', 'The status stream said nothing.')
   if (opened.upload !== undefined) patient.remember(rebased(patient, opened.upload).href)
   return trial(patient, opened.id, bell, upload, upload)
@@ -93,13 +94,14 @@ export async function reserve(
 ): Promise<{ readonly id: string; readonly url: string; readonly upload: URL; readonly events: URL }> {
   const url = patient.at(ROUTES.reserve)
   url.searchParams.set(QUERY.ttl, String(ttl))
+  url.searchParams.set(QUERY.filename, TRIAL_NAME)
   const asked = await patient.ask('POST', url, {
     accept: `application/json, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     'content-length': '0',
   })
   asked.finish()
-  await expectAnswer(asked, 201)
-  await asked.until(() => asked.end, ANSWER_MS)
+  await expectAnswer(asked, 201, patient.answerMs)
+  await asked.until(() => asked.end, patient.answerMs)
   const { id, url: link, upload } = memberOf(asked.text)
   if (typeof id !== 'string' || typeof link !== 'string' || typeof upload !== 'string')
     throw new EssError('not-ess', 'The reservation has no link.')
@@ -110,7 +112,7 @@ export async function reserve(
 }
 
 /** Rejects with the refusal unless the answer has this status. */
-export async function expectAnswer(asked: Asked, status: number, ms: number = ANSWER_MS): Promise<void> {
+export async function expectAnswer(asked: Asked, status: number, ms: number): Promise<void> {
   const head = await asked.answer(ms)
   if (head?.statusCode === status) return
   if (head === undefined) throw new EssError('connection-lost', 'No answer came.')
@@ -131,8 +133,9 @@ function trial(patient: Patient, id: string, bell: Bell, upload: Asked, status: 
     upload,
     status,
     told,
-    untilTold: (name, ms = ANSWER_MS) => bell.until(() => told().find(({ event }) => event === name), ms),
-    verdict: (ms = ANSWER_MS) => bell.until(() => told().find(isTerminal), ms),
+    untilTold: (name, ms = patient.answerMs) =>
+      bell.until(() => told().find(({ event }) => event === name), ms),
+    verdict: (ms = patient.answerMs) => bell.until(() => told().find(isTerminal), ms),
     receive: (headers = {}) => patient.ask('GET', patient.at(downloadPath(id)), headers, { bell }),
     reset() {
       upload.reset()

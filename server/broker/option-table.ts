@@ -146,7 +146,8 @@ export const OPTIONS = {
     group: 'Behind a proxy',
     default: undefined,
     otherwise: 'none',
-    words: 'Proxies whose X-Forwarded-For, -Host and -Proto are believed: addresses or CIDRs, with commas',
+    words:
+      'Proxies whose X-Forwarded-For, -Host and -Proto are believed: addresses, CIDRs, loopback or uniquelocal, with commas',
   },
   tombstoneTtl: { by: 'library', kind: 'seconds', default: 600, least: 0 },
   ids: { by: 'library', kind: 'ids', default: undefined, otherwise: '72 random bits' },

@@ -7,7 +7,7 @@ import type { AdminAddress } from '../ops/admin-address.js'
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble, type Setters } from './listen-trouble.js'
+import { ADMIN, listenTrouble, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
@@ -92,10 +92,10 @@ async function canListenBoth({ host, port }: Flags, admin: AdminAddress): Promis
 /** Listens there for an instant, and serves no connection. Throws EssError `usage` if it can't listen. */
 export async function canListen(host: string, port: number, setters?: Setters): Promise<string> {
   const server = await listenAt(host, port).catch((cause: unknown) => {
-    throw new EssError('usage', listenTrouble(`${host}:${port}`, cause, setters), { cause })
+    throw new EssError('usage', listenTrouble(shownAddress(host, port), cause, setters), { cause })
   })
   await closed(server)
-  return port === 0 ? `${host}, any free port` : `${host}:${port}`
+  return port === 0 ? `${host}, any free port` : shownAddress(host, port)
 }
 
 /** Any other has been refused among the options. */

@@ -45,6 +45,7 @@ export function shownDefault(row: FlagRow): string | number | boolean | undefine
   const value = row.commandDefault ?? row.default
   if (value === undefined || value === null) return undefined
   if (kind === 'size') return sizeInWords(Number(value))
+  if (kind === 'seconds') return `${Number(value)}s`
   return typeof value === 'object' ? value.join(',') : value
 }
 

@@ -18,6 +18,11 @@ const TROUBLES: Readonly<Record<string, (setters: Setters) => string>> = {
   ENOTFOUND: ({ host }) => `there is no such host. Check ${host}.`,
 }
 
+/** An address as it is written in a URL. */
+export function shownAddress(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** A message for the operator: the server can't listen at `address`, or has no usable certificate. */
 export function listenTrouble(address: string, error: unknown, setters: Setters = OWN): string {
   const code = codeOf(error)

@@ -11,7 +11,7 @@ import { type Log, logService } from '../ops/log.js'
 import { Outlet } from '../ops/outlet.js'
 import { checksOf, problemLine, runChecks } from './check.js'
 import { asksForCheck, type Flags, inFlagNames, parseFlags, strangeVariables } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble } from './listen-trouble.js'
+import { ADMIN, listenTrouble, relayTrouble, shownAddress } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
@@ -83,7 +83,7 @@ async function serve(
   const operators = adminAddress(flags)
   const tls = tlsOptions(flags)
   const unresolved = await refuseExposed(flags)
-  if (unresolved !== undefined) return failed(listenTrouble(`${host}:${port}`, unresolved))
+  if (unresolved !== undefined) return failed(listenTrouble(shownAddress(host, port), unresolved))
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
   const embedded = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
   const service = brokerOf(embedded)
@@ -106,7 +106,7 @@ async function serve(
     maxConnectionsPerClient: flags.maxConnectionsPerClient,
     ...(tls !== undefined && { tls: { ...tls, onReload: noteReload } }),
   }).catch((error: unknown) => {
-    failed(listenTrouble(`${host}:${port}`, error))
+    failed(listenTrouble(shownAddress(host, port), error))
   })
   if (server === undefined) {
     await admin?.close()
@@ -154,7 +154,7 @@ async function startAdmin(
       )
     return admin
   } catch (error) {
-    stderr.write(`ess-server: ${listenTrouble(`${address.host}:${address.port}`, error, ADMIN)}\n`)
+    stderr.write(`ess-server: ${listenTrouble(shownAddress(address.host, address.port), error, ADMIN)}\n`)
     return 'failed'
   }
 }

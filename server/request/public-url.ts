@@ -17,7 +17,7 @@ export function compileTrust(proxies: readonly string[]): Trust {
   } catch (error) {
     throw new EssError(
       'usage',
-      `"trustProxy" must be addresses or ranges such as 10.0.0.0/8, not ${JSON.stringify(proxies.join(','))}.`,
+      `"trustProxy" must be addresses, ranges such as 10.0.0.0/8, or loopback, linklocal or uniquelocal, not ${JSON.stringify(proxies.join(','))}.`,
       { cause: error },
     )
   }

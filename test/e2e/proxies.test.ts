@@ -400,6 +400,9 @@ describe('behind nginx, which was not told of', () => {
     const proxy = await startBehind('nginx', { flags: [], lines: BUFFERED })
     const program = await runEss(proxy.url, ['send', await sparseFile(ENDLESS)])
     const { code, stderr } = await program.ended(TRANSFER_MS)
-    expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringMatching(/wait for the whole upload first/) })
+    expect({ code, stderr }).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/wait for the whole upload first/),
+    })
   })
 })

@@ -39,6 +39,7 @@ http {
   client_body_temp_path ${folder}/body;
   proxy_temp_path ${folder}/proxy;
   proxy_cache_path ${folder}/cache keys_zone=parts:1m;
+  limit_req_zone $binary_remote_addr zone=few:1m rate=1r/m;
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;

@@ -47,7 +47,7 @@ const PROXIES = {
     args: (path) => ['-f', path],
     settle: (config, { port, pem }) =>
       replaced(config, {
-        [`bind :443${pem ? '' : ' ssl crt /etc/haproxy/send.example.org.pem alpn http/1.1'}`]: `bind 127.0.0.1:${port}`,
+        [`bind :::443 v4v6${pem ? '' : ' ssl crt /etc/haproxy/send.example.org.pem alpn http/1.1'}`]: `bind 127.0.0.1:${port}`,
         ...(pem && { '/etc/haproxy/send.example.org.pem': pem.both }),
       }),
   },
@@ -68,7 +68,9 @@ const PROXIES = {
     language: 'nginx',
     files: ['nginx.conf'],
     args: (path, folder) => ['-e', 'stderr', '-p', folder, '-c', path, '-g', 'daemon off;'],
-    settle: (config, { folder, port, pem }) => `
+    settle: (config, { folder, port, pem }) => {
+      const logged = replaced(config, { '/var/log/nginx/ess-error.log': 'stderr' })
+      return `
       worker_processes 1;
       pid ${folder}/nginx.pid;
       error_log stderr warn;
@@ -78,10 +80,11 @@ const PROXIES = {
         ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((what) => `${what}_temp_path ${folder}/${what};`).join('\n')}
         ${
           pem
-            ? replaced(config, { 'listen 443': `listen 127.0.0.1:${port}`, [CERT]: pem.cert, [KEY]: pem.key })
-            : replaced(withoutLines(config, /ssl_/), { 'listen 443 ssl': `listen 127.0.0.1:${port}` })
+            ? replaced(logged, { 'listen 443': `listen 127.0.0.1:${port}`, [CERT]: pem.cert, [KEY]: pem.key })
+            : replaced(withoutLines(logged, /ssl_/), { 'listen 443 ssl': `listen 127.0.0.1:${port}` })
         }
-      }`,
+      }`
+    },
   },
   traefik: {
     language: 'yaml',

@@ -1,10 +1,12 @@
 import { EssError, isSocketId, type OpenedEvent } from '../../../shared/index.js'
 import { type Finding, flaw, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, earlyUrl, openedIn, rebased, reserve, uploadFields } from '../trial.js'
+import { earlyUrl, openedIn, rebased, reserve, uploadFields } from '../trial.js'
 import { refused } from './server.js'
 
 const BODY = 'ess!'
+/** Refusals that say by themselves what is wrong. */
+const OTHERS: readonly string[] = ['bad-referer', 'over-share', 'unauthorized']
 const RESERVES = ok('Not here: the server wants a reservation first, and ess makes one.')
 
 /**
@@ -13,11 +15,11 @@ const RESERVES = ok('Not here: the server wants a reservation first, and ess mak
  */
 export async function checkEarly(patient: Patient): Promise<Finding> {
   const asked = await patient.ask('POST', earlyUrl(patient), uploadFields(BODY.length))
-  const head = await asked.answer(ANSWER_MS)
+  const head = await asked.answer(patient.answerMs)
   if (head === undefined && asked.end === undefined) {
     // With its body the same request is answered, unless something else is wrong.
     asked.finish(BODY)
-    const late = await asked.answer(ANSWER_MS / 2)
+    const late = await asked.answer(patient.answerMs / 2)
     const refusal = await asked.refusal()
     if (refusal?.code === 'reservation-required') {
       asked.reset()
@@ -26,14 +28,14 @@ export async function checkEarly(patient: Patient): Promise<Finding> {
     if (refusal !== undefined) return refused(refusal)
     if (late?.statusCode === 413)
       return problem('body-limit', `An upload of ${BODY.length} bytes is refused with HTTP 413.`)
-    const opened = await openedIn(asked, ANSWER_MS / 4)
+    const opened = await openedIn(asked, patient.answerMs / 4)
     if (opened !== undefined) remember(patient, opened)
     const seen = opened === undefined ? 'None came.' : 'It came only after the body.'
     asked.reset()
     return await byReservation(patient, flaw('no-early-response', `No answer came before the body. ${seen}`))
   }
   if (head?.statusCode === 201) {
-    const opened = await openedIn(asked, ANSWER_MS)
+    const opened = await openedIn(asked, patient.answerMs)
     asked.reset()
     if (opened === undefined)
       return await byReservation(
@@ -70,7 +72,7 @@ async function byReservation(patient: Patient, finding: Finding): Promise<Findin
     return finding
   } catch (error) {
     if (!(error instanceof EssError)) throw error
-    if (error.code === 'over-share' || error.code === 'unauthorized') return refused(error)
+    if (OTHERS.includes(error.code)) return refused(error)
     // Nothing else can be tried.
     return finding.cause === undefined
       ? problem('no-reservations', `The server wants a reservation, and gives none: ${error.message}`)

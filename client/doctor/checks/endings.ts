@@ -2,7 +2,7 @@ import { announcesLength, LENGTH_TRAILER } from '../../../shared/index.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, openTrial, TRIAL_TTL, type Trial } from '../trial.js'
+import { openTrial, TRIAL_TTL, type Trial } from '../trial.js'
 
 /** How often another piece is sent. */
 const STEP_MS = 100
@@ -24,7 +24,7 @@ export async function checkCuts(patient: Patient): Promise<Finding> {
   if (chunked.download.end === undefined || sized.download.end === undefined)
     return flaw(
       'cuts-hidden',
-      `A sender was cut off midway, and its receiver still waits after ${ANSWER_MS / 1000} s.`,
+      `A sender was cut off midway, and its receiver still waits after ${Math.round(patient.answerMs / 100) / 10} s.`,
     )
   if (!looksWhole(chunked.download))
     return chunked.isKnown
@@ -47,30 +47,30 @@ async function cutChunked(patient: Patient): Promise<Cut> {
   // It is refused at once, or answered with the first byte.
   await trial.bell.until(
     () => download.head ?? trial.told().find(({ event }) => event === 'connected'),
-    ANSWER_MS,
+    patient.answerMs,
   )
   const refusal = await download.refusal()
   const isKnown = refusal?.code === 'length-unknown'
   if (isKnown) download = await trial.receive({ te: 'trailers' })
-  return { download: await cutMidway(trial, download), isKnown }
+  return { download: await cutMidway(patient, trial, download), isKnown }
 }
 
 async function cutSized(patient: Patient): Promise<Cut> {
   // Text, because that is what most proxies compress.
   const trial = await openTrial(patient, PIECE.length * 2, TRIAL_TTL, 'text/plain')
   return {
-    download: await cutMidway(trial, await trial.receive({ 'accept-encoding': 'gzip' })),
+    download: await cutMidway(patient, trial, await trial.receive({ 'accept-encoding': 'gzip' })),
     isKnown: false,
   }
 }
 
 /** Cuts the sender off once its first piece has arrived, and waits for the receiver to hear of it. */
-async function cutMidway(trial: Trial, download: Asked): Promise<Asked> {
+async function cutMidway(patient: Patient, trial: Trial, download: Asked): Promise<Asked> {
   await trial.untilTold('connected')
   trial.upload.write(PIECE)
-  await trial.bell.until(() => download.text.length > 0 || download.end, ANSWER_MS)
+  await trial.bell.until(() => download.text.length > 0 || download.end, patient.answerMs)
   trial.upload.reset()
-  await trial.bell.until(() => download.end, ANSWER_MS)
+  await trial.bell.until(() => download.end, patient.answerMs)
   trial.reset()
   return download
 }
@@ -91,13 +91,13 @@ export async function checkLeaving(patient: Patient): Promise<Finding> {
   const download = await trial.receive({ te: 'trailers' })
   await trial.untilTold('connected')
   trial.upload.write(PIECE)
-  await trial.bell.until(() => download.text.length > 0 || download.end, ANSWER_MS)
+  await trial.bell.until(() => download.text.length > 0 || download.end, patient.answerMs)
   if (download.text.length === 0) return problem('transfer-broken', 'The first piece did not arrive.')
   download.reset()
   // Some proxies notice only when they have something for the receiver, so bytes go on.
   const isTold = () => trial.told().some(({ event }) => event === 'failed') || trial.status.end !== undefined
   let told = await trial.bell.until(isTold, STEP_MS)
-  for (let waitedMs = STEP_MS; told === undefined && waitedMs < ANSWER_MS; waitedMs += STEP_MS) {
+  for (let waitedMs = STEP_MS; told === undefined && waitedMs < patient.answerMs; waitedMs += STEP_MS) {
     trial.upload.write(PIECE)
     told = await trial.bell.until(isTold, STEP_MS)
   }
@@ -112,6 +112,6 @@ export async function checkLeaving(patient: Patient): Promise<Finding> {
     'leaving-hidden',
     verdict?.event === 'delivered'
       ? 'A receiver left midway, and its sender was told "delivered".'
-      : `A receiver left midway, and its sender was not told within ${ANSWER_MS / 1000} s.`,
+      : `A receiver left midway, and its sender was not told within ${Math.round(patient.answerMs / 100) / 10} s.`,
   )
 }

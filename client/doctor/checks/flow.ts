@@ -2,8 +2,8 @@ import { announcesLength, EssError, LENGTH_TRAILER } from '../../../shared/index
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, openTrial, type Trial } from '../trial.js'
-import { refused } from './server.js'
+import { openTrial, type Trial } from '../trial.js'
+import { refused, refusedBy } from './server.js'
 
 /** Large enough that a first piece fills no one's patience, small enough to cost nothing. */
 const FIRST = 'first half\n'.repeat(200)
@@ -11,8 +11,12 @@ const SECOND = 'second half\n'.repeat(200)
 
 /** A whole transfer in chunks, of which one half is held back until the other has arrived. */
 export interface Flow {
-  /** Where the first half stayed; undefined if it arrived by itself. */
-  readonly heldBy: 'request' | 'response' | undefined
+  /** Where the first half stayed; undefined if it arrived by itself. Without a word from the server it may be either. */
+  readonly heldBy: 'request' | 'response' | 'either' | undefined
+  /** How the status stream was answered; undefined for nothing. */
+  readonly statusCode: number | undefined
+  /** True if the first half arrived before the server's word of it could. */
+  readonly isSilent: boolean
   readonly download: Asked
   /** The refusal of ESS that the download was answered with. */
   readonly refusal: EssError | undefined
@@ -33,25 +37,46 @@ function flowOf(patient: Patient): Promise<Flow> {
 async function transfer(patient: Patient, size?: number): Promise<Flow> {
   const trial = await openTrial(patient, size)
   const download = await trial.receive({ te: 'trailers' })
-  await trial.bell.until(() => isConnected(trial) || download.head !== undefined, ANSWER_MS)
+  const isRefused = () =>
+    [download, trial.status, trial.upload].some(({ head }) => (head?.statusCode ?? 0) >= 400)
+  await trial.bell.until(
+    () => isConnected(trial) || download.head !== undefined || isRefused(),
+    patient.answerMs,
+  )
   trial.upload.write(FIRST)
-  const isThere = () => download.text.length >= FIRST.length || download.end !== undefined
-  const came = await trial.bell.until(isThere, ANSWER_MS)
+  const isThere = () => download.text.length >= FIRST.length || download.end !== undefined || isRefused()
+  const came = await trial.bell.until(isThere, patient.answerMs)
   // The server counts what it has handed to the receiver's connection.
-  const heldBy = came ? undefined : hasMoved(trial) ? 'response' : 'request'
+  const heldBy = came
+    ? undefined
+    : hasMoved(trial)
+      ? 'response'
+      : trial.told().length > 0
+        ? 'request'
+        : 'either'
+  const hasWord = () => trial.told().length > 0 || trial.status.end !== undefined || isRefused()
+  const isSilent = came === true && !(await trial.bell.until(hasWord, patient.answerMs))
   trial.upload.finish(SECOND)
-  await trial.bell.until(() => download.end, ANSWER_MS)
+  await trial.bell.until(() => download.end ?? isRefused(), patient.answerMs)
   const verdict = await trial.verdict()
-  const refusal = await download.refusal()
+  const refusal = (await download.refusal()) ?? (await trial.status.refusal()) ?? (await lostUpload(trial))
   const isWhole = download.end === 'whole' && download.text === FIRST + SECOND
   trial.reset()
   return {
     heldBy,
+    isSilent,
+    statusCode: trial.status.head?.statusCode,
     download,
     refusal,
     isWhole,
     verdict: verdict?.event === 'failed' ? verdict.problem.type.split(':').at(-1) : verdict?.event,
   }
+}
+
+/** An upload to a reservation that another server gave. Any other refusal is how the transfer ended. */
+async function lostUpload({ upload }: Trial): Promise<EssError | undefined> {
+  const refusal = await upload.refusal()
+  return refusal?.code === 'not-found' ? refusal : undefined
 }
 
 function isConnected(trial: Trial): boolean {
@@ -73,13 +98,17 @@ export async function checkBody(patient: Patient): Promise<Finding> {
     const sized = await transfer(patient, FIRST.length + SECOND.length)
     return sized.isWhole && patient.front !== 'nginx' ? refused(error) : stops()
   }
-  const { heldBy, isWhole, download, refusal } = flow
+  const { heldBy, isSilent, isWhole, download, refusal, statusCode } = flow
   if (refusal !== undefined) return refused(refusal)
+  if (statusCode !== undefined && statusCode >= 300)
+    return problem('request-refused', `The status stream below /uploads/ ${refusedBy(statusCode)}.`)
   if (download.head?.headers['content-encoding'] !== undefined)
     return flaw(
       'compressed',
       `The download came with Content-Encoding: ${download.head.headers['content-encoding']}.`,
     )
+  if (isSilent)
+    return problem('response-buffered', 'The first half arrived, and no word of it in the status stream.')
   if (heldBy === undefined && download.end !== 'cut')
     return ok('The first half arrived while the second was held back.')
   if (heldBy === 'response')
@@ -87,9 +116,17 @@ export async function checkBody(patient: Patient): Promise<Finding> {
   if (!isWhole && download.head?.statusCode !== 200)
     return problem(
       'transfer-broken',
-      `The download was answered with HTTP ${download.head?.statusCode ?? 'nothing'}.`,
+      download.head === undefined
+        ? 'The download got no answer.'
+        : `The download was answered with HTTP ${download.head.statusCode}.`,
     )
   if (!isWhole && patient.way === 'early') return stops()
+  // The status stream may be kept back itself.
+  if (heldBy === 'either')
+    return problem(
+      'both-buffered',
+      'The first half of the body, and what the server said of it, came too late.',
+    )
   return problem('request-buffered', 'The first half of the body arrived only with the second.')
 }
 

@@ -8,25 +8,36 @@ interface Idle {
   readonly what: string
   /** After how long it was cut; undefined if it stayed. */
   readonly cutMs: number | undefined
+  /** After how long its link expired; undefined if it didn't. */
+  readonly expiredMs: number | undefined
 }
 
 /** What cuts a connection on which nothing moves? A sender that waits is sent heartbeats; a receiver that waits, nothing. */
 export async function checkIdle(patient: Patient): Promise<Finding> {
   const { longMs } = patient
   if (longMs === undefined)
-    return { verdict: 'skipped', words: 'Say --long to wait for a connection to be cut.' }
+    return { verdict: 'skipped', words: 'Only --long shows when a proxy cuts an idle connection.' }
   const idle = await Promise.all([waitAsSender(patient, longMs), waitAsReceiver(patient, longMs)])
   const seen = idle.filter((one) => one !== undefined)
   const cut = seen.filter(({ cutMs }) => cutMs !== undefined)
-  if (cut.length > 0)
-    return flaw(
-      'idle-cut',
-      `${cut.map(({ what, cutMs = 0 }) => `${what} was cut after ${formatDuration(cutMs / 1000)}`).join('; ')}.`,
-    )
+  if (cut.length > 0) {
+    const words = cut.map(({ what, cutMs = 0 }) => `${what} was cut after ${formatDuration(cutMs / 1000)}`)
+    return flaw('idle-cut', capital(`${words.join('; ')}.`))
+  }
   const kept = seen.map(({ what }) => what).join(' and ')
-  return kept === ''
-    ? note('Nothing could wait.')
-    : ok(`After ${formatDuration(longMs / 1000)}, ${kept} is still connected.`)
+  if (kept === '') return note('Nothing could wait.')
+  // The server may give links less time than we asked for.
+  const expiredMs = seen.map((one) => one.expiredMs).filter((ms) => ms !== undefined)
+  if (expiredMs.length > 0)
+    return note(
+      `The links expired after ${formatDuration(Math.min(...expiredMs) / 1000)}, and nothing was cut before that.`,
+    )
+  const verb = seen.length > 1 ? 'are' : 'is'
+  return ok(`After ${formatDuration(longMs / 1000)}, ${kept} ${verb} still connected.`)
+}
+
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** With seconds to spare, so that the link outlives the wait. */
@@ -34,13 +45,14 @@ function ttlFor(ms: number): number {
   return Math.ceil(ms / 1000) + 30
 }
 
-async function waitAsSender(patient: Patient, ms: number): Promise<Idle> {
-  const trial = await openTrial(patient, 4, ttlFor(ms))
+async function waitAsSender(patient: Patient, waitMs: number): Promise<Idle> {
+  const trial = await openTrial(patient, 4, ttlFor(waitMs))
   const begin = performance.now()
-  await trial.bell.until(() => isOver(trial), ms)
-  const cutMs = isCut(trial) ? performance.now() - begin : undefined
+  await trial.bell.until(() => isOver(trial), waitMs)
+  const ms = performance.now() - begin
+  const [cutMs, expiredMs] = isOver(trial) ? (isCut(trial) ? [ms, undefined] : [undefined, ms]) : []
   trial.reset()
-  return { what: 'A sender that waits', cutMs }
+  return { what: 'a waiting sender', cutMs, expiredMs }
 }
 
 function isOver({ status, upload }: Trial): boolean {
@@ -53,15 +65,19 @@ function isCut(trial: Trial): boolean {
 }
 
 /** A receiver that waits for its sender, as `ess get --wait` does. Needs a link without a sender: a reservation. */
-async function waitAsReceiver(patient: Patient, ms: number): Promise<Idle | undefined> {
-  const reservation = await reserve(patient, ttlFor(ms)).catch(() => undefined)
+async function waitAsReceiver(patient: Patient, waitMs: number): Promise<Idle | undefined> {
+  const reservation = await reserve(patient, ttlFor(waitMs)).catch(() => undefined)
   if (reservation === undefined) return undefined // The server gives none.
   const waiting = await patient.ask('GET', patient.at(downloadPath(reservation.id)), { te: 'trailers' })
   const begin = performance.now()
-  await waiting.until(() => waiting.end ?? waiting.head, ms)
-  const isAnswered = (await waiting.refusal()) !== undefined
-  const cutMs =
-    waiting.end === undefined && waiting.head === undefined ? undefined : performance.now() - begin
+  await waiting.until(() => waiting.end ?? waiting.head, waitMs)
+  const ms = performance.now() - begin
+  const isOver = waiting.end !== undefined || waiting.head !== undefined
+  const isAnswered = isOver && (await waiting.refusal()) !== undefined
   waiting.reset()
-  return { what: 'a receiver that waits', cutMs: isAnswered ? undefined : cutMs }
+  return {
+    what: 'a waiting receiver',
+    cutMs: isOver && !isAnswered ? ms : undefined,
+    expiredMs: isAnswered ? ms : undefined,
+  }
 }

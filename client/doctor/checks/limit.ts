@@ -2,7 +2,8 @@ import { EssError, formatBytes } from '../../../shared/index.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, earlyUrl, reserve, uploadFields } from '../trial.js'
+import { earlyUrl, reserve, uploadFields } from '../trial.js'
+import { refusedBy } from './server.js'
 
 /** A length that is asked for where the server has no limit of its own. */
 const HUGE = 1e12
@@ -14,6 +15,7 @@ export async function checkLimit(patient: Patient): Promise<Finding> {
   const own = patient.maxUploadBytes
   const most = own === undefined || own === 0 ? HUGE : own
   const first = await declare(patient, most)
+  let last = first
   if (first === 'too-large') return ok("The server's own limit is the only one.")
   if (first === 'silent')
     return note('An upload of that length got no answer before its body, so a limit would not show.')
@@ -25,25 +27,35 @@ export async function checkLimit(patient: Patient): Promise<Finding> {
   let [low, high] = [-1, STEPS.findLastIndex((step) => step < most) + 1]
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2)
-    if ((await declare(patient, STEPS[middle] ?? most)) === 'refused') high = middle
-    else low = middle
+    const taken = await declare(patient, STEPS[middle] ?? most)
+    if (isRefused(taken)) {
+      high = middle
+      last = taken
+    } else low = middle
   }
   const size =
     low === -1 ? `${formatBytes(STEPS[0] ?? 0)} or less` : `more than ${formatBytes(STEPS[low] ?? 0)}`
-  return flaw('body-limit', `An upload of ${size} is refused with HTTP 413, and not by ESS.`)
+  return flaw('body-limit', `An upload of ${size} ${refusedBy(isRefused(last) ? last.refused : undefined)}.`)
 }
 
-type Taken = 'taken' | 'too-large' | 'refused' | 'silent'
+/** `refused` has the status of a refusal that is not of ESS; undefined if the connection was cut. */
+type Taken = 'taken' | 'too-large' | 'silent' | { readonly refused: number | undefined }
+
+function isRefused(taken: Taken): taken is Exclude<Taken, string> {
+  return typeof taken !== 'string'
+}
 
 async function declare(patient: Patient, size: number): Promise<Taken> {
   const asked = await upload(patient, size)
-  const head = await asked.answer(ANSWER_MS / 2)
+  const head = await asked.answer(patient.answerMs / 2)
   const refusal = await asked.refusal()
+  const isCut = asked.end === 'cut'
   asked.reset()
   // An upload to a reservation is answered at its end: there, silence says that it is taken.
+  if (head === undefined && isCut) return { refused: undefined }
   if (head === undefined) return patient.way === 'reserved' ? 'taken' : 'silent'
   if (refusal instanceof EssError) return refusal.code === 'too-large' ? 'too-large' : 'taken'
-  return head.statusCode === 413 ? 'refused' : 'taken'
+  return head.statusCode === 201 ? 'taken' : { refused: head.statusCode }
 }
 
 async function upload(patient: Patient, size: number): Promise<Asked> {

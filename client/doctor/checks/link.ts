@@ -2,7 +2,7 @@ import { downloadPath, urlAtServer, withoutUserinfo } from '../../../shared/inde
 import { type Finding, flaw, note, ok } from '../finding.js'
 import { isLoopback } from '../loopback.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, openTrial } from '../trial.js'
+import { openTrial } from '../trial.js'
 
 /** Do the server's links lead back to it? */
 export async function checkLink(patient: Patient): Promise<Finding> {
@@ -30,7 +30,7 @@ async function leadsBack(patient: Patient, base: string): Promise<boolean> {
   const trial = await openTrial(patient, 4)
   try {
     const there = await patient.ask('HEAD', urlAtServer(base, downloadPath(trial.id)))
-    const head = await there.answer(ANSWER_MS)
+    const head = await there.answer(patient.answerMs)
     there.reset()
     return head?.headers.etag === `"${trial.id}"` || head?.statusCode === 200
   } catch {

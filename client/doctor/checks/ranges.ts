@@ -1,7 +1,7 @@
 import { PROBLEM_MEDIA_TYPE } from '../../../shared/index.js'
 import { type Finding, flaw, ok } from '../finding.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS, openTrial } from '../trial.js'
+import { openTrial } from '../trial.js'
 import { refused } from './server.js'
 
 /** Does the refusal of a part come through? Anything else is a cache, and would use links up. */
@@ -11,7 +11,7 @@ export async function checkRanges(patient: Patient): Promise<Finding> {
   // Where the part is taken for the whole, the sender is told that a receiver has come.
   await trial.bell.until(
     () => asked.head ?? trial.told().find(({ event }) => event === 'connected'),
-    ANSWER_MS,
+    patient.answerMs,
   )
   const refusal = await asked.refusal()
   const status = asked.head?.statusCode

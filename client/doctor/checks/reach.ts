@@ -3,6 +3,7 @@ import { dial } from '../../http/dial.js'
 import { portOf, proxyFor } from '../../http/proxy.js'
 import { codeOf } from '../../node/errno-words.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
+import { isLoopback } from '../loopback.js'
 import type { Patient } from '../patient.js'
 
 /** How long an address may take to answer. */
@@ -56,6 +57,7 @@ export async function checkPort(patient: Patient): Promise<Finding> {
     return flaw('address-dead', both)
   }
   const isRefused = dead.some(({ trouble }) => trouble === REFUSED)
+  if (isRefused && isLoopback(patient.server)) return problem('port-unused', `On port ${port}, ${words}.`)
   return problem(isRefused ? 'port-refused' : 'port-silent', `On port ${port}, ${words}.`)
 }
 

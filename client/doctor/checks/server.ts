@@ -1,11 +1,11 @@
 import { EssError, ROUTES, withoutUserinfo } from '../../../shared/index.js'
 import { VERSION } from '../../../shared/version.js'
 import { codeOf } from '../../node/errno-words.js'
-import type { Asked } from '../ask.js'
+import type { Asked, Method } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
 import { type SeenFront, writtenBy, writtenFront } from '../front.js'
 import type { Patient } from '../patient.js'
-import { ANSWER_MS } from '../trial.js'
+import { earlyUrl, TRIAL_NAME } from '../trial.js'
 
 /** A clock may be off by this much without harm: our own times to live are minutes. */
 const CLOCK_MS = 60_000
@@ -14,20 +14,17 @@ const CLOCK_MS = 60_000
 export async function checkServer(patient: Patient): Promise<Finding> {
   const url = patient.at(ROUTES.health)
   let asked: Asked
+  let beganMs: number
   try {
     asked = await patient.ask('GET', url, { accept: 'application/json, application/problem+json' })
+    beganMs = performance.now()
   } catch (error) {
     return unreached(error)
   }
-  const head = await asked.answer(ANSWER_MS * 2)
-  if (head === undefined)
-    return asked.end === 'cut' && patient.server.protocol === 'http:' && (await speaksTls(patient))
-      ? problem('tls-wanted', 'The connection was closed without an answer.')
-      : problem(
-          'not-ess',
-          asked.end === 'cut' ? "The answer isn't HTTP." : 'The port is open, but no answer came.',
-        )
-  await asked.until(() => asked.end, ANSWER_MS)
+  const head = await asked.answer(patient.answerMs * 2)
+  if (head === undefined) return await unanswered(patient, asked)
+  patient.roundTripMs = performance.now() - beganMs
+  await asked.until(() => asked.end, patient.answerMs)
   patient.firstHead = head
   const status = head.statusCode ?? 0
   const { location } = head.headers
@@ -49,10 +46,23 @@ export async function checkServer(patient: Patient): Promise<Finding> {
     /plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server/i.test(asked.text)
   )
     return problem('tls-wanted', found)
+  if (status === 400 && /No required SSL certificate was sent/.test(asked.text))
+    return problem('client-certificate', found)
   if (status === 502 || status === 503 || status === 504 || status === 521)
     return problem('front-alone', found)
   if (status === 401 || status === 403 || status === 407) return problem('front-password', found)
   return problem('not-ess', found)
+}
+
+/** An open port, and no answer. */
+async function unanswered(patient: Patient, { end, failure }: Asked): Promise<Finding> {
+  const closed = 'The connection was closed without an answer.'
+  if (/CERTIFICATE_REQUIRED/.test(failure)) return problem('client-certificate', closed)
+  if (end === undefined) return problem('not-ess', 'The port is open, but no answer came.')
+  if (patient.server.protocol === 'http:' && (await speaksTls(patient))) return problem('tls-wanted', closed)
+  return failure.startsWith('HPE_')
+    ? problem('not-ess', 'The answer is no HTTP.')
+    : problem('closed-early', closed)
 }
 
 function unreached(error: unknown): Finding {
@@ -100,6 +110,10 @@ export function refused(error: EssError): Finding {
       return problem('limited', error.message)
     case 'shutting-down':
       return problem('stopping', error.message)
+    case 'not-found':
+      return problem('servers-many', 'A link that was given a moment ago is not known any more.')
+    case 'bad-referer':
+      return problem('referer-wanted', 'The server lets only one page reserve links.')
     case 'length-required':
       return problem(
         'expect-swallowed',
@@ -143,7 +157,7 @@ export async function checkToken(patient: Patient): Promise<Finding> {
   const without = await probe(patient, true)
   if (without?.code !== 'unauthorized')
     return without === undefined
-      ? note('Not told.')
+      ? note("The server didn't say.")
       : ok(patient.token === undefined ? 'None is asked for.' : 'None is asked for; yours is not needed.')
   if (patient.token === undefined)
     return problem('token-missing', 'The server asks for a token, and there is none here.')
@@ -155,8 +169,13 @@ export async function checkToken(patient: Patient): Promise<Finding> {
 
 /** Do the server's refusals arrive as they are? */
 export async function checkRefusals(patient: Patient): Promise<Finding> {
-  const asked = await probing(patient, patient.token === undefined)
-  const head = await asked.answer(ANSWER_MS)
+  const isAnonymous = patient.token === undefined
+  const [asked, putting, naming] = await Promise.all([
+    probing(patient, isAnonymous),
+    probing(patient, isAnonymous, 'PUT', patient.at(`/${TRIAL_NAME}`)),
+    probing(patient, isAnonymous, 'POST', earlyUrl(patient)),
+  ])
+  const head = await asked.answer(patient.answerMs)
   const refusal = await asked.refusal()
   if (head === undefined)
     return problem('transfer-broken', 'A request that the server refuses got no answer.')
@@ -166,6 +185,14 @@ export async function checkRefusals(patient: Patient): Promise<Finding> {
     return problem('errors-replaced', `A refusal came as HTTP ${head.statusCode} without the server's words.`)
   }
   if (refusal.code === 'http-version-not-supported') return refused(refusal)
+  for (const [probe, what] of [
+    [putting, 'An upload by PUT, as of curl -T,'],
+    [naming, `An upload with ?filename=${TRIAL_NAME}`],
+  ] as const) {
+    const status = (await probe.answer(patient.answerMs))?.statusCode
+    if ((await probe.refusal()) === undefined)
+      return problem('request-refused', `${what} ${refusedBy(status)}.`)
+  }
   const written = writtenFront(head)
   if (patient.front === 'none' && written !== 'none') {
     patient.front = written
@@ -175,6 +202,11 @@ export async function checkRefusals(patient: Patient): Promise<Finding> {
   return ok(`The server's refusals arrive in its own words${throughWords(patient.front)}.`)
 }
 
+/** What became of a request that ESS never saw. */
+export function refusedBy(status: number | undefined): string {
+  return status === undefined ? 'gets no answer' : `is refused with HTTP ${status}, and not by ESS`
+}
+
 function throughWords(front: SeenFront): string {
   if (front === 'none') return ''
   return front === undefined ? ', through a proxy' : `, through ${front}`
@@ -182,18 +214,23 @@ function throughWords(front: SeenFront): string {
 
 async function probe(patient: Patient, isAnonymous: boolean): Promise<EssError | undefined> {
   const asked = await probing(patient, isAnonymous)
-  await asked.answer(ANSWER_MS)
+  await asked.answer(patient.answerMs)
   return await asked.refusal()
 }
 
 /** An upload that ESS refuses at once, and after it has looked at the token: it says Content-Range. */
-async function probing(patient: Patient, isAnonymous: boolean): Promise<Asked> {
+async function probing(
+  patient: Patient,
+  isAnonymous: boolean,
+  method: Method = 'POST',
+  url: URL = patient.at(ROUTES.root),
+): Promise<Asked> {
   const headers = {
     accept: 'application/problem+json',
     'content-range': 'bytes 0-0/1',
     'content-length': '1',
   }
-  const asked = await patient.ask('POST', patient.at(ROUTES.root), headers, { isAnonymous })
+  const asked = await patient.ask(method, url, headers, { isAnonymous })
   asked.finish('.')
   return asked
 }

@@ -5,7 +5,7 @@ import {
   type PeerCertificate,
   type TLSSocket,
 } from 'node:tls'
-import { EssError, formatDuration } from '../../../shared/index.js'
+import { EssError } from '../../../shared/index.js'
 import { connectTo } from '../../http/connect.js'
 import { codeOf } from '../../node/errno-words.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
@@ -44,7 +44,7 @@ export async function checkTls(patient: Patient): Promise<Finding> {
   if (days < SOON_DAYS)
     return flaw(
       'tls-soon',
-      `The certificate expires in ${formatDuration(Math.max(0, days) * 86_400)} (${certificate.valid_to}).`,
+      `The certificate expires in ${days === 1 ? '1 day' : `${Math.max(0, days)} days`} (${certificate.valid_to}).`,
     )
   return ok(`${version}; the certificate is good for ${days} more days.`)
 }
@@ -75,7 +75,7 @@ function wrongName(patient: Patient, certificate: PeerCertificate): Finding | un
 
 function certificateTrouble(code: string, certificate: DetailedPeerCertificate): Finding | undefined {
   const { issuer, valid_to, valid_from } = certificate
-  const authority = issuer?.O ?? issuer?.CN ?? 'an unnamed authority'
+  const authority = nameOf(issuer)
   switch (code) {
     case 'CERT_HAS_EXPIRED':
       return problem('tls-expired', `The certificate expired on ${valid_to}.`)
@@ -87,7 +87,7 @@ function certificateTrouble(code: string, certificate: DetailedPeerCertificate):
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_GET_ISSUER_CERT':
-      return problem('tls-chain', `The certificate of ${authority}, which signed this one, is missing.`)
+      return unverified(certificate, authority)
     // Its own check names the names.
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return undefined
@@ -98,12 +98,31 @@ function certificateTrouble(code: string, certificate: DetailedPeerCertificate):
   }
 }
 
+function nameOf(authority: PeerCertificate['issuer'] | undefined): string {
+  return [authority?.O ?? authority?.CN ?? 'an unnamed authority'].flat().join(' ')
+}
+
+/** What was sent ends below a root that this machine doesn't know, or lacks what leads to one. */
+function unverified(certificate: DetailedPeerCertificate, authority: string): Finding {
+  const above: DetailedPeerCertificate | undefined = certificate.issuerCertificate
+  if (above === undefined)
+    return problem('tls-chain', `The certificate of ${authority}, which signed this one, is missing.`)
+  let last = above
+  // A root is its own issuer.
+  while (last.issuerCertificate !== undefined && last.issuerCertificate !== last)
+    last = last.issuerCertificate
+  const root = nameOf(last.issuer)
+  return problem('tls-self-signed', `The certificate goes back to ${root}, which is no known authority.`)
+}
+
 async function handshakeTrouble(patient: Patient, error: unknown): Promise<Finding> {
   if (error instanceof EssError && error.code === 'proxy-failed')
     return problem('client-proxy', error.message)
   const code = codeOf(error instanceof EssError ? error.cause : error)
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(code))
     return problem('tls-plain', 'The answer to the TLS handshake is no TLS.')
+  if (/CERTIFICATE_REQUIRED/.test(code))
+    return problem('client-certificate', 'The TLS handshake was refused.')
   // Another handshake, with all that OpenSSL still knows, tells an old version from anything else.
   const old = await handshake(patient, { minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' }).catch(
     () => undefined,
@@ -112,12 +131,4 @@ async function handshakeTrouble(patient: Patient, error: unknown): Promise<Findi
   const version = old.getProtocol() ?? 'an old version'
   old.destroy()
   return problem('tls-old', `The server speaks ${version}.`)
-}
-
-/** Is HTTP/2 there for browsers and curl? */
-export async function checkHttp2(patient: Patient): Promise<Finding> {
-  if (patient.protocol === undefined) return ok('Not without TLS; nothing needs it.')
-  return patient.protocol === 'h2'
-    ? ok('Offered to browsers and curl; ess speaks HTTP/1.1.')
-    : ok('Not offered; nothing needs it.')
 }

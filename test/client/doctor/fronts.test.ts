@@ -53,6 +53,22 @@ const BROKEN: readonly Broken[] = [
     mend: 'nginx: proxy_request_buffering off; proxy_http_version 1.1;',
   },
   {
+    what: 'refuses large uploads in its own way',
+    front: 'nginx',
+    body: `if ($http_content_length ~ '^\\d{8,}$') { return 444; } ${NGINX}`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['body-limit'],
+    mend: 'nginx: client_max_body_size 0;',
+  },
+  {
+    what: 'limits requests',
+    front: 'nginx',
+    body: `${NGINX} limit_req zone=few burst=12 nodelay;`,
+    flags: [...TRUST, ...RESERVE],
+    causes: ['proxy-limits'],
+    mend: 'nginx: remove limit_req and limit_conn',
+  },
+  {
     what: 'buffers uploads, and the server gives no reservations',
     front: 'nginx',
     body: NGINX.replace('proxy_request_buffering off', 'proxy_request_buffering on'),
@@ -164,6 +180,14 @@ const BROKEN: readonly Broken[] = [
     mend: 'caddy: remove request_body { max_size ... }',
   },
   {
+    what: 'refuses PUT',
+    front: 'caddy',
+    body: '@put method PUT\nrespond @put 403\nreverse_proxy TO {\n flush_interval -1\n}',
+    flags: [...TRUST, '--reservations', '--proxy-hides-cuts'],
+    causes: ['request-refused'],
+    mend: 'caddy: remove respond and error for a path, a method or a query',
+  },
+  {
     what: 'does not name itself, as Traefik, and hides cuts',
     front: 'caddy',
     body: 'header -Server\nheader -Via\nreverse_proxy TO {\n flush_interval -1\n}\n',
@@ -201,6 +225,14 @@ const BROKEN: readonly Broken[] = [
     body: `${HAPROXY}  mode http\nfrontend f\n  BIND\n  default_backend b\nbackend b\n  server one 127.0.0.1:1\n`,
     flags: [],
     causes: ['front-alone'],
+    mend: 'haproxy: server one 127.0.0.1:9000',
+  },
+  {
+    what: 'is in mode tcp, and does not reach the server',
+    front: 'haproxy',
+    body: `${HAPROXY}  mode tcp\nfrontend f\n  BIND\n  default_backend b\nbackend b\n  server one 127.0.0.1:1\n`,
+    flags: [],
+    causes: ['closed-early'],
     mend: 'haproxy: server one 127.0.0.1:9000',
   },
   {
@@ -273,6 +305,16 @@ describe('behind nginx that ends TLS', () => {
           `ess-server: --base-url ${url} (or --trust-proxy with the address of the proxy)`,
         )
     }
+  })
+
+  test('the doctor names buffers that leave X-Accel-Buffering out of account', async () => {
+    const { full, key, root } = await chainFor('localhost', 60)
+    const { port } = await startServerHere(...TRUST, ...RESERVE)
+    const body = `${NGINX.replace('proxy_buffering off', 'proxy_buffering on')} proxy_ignore_headers X-Accel-Buffering;`
+    const url = await startFront('nginx', port, body, { path: full, keyPath: key })
+    const { problems, mends, report } = await examinedByProcess(url, { NODE_EXTRA_CA_CERTS: root })
+    expect(problems, report).toEqual(['both-buffered'])
+    expect(mends.join('\n')).toContain('proxy_buffering off;')
   })
 
   test('the doctor names a chain that is not whole, and a certificate for another name', async () => {

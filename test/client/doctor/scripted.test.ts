@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createSecureServer as createHttp2Front } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import { connect, createServer as createTcpServer, type Server } from 'node:net'
+import { createServer as createTlsFront } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { CauseName } from '../../../client/doctor/causes.js'
 import { examine, type Line } from '../../../client/doctor/doctor.js'
@@ -153,8 +155,9 @@ describe('the doctor names the culprit when', () => {
 
   test('nothing listens', async () => {
     const found = await examined(`http://127.0.0.1:${await freePort()}`)
-    expectCauses(found, 'port-refused')
-    expect(found.mends.join('\n')).toContain('ess-server: --host ::')
+    expectCauses(found, 'port-unused')
+    expect(found.mends.join('\n')).toMatch(/^ess-server: ess-server /m)
+    expect(found.mends.join('\n')).not.toContain('--open')
   })
 
   test('the name is not known', async () => {
@@ -218,6 +221,109 @@ describe('the doctor names the culprit when', () => {
       },
     )
     expectCauses(await examined(url), 'response-buffered')
+  })
+
+  test('answers are kept back, the status stream too', async () => {
+    const { port } = await startServerHere('--reservations', '--early-response=false')
+    const url = await scriptedProxy(
+      port,
+      () => false,
+      ({ method }, answer, response) => {
+        if (method !== 'GET') return false
+        const pieces: Buffer[] = []
+        answer.on('data', (piece: Buffer) => pieces.push(piece))
+        answer.on('end', () => {
+          response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+          response.end(Buffer.concat(pieces))
+        })
+        answer.on('error', () => response.destroy())
+        return true
+      },
+    )
+    const found = await examined(url)
+    expectCauses(found, 'both-buffered')
+    expect(found.mends.join('\n')).toMatch(/^nginx: proxy_request_buffering off; proxy_buffering off;/m)
+  })
+
+  test.each([
+    ['a refusal that is no 413', 403, []],
+    ['a refusal that is no 413, with reservations', 403, ['--reservations', '--early-response=false']],
+    ['a cut', undefined, []],
+    ['a cut, with reservations', undefined, ['--reservations', '--early-response=false']],
+  ])('uploads of some size end in %s', async (_what, status, flags) => {
+    const { port } = await startServerHere('--max-upload-bytes', '0', ...flags)
+    const url = await scriptedProxy(port, ({ headers, socket }, response) => {
+      if (Number(headers['content-length'] ?? 0) < 10_000_000) return false
+      if (status === undefined) socket.destroy()
+      else response.writeHead(status, { connection: 'close' }).end('no')
+      return true
+    })
+    const found = await examined(url)
+    expectCauses(found, 'body-limit')
+    expect(lineOf(found, 'size')?.words).toBe(
+      `An upload of more than 1.0 MB ${status === undefined ? 'gets no answer' : 'is refused with HTTP 403, and not by ESS'}.`,
+    )
+  })
+
+  test.each([
+    ['PUT', (method: string, path: string) => method === 'PUT' && !path.startsWith('/uploads/')],
+    ['a file name in the query', (_: string, path: string) => path.includes('filename=')],
+    ['the status stream of a reservation', (_: string, path: string) => path.endsWith('/events')],
+  ])('%s is refused in front', async (_what, isRefused) => {
+    const { port } = await startServerHere('--reservations', '--early-response=false')
+    const url = await scriptedProxy(port, ({ method = '', url: path = '' }, response) => {
+      if (!isRefused(method, path)) return false
+      response.writeHead(403, { 'content-type': 'text/html' }).end('no')
+      return true
+    })
+    const found = await examined(url)
+    expectCauses(found, 'request-refused')
+    expect(found.report).toContain('is refused with HTTP 403, and not by ESS.')
+  })
+
+  test.each([429, 503])('a proxy has a limit of its own, with HTTP %s', async (status) => {
+    const { port } = await startServerHere('--reservations')
+    let asked = 0
+    const url = await scriptedProxy(port, (_incoming, response) => {
+      asked++
+      if (asked < 9 || asked % 2 === 0) return false
+      response.writeHead(status, { 'content-type': 'text/html', connection: 'close' }).end('slow down')
+      return true
+    })
+    const found = await examined(url)
+    expectCauses(found, 'proxy-limits')
+    expect(found.report).toContain(`Some requests were refused with HTTP ${status}, and not by ESS.`)
+  })
+
+  test.each([{ flags: [] }, { flags: ['--reservations', '--early-response=false'] }])(
+    'requests reach two servers in turn ($flags)',
+    async ({ flags }) => {
+      const servers = [await startServerHere(...flags), await startServerHere(...flags)]
+      let turn = 0
+      const relay = createTcpServer((near) => {
+        const far = connect(servers[turn++ % 2]?.port ?? 0, '127.0.0.1')
+        near.on('error', () => far.resetAndDestroy()).on('close', () => far.destroy())
+        far.on('error', () => near.resetAndDestroy()).on('close', () => near.destroy())
+        near.pipe(far).pipe(near)
+      })
+      const found = await examined(`http://127.0.0.1:${await listening(relay)}`)
+      expect(found.problems, found.report).toContain('servers-many')
+      expect(found.problems).not.toContain('transfer-broken')
+    },
+  )
+
+  test('the connection is closed without an answer', async () => {
+    const port = await listening(createTcpServer((socket) => socket.on('error', () => {}).end()))
+    const found = await examined(`http://127.0.0.1:${port}`)
+    expectCauses(found, 'closed-early')
+    expect(found.mends).toContain('haproxy: server one 127.0.0.1:9000')
+  })
+
+  test('only one page may reserve', async () => {
+    const flags = ['--reservations', '--early-response=false', '--required-referer', 'https://a.example/']
+    const found = await examined((await startServerHere(...flags)).url)
+    expectCauses(found, 'referer-wanted')
+    expect(found.mends).toEqual(['ess-server: leave out --required-referer'])
   })
 
   test('the early response is kept back, whose head is not', async () => {
@@ -346,6 +452,80 @@ describe('of TLS', () => {
     expect(found.mends).toContain('nginx: ssl_certificate /etc/letsencrypt/live/NAME/fullchain.pem;')
   })
 
+  test('it names an authority that is not known, whose chain was sent', async () => {
+    const { full, key } = await chainFor('localhost', 20)
+    const { root } = await chainFor('other.example', 20)
+    const found = await examinedByTls(full, key, root)
+    expectCauses(found, 'tls-self-signed')
+    expect(lineOf(found, 'TLS')?.words).toBe(
+      'The certificate goes back to root, which is no known authority.',
+    )
+  })
+
+  test('it names a certificate that a client should have', async () => {
+    const { full, key, root } = await chainFor('localhost', 20)
+    const [cert, pem, ca] = await Promise.all([readFile(full), readFile(key), readFile(root)])
+    const server = createTlsServer({ cert, key: pem, ca, requestCert: true, rejectUnauthorized: true })
+    server.on('tlsClientError', () => {})
+    const found = await examinedByProcess(`https://localhost:${await listening(server)}`, {
+      NODE_EXTRA_CA_CERTS: root,
+    })
+    expectCauses(found, 'client-certificate')
+  })
+
+  test('it names HTTP/2 that is offered in front of a server without it', async () => {
+    const { full, key, root } = await chainFor('localhost', 20)
+    const [cert, pem] = await Promise.all([readFile(full), readFile(key)])
+    const port = await freePort()
+    const server = await startServerHere('--base-url', `https://localhost:${port}`)
+    const front = createTlsFront({ cert, key: pem, ALPNProtocols: ['h2', 'http/1.1'] }, (near) => {
+      const far = connect(server.port, '127.0.0.1')
+      near.on('error', () => far.resetAndDestroy()).on('close', () => far.destroy())
+      far.on('error', () => near.destroy()).on('close', () => near.destroy())
+      near.pipe(far).pipe(near)
+    })
+    await listening(front, '127.0.0.1', port)
+    const found = await examinedByProcess(`https://localhost:${port}`, { NODE_EXTRA_CA_CERTS: root })
+    expect(found.problems, found.report).toContain('http2-broken')
+    expect(found.mends.join('\n')).toContain('alpn http/1.1')
+  })
+
+  test('it names HTTP/2 by which an upload of unknown length is refused', async () => {
+    const { full, key, root } = await chainFor('localhost', 20)
+    const [cert, pem] = await Promise.all([readFile(full), readFile(key)])
+    const port = await freePort()
+    const server = await startServerHere('--base-url', `https://localhost:${port}`)
+    const front = createHttp2Front({ cert, key: pem, allowHTTP1: true }, (incoming, response) => {
+      const fields = Object.entries(incoming.headers).filter(([name]) => !name.startsWith(':'))
+      const headers = {
+        ...Object.fromEntries(fields),
+        host: `localhost:${port}`,
+        'x-forwarded-proto': 'https',
+      }
+      const asking = request(
+        { port: server.port, method: incoming.method, path: incoming.url, headers, agent: false },
+        (answer) => {
+          const { connection: _, 'keep-alive': __, 'transfer-encoding': ___, ...own } = answer.headers
+          response.writeHead(answer.statusCode ?? 502, own)
+          answer.pipe(response)
+          answer.on('error', () => incoming.socket.destroy())
+        },
+      )
+      asking.on('error', () => {}).flushHeaders()
+      incoming.pipe(asking)
+      incoming.on('error', () => {})
+      response.on('close', () => asking.destroy())
+    })
+    front.on('checkContinue', (incoming, response) => {
+      response.writeContinue()
+      front.emit('request', incoming, response)
+    })
+    await listening(front, '127.0.0.1', port)
+    const found = await examinedByProcess(`https://localhost:${port}`, { NODE_EXTRA_CA_CERTS: root })
+    expect(found.problems, found.report).toContain('http2-lengths')
+    expect(found.mends.join('\n')).toContain('you: Until it is mended: curl --http1.1')
+  })
+
   test('it names a certificate that has expired, and one that soon will', async () => {
     const expired = await chainFor('localhost', -1)
     expectCauses(await examinedByTls(expired.full, expired.key, expired.root), 'tls-expired')
@@ -428,7 +608,15 @@ test('idle connections that are cut are told by --long, and those that heartbeat
     for await (const line of examine(url, { signal, longMs: 2_500 })) lines.push(line)
     return lines.find(({ check }) => check === 'idle')
   }
-  expect(await idle(`http://127.0.0.1:${port}`)).toMatchObject({ verdict: 'ok' })
+  expect(await idle(`http://127.0.0.1:${port}`)).toMatchObject({
+    verdict: 'ok',
+    words: expect.stringMatching(/ a waiting sender and a waiting receiver are still connected\.$/),
+  })
+  const brief = await startServerHere('--ttl', '1', '--reservations')
+  expect(await idle(brief.url)).toMatchObject({
+    verdict: 'note',
+    words: 'The links expired after 1 s, and nothing was cut before that.',
+  })
   const cutting = await scriptedProxy(port, (_incoming, response) => {
     response.socket?.setTimeout(1_500, () => response.socket?.destroy())
     return false
@@ -436,7 +624,7 @@ test('idle connections that are cut are told by --long, and those that heartbeat
   expect(await idle(cutting)).toMatchObject({
     verdict: 'problem',
     cause: 'idle-cut',
-    words: expect.stringMatching(/^a receiver that waits was cut after 2 s\.$/),
+    words: expect.stringMatching(/^A waiting receiver was cut after 2 s\.$/),
   })
 })
 
@@ -453,7 +641,9 @@ test('the report is in words, one line a check, and ends with what it comes to',
   const { url } = await startServerHere()
   const good = ess(['doctor', url])
   expect(await good.status).toBe(0)
-  expect(good.stdout()).toMatch(/^ok: proxy: .*\n(?:(?:ok|note|skipped): .+\n){19}All is well\.\n$/)
+  expect(good.stdout()).toMatch(
+    /^ok: proxy: .*\n(?:(?:ok|note|skipped): .+\n){19}All is well\. Only --long sees .*\.\n$/,
+  )
   const bad = ess(['doctor', await answering(200, {}, 'x')])
   expect(await bad.status).toBe(6)
   expect(bad.stdout()).toMatch(
@@ -489,9 +679,24 @@ test('a proxy of the environment is named, and all is seen through it', async ()
 test('an interruption ends it at once, with the status of an interruption', async () => {
   const port = await listening(createTcpServer((socket) => socket.on('error', () => {})))
   const run = ess(['doctor', `http://127.0.0.1:${port}`])
-  await run.untilStdout(/^ok: HTTP\/2/m)
+  await run.untilStdout(/^ok: TLS/m)
   run.interrupt()
   expect(await run.status).toBe(130)
+})
+
+test('an interruption while a check waits ends it at once, too', async () => {
+  const { port } = await startServerHere('--reservations', '--early-response=false')
+  const url = await scriptedProxy(port, ({ method, url: path = '' }, response) => {
+    if (method !== 'GET' || path === '/health') return false
+    // The status stream begins, and says nothing.
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
+    return true
+  })
+  const run = ess(['doctor', url])
+  await run.untilStdout(/^ok: link/m)
+  run.interrupt()
+  expect(await run.status).toBe(130)
+  expect(run.stderr()).toContain('Stopped before the last check.')
 })
 
 test('a token beside a password is a mistake of the command line', async () => {

@@ -103,6 +103,11 @@ describe('--check', () => {
     })
   })
 
+  test('writes an address of IPv6 in brackets', async () => {
+    const { lines } = await check('--host', '::1', '--port', '1')
+    expect(lines.at(-1)).toContain('[::1]:1')
+  })
+
   test('finds all well, with exit status 0, and lets go of the port', async () => {
     const { port, giveBack } = await holdPort()
     await giveBack()

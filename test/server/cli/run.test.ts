@@ -138,7 +138,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--stall-timeout', '-1'], /stall-timeout/],
     [['--heartbeat', '0'], /--heartbeat must be a positive number of seconds/],
     [['--base-url', 'example.org'], /--base-url must be an http or https URL .*, not "example\.org"/],
-    [['--trust-proxy', 'everybody'], /--trust-proxy must be addresses .*, not "everybody"/],
+    [['--trust-proxy', 'everybody'], /--trust-proxy must be addresses, .*, not "everybody"/],
     [['--drain', 'later'], /--drain must be a duration such as 90, 90s, 10m or 1h30m, not "later"/],
     // Longer than any timer of Node's, which would go off at once.
     [['--drain', '9999999'], /drain/],
