@@ -52,7 +52,7 @@ export const CAUSES = {
     mend: {
       you: 'Remove the DNS record (A or AAAA) of the dead address, or listen on it too:',
       nginx: 'listen [::]:443 ssl;',
-      haproxy: 'bind :::443 v4v6 ssl crt FILE',
+      haproxy: 'bind :::443 v6only ssl crt FILE',
       apache: 'Listen [::]:443',
       'ess-server': '--host ::',
     },
@@ -66,7 +66,7 @@ export const CAUSES = {
     mend: {
       you: 'Write http:// in --server, or turn TLS on:',
       nginx: 'listen 443 ssl; ssl_certificate FULLCHAIN.pem; ssl_certificate_key KEY.pem;',
-      haproxy: 'bind :::443 v4v6 ssl crt FILE',
+      haproxy: 'bind :443 ssl crt FILE',
       apache: 'SSLEngine on',
       'ess-server': '--tls-cert FULLCHAIN.pem --tls-key KEY.pem',
     },
@@ -100,7 +100,7 @@ export const CAUSES = {
     mend: {
       you: 'Use one of its names in --server, or get a certificate for this one: certbot certonly -d NAME',
       nginx: 'server_name NAME; (the certificate shown is that of the default server)',
-      haproxy: 'bind :::443 v4v6 ssl crt FOLDER strict-sni',
+      haproxy: 'bind :443 ssl crt FOLDER strict-sni',
       traefik: 'tls.certResolver of the router, with a Host(`NAME`) rule',
     },
   },
@@ -292,7 +292,7 @@ export const CAUSES = {
   'http2-broken': {
     words: 'HTTP/2 is offered, and does not work. Browsers and curl choose it, and fail.',
     mend: {
-      haproxy: 'bind :::443 v4v6 ssl crt FILE alpn http/1.1',
+      haproxy: 'bind :443 ssl crt FILE alpn http/1.1',
       nginx: 'http2 off;',
       apache: 'Protocols http/1.1',
       caddy: 'servers { protocols h1 }',

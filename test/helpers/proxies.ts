@@ -46,8 +46,9 @@ const PROXIES = {
     files: ['haproxy.cfg'],
     args: (path) => ['-f', path],
     settle: (config, { port, pem }) =>
-      replaced(config, {
-        [`bind :::443 v4v6${pem ? '' : ' ssl crt /etc/haproxy/send.example.org.pem alpn http/1.1'}`]: `bind 127.0.0.1:${port}`,
+      // A machine may have no IPv6.
+      replaced(withoutLines(config, /v6only/), {
+        [`bind :443${pem ? '' : ' ssl crt /etc/haproxy/send.example.org.pem alpn http/1.1'}`]: `bind 127.0.0.1:${port}`,
         ...(pem && { '/etc/haproxy/send.example.org.pem': pem.both }),
       }),
   },

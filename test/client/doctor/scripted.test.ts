@@ -684,16 +684,41 @@ test('an interruption ends it at once, with the status of an interruption', asyn
   expect(await run.status).toBe(130)
 })
 
+test('on a slow line, it waits longer for an answer', async () => {
+  const { port } = await startServerHere()
+  let probes = 0
+  const url = await scriptedProxy(
+    port,
+    () => false,
+    ({ url: path, headers }, answer, response) => {
+      // The first probe, for a token, takes longer than one on a line without delay may.
+      const delayMs = path === '/health' ? 300 : headers['content-range'] && probes++ === 0 ? 2_700 : 0
+      setTimeout(() => {
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+        response.flushHeaders()
+        answer.pipe(response)
+        answer.on('error', () => response.destroy())
+      }, delayMs)
+      return true
+    },
+  )
+  const found = await examined(url)
+  expectCauses(found)
+  expect(lineOf(found, 'token')?.words).toBe('None is asked for.')
+})
+
 test('an interruption while a check waits ends it at once, too', async () => {
+  let downloads = 0
   const { port } = await startServerHere('--reservations', '--early-response=false')
   const url = await scriptedProxy(port, ({ method, url: path = '' }, response) => {
     if (method !== 'GET' || path === '/health') return false
+    if (!path.endsWith('/events')) downloads++
     // The status stream begins, and says nothing.
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
     return true
   })
   const run = ess(['doctor', url])
-  await run.untilStdout(/^ok: link/m)
+  await until('two downloads are asked for', () => downloads === 2)
   run.interrupt()
   expect(await run.status).toBe(130)
   expect(run.stderr()).toContain('Stopped before the last check.')
