@@ -12,6 +12,7 @@ import { runEss } from './helpers/run-ess.js'
 import { ESS_SERVER, startServer } from './helpers/start-server.js'
 import { startServerHere } from './helpers/start-server-here.js'
 import { tempDir } from './helpers/temp-dir.js'
+import { until } from './helpers/within.js'
 
 const DEPLOYING = 'docs/deploying.md'
 const PUBLIC = 'docs/public.md'
@@ -252,6 +253,7 @@ describe(PUBLIC, () => {
       const sender = await runCurl(['--interface', from, '-T', '.', `${server.url}/`], { stdin: 'open' })
       await sender.untilStdout(/# waiting/)
     }
+    await until('all three are logged', () => server.stderr().split('"msg":"opened"').length === 4)
     // The journal has what systemd says there, too.
     const log = await fileOf(`Started ess-server.service.\n${server.stderr()}`)
     const [, rest = ''] = /^journalctl [^|]*(\|.*)$/s.exec(await block(PUBLIC, 'sh journalctl ')) ?? []
