@@ -40,7 +40,7 @@ describe('docs/operating.md', () => {
     const said = await help()
     for (const [index, [, value = '']] of rows.entries()) {
       const entry = new RegExp(` --${limits[index]} .*?\\[default: "?([^\\]"]+)"?\\]`).exec(said)
-      expect(entry?.[1], limits[index]).toBe(value.replace(/ s$/, ''))
+      expect(entry?.[1], limits[index]).toBe(value.replace(/ s$/, 's'))
     }
     const all = [...(await flags())].filter((name) => /^max-|timeout$|^(?:ttl|heartbeat|drain)$/.test(name))
     expect(all.filter((name) => !limits.includes(name))).toEqual([])
@@ -57,7 +57,7 @@ describe.each(['docs/ess-server.service', 'Dockerfile'])('%s', (path) => {
 
   test('gives a drain the time that it has by default, and more', async () => {
     const [, seconds] = /(?:TimeoutStopSec=|--stop-timeout )(\d+)/.exec(await readPage(path)) ?? []
-    const [, drain] = / --drain .*?\[default: (\d+)\]/.exec((await help()).replaceAll('"', '')) ?? []
+    const [, drain] = / --drain .*?\[default: (\d+)s\]/.exec((await help()).replaceAll('"', '')) ?? []
     expect(Number(seconds)).toBeGreaterThan(Number(drain))
   })
 })

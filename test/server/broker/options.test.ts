@@ -139,7 +139,7 @@ describe('trustProxy', () => {
   test.each(['everybody', '10.0.0.0/33', '10.0.0', '*', 'proxy.example.org'])('cannot have %j', (proxy) => {
     expectUsage(
       { trustProxy: ['127.0.0.1', proxy] },
-      `"trustProxy" must be addresses or ranges such as 10.0.0.0/8, not "127.0.0.1,${proxy}".`,
+      `"trustProxy" must be addresses, ranges such as 10.0.0.0/8, or loopback, linklocal or uniquelocal, not "127.0.0.1,${proxy}".`,
     )
   })
 })
