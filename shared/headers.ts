@@ -2,8 +2,13 @@
 export const HEADERS = {
   contentDisposition: 'content-disposition',
   contentLength: 'content-length',
+  essOffset: 'ess-offset',
+  essResume: 'ess-resume',
   prefer: 'prefer',
   te: 'te',
+  uploadComplete: 'upload-complete',
+  uploadLength: 'upload-length',
+  uploadOffset: 'upload-offset',
 } as const
 
 /** The headers of every response on a data route: nothing on the way may store it, sniff its type or buffer it. */
@@ -29,14 +34,16 @@ export const DOWNLOAD_HEADERS = {
 /** Any page may send and receive: the link is the only secret, and there are no cookies to abuse. */
 export const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'Location, ETag, Content-Disposition, Content-Length, Retry-After',
+  'Access-Control-Expose-Headers':
+    'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length',
 } as const
 
 /** The response to a preflight, Private Network Access included. */
 export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
-  'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
-  'Access-Control-Allow-Headers': 'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range',
+  'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
+  'Access-Control-Allow-Headers':
+    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Offset, Ess-Resume, Upload-Offset, Upload-Complete, Upload-Length',
   'Access-Control-Allow-Private-Network': 'true',
   'Access-Control-Max-Age': '86400',
 } as const

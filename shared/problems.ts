@@ -52,6 +52,17 @@ export const PROBLEMS = {
     title: 'This upload has already begun',
     next: 'Reserve another link for another file.',
   },
+  rewound: {
+    status: 409,
+    exit: EXIT_STATUS.refused,
+    title: 'The receiver came back and needs earlier bytes',
+  },
+  // The name of draft-ietf-httpbis-resumable-upload, section 7.
+  'mismatching-upload-offset': {
+    status: 409,
+    exit: EXIT_STATUS.refused,
+    title: 'This upload goes on at another byte',
+  },
   // Not 416: curl and wget take that for "you have it all", and exit with 0 and a short file.
   'whole-only': {
     status: 409,
@@ -76,6 +87,11 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.refused,
     title: 'The server must know the size of this upload',
   },
+  'precondition-failed': {
+    status: 412,
+    exit: EXIT_STATUS.refused,
+    title: 'This link has another file than the one you began',
+  },
   'too-large': { status: 413, exit: EXIT_STATUS.refused, title: 'The file is too large for this server' },
   'length-unknown': {
     status: 406,
@@ -86,6 +102,11 @@ export const PROBLEMS = {
     status: 415,
     exit: EXIT_STATUS.refused,
     title: 'The server takes files as they are, not encoded',
+  },
+  'range-not-satisfiable': {
+    status: 416,
+    exit: EXIT_STATUS.refused,
+    title: 'The file ends before the part that you asked for',
   },
   'expectation-failed': {
     status: 417,
@@ -176,12 +197,19 @@ export class EssError extends Error {
   readonly code: ProblemCode
   /** Seconds until another try makes sense (the `Retry-After` header of RFC 9110, 10.2.3). */
   readonly retryAfter: number | undefined
+  /** Further fields of a server's response. */
+  readonly fields: Readonly<Record<string, string>>
 
   /** `detail` is whole sentences: what happened, then what to do next. Default: the code's own. */
-  constructor(code: ProblemCode, detail?: string, options: { cause?: unknown; retryAfter?: number } = {}) {
+  constructor(
+    code: ProblemCode,
+    detail?: string,
+    options: { cause?: unknown; retryAfter?: number; fields?: Readonly<Record<string, string>> } = {},
+  ) {
     super(detail ?? ownWords(code), 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.retryAfter = options.retryAfter
+    this.fields = options.fields ?? {}
   }
 
   /** The HTTP status of a server's response; 500 for a failure that only a client can meet. */

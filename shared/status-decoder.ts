@@ -28,6 +28,9 @@ const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<strin
   waiting: { secondsLeft: NUMBER },
   connected: {},
   progress: { bytes: NUMBER },
+  interrupted: { side: 'string', bytes: NUMBER, secondsLeft: NUMBER },
+  resumed: { bytes: NUMBER },
+  rewind: { offset: NUMBER, upload: 'string' },
   delivered: { bytes: NUMBER, confirmed: 'boolean' },
   failed: { problem: 'object', bytes: NUMBER },
 }
@@ -46,7 +49,7 @@ function parseEvent(line: string): StatusEvent[] {
   const record = value as Readonly<Record<string, unknown>>
   if (members.some(([name, type]) => typeof record[name] !== type || record[name] === null))
     throw notStatus(line)
-  for (const name of ['total', 'ttlAsked'])
+  for (const name of ['total', 'ttlAsked', 'resumeWithin'])
     if (name in record && typeof record[name] !== NUMBER) throw notStatus(line)
   // Every member of the type was checked above.
   return [value as StatusEvent]

@@ -28,6 +28,8 @@ export interface OpenedEvent {
   readonly ttl: number
   /** Seconds that the sender asked for; absent unless the server's limit, now in `ttl`, is shorter. */
   readonly ttlAsked?: number
+  /** Seconds that a side which lost its connection has to come back; absent if the sender can't go on. */
+  readonly resumeWithin?: number
   /** The time when the socket expires (RFC 3339). */
   readonly expires: string
   /** Bytes; 0 for no limit. */
@@ -60,6 +62,34 @@ export interface ProgressEvent {
   readonly total?: number
 }
 
+/** A peer has lost its connection, and has this long to come back. It is also the heartbeat of that time. */
+export interface InterruptedEvent {
+  readonly event: 'interrupted'
+  /** Whose connection is missing. */
+  readonly side: 'sender' | 'receiver' | 'both'
+  /** Bytes handed to the receiver's connection. */
+  readonly bytes: number
+  readonly secondsLeft: number
+}
+
+/** Both peers are there again, and bytes move from this offset on. */
+export interface ResumedEvent {
+  readonly event: 'resumed'
+  readonly bytes: number
+}
+
+/**
+ * A receiver has come back, and lacks bytes that this request has brought already. It ends the stream of a sender's
+ * request; the sender goes on by another one.
+ */
+export interface RewindEvent {
+  readonly event: 'rewind'
+  /** The offset from which the sender has to send again. */
+  readonly offset: number
+  /** The URL of the upload resource that takes those bytes. The one before takes none any more. */
+  readonly upload: string
+}
+
 /** Terminal: the receiver has every byte. */
 export interface DeliveredEvent {
   readonly event: 'delivered'
@@ -86,6 +116,9 @@ export type StatusEvent =
   | WaitingEvent
   | ConnectedEvent
   | ProgressEvent
+  | InterruptedEvent
+  | ResumedEvent
+  | RewindEvent
   | TerminalEvent
 
 /** True for the verdict. */
@@ -122,6 +155,14 @@ function statusText(event: StatusEvent): string {
       const total = event.total === undefined ? '' : ` of ${formatBytes(event.total)}`
       return `# ${formatBytes(event.bytes)}${total}\n`
     }
+    case 'interrupted': {
+      const who = { sender: 'the sender', receiver: 'the receiver', both: 'both sides' }[event.side]
+      return `# connection to ${who} lost after ${formatBytes(event.bytes)}; ${formatDuration(event.secondsLeft)} left to come back\n`
+    }
+    case 'resumed':
+      return `# going on from ${formatBytes(event.bytes)}\n`
+    case 'rewind':
+      return `# the receiver came back; go on from byte ${event.offset} at ${event.upload}\n`
     case 'delivered': {
       const doubt = event.confirmed ? '' : ', not confirmed by the receiver'
       return `# delivered: ${event.bytes} bytes${doubt}\n`

@@ -51,7 +51,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       else if (event.event === 'connected') {
         connectedAt = performance.now()
         screen.moving(source.size)
-      } else {
+      } else if ('bytes' in event) {
         bytes = event.bytes
         screen.moved(bytes)
       }

@@ -61,7 +61,7 @@ type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>
  * nothing.
  */
 export function exchange(
-  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE',
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   url: URL,
   options: ExchangeOptions,
 ): Exchange {

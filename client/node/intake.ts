@@ -54,7 +54,9 @@ export class Intake {
   /** Call this as soon as there is a head: only then do we know which bytes belong to the body. */
   look(response: IncomingMessage): void {
     const length = response.headers['content-length']
-    const isPlain = response.statusCode === 200 && response.headers['transfer-encoding'] === undefined
+    const isPlain =
+      (response.statusCode === 200 || response.statusCode === 206) &&
+      response.headers['transfer-encoding'] === undefined
     // Outside our own call of the parser, we can't know how much of the body it already has.
     if (this.#isParsing && isPlain && length !== undefined) this.#head = { response, size: Number(length) }
   }

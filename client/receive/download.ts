@@ -1,9 +1,10 @@
-import { pipeline } from 'node:stream/promises'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
+import { giveUp } from './give-up.js'
+import { type GoOnHooks, goOn, isCut, isOurs } from './go-on.js'
 import {
   downloadUrl,
   expectOffer,
@@ -11,6 +12,7 @@ import {
   incomplete,
   isProven,
   type Offer,
+  type OpenOffer,
   type Preview,
   RECEIVE_OPTIONS,
   type ReceiveOptions,
@@ -18,9 +20,9 @@ import {
 } from './offer.js'
 import { Place } from './place.js'
 import type { Destination, Sink } from './sink.js'
-import { writeBlocks } from './write-blocks.js'
+import { ended, writeBlocks, writeChunks } from './write-blocks.js'
 
-export interface DownloadOptions extends ReceiveOptions {
+export interface DownloadOptions extends ReceiveOptions, GoOnHooks {
   /** Where the download goes. Default: a file with the sender's name, in the current folder. */
   readonly to?: Destination | undefined
   /** True overwrites an existing file. Default: false. */
@@ -37,6 +39,8 @@ const DOWNLOAD_OPTIONS = {
   force: true,
   onOffer: true,
   onProgress: true,
+  onInterrupted: true,
+  onResumed: true,
 } as const satisfies Record<keyof DownloadOptions, true>
 
 /** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
@@ -78,22 +82,42 @@ async function receive(
   place: Place,
   options: DownloadOptions,
 ): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
-  const answer = requestDownload('GET', url, options, true)
+  let answer = requestDownload('GET', url, options, true)
+  let sink: Sink | undefined
+  /** As far as the server knows. */
+  let mayComeBack = true
   try {
     const offer = await expectOffer(answer, url)
-    const sink = await place.open(offer)
+    mayComeBack = offer.isResumable
+    sink = await place.open(offer)
+    // A write may fail when nothing waits for it. The next one, or the end, reports that.
+    sink.writable.on('error', ignore)
     options.onOffer?.(offer)
-    const bytes = await pump(answer, sink, offer, options.onProgress)
-    await answer.lastWord()
-    if (answer.failure !== undefined || !(await isProven(answer, bytes)))
-      throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
+    const into: Taking = { sink, offer, written: { bytes: 0 }, onProgress: options.onProgress }
+    await takeBody(answer, into).catch(async (error: unknown) => {
+      if (!offer.isResumable || !isCut(error)) throw error
+      answer.reset()
+      await goOn({ url, ...into, reason: error }, options, async (rest) => {
+        answer = rest
+        await takeBody(rest, into)
+      })
+    })
+    if (sink.ends)
+      await ended(sink).catch((error: unknown) => {
+        throw unwritable(sink?.path, error, USED_UP)
+      })
     answer.ignoreAbort()
     const trouble = await sink.commit()
     // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
     answer.close()
-    return { received: { ...offer, bytes, path: sink.path }, trouble }
+    sink.writable.off('error', ignore)
+    const { id, name, size, type } = offer
+    return { received: { id, name, size, type, bytes: into.written.bytes, path: sink.path }, trouble }
   } catch (error) {
     answer.reset()
+    if (sink?.ends) sink.writable.destroy()
+    // A cut alone would have the sender wait for us.
+    if (mayComeBack && isOurs(error)) await giveUp(url, options)
     throw error
   }
 }
@@ -115,35 +139,47 @@ async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | u
   }
 }
 
-/** Moves the body into the sink, at the sink's pace. */
-async function pump(
+function ignore(): void {}
+
+/** A download under way. */
+interface Taking {
+  readonly sink: Sink
+  readonly offer: OpenOffer
+  /** Bytes that are in the sink. */
+  readonly written: { bytes: number }
+  readonly onProgress: ((bytes: number) => void) | undefined
+}
+
+/**
+ * Moves a body into the sink, at the sink's pace, behind the bytes that are there. Resolves when the server has nothing
+ * more to say, and all of it is known to be whole.
+ */
+async function takeBody(
   answer: Exchange,
-  sink: Sink,
-  offer: Offer,
-  onProgress: (bytes: number) => void = () => {},
-): Promise<number> {
-  let bytes = 0
-  function count(bytesSoFar: number): void {
-    bytes = bytesSoFar
-    onProgress(bytes)
-  }
-  async function* counted(chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      count(bytes + chunk.length)
-      yield chunk
-    }
+  { sink, offer, written, onProgress = () => {} }: Taking,
+): Promise<void> {
+  const from = written.bytes
+  const count = (bytes: number) => {
+    written.bytes += bytes
   }
   try {
-    const blocks = answer.blocks(count)
-    if (blocks !== undefined) await writeBlocks(blocks, sink)
-    else await pipeline(answer.body, counted, sink.writable, { end: sink.ends })
+    const blocks = answer.blocks((bytes) => onProgress(from + bytes))
+    if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
+    else
+      await writeChunks(answer.body, sink, (bytes) => {
+        count(bytes)
+        onProgress(written.bytes)
+      })
   } catch (error) {
     if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
-    throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
+    throw incomplete(answer.failure, written.bytes, offer.size, sink.path === undefined)
   }
+  const { bytes } = written
   if (offer.size !== undefined && bytes !== offer.size)
     throw incomplete(undefined, bytes, offer.size, sink.path === undefined)
-  return bytes
+  await answer.lastWord()
+  if (answer.failure !== undefined || !(await isProven(answer, bytes - from)))
+    throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
 }
 
 function isDestination(to: unknown): to is Destination {

@@ -5,6 +5,7 @@ import {
   DEFAULT_CONTENT_TYPE,
   EssError,
   formatBytes,
+  HEADERS,
   LENGTH_TRAILER,
   PROBLEM_MEDIA_TYPE,
   parseContentDisposition,
@@ -31,6 +32,12 @@ export interface Offer {
   readonly size: number | undefined
   /** The Content-Type. */
   readonly type: string
+}
+
+/** An offer with what only a download needs to know. */
+export interface OpenOffer extends Offer {
+  /** True if the download can go on by another request after a cut. */
+  readonly isResumable: boolean
 }
 
 export interface ReceiveOptions {
@@ -68,18 +75,47 @@ export function requestDownload(
   url: URL,
   options: ReceiveOptions,
   isDownload = false,
+  range: Readonly<Record<string, string>> = {},
 ): Exchange {
   // Unlike RFC 9110, 10.1.4, `Connection` doesn't name `TE`: Caddy 2.6 would then remove it, and Caddy is the proxy
   // that can't be trusted without it. Proxies that pass no trailers, such as nginx, drop `TE` by its own name.
-  const headers = { accept: ACCEPT, te: 'trailers', ...bearer(url, options) }
+  const headers = { accept: ACCEPT, te: 'trailers', ...range, ...bearer(url, options) }
   return exchange(method, url, { headers, isDownload, signal: options.signal })
 }
 
 /** Reads the offer from the response's head. Throws the server's refusal, or EssError `not-ess` or `incomplete`. */
-export async function expectOffer(answer: Exchange, url: URL): Promise<Offer> {
+export async function expectOffer(answer: Exchange, url: URL): Promise<OpenOffer> {
   const { head, id } = await expectDownload(answer, url)
   const type = head.headers['content-type'] ?? DEFAULT_CONTENT_TYPE
-  return { id, name: nameOf(head, url, id), size: sizeOf(head), type }
+  const size = sizeOf(head)
+  const isResumable =
+    size === undefined
+      ? head.headers[HEADERS.essOffset] !== undefined
+      : head.headers['accept-ranges'] === 'bytes'
+  return { id, name: nameOf(head, url, id), size, type, isResumable }
+}
+
+/** The fields that ask for the rest of `offer`, from this offset on, and of no other file. */
+export function rangeFrom(bytes: number, { id, size }: Offer): Readonly<Record<string, string>> {
+  const field = size === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
+  return { ...field, 'if-match': entityTag(id) }
+}
+
+/**
+ * Waits for the head of the rest of `offer`. Throws the server's refusal, or EssError `not-ess` if it is not the rest of
+ * that very file, from that very byte on.
+ */
+export async function expectRest(answer: Exchange, url: URL, bytes: number, offer: Offer): Promise<void> {
+  const head = await answer.head
+  const status = head.statusCode ?? 0
+  if (status >= 400) throw await readRefusal(answer, head, url)
+  const { size } = offer
+  const isRest =
+    size === undefined
+      ? status === 200 && head.headers[HEADERS.essOffset] === String(bytes)
+      : (status === 206 && head.headers['content-range'] === `bytes ${bytes}-${size - 1}/${size}`) ||
+        (status === 200 && bytes === 0 && sizeOf(head) === size)
+  if (!isRest || head.headers.etag !== entityTag(offer.id)) throw notEss(head, url)
 }
 
 /** The facts that a HEAD gives about a download. */

@@ -1,12 +1,20 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Sink, written } from './sink.js'
 
 /**
  * Writes all of `blocks`. Each block waits until the one before it is written, because its memory is used again.
- * Rejects if either side fails, with its error.
+ * `onWritten` is called with the length of each that is. Rejects if either side fails, with its error; the sink stays
+ * open. With `goesOn`, a write that is under way is awaited before that, because the next bytes follow it.
  */
-export async function writeBlocks(blocks: TwoBlocks, { writable, ends }: Sink): Promise<void> {
+export async function writeBlocks(
+  blocks: TwoBlocks,
+  { writable, ends }: Sink,
+  onWritten: (bytes: number) => void,
+  goesOn: boolean,
+): Promise<void> {
   // One wait at a time, and one listener for all of them: a race for each block would keep them all until the end.
   let giveUp: (error: unknown) => void = () => {}
   const onError = (error: unknown) => giveUp(error)
@@ -17,18 +25,43 @@ export async function writeBlocks(blocks: TwoBlocks, { writable, ends }: Sink): 
       giveUp = reject
       work.then(resolve, reject)
     })
-  try {
-    for (;;) {
-      // A file is written in whole blocks; a stream's reader wants every byte at once.
-      const block = await blocks.next(!ends)
-      if (block === undefined) break
-      await unlessBroken(written(writable, block))
-    }
-    if (ends) await unlessBroken(finished(writable.end()))
-    writable.off('error', onError)
-  } catch (error) {
-    // The listener stays, because a stream may report its failure after the write did.
-    if (ends) writable.destroy()
-    throw error
+  for (;;) {
+    // A file is written in whole blocks; a stream's reader wants every byte at once.
+    const block = await blocks.next(!ends)
+    if (block === undefined) break
+    const { length } = block
+    const writing = written(writable, block).then(() => onWritten(length))
+    await (goesOn ? writing : unlessBroken(writing))
   }
+  writable.off('error', onError)
+}
+
+/**
+ * Writes all that `body` gives, at the sink's pace. `onWritten` is called with the length of each chunk, which the sink
+ * writes unless it fails. Rejects if either side fails, with its error; the sink stays open.
+ */
+export async function writeChunks(
+  body: Readable,
+  { writable }: Sink,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
+  const broken = new AbortController()
+  const onError = (error: unknown) => broken.abort(error)
+  writable.once('error', onError)
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    // A stream that failed takes what it is given, without a word.
+    if (writable.errored) throw writable.errored
+    const hasRoom = writable.write(chunk)
+    onWritten(chunk.length)
+    if (!hasRoom)
+      await once(writable, 'drain', { signal: broken.signal }).catch((error: unknown) => {
+        throw broken.signal.reason ?? error
+      })
+  }
+  writable.off('error', onError)
+}
+
+/** Ends the sink, and resolves when everything is written. */
+export async function ended({ writable }: Sink): Promise<void> {
+  await finished(writable.end())
 }

@@ -35,9 +35,9 @@ export function blockReader(fd: number, size: number | undefined) {
   }
 
   return {
-    async *blocks(): AsyncGenerator<Buffer> {
+    async *blocks(from = 0): AsyncGenerator<Buffer> {
       // A device has no positions to read from.
-      let position = size === undefined ? null : 0
+      let position = size === undefined ? null : from
       // Each run has two blocks of its own, because a write of the last run may still be under way.
       let memory = Buffer.allocUnsafeSlow(BLOCK_BYTES)
       let spare = Buffer.allocUnsafeSlow(BLOCK_BYTES)

@@ -12,7 +12,9 @@ import { withResolvers } from '../../shared/with-resolvers.js'
 import { bearer } from '../http/bearer.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
+import { canGoOn, goOn } from './go-on.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
+import { cancelReservation } from './reservation.js'
 import { uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
@@ -42,6 +44,8 @@ export async function uploadEarly(
   const watch = watchFirstByte()
   const url = uploadUrl(options)
   let resource: UploadResource | undefined
+  let resumeWithin: number | undefined
+  let bytes = 0
   const upload: Exchange = exchange('POST', url, {
     headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
     body: lazyBody(source, {
@@ -58,25 +62,41 @@ export async function uploadEarly(
     await expectStatusStream(upload, url)
     const early = readVerdict(upload, (event) => {
       onEvent(event)
-      if (event.event === 'opened') resource = resourceOf(event.upload, url)
-      else if (event.event === 'connected') gate.open()
+      if (event.event === 'opened') {
+        resource = resourceOf(event.upload, url)
+        ;({ resumeWithin } = event)
+      } else if (event.event === 'connected') gate.open()
       else if (event.event === 'progress' && event.bytes > 0) watch.arrived()
+      if (event.event === 'progress') ({ bytes } = event)
     })
-    const verdict =
+    const atOnce = async () =>
       (await Promise.race([early, watch.heldBack])) ??
       (await goOnByResource(early, resource, source, options, onEvent))
+    const verdict = await atOnce().catch((reason: unknown) => {
+      if (resource === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
+      upload.reset()
+      return goOn({ resource, resumeWithin, bytes, reason }, source, options, onEvent)
+    })
     const delivered = expectDelivered(verdict)
     upload.close()
     return delivered
   } catch (error) {
     // The body may still be on its way, and only a reset stops it.
     upload.reset()
+    // A cut alone would have the receiver wait for us.
+    if (resource !== undefined && resumeWithin !== undefined && isOurs(error))
+      await cancelReservation(resource, options)
     throw error
   } finally {
     clearTimeout(unanswered)
     watch.stop()
     gate.giveUp()
   }
+}
+
+/** True for an ending of our own, which the server can't know of. */
+export function isOurs(error: unknown): boolean {
+  return error instanceof EssError && /^(?:interrupted|file-unreadable|file-changed)$/.test(error.code)
 }
 
 /** Repeats the transfer through its upload resource, from the first byte on. */
@@ -89,7 +109,7 @@ async function goOnByResource(
 ): Promise<TerminalEvent> {
   // There is no other way. The first request is slow, but it may still get there.
   if (resource === undefined) return await early
-  if (source.isRepeatable !== true) {
+  if (source.isRepeatable !== true && source.reach === undefined) {
     throw new EssError(
       'reservation-required',
       'A proxy on the way holds the upload back, and piped data cannot be read again. Start again with --reserve.',

@@ -2,6 +2,7 @@ import {
   DEFAULT_CONTENT_TYPE,
   EssError,
   formatContentDisposition,
+  HEADERS,
   PROBLEM_MEDIA_TYPE,
   safeFileName,
 } from '../../shared/index.js'
@@ -15,13 +16,33 @@ export function uploadHeaders(
   options: SendOptions,
   accept: string,
 ): Readonly<Record<string, string>> {
+  const { reach } = source
   return {
+    ...(reach !== undefined && {
+      [HEADERS.essResume]: reach === Number.POSITIVE_INFINITY ? 'rewind' : `window=${reach}`,
+    }),
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     // The head goes out at once, and tells a proxy in between that the body comes later.
     expect: '100-continue',
     'content-type': DEFAULT_CONTENT_TYPE,
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
     ...(source.size !== undefined && { 'content-length': String(source.size) }),
+  }
+}
+
+/** The headers of a request that carries the rest of `source`, from this offset on. */
+export function restHeaders(
+  source: Source,
+  offset: number,
+  accept: string,
+): Readonly<Record<string, string>> {
+  return {
+    accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
+    expect: '100-continue',
+    'content-type': 'application/partial-upload',
+    [HEADERS.uploadOffset]: String(offset),
+    [HEADERS.uploadComplete]: '?1',
+    ...(source.size !== undefined && { 'content-length': String(source.size - offset) }),
   }
 }
 
@@ -35,12 +56,12 @@ export interface LazyBodyHooks {
   readonly fail: (reason: EssError) => void
 }
 
-/** The bytes of `source`. It is not read before `begin` resolves. */
-export async function* lazyBody(source: Source, hooks: LazyBodyHooks): AsyncGenerator<Uint8Array> {
+/** The bytes of `source` from `from` on. It is not read before `begin` resolves. */
+export async function* lazyBody(source: Source, hooks: LazyBodyHooks, from = 0): AsyncGenerator<Uint8Array> {
   await hooks.begin
   let isFirst = true
   try {
-    for await (const block of source.read()) {
+    for await (const block of source.read(from)) {
       if (isFirst) hooks.onFirstByte?.()
       isFirst = false
       yield block

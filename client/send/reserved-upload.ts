@@ -11,7 +11,7 @@ import {
 import { bearer } from '../http/bearer.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
-import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
+import { bodyGate, lazyBody, restHeaders, uploadHeaders } from './lazy-body.js'
 import type { SendOptions } from './send-options.js'
 import { expectSoon, JSON_MEDIA_TYPE, readText } from './short-answer.js'
 import type { Source } from './source.js'
@@ -27,7 +27,7 @@ const ARRIVAL_MS = 5_000
 const CONFIRMATION_MS = 5_000
 
 /**
- * Sends the whole body to an upload resource, starting at the `connected` event. Rejects with an EssError unless the
+ * Sends the whole body to an upload resource, or the rest from `offset` on, starting at the `connected` event. Rejects with an EssError unless the
  * events say that it is delivered and the response doesn't contradict them.
  */
 export async function uploadTo(
@@ -35,6 +35,7 @@ export async function uploadTo(
   source: Source,
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
+  offset?: number,
 ): Promise<DeliveredEvent> {
   const gate = bodyGate()
   const follow = exchange('GET', resource.events, {
@@ -48,16 +49,24 @@ export async function uploadTo(
   let upload: Exchange | undefined
   try {
     await expectSoon(follow, resource.events, expectStatusStream(follow, resource.events))
-    upload = exchange('PUT', resource.upload, {
-      headers: { ...uploadHeaders(source, options, JSON_MEDIA_TYPE), ...bearer(resource.upload, options) },
-      body: lazyBody(source, { begin: gate.opened, fail: (reason) => upload?.fail(reason) }),
+    const fields =
+      offset === undefined
+        ? uploadHeaders(source, options, JSON_MEDIA_TYPE)
+        : restHeaders(source, offset, JSON_MEDIA_TYPE)
+    const hooks = { begin: gate.opened, fail: (reason: EssError) => upload?.fail(reason) }
+    upload = exchange(offset === undefined ? 'PUT' : 'PATCH', resource.upload, {
+      headers: { ...fields, ...bearer(resource.upload, options) },
+      body: lazyBody(source, hooks, offset),
       signal: options.signal,
     })
     arrival = setTimeout(gate.open, ARRIVAL_MS)
     const byEvents = readVerdict(follow, (event) => {
       onEvent(event)
-      if (event.event === 'waiting' || event.event === 'connected') clearTimeout(arrival)
-      if (event.event === 'connected') gate.open()
+      const isResumed = event.event === 'resumed' || event.event === 'connected'
+      if (isResumed || event.event === 'waiting') clearTimeout(arrival)
+      // The receiver is missing, and the bytes would have to be sent once more.
+      if (event.event === 'interrupted' && event.side === 'receiver') clearTimeout(arrival)
+      if (isResumed) gate.open()
     })
     const byAnswer = readFinalAnswer(upload, resource.upload)
     const delivered = expectDelivered(await agreeOnVerdict(byEvents, byAnswer))

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { type DeliveredEvent, EssError, type StatusEvent } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../http/nearest-name.js'
-import { uploadEarly } from './early-upload.js'
+import { isOurs, uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
 import { cancelReservation, reserve } from './reservation.js'
 import { uploadTo } from './reserved-upload.js'
@@ -70,14 +70,9 @@ async function uploadReserved(
     })
   } catch (error) {
     // The server doesn't notice the end of an upload that never reached it.
-    if (!hasArrived && isUnseenByServer(error)) await cancelReservation(resource, options)
+    if (!hasArrived && isOurs(error)) await cancelReservation(resource, options)
     throw error
   }
-}
-
-/** True for an ending that the server can't know of. */
-function isUnseenByServer(error: unknown): boolean {
-  return error instanceof EssError && /^(?:interrupted|file-unreadable|file-changed)$/.test(error.code)
 }
 
 function isReservationRequired(error: unknown): boolean {

@@ -38,6 +38,3 @@ export async function readText(answer: Exchange, head: IncomingMessage, url: URL
   }
   return text
 }
-
-/** An empty body: without one, got waits for the body of a POST. */
-export async function* emptyBody(): AsyncGenerator<Uint8Array> {}

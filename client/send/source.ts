@@ -9,6 +9,7 @@ import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
+import { KeptBlocks } from './kept-blocks.js'
 import { missing } from './missing.js'
 
 /** The bytes to send, and the facts known about them beforehand. */
@@ -20,10 +21,15 @@ export interface Source {
   /** True if you may call `read` again, for the same bytes from the first one on. Default: false. */
   readonly isRepeatable?: boolean
   /**
-   * Starts to read. Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block of a
+   * How many bytes `read` can go back from the furthest that was read: Infinity for a file. Undefined if it reads from
+   * the first byte alone, and then a cut ends the transfer.
+   */
+  readonly reach?: number
+  /**
+   * Starts to read, from this offset on (default: 0). Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block of a
    * file is valid until you ask for the next one; then its memory is used again.
    */
-  read(): AsyncGenerator<Uint8Array>
+  read(from?: number): AsyncGenerator<Uint8Array>
   /** Closes the file or the stream, read or not. */
   close(): Promise<void>
 }
@@ -50,12 +56,19 @@ export async function openFile(place: string | Buffer): Promise<Source> {
   if (stat.isFIFO()) return fromPipe(fd)
   const size = stat.isFile() && (await isAsLongAsItSays(fd, stat)) ? stat.size : undefined
   const reader = blockReader(fd, size)
-  const blocks = () => explained(reader.blocks(), path)
+  const check = size === undefined ? async () => {} : sameFileCheck(fd, path)
+  const blocks = (from = 0) => explained(reader.blocks(from), path)
+  let kept: KeptBlocks | undefined
   return {
     name: stat.isFile() && !isDescriptor(path) ? basename(path) : undefined,
     size,
     isRepeatable: size !== undefined,
-    read: () => (size === undefined ? blocks() : exactly(size, blocks(), path)),
+    reach: size === undefined ? KEPT_BYTES : Number.POSITIVE_INFINITY,
+    read(from = 0) {
+      if (size !== undefined) return exactly(size, from, blocks(from), path, check)
+      kept ??= new KeptBlocks(copied(blocks()), KEPT_BYTES)
+      return kept.read(from)
+    },
     close: () => reader.close(),
   }
 }
@@ -66,14 +79,23 @@ export async function openFile(place: string | Buffer): Promise<Source> {
  */
 const END_GRACE_MS = 150
 
+/** What a stream's sender can go back after a cut: more than lies in the buffers between it and the receiver. */
+const KEPT_BYTES = 16 * 1024 * 1024
+
 /** Makes a source of a stream that was not read from yet, such as a piped stdin. */
 export function fromStream(stream: Readable): Source {
+  let kept: KeptBlocks | undefined
+  async function* blocks() {
+    yield* explained(stream, 'the input')
+    await delay(END_GRACE_MS)
+  }
   return {
     name: undefined,
     size: undefined,
-    async *read() {
-      yield* explained(stream, 'the input')
-      await delay(END_GRACE_MS)
+    reach: KEPT_BYTES,
+    read(from = 0) {
+      kept ??= new KeptBlocks(blocks(), KEPT_BYTES)
+      return kept.read(from)
     },
     async close() {
       // `read` reports a failure. One that comes later doesn't matter.
@@ -81,6 +103,11 @@ export function fromStream(stream: Readable): Source {
       stream.destroy()
     },
   }
+}
+
+/** Blocks that stay as they are when the next one is read. */
+async function* copied(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const block of blocks) yield Buffer.from(block)
 }
 
 /** True if `fd` writes to the very file at `path`: it would be sent while it is overwritten. */
@@ -123,9 +150,10 @@ function fromPipe(fd: number): Source {
   return {
     name: undefined,
     size: undefined,
-    read() {
-      pipe = fromStream(new Socket({ fd, readable: true, writable: false }))
-      return pipe.read()
+    reach: KEPT_BYTES,
+    read(from = 0) {
+      pipe ??= fromStream(new Socket({ fd, readable: true, writable: false }))
+      return pipe.read(from)
     },
     close: () => pipe?.close() ?? promisify(close)(fd),
   }
@@ -137,10 +165,12 @@ function fromPipe(fd: number): Source {
  */
 async function* exactly(
   size: number,
+  from: number,
   blocks: AsyncIterable<Uint8Array>,
   path: string,
+  check: () => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
-  let bytes = 0
+  let bytes = from
   let last: Uint8Array | undefined
   for await (const block of blocks) {
     bytes += block.length
@@ -148,8 +178,28 @@ async function* exactly(
     if (bytes === size) last = block
     else yield block
   }
+  if (from === size && bytes === size) return
   if (last === undefined) throw changed(path, size, String(bytes))
+  await check()
   yield last
+}
+
+/**
+ * Makes a check that throws EssError `file-changed` if the file has been written to since. What was sent before a cut and
+ * what is sent after it must be parts of the same file.
+ */
+function sameFileCheck(fd: number, path: string): () => Promise<void> {
+  const stat = async () => await promisify(fstat)(fd)
+  const before = stat()
+  before.catch(() => {}) // The check reports it.
+  return async () => {
+    const [{ mtimeMs: then }, { mtimeMs: now }] = await Promise.all([before, stat()])
+    if (then !== now)
+      throw new EssError(
+        'file-changed',
+        `${path} was written to while it was sent. Send it again when that is done.`,
+      )
+  }
 }
 
 /** Passes on the blocks, and turns an error into a `file-unreadable`. */

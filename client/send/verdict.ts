@@ -63,6 +63,8 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
         )
       isOpened = true
       onEvent(event)
+      // The receiver needs earlier bytes than this request can bring.
+      if (event.event === 'rewind') throw new EssError('rewound')
       if (!isTerminal(event)) return
       stop()
       resolve(event)

@@ -4,6 +4,7 @@ import {
   encodeStatus,
   fromProblem,
   PASS_THROUGH_HEADERS,
+  type RewindEvent,
   type TerminalEvent,
 } from '../../shared/index.js'
 import type { ResponsePort } from '../node/ports.js'
@@ -41,8 +42,7 @@ export class FinalAnswer implements StatusSink {
   }
 
   conclude(event: TerminalEvent): void {
-    // A host that wouldn't wait may have answered already.
-    if (this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed) return
+    if (this.#isAnswered()) return
     if (event.event === 'failed') {
       trySendProblem(
         this.#request,
@@ -69,4 +69,37 @@ export class FinalAnswer implements StatusSink {
   release(): void {
     this.#request.socket.destroy()
   }
+
+  redirect({ offset, upload }: RewindEvent): void {
+    if (this.#isAnswered()) return
+    trySendProblem(this.#request, this.#response, this.#cors, rewound(offset, upload))
+  }
+
+  endPiece(offset: number): void {
+    if (this.#isAnswered()) return
+    orReset(this.#request, () => {
+      removeForeignFields(this.#response)
+      this.#response.writeHead(204, {
+        ...this.#cors.headers(this.#request),
+        ...PASS_THROUGH_HEADERS,
+        'Upload-Offset': offset,
+        'Upload-Complete': '?0',
+      })
+      this.#response.end()
+    })
+  }
+
+  /** A host that wouldn't wait may have answered already. */
+  #isAnswered(): boolean {
+    return this.#response.destroyed || this.#response.headersSent || this.#request.socket.destroyed
+  }
+}
+
+/** The answer at an upload resource that takes no bytes any more, because the receiver needs earlier ones. */
+export function rewound(offset: number, upload: string): EssError {
+  return new EssError(
+    'rewound',
+    `The receiver came back and needs the file from byte ${offset} on. Send it to ${upload}.`,
+    { fields: { 'Upload-Offset': String(offset), Location: upload } },
+  )
 }

@@ -57,7 +57,11 @@ function knownLinesOf(fields: Fields): string {
   return fixedLines.get(fields) ?? linesOf(fields)
 }
 
-const STATUS_LINES = { 200: 'HTTP/1.1 200 OK\r\n', 201: 'HTTP/1.1 201 Created\r\n' } as const
+const STATUS_LINES = {
+  200: 'HTTP/1.1 200 OK\r\n',
+  201: 'HTTP/1.1 201 Created\r\n',
+  206: 'HTTP/1.1 206 Partial Content\r\n',
+} as const
 
 /** What a field's value must not contain (RFC 9110, 5.5), such as a line end. */
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/

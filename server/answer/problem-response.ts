@@ -70,6 +70,7 @@ export function sendProblem(
     ...(hasUnreadBody && { Connection: 'close' }),
     ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
     ...(error.code === 'unauthorized' && { 'WWW-Authenticate': CHALLENGES }),
+    ...error.fields,
     ...headers,
     ...own?.headers,
   })

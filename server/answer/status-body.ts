@@ -3,6 +3,7 @@ import {
   encodeStatus,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
+  type RewindEvent,
   STATUS_MEDIA_TYPES,
   type StatusEvent,
   type StatusForm,
@@ -49,6 +50,10 @@ export interface StatusSink {
   probe(): boolean
   /** Ends the sink without a verdict: the sender goes on with another request. */
   release(): void
+  /** Ends the sink of a sender that has to go on by another request, from an earlier offset. */
+  redirect(event: RewindEvent): void
+  /** Answers a piece that was handed on whole; the next one begins at this offset. */
+  endPiece(offset: number): void
 }
 
 /** Something with a state to tell: a socket. */
@@ -133,10 +138,12 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   send(event: StatusEvent, canWait = false): void {
-    if (event.event === 'connected') {
+    if (event.event === 'connected' || event.event === 'resumed') {
       this.#timers.heartbeats.stop(this.#heartbeat)
       clearTimeout(this.#secondWord)
     }
+    // Nothing moves, and only a write tells whether this peer is still there.
+    if (event.event === 'interrupted') this.#restartHeartbeat()
     this.#held += this.#encode(event)
     if (canWait) this.#ticking ??= this.#timers.progress.start(this)
     else this.#letGo()
@@ -176,6 +183,28 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   release(): void {
     this.#stopTimers()
     if (!this.#isGone()) this.#breakOff()
+  }
+
+  redirect(event: RewindEvent): void {
+    this.#stopTimers()
+    if (this.#isGone()) return
+    const connection = this.#request.socket
+    this.#held += this.#encode(event)
+    // The rest of the body is of no use, and may be as long as the file.
+    this.#response.once('finish', () => {
+      connection.end()
+      drainThenDestroy(connection)
+    })
+    this.#response.end(this.#takeHeld() + (this.#hasOwnChunks ? LAST_CHUNK : ''))
+    this.#request.resume()
+  }
+
+  /** Only an upload resource takes pieces, and it answers them otherwise. */
+  endPiece(): void {}
+
+  #restartHeartbeat(): void {
+    this.#timers.heartbeats.stop(this.#heartbeat)
+    this.#heartbeat = this.#timers.heartbeats.start(this)
   }
 
   /** True for a sender that doesn't read its status. It gets the verdict, and no growing heap of old events. */

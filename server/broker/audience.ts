@@ -10,6 +10,11 @@ export class Audience {
     this.#sinks.add(sink)
   }
 
+  /** Tells `sink` no more; it ends by itself. */
+  leave(sink: StatusSink): void {
+    this.#sinks.delete(sink)
+  }
+
   /** Tells `sink` no more, and ends it without a verdict. */
   dismiss(sink: StatusSink): void {
     this.#sinks.delete(sink)

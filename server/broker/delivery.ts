@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { EssError } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
+import { resetConnection } from '../node/linger.js'
 import type { ResponsePort } from '../node/ports.js'
 import type { Gear } from '../relay/gears/pump.js'
 import {
   createTransfer,
-  type SenderBody,
+  type Part,
   type Transfer,
   type TransferEnd,
   type TransferOptions,
@@ -16,49 +17,62 @@ import { beginDownload, failDownload, type NamedFile } from './download-answer.j
 export class Delivery {
   readonly request: IncomingMessage
   readonly response: ResponsePort
+  /** The offset of its first byte in the sender's sequence. */
+  readonly from: number
   readonly #cors: Cors
   #transfer: Transfer | undefined
   /** Settled when a thread of the relay has let go of the receiver's connection. */
   #released: Promise<void> | undefined
 
-  constructor(request: IncomingMessage, response: ResponsePort, cors: Cors) {
+  constructor(request: IncomingMessage, response: ResponsePort, cors: Cors, from = 0) {
     this.request = request
     this.response = response
     this.#cors = cors
+    this.from = from
   }
 
-  /** Bytes that the kernel has taken for the receiver. */
-  get bytes(): number {
-    return this.#transfer?.bytes() ?? 0
+  /** The offset behind the last byte that the kernel has taken for the receiver. */
+  get position(): number {
+    return this.#transfer?.position() ?? this.from
   }
 
-  /** How the bytes are moved; undefined before `join`. */
+  /** The offset at which the sender's next segment has to begin. */
+  get given(): number {
+    return this.#transfer?.given() ?? this.from
+  }
+
+  /** How the bytes of the last segment were moved; undefined before `join`. */
   get gear(): Gear | undefined {
-    return this.#transfer?.gear
+    return this.#transfer?.gear()
   }
 
-  /** Milliseconds from `join` to the first byte; undefined while none has moved. */
+  /** Milliseconds from `open` to the first byte; undefined while none has moved. */
   get firstByteMs(): number | undefined {
     return this.#transfer?.firstByteMs()
   }
 
-  /**
-   * Joins a sender's body to this response. No byte moves before `start`. Again for another body, as long as none has
-   * moved of the one before. Fulfilled with how the transfer ended; never rejected.
-   */
-  join(
-    body: SenderBody,
+  /** Watches the receiver from now on. Call it once. Fulfilled with how the transfer ended; never rejected. */
+  open(
     file: NamedFile,
-    options: Omit<TransferOptions, 'total' | 'writeHead'>,
+    options: Omit<TransferOptions, 'from' | 'total' | 'writeHead'>,
   ): Promise<TransferEnd> {
-    // Not a byte has moved, so there is nothing to wait for.
-    void this.#transfer?.stop()
-    this.#transfer = createTransfer(body, this.response, {
+    this.#transfer = createTransfer(this.response, {
       ...options,
+      from: this.from,
       total: file.contentLength,
       writeHead: () => beginDownload(this, file, this.#cors),
     })
     return this.#transfer.ended
+  }
+
+  /** Joins a segment to this response, behind the one before. No byte of it moves before `start`. */
+  join(part: Part): void {
+    this.#transfer?.join(part)
+  }
+
+  /** The sender is lost, though its connection may not say so yet. Settled when no more of its bytes can come. */
+  loseSender(detail: string): Promise<void> {
+    return this.#transfer?.loseSender(detail) ?? Promise.resolve()
   }
 
   /** Begins to move bytes. */
@@ -69,6 +83,15 @@ export class Delivery {
   /** Stops moving bytes. */
   stop(): void {
     this.#released = this.#transfer?.stop()
+  }
+
+  /** Ends this response without a word: the receiver has left, or has another one. It can't pass for a whole file. */
+  drop(): void {
+    const reset = () => resetConnection(this.request.socket)
+    const released = this.#transfer?.stop()
+    // It never rejects, and nothing else waits for it.
+    if (released !== undefined) void released.then(reset)
+    else reset()
   }
 
   /** Tells the receiver that its download failed. A reset reaches it only when nothing else has its connection open. */

@@ -13,17 +13,28 @@ import { takesResetForEnd } from '../request/undici.js'
 import type { Outcome } from './lifecycle.js'
 
 /** In the head of every download. */
-const FIXED_HEADERS = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
+const WHOLE_ONLY = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'none' })
+/** The same where a receiver may come back for the rest. */
+const IN_RANGES = fixed({ ...DOWNLOAD_HEADERS, 'Accept-Ranges': 'bytes' })
 
 /** A receiver's request and the response to it. */
 interface ReceiverExchange {
   readonly request: IncomingMessage
   readonly response: ResponsePort
+  /** The offset of its first byte. */
+  readonly from: number
 }
 
 /** The file as its download's head names it. */
 export interface NamedFile extends Payload {
   readonly id: string
+  /** True if a receiver that loses its connection may come back for the rest. */
+  readonly isResumable: boolean
+}
+
+function fixedFor({ isResumable, contentLength }: NamedFile): typeof WHOLE_ONLY | typeof IN_RANGES {
+  // Without a length, no Content-Range is valid before the end (RFC 9110, 14.4).
+  return isResumable && contentLength !== undefined ? IN_RANGES : WHOLE_ONLY
 }
 
 /** The head of a download, the same for GET and HEAD. */
@@ -34,26 +45,40 @@ export function downloadHeaders(
 ): Record<string, string | number> {
   const own = fieldsOf(file)
   if (file.contentLength !== undefined) own['Content-Length'] = file.contentLength
-  return withFixedHeaders(own, FIXED_HEADERS, cors.headers(request))
+  return withFixedHeaders(own, fixedFor(file), cors.headers(request))
 }
 
 /** Writes the head of a download, unless it is out: the sender may have begun again since. */
-export function beginDownload({ request, response }: ReceiverExchange, file: NamedFile, cors: Cors): void {
+export function beginDownload(
+  { request, response, from }: ReceiverExchange,
+  file: NamedFile,
+  cors: Cors,
+): void {
   if (response.headersSent) return
-  const { contentLength } = file
+  const { contentLength, isResumable } = file
+  const own = fieldsOf(file)
+  const isPart = from > 0 && contentLength !== undefined
+  // Says that a client may come back in these words: without a length there are no ranges.
+  if (isResumable && contentLength === undefined) own['Ess-Offset'] = from
+  if (isPart) own['Content-Range'] = `bytes ${from}-${contentLength - 1}/${contentLength}`
   removeForeignFields(response)
   announceLength(request, response, contentLength)
   // A download ends with its connection.
   const closes = contentLength === undefined && takesResetForEnd(request) ? 'unsaid' : true
-  const body = { framing: contentLength ?? ('chunked' as const), closes } as const
-  beginResponse(response, 200, fieldsOf(file), [FIXED_HEADERS, cors.headers(request)], body)
+  const framing = contentLength === undefined ? ('chunked' as const) : contentLength - from
+  const body = { framing, closes } as const
+  beginResponse(response, isPart ? 206 : 200, own, [fixedFor(file), cors.headers(request)], body)
 }
 
 /**
  * Tells a receiver that its download failed. Once the 200 is out, only a reset says that the receiver does not have the
  * whole file (protocol, chapter 4).
  */
-export function failDownload({ request, response }: ReceiverExchange, error: EssError, cors: Cors): void {
+export function failDownload(
+  { request, response }: Omit<ReceiverExchange, 'from'>,
+  error: EssError,
+  cors: Cors,
+): void {
   if (response.headersSent) resetConnection(request.socket)
   else if (!request.socket.destroyed) trySendProblem(request, response, cors, asSeenByReceiver(error))
 }

@@ -1,73 +1,23 @@
-import type { IncomingMessage } from 'node:http'
 import {
   EssError,
   formatDuration,
+  joinUrl,
   type ProgressEvent,
-  type StatusEvent,
-  type TerminalEvent,
-  toFailedProblem,
+  type RewindEvent,
+  uploadPath,
 } from '../../shared/index.js'
-import type { Cors } from '../answer/cors.js'
-import type { ProgressClock, Ticking } from '../answer/progress-clock.js'
+import type { Ticking } from '../answer/progress-clock.js'
 import type { Entry } from '../node/entry.js'
 import { Occurrence } from '../node/occurrence.js'
-import type { Relay } from '../relay/relay.js'
 import type { TransferEnd } from '../relay/transfer.js'
 import type { Payload } from '../request/payload.js'
+import type { Reach } from '../request/resume.js'
 import { Audience } from './audience.js'
 import type { Delivery } from './delivery.js'
-import type { SocketInfo, SocketStats } from './events.js'
 import { type Effect, type Input, MAX_EARLY_RECEIVERS } from './lifecycle.js'
-import { isSenderThere, releaseBody, type Segment } from './segment.js'
-
-/** What is fixed when a socket is made. */
-export interface SocketTerms {
-  readonly id: string
-  /** The secret of the upload resource; undefined on a server without reservations. */
-  readonly token: string | undefined
-  readonly ttlMs: number
-  /** Only where the sender asked for more than the server allows. */
-  readonly askedTtlMs?: number
-  readonly maxUploadBytes: number
-  readonly stallTimeoutMs: number
-  readonly relay: Relay
-  readonly cors: Cors
-  readonly progress: ProgressClock
-  /** Gives the client's share back. The observer calls it when the socket has ended. */
-  readonly giveBack: () => void
-}
-
-/** The socket as its effects see it. */
-export interface Subject extends SocketInfo {
-  readonly terms: SocketTerms
-  /** The event that says where the socket is now. */
-  state(): StatusEvent
-  apply(input: Input, cause?: Cause): void
-}
-
-/** Is told about the life of each socket. */
-export interface SocketObserver {
-  connected(socket: Subject, receiverRequest: IncomingMessage): void
-  progress(socket: Subject, bytes: number): void
-  closed(socket: Subject, stats: SocketStats): void
-}
-
-/** What comes with an input. */
-export interface Cause {
-  /** With `sender-arrived`. */
-  readonly segment?: Segment
-  /** With `receiver-arrived`. */
-  readonly delivery?: Delivery
-  /** With an input that ends the socket: why, for people on both sides. */
-  readonly detail?: string | undefined
-  /** With `delivered`: the receiver closed its connection in good order. */
-  readonly isConfirmed?: boolean
-  /** When `closed` is entered. */
-  readonly ending?: Ending
-}
-
-/** How a socket ended. */
-export type Ending = Pick<SocketStats, 'outcome' | 'error' | 'bytes' | 'confirmed'>
+import { ReturnTimer } from './return-timer.js'
+import { holdBody, isSenderThere, releaseBody, type Segment } from './segment.js'
+import { type Cause, type SocketObserver, type Subject, verdictOf } from './subject.js'
 
 /** A file of which nothing is known yet. */
 const UNKNOWN: Payload = {
@@ -86,8 +36,21 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   #payload: Payload
   #segment: Segment | undefined
   #delivery: Delivery | undefined
+  /** What the sender said it can do, in its first request. */
+  #reach: Reach
+  /** The offset at which the sender's next segment begins, while there is none. */
+  #offset = 0
+  /** The offset up to which the last receiver had bytes. */
+  #position = 0
   #earlyReceivers = 0
   #ttl: NodeJS.Timeout | undefined
+  readonly #return: ReturnTimer
+  /** From a loss until bytes move again. */
+  #wasInterrupted = false
+  #hasSender = false
+  #isReported = false
+  /** True for the bytes of the first receiver, up to the first loss. */
+  #isFirst = false
   #ticking: Entry<Ticking> | undefined
   /** What the observer was told last. */
   #toldBytes = 0
@@ -96,6 +59,9 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     this.#socket = socket
     this.#observer = observer
     this.#payload = { ...UNKNOWN, fileName }
+    this.#return = new ReturnTimer(socket.terms.returnMs, (detail) =>
+      socket.apply('return-expired', { detail }),
+    )
   }
 
   get payload(): Payload {
@@ -106,17 +72,43 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     return this.#segment
   }
 
-  /** Bytes that the kernel has taken for the receiver. */
+  get delivery(): Delivery | undefined {
+    return this.#delivery
+  }
+
+  /** The offset up to which bytes were handed to the receiver's connection. */
   get bytes(): number {
-    return this.#delivery?.bytes ?? 0
+    return this.#delivery?.position ?? this.#position
+  }
+
+  /** The offset at which the sender's next segment has to begin. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** How far the sender can go back; undefined if it can't go on at all. */
+  get reach(): Reach {
+    return this.#socket.terms.returnMs > 0 ? this.#reach : undefined
+  }
+
+  /** A loss after which that peer may come back is no end. */
+  lossAsInterruption(input: Input, { isForGood = false }: Cause): Input {
+    if (isForGood) return input
+    if (input === 'sender-lost' && this.reach !== undefined) return 'sender-interrupted'
+    const isReceivers = input === 'receiver-lost' || input === 'stalled'
+    return isReceivers && this.reach !== undefined && this.reach > 0 ? 'receiver-interrupted' : input
+  }
+
+  /** Seconds that a missing peer has left to come back. */
+  get secondsLeft(): number {
+    return this.#return.secondsLeft
   }
 
   /** Says how far the transfer is; undefined before there is one. */
   get progress(): (() => ProgressEvent) | undefined {
-    const delivery = this.#delivery
-    if (delivery === undefined) return undefined
+    if (this.#delivery === undefined && this.#position === 0) return undefined
     const total = this.#payload.contentLength
-    return () => ({ event: 'progress', bytes: delivery.bytes, ...(total !== undefined && { total }) })
+    return () => ({ event: 'progress', bytes: this.bytes, ...(total !== undefined && { total }) })
   }
 
   'arm-ttl'(): void {
@@ -150,16 +142,45 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** In the place of the one before, if there is one: that ends without a verdict, and its file keeps its name. */
   'take-sender'({ segment }: Cause): void {
     if (segment === undefined) return
-    const left = this.#segment
-    this.#segment = segment
-    this.audience.add(segment.status)
-    if (left === undefined) {
+    if (!this.#hasSender) {
       this.#payload = { ...segment.payload, fileName: segment.payload.fileName ?? this.#payload.fileName }
-      return
+      this.#reach = segment.reach
+      this.#hasSender = true
     }
+    this.#dismissSegment()
+    this.#segment = segment
+    this.#offset = segment.offset
+    this.audience.add(segment.status)
+  }
+
+  /** The request that is there ends without a verdict. */
+  #dismissSegment(): void {
+    const left = this.#takeSegment()
+    if (left !== undefined) this.audience.dismiss(left.status)
+  }
+
+  /** Lets go of the request that is there, and returns it. */
+  #takeSegment(): Segment | undefined {
+    const left = this.#segment
+    this.#segment = undefined
+    if (left === undefined) return undefined
     releaseBody(left)
     left.response.off('close', this.#senderClosed)
-    this.audience.dismiss(left.status)
+    return left
+  }
+
+  /** Its connection may still be open, if the sender has come back by another one. */
+  'lose-sender'(): void {
+    this.#offset = this.#delivery?.given ?? this.#offset
+    this.#dismissSegment()
+  }
+
+  'end-piece'(): void {
+    this.#offset = this.#delivery?.given ?? this.#offset
+    const left = this.#takeSegment()
+    if (left === undefined) return
+    this.audience.leave(left.status)
+    left.status.endPiece(this.#offset)
   }
 
   /** Until bytes move, this alone notices a sender that goes away. */
@@ -177,30 +198,112 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     if (this.#segment !== undefined) releaseBody(this.#segment)
   }
 
+  /** In the place of the one before, if there is one: its connection only looks alive. */
   'take-receiver'({ delivery }: Cause): void {
+    if (delivery === undefined) return
+    this.#delivery?.drop()
     this.#delivery = delivery
-  }
-
-  'join-relay'(): void {
     const { id, terms } = this.#socket
     const { maxUploadBytes, stallTimeoutMs, relay } = terms
-    if (this.#segment === undefined || this.#delivery === undefined) return
-    const ended = this.#delivery.join(
-      this.#segment.body,
-      { id, ...this.#payload },
-      { maxUploadBytes, stallTimeoutMs, relay, bodyBegan: () => this.#socket.apply('body-began') },
+    const isResumable = this.reach !== undefined
+    const ended = delivery.open(
+      { id, isResumable: isResumable && this.#canRewind, ...this.#payload },
+      {
+        maxUploadBytes,
+        stallTimeoutMs,
+        relay,
+        bodyBegan: () => this.#socket.apply('body-began'),
+        ...(isResumable && { paused: (loss) => this.#paused(loss) }),
+      },
     )
     // It never rejects, and nothing else waits for it.
-    void ended.then((end) => this.#transferEnded(end))
+    void ended.then((end) => this.#transferEnded(end, delivery))
   }
 
-  #transferEnded(end: TransferEnd): void {
+  get #canRewind(): boolean {
+    return this.#reach !== undefined && this.#reach > 0
+  }
+
+  #paused(loss: string | undefined): void {
+    if (loss === undefined) this.#socket.apply('piece-taken')
+    else this.#socket.apply('sender-interrupted', { detail: loss })
+  }
+
+  #transferEnded(end: TransferEnd, delivery: Delivery): void {
+    // Another receiver has taken its place.
+    if (delivery !== this.#delivery) return
     if (end.input === 'delivered') this.#socket.apply('delivered', { isConfirmed: end.confirmed })
     else this.#socket.apply(end.input, { detail: end.detail })
   }
 
+  'lose-receiver'(): void {
+    if (this.#delivery !== undefined) {
+      this.#position = this.#delivery.position
+      this.#offset = this.#position
+      this.#delivery.drop()
+      this.#delivery = undefined
+    }
+    // It goes on from where the next receiver wants it, by another request.
+    if (this.#segment !== undefined) holdBody(this.#segment)
+  }
+
+  /**
+   * Has the sender begin at the offset that this receiver wants. A sender that waits by a request of its own is told
+   * there; one that is away finds out when it comes back. Another token, because an upload resource's offset never goes
+   * back (draft-ietf-httpbis-resumable-upload, section 4.3).
+   */
+  'ask-rewind'(): void {
+    const offset = this.#delivery?.from ?? 0
+    const left = this.#takeSegment()
+    const goesBack = left !== undefined || offset < this.#offset
+    this.#offset = offset
+    if (!goesBack) return
+    const event: RewindEvent = {
+      event: 'rewind',
+      offset,
+      upload: this.uploadUrl(this.#socket.tokens.renew()),
+    }
+    if (left !== undefined) {
+      this.audience.leave(left.status)
+      left.status.redirect(event)
+    }
+    this.#wasInterrupted = true
+    this.audience.tell(event)
+  }
+
+  /** The URL of the upload resource with this token. */
+  uploadUrl(token: string): string {
+    return joinUrl(this.#socket.terms.base, uploadPath(token))
+  }
+
+  'arm-return'({ detail }: Cause): void {
+    this.#return.arm(detail)
+  }
+
+  'clear-return'(): void {
+    this.#return.clear()
+  }
+
+  'tell-interrupted'(): void {
+    this.#wasInterrupted = true
+    this.audience.tell(this.#socket.state())
+  }
+
+  'report-interrupted'(): void {
+    const state = this.#socket.state()
+    if (state.event === 'interrupted') this.#observer.interrupted(this.#socket, state.side)
+  }
+
+  'join-relay'(): void {
+    if (this.#segment !== undefined) this.#delivery?.join(this.#segment)
+  }
+
   'report-receiver'(): void {
-    if (this.#delivery !== undefined) this.#observer.connected(this.#socket, this.#delivery.request)
+    if (this.#delivery === undefined) return
+    if (!this.#isReported) this.#observer.connected(this.#socket, this.#delivery.request)
+    else if (this.#wasInterrupted) this.#observer.resumed(this.#socket, this.offset)
+    this.#isFirst = !this.#isReported
+    this.#isReported = true
   }
 
   'start-relay'(): void {
@@ -219,8 +322,14 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   #announce(isAllHere: boolean): void {
-    this.audience.tellConnected(true)
+    this.#tellOfReceiver(true)
     this.#tellProgress(!isAllHere)
+  }
+
+  #tellOfReceiver(canWait: boolean): void {
+    if (this.#wasInterrupted && !this.#isFirst) this.audience.tell({ event: 'resumed', bytes: this.offset })
+    this.#wasInterrupted = false
+    this.audience.tellConnected(canWait)
   }
 
   #tellProgress(isNews: boolean): void {
@@ -235,7 +344,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
    */
   #startWhenProbed(segment: Segment): void {
     const isOver = () => this.#socket.phase !== 'streaming' || this.#segment !== segment
-    this.audience.tellConnected(false)
+    this.#tellOfReceiver(false)
     setImmediate(() => {
       if (isOver()) return
       this.#tellProgress(true)
@@ -262,6 +371,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'tell-followers'(): void {
+    this.#wasInterrupted = false
     this.audience.tell(this.#socket.state(), this.#segment?.status)
   }
 
@@ -277,15 +387,10 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     this.#observer.closed(this.#socket, { ...ending, durationMs, gear, firstByteMs })
   }
 
+  /** The connection of the request that is there has closed. */
   readonly #senderClosed = (): void => {
     this.#socket.apply('sender-lost', {
       detail: 'The sender disconnected before the transfer began. Send the file again for a new link.',
     })
   }
-}
-
-function verdictOf({ error, bytes, confirmed }: Ending): TerminalEvent {
-  return error === undefined
-    ? { event: 'delivered', bytes, confirmed }
-    : { event: 'failed', problem: toFailedProblem(error), bytes }
 }

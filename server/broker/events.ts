@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { EssError } from '../../shared/index.js'
+import type { EssError, InterruptedEvent } from '../../shared/index.js'
 import type { Gear } from '../relay/gears/pump.js'
 import type { Outcome, Phase } from './lifecycle.js'
 
@@ -50,6 +50,13 @@ export interface ServiceEvents {
   'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** A receiver came with this request, and bytes begin to move. */
   'socket:connected': [socket: SocketInfo, request: IncomingMessage]
+  /**
+   * A peer has lost its connection, and may come back within `resumeWithin`: whose it was. One of the next event, or of
+   * those that end a socket, follows.
+   */
+  'socket:interrupted': [socket: SocketInfo, side: InterruptedEvent['side']]
+  /** It has come back, and bytes move again, from this offset of the file on. */
+  'socket:resumed': [socket: SocketInfo, offset: number]
   /**
    * Bytes handed to the receiver's connection so far. At most 4 times a second, and only when the number has changed.
    */

@@ -1,28 +1,58 @@
 import type { ProblemCode } from '../../shared/index.js'
 
 /** Where a socket is in its life, as listeners and operators are told. */
-export type Phase = 'reserved' | 'waiting' | 'streaming' | 'closed'
+export type Phase = 'reserved' | 'waiting' | 'streaming' | 'interrupted' | 'closed'
 
 /**
- * The same, one step finer: the columns of the table. `connected` is told as `streaming`. A receiver is there, but not
- * a byte of the sender's body has been read, so the sender may still begin again by another request.
+ * The same, some steps finer: the columns of the table. `connected` is told as `streaming`: a receiver is there, but not
+ * a byte of the sender's body has been read, so the sender may still begin again by another request. `between` is told
+ * so too: the receiver has a piece, and the sender's next request brings the next one. All the others are told as
+ * `interrupted`:
+ *
+ * - `absent`: the sender of a link that waits has lost its connection, and may come back.
+ * - `sender-away`: the same while a receiver is there, which waits.
+ * - `rewinding`: a receiver has come back, and the sender is asked for its bytes from an earlier offset.
+ * - `receiver-away`: the receiver has lost its connection, and may come back. The sender waits.
+ * - `both-away`: both have.
  */
-export type Stage = Phase | 'connected'
+export type Stage =
+  | Exclude<Phase, 'interrupted'>
+  | 'connected'
+  | 'between'
+  | 'absent'
+  | 'sender-away'
+  | 'rewinding'
+  | 'receiver-away'
+  | 'both-away'
 
 /** How a socket ended: well, or by the problem both sides are told. */
 export type Outcome = 'delivered' | Extract<ProblemCode, Exclude<Input, 'delivered' | Move>>
 
 /** Inputs that end no socket. */
-type Move = 'sender-arrived' | 'receiver-arrived' | 'early-receiver-lost' | 'body-began'
+type Move =
+  | 'sender-arrived'
+  | 'receiver-arrived'
+  | 'receiver-returned'
+  | 'early-receiver-lost'
+  | 'body-began'
+  | 'piece-taken'
+  | 'sender-interrupted'
+  | 'receiver-interrupted'
+  | 'return-expired'
 
 /** Everything that can happen to a socket, from either side. */
 export type Input =
   | 'sender-arrived'
   | 'receiver-arrived'
+  | 'receiver-returned'
   | 'early-receiver-lost'
   | 'body-began'
+  | 'piece-taken'
   | 'delivered'
   | 'expired'
+  | 'sender-interrupted'
+  | 'receiver-interrupted'
+  | 'return-expired'
   | 'sender-lost'
   | 'receiver-lost'
   | 'bad-request'
@@ -44,7 +74,14 @@ export type Effect =
   | 'watch-sender'
   | 'unwatch-sender'
   | 'release-sender'
+  | 'lose-sender'
+  | 'end-piece'
   | 'take-receiver'
+  | 'lose-receiver'
+  | 'ask-rewind'
+  | 'arm-return'
+  | 'clear-return'
+  | 'tell-interrupted'
   | 'fail-receiver'
   | 'join-relay'
   | 'start-relay'
@@ -52,6 +89,7 @@ export type Effect =
   | 'tell-followers'
   | 'tell-verdict'
   | 'report-receiver'
+  | 'report-interrupted'
   | 'report-end'
 
 /** What follows from an input. */
@@ -93,6 +131,57 @@ const FAILS_BETWEEN_TWO = {
   'shutting-down': close('shutting-down'),
 } as const
 
+/** Nothing of the sender's comes that could fail. */
+const NO_SENDER = {
+  'body-began': ignored,
+  'piece-taken': ignored,
+  'sender-interrupted': ignored,
+  'sender-lost': ignored,
+  'bad-request': ignored,
+  'no-file-in-form': ignored,
+  'too-large': ignored,
+  stalled: ignored,
+  cancelled: close('cancelled'),
+  'shutting-down': close('shutting-down'),
+} as const
+
+/** A receiver waits, and the sender's next request brings what it lacks. */
+const RECEIVER_WAITS = {
+  ...NO_SENDER,
+  'sender-arrived': { go: 'connected' },
+  'receiver-arrived': { refuse: 'busy' },
+  'receiver-returned': { go: 'rewinding' },
+  'early-receiver-lost': ignored,
+  // A receiver that counts for itself may have had its last byte, and leave, before the sender's end is known.
+  delivered: close('delivered'),
+  expired: ignored,
+  'receiver-interrupted': { go: 'both-away' },
+  'return-expired': close('sender-lost'),
+  'receiver-lost': close('receiver-lost'),
+  'internal-error': close('internal-error'),
+} as const
+
+/** Neither a sender nor a receiver is there. */
+const NEITHER = {
+  ...NO_SENDER,
+  'receiver-arrived': { go: 'rewinding' },
+  'receiver-returned': ignored,
+  'early-receiver-lost': ignored,
+  delivered: ignored,
+  'receiver-interrupted': ignored,
+  'return-expired': close('sender-lost'),
+  'receiver-lost': ignored,
+  'internal-error': ignored,
+} as const
+
+/** Only a socket that can go on meets these; the others are never told of them. */
+const NOT_BEFORE_BYTES = {
+  'receiver-returned': ignored,
+  'piece-taken': ignored,
+  'receiver-interrupted': ignored,
+  'return-expired': ignored,
+} as const
+
 /**
  * The whole life of a socket. A sender's request opens it in `waiting`, a reservation in `reserved`.
  *
@@ -115,6 +204,28 @@ const FAILS_BETWEEN_TWO = {
  *              closed(that problem)                closed(that problem)
  * ```
  *
+ * A sender that can go on by another request adds these. Each of them ends in `closed(sender-lost)` or
+ * `closed(receiver-lost)` when its time is over.
+ *
+ * ```
+ *                               sender-interrupted
+ *      waiting ◄─────────────────────────────────────────────► absent ──────────┐ receiver-arrived
+ *                               sender-arrived                                  │
+ *                                                                               ▼
+ *                    piece-taken                    sender-interrupted
+ *      between ◄───────────────────── connected, ─────────────────► sender-away   rewinding
+ *         │                           streaming                          │           │  ▲
+ *         └──────────────────────────►  ▲  │  ◄──────────────────────────┴───────────┘  │ receiver-arrived,
+ *               sender-arrived          │  │              sender-arrived     │          │ receiver-returned
+ *                                       │  │ receiver-interrupted            │          │
+ *                                       │  └──────────► receiver-away ───────┼──────────┤
+ *                                       │                 │    ▲             │          │
+ *                                       │  sender-        │    │ sender-     │ receiver-│
+ *                                       │  interrupted    ▼    │ arrived     ▼ interrupted
+ *                                       │                both-away ◄─────────┘          │
+ *                                       │                 └─────────────────────────────┘
+ * ```
+ *
  * An input that comes late is normal, because two things often end at the same moment. The table says `ignored`.
  */
 const TABLE = {
@@ -122,6 +233,7 @@ const TABLE = {
     enter: ['arm-ttl'],
     leave: ['free-receivers'],
     on: {
+      ...NOT_BEFORE_BYTES,
       'sender-arrived': { go: 'waiting' },
       // It waits for the sender. The reservation stays as it was, even if this receiver leaves.
       'receiver-arrived': { stay: ['hold-receiver'] },
@@ -129,6 +241,7 @@ const TABLE = {
       'body-began': ignored,
       delivered: ignored,
       expired: close('expired'),
+      'sender-interrupted': ignored,
       'sender-lost': ignored,
       'receiver-lost': ignored,
       'bad-request': ignored,
@@ -144,6 +257,7 @@ const TABLE = {
     enter: ['take-sender', 'watch-sender', 'tell-followers'],
     leave: ['unwatch-sender'],
     on: {
+      ...NOT_BEFORE_BYTES,
       // A proxy held back the first request's body, and the sender begins again by another request.
       'sender-arrived': { stay: ['take-sender', 'watch-sender'] },
       'receiver-arrived': { go: 'connected' },
@@ -151,6 +265,7 @@ const TABLE = {
       'body-began': ignored,
       delivered: ignored,
       expired: close('expired'),
+      'sender-interrupted': { go: 'absent' },
       'sender-lost': close('sender-lost'),
       'receiver-lost': ignored,
       'bad-request': close('bad-request'),
@@ -163,17 +278,22 @@ const TABLE = {
     },
   },
   connected: {
-    enter: ['take-receiver', 'join-relay', 'report-receiver', 'start-relay'],
+    enter: ['take-sender', 'take-receiver', 'join-relay', 'report-receiver', 'start-relay'],
     leave: [],
     on: {
       // The same as in `waiting`. The receiver notices nothing.
       'sender-arrived': { stay: ['take-sender', 'join-relay', 'start-relay'] },
       'receiver-arrived': { refuse: 'busy' },
+      'receiver-returned': { go: 'rewinding' },
       'early-receiver-lost': ignored,
       'body-began': { go: 'streaming' },
+      'piece-taken': ignored,
       delivered: ignored,
       // The TTL is for waiting: a receiver that came in time is served, however long that takes.
       expired: ignored,
+      'sender-interrupted': { go: 'sender-away' },
+      'receiver-interrupted': { go: 'receiver-away' },
+      'return-expired': ignored,
       ...FAILS_BETWEEN_TWO,
     },
   },
@@ -183,23 +303,94 @@ const TABLE = {
     on: {
       'sender-arrived': { refuse: 'already-open' },
       'receiver-arrived': { refuse: 'busy' },
+      'receiver-returned': { go: 'rewinding' },
       'early-receiver-lost': ignored,
       'body-began': ignored,
+      'piece-taken': { go: 'between' },
       delivered: close('delivered'),
       expired: ignored,
+      'sender-interrupted': { go: 'sender-away' },
+      'receiver-interrupted': { go: 'receiver-away' },
+      'return-expired': ignored,
       ...FAILS_BETWEEN_TWO,
+    },
+  },
+  between: {
+    enter: ['end-piece', 'arm-return'],
+    leave: ['clear-return'],
+    on: RECEIVER_WAITS,
+  },
+  absent: {
+    enter: ['lose-sender', 'arm-return', 'tell-interrupted'],
+    leave: ['clear-return'],
+    on: { ...NEITHER, 'sender-arrived': { go: 'waiting' }, expired: close('expired') },
+  },
+  'sender-away': {
+    enter: ['lose-sender', 'arm-return', 'tell-interrupted', 'report-interrupted'],
+    leave: ['clear-return'],
+    on: RECEIVER_WAITS,
+  },
+  rewinding: {
+    enter: ['take-receiver', 'ask-rewind', 'arm-return'],
+    leave: ['clear-return'],
+    on: { ...RECEIVER_WAITS, delivered: ignored },
+  },
+  'receiver-away': {
+    enter: [
+      'take-sender',
+      'lose-receiver',
+      'watch-sender',
+      'arm-return',
+      'tell-interrupted',
+      'report-interrupted',
+    ],
+    leave: ['unwatch-sender', 'clear-return'],
+    on: {
+      'sender-arrived': { refuse: 'already-open' },
+      'receiver-arrived': { go: 'rewinding' },
+      'receiver-returned': ignored,
+      'early-receiver-lost': ignored,
+      'body-began': ignored,
+      'piece-taken': ignored,
+      delivered: ignored,
+      expired: ignored,
+      'sender-interrupted': { go: 'both-away' },
+      'receiver-interrupted': ignored,
+      'return-expired': close('receiver-lost'),
+      'sender-lost': ignored,
+      'receiver-lost': close('receiver-lost'),
+      // Another request will bring the bytes, whatever this one goes on with.
+      'bad-request': ignored,
+      'no-file-in-form': ignored,
+      'too-large': ignored,
+      stalled: ignored,
+      'internal-error': ignored,
+      cancelled: close('cancelled'),
+      'shutting-down': close('shutting-down'),
+    },
+  },
+  'both-away': {
+    enter: ['lose-sender', 'lose-receiver', 'arm-return', 'tell-interrupted', 'report-interrupted'],
+    leave: ['clear-return'],
+    on: {
+      ...NEITHER,
+      'sender-arrived': { go: 'receiver-away' },
+      expired: ignored,
+      'receiver-lost': close('receiver-lost'),
     },
   },
   closed: {
     enter: ['clear-ttl', 'stop-relay', 'fail-receiver', 'release-sender', 'tell-verdict', 'report-end'],
     leave: [],
     on: {
+      ...NOT_BEFORE_BYTES,
       'sender-arrived': { refuse: 'gone' },
       'receiver-arrived': { refuse: 'gone' },
       'early-receiver-lost': ignored,
       'body-began': ignored,
       delivered: ignored,
       expired: ignored,
+      'sender-interrupted': ignored,
       'sender-lost': ignored,
       'receiver-lost': ignored,
       'bad-request': ignored,
@@ -212,6 +403,14 @@ const TABLE = {
     },
   },
 } as const satisfies Record<Stage, StageRules>
+
+/** How a stage is told to listeners and operators. */
+export function phaseOf(stage: Stage): Phase {
+  if (stage === 'connected' || stage === 'between') return 'streaming'
+  return stage === 'reserved' || stage === 'waiting' || stage === 'streaming' || stage === 'closed'
+    ? stage
+    : 'interrupted'
+}
 
 /** What follows from `input` in this stage. */
 export function nextStep(stage: Stage, input: Input): Step {

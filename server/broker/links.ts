@@ -7,9 +7,10 @@ import {
   uploadPath,
 } from '../../shared/index.js'
 import { publicBaseUrl } from '../request/public-url.js'
-import type { SocketTerms } from './effects.js'
 import type { Call } from './exchange.js'
 import type { ResolvedOptions } from './options.js'
+import type { SocketTerms } from './subject.js'
+import type { UploadTokens } from './upload-tokens.js'
 
 /** The answer to a reservation. */
 export interface Reservation {
@@ -29,7 +30,9 @@ export interface Reservation {
 /** A socket, as far as its links and their announcement need it. */
 interface Linked {
   readonly terms: SocketTerms
+  readonly tokens: UploadTokens
   readonly expiresAt: number
+  readonly isResumable: boolean
 }
 
 /** The URL that the links in this call's answer begin with. */
@@ -40,8 +43,14 @@ export function baseOf({ request, basePath }: Call, options: ResolvedOptions): s
 }
 
 /** The first event of a status stream. */
-export function openedEvent(socket: Linked, base: string, fileName: string | undefined): OpenedEvent {
-  const { id, token, ttlMs, maxUploadBytes } = socket.terms
+export function openedEvent(
+  socket: Linked,
+  base: string,
+  fileName: string | undefined,
+  { isResumable }: Pick<Linked, 'isResumable'> = socket,
+): OpenedEvent {
+  const { id, ttlMs, maxUploadBytes } = socket.terms
+  const token = socket.tokens.current
   return {
     event: 'opened',
     v: STATUS_VERSION,
@@ -49,6 +58,7 @@ export function openedEvent(socket: Linked, base: string, fileName: string | und
     url: joinUrl(base, downloadPath(id, fileName)),
     ...(token !== undefined && { upload: joinUrl(base, uploadPath(token)) }),
     ttl: ttlMs / 1000,
+    ...(isResumable && { resumeWithin: socket.terms.returnMs / 1000 }),
     ...askedTtl(socket),
     expires: new Date(socket.expiresAt).toISOString(),
     maxUploadBytes,
@@ -57,7 +67,8 @@ export function openedEvent(socket: Linked, base: string, fileName: string | und
 
 /** What a new reservation is answered with. */
 export function reservationOf(socket: Linked, base: string, fileName: string | undefined): Reservation {
-  const { id, token = '' } = socket.terms
+  const { id } = socket.terms
+  const { current: token = '' } = socket.tokens
   return {
     id,
     url: joinUrl(base, downloadPath(id, fileName)),

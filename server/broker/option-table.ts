@@ -125,6 +125,14 @@ export const OPTIONS = {
     least: 0,
     words: 'How long a transfer may go without a byte moving; 0 for no limit',
   },
+  resumeWithin: {
+    by: 'both',
+    kind: 'seconds',
+    group: 'Transfers',
+    default: 120,
+    least: 0,
+    words: 'How long a side that lost its connection has to come back and go on; 0 for not at all',
+  },
   heartbeat: {
     by: 'both',
     kind: 'seconds',

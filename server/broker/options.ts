@@ -25,6 +25,7 @@ type Given<Name extends OptionName = OptionName> = { readonly [One in Name]: Giv
 type Changed =
   | 'ttl'
   | 'stallTimeout'
+  | 'resumeWithin'
   | 'heartbeat'
   | 'tombstoneTtl'
   | 'trustProxy'
@@ -36,6 +37,7 @@ type Changed =
 export interface ResolvedOptions extends Omit<Given, Changed> {
   readonly ttlMs: number
   readonly stallTimeoutMs: number
+  readonly resumeWithinMs: number
   readonly heartbeatMs: number
   readonly tombstoneTtlMs: number
   readonly trust: Trust
@@ -52,12 +54,13 @@ export function resolveOptions(options: ServiceOptions): ResolvedOptions {
   checkOptionNames('createService', options, KNOWN, nearestName)
   const given = allGiven(NAMES, options)
   refuseLostSenders(given)
-  const { ttl, stallTimeout, heartbeat, tombstoneTtl, trustProxy, corsOrigins, ...rest } = given
+  const { ttl, stallTimeout, resumeWithin, heartbeat, tombstoneTtl, trustProxy, corsOrigins, ...rest } = given
   const { baseUrl, requiredReferer, ids, authorize } = given
   return {
     ...rest,
     ttlMs: 1000 * ttl,
     stallTimeoutMs: 1000 * stallTimeout,
+    resumeWithinMs: 1000 * resumeWithin,
     heartbeatMs: 1000 * heartbeat,
     tombstoneTtlMs: 1000 * tombstoneTtl,
     baseUrl: baseUrl === undefined ? undefined : withoutSlash(baseUrl),

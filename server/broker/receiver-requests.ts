@@ -3,7 +3,8 @@ import { EssError } from '../../shared/index.js'
 import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
 import { checkEnd } from '../relay/length-trailer.js'
-import { asksForPart, refusePart } from '../request/range.js'
+import { clientAddress, NO_ADDRESS } from '../request/client-address.js'
+import { asksForPart, type Start, startOf } from '../request/range.js'
 import { requestedWaitMs } from '../request/times.js'
 import { EarlyReceivers } from './early-receivers.js'
 import { type Exchange, hasEnded, refusePipelined } from './exchange.js'
@@ -43,14 +44,14 @@ export class ReceiverRequests {
     const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, options.ttlMs)
     outlastHost(request, response)
     const socket = registry.get(id) ?? (await this.#find(request, id, waitMs))
-    if (wantsPart) {
-      socket.inspect()
-      refusePart(request)
-    }
+    if (wantsPart && !mayReturn(socket)) socket.inspect()
+    const start = startOf(request, socket)
     if (socket.phase === 'reserved') await this.#early.awaitSender(socket, exchange)
     // If this receiver has left, during a wait or right after its request, the socket stays for another one.
     if (!request.socket.writable || hasEnded(exchange)) return
-    socket.inspect()
+    const takesOver = mayReturn(socket) && this.#isSameReceiver(socket, request, start)
+    if (!takesOver) socket.inspect()
+    checkReach(socket, start)
     // Without chunked coding, a body of unknown length ends like a broken one: by the end of the connection.
     if (request.httpVersion === '1.0' && socket.contentLength === undefined) {
       throw new EssError(
@@ -59,7 +60,24 @@ export class ReceiverRequests {
       )
     }
     if (options.proxyHidesCuts) checkEnd(request, socket.contentLength)
-    socket.receive(request, response)
+    if (takesOver) socket.receiveAgain(request, response, start.from)
+    else socket.receive(request, response, start.from)
+  }
+
+  /**
+   * True for a receiver that has come back while its old connection still looks alive: it names an offset, and knows the
+   * file's tag or has the old one's address.
+   */
+  #isSameReceiver(
+    socket: EphemeralSocket,
+    request: IncomingMessage,
+    { isGoingOn, knowsTag }: Start,
+  ): boolean {
+    const { receiverRequest } = socket
+    if (receiverRequest === undefined || !isGoingOn) return false
+    const { trust } = this.#parts.options
+    const address = clientAddress(request, trust)
+    return knowsTag || (address !== NO_ADDRESS && address === clientAddress(receiverRequest, trust))
   }
 
   async #find(request: IncomingMessage, id: string, waitMs: number): Promise<EphemeralSocket> {
@@ -76,4 +94,18 @@ export class ReceiverRequests {
     refuseWhenStopping()
     return registry.find(id)
   }
+}
+
+/** True if a receiver may come back to this socket. */
+function mayReturn({ lowestReturn }: EphemeralSocket): boolean {
+  return lowestReturn !== undefined
+}
+
+/** Throws EssError `gone` if the sender can't go back as far as this receiver needs. */
+function checkReach({ lowestReturn, phase }: EphemeralSocket, { from }: Start): void {
+  if (phase !== 'interrupted' || lowestReturn === undefined || from >= lowestReturn) return
+  throw new EssError(
+    'gone',
+    `The sender can only go back to byte ${lowestReturn}, and this is the whole file.`,
+  )
 }

@@ -1,11 +1,13 @@
-import { EssError } from '../../shared/index.js'
+import { EssError, type TerminalEvent } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { goneBecause } from './download-answer.js'
-import type { SocketTerms } from './effects.js'
+import { EndedUploads } from './ended-uploads.js'
+import type { SocketStats } from './events.js'
 import type { Outcome } from './lifecycle.js'
 import type { ResolvedOptions } from './options.js'
 import type { EphemeralSocket } from './socket.js'
+import { type Subject, verdictOf } from './subject.js'
 
 /** How many taken ids in a row mean that the generator is broken. */
 const ID_ATTEMPTS = 10
@@ -25,10 +27,17 @@ export class Registry {
   /** A Map keeps the order of insertion, and in this order they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
+  readonly #endedUploads: EndedUploads
   #awaiting = 0
 
   constructor(options: ResolvedOptions) {
     this.#options = options
+    this.#endedUploads = new EndedUploads(options.tombstoneTtlMs)
+  }
+
+  /** How the transfer of this upload resource ended; undefined if it has not, or is forgotten. */
+  verdictOf(token: string): TerminalEvent | undefined {
+    return this.#endedUploads.of(token)
   }
 
   /** The sockets that have not ended. */
@@ -73,20 +82,25 @@ export class Registry {
 
   /** From here the socket can be found. */
   add(socket: EphemeralSocket): void {
-    const { token } = socket.terms
     const entry = { member: socket }
-    if (token !== undefined) this.#byToken.set(token, entry)
+    for (const token of socket.tokens.all) this.#byToken.set(token, entry)
+    socket.tokens.onNew((added, dropped) => {
+      this.#byToken.set(added, entry)
+      if (dropped !== undefined) this.#byToken.delete(dropped)
+    })
     this.#sockets.set(socket.id, entry)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
   /** Forgets a socket that has ended, and remembers its id for a while. */
-  bury({ id, token }: SocketTerms, outcome: Outcome): void {
+  bury({ id, tokens, isResumable }: Subject, stats: SocketStats): void {
     const entry = this.#sockets.get(id)
     if (entry !== undefined) entry.member = undefined
     this.#sockets.delete(id)
-    if (token !== undefined) this.#byToken.delete(token)
+    for (const token of tokens.all) this.#byToken.delete(token)
     this.#forgetOld()
+    if (isResumable) this.#endedUploads.add(tokens.all, verdictOf(stats))
+    const { outcome } = stats
     this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
 

@@ -11,7 +11,8 @@ import { RawBody } from '../relay/gears/raw-body.js'
 import { gatherSmallChunks } from '../relay/gears/small-chunks.js'
 import type { Relay } from '../relay/relay.js'
 import { isForm, readForm } from '../request/multipart.js'
-import { fileNameOf, readPayload } from '../request/payload.js'
+import { declaredLength, fileNameOf, readPayload } from '../request/payload.js'
+import { type PieceHead, reachOf } from '../request/resume.js'
 import { checkSize } from '../request/sender.js'
 import type { Call } from './exchange.js'
 import type { ResolvedOptions } from './options.js'
@@ -56,7 +57,9 @@ export class SenderBodies {
     // Before our head: after it, the 100 would stand in the middle of the chunked response.
     if (this.#heldBack.delete(request)) response.writeContinue()
     if (!isForm(request)) {
-      return { payload: readPayload(request, query, fileName), body: this.#takeBody(request, response) }
+      const mayGoOn = reachOf(request) !== undefined && this.#options.resumeWithinMs > 0
+      const way = mayGoOn && declaredLength(request.headers) === undefined ? 'stream' : undefined
+      return { payload: readPayload(request, query, fileName), body: this.#takeBody(request, response, way) }
     }
     gatherSmallChunks(request)
     const reading = readForm(request)
@@ -67,10 +70,25 @@ export class SenderBodies {
     return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
   }
 
-  #takeBody(request: IncomingMessage, response: ResponsePort): SenderFile['body'] {
-    const raw = this.#relay.take(request, (detail) => {
-      this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
+  /** The same for a piece, whose body is never a form. Its type is the file's in the first one. */
+  async readPiece({ request, response, query }: Call, { isLast, total }: PieceHead): Promise<SenderFile> {
+    outliveHalfClose(request, response, () => {
+      this.#sending.get(request.socket)?.socket.senderClosedItsHalf(request)
     })
+    if (this.#heldBack.delete(request)) response.writeContinue()
+    const payload = { ...readPayload(request, query, undefined), contentType: 'application/octet-stream' }
+    // After a raw body its connection ends, and the next piece would need another one.
+    if (isLast)
+      return { payload, body: this.#takeBody(request, response, total === undefined ? 'stream' : undefined) }
+    gatherSmallChunks(request)
+    return { payload, body: { stream: request, isWhole: () => request.complete } }
+  }
+
+  /** `way` is the only one that will do: the receiver's response has chunks of its own. */
+  #takeBody(request: IncomingMessage, response: ResponsePort, way?: 'stream'): SenderFile['body'] {
+    const broken = (detail: string) =>
+      this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)
+    const raw = this.#relay.take(request, broken, way)
     if (raw === undefined) {
       gatherSmallChunks(request)
       return { stream: request, isWhole: () => request.complete }

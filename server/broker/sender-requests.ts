@@ -1,23 +1,34 @@
-import { randomBytes } from 'node:crypto'
-import { FinalAnswer } from '../answer/final-answer.js'
+import { EssError } from '../../shared/index.js'
+import { FinalAnswer, rewound } from '../answer/final-answer.js'
 import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
 import { checkReferer } from '../request/access.js'
 import { fileNameOf } from '../request/payload.js'
-import { checkEarlyResponse, checkSender } from '../request/sender.js'
+import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/resume.js'
+import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
 import type { Ttl } from '../request/times.js'
 import { requestedTtl } from '../request/times.js'
-import type { SocketObserver } from './effects.js'
 import { type Call, hasEnded, refusePipelined } from './exchange.js'
 import { baseOf, openedEvent, type Reservation, reservationOf } from './links.js'
 import type { Listeners } from './listeners.js'
 import type { ResolvedOptions } from './options.js'
 import type { Registry } from './registry.js'
-import type { Segment } from './segment.js'
+import type { Segment, SenderFile } from './segment.js'
 import type { SenderBodies } from './sender-bodies.js'
 import { EphemeralSocket } from './socket.js'
 import type { StatusStreams } from './status-streams.js'
+import type { SocketObserver } from './subject.js'
+import { UploadTokens } from './upload-tokens.js'
+
+/** Where a sender has to go on. */
+export interface UploadOffset {
+  readonly offset: number
+  /** The length of the file in bytes; undefined if it is not known. */
+  readonly total: number | undefined
+  /** True if the receiver has everything. */
+  readonly isComplete: boolean
+}
 
 /** The parts of a service that a sender's request passes. */
 export interface SenderParts {
@@ -62,11 +73,13 @@ export class SenderRequests {
       const file = await senderBodies.readFile(call, fileName)
       refuseWhenStopping()
       if (hasEnded(call)) return
-      socket = this.#createSocket(registry.mint(), ttl, giveBack)
+      const reach = reachOf(request)
+      socket = this.#createSocket(registry.mint(), { ...ttl, base, giveBack }, reach)
       const status = statusStreams.create(call, socket)
       registry.add(socket)
-      status.open(201, openedEvent(socket, base, file.payload.fileName))
-      this.#admit(socket, { request, response, status, ...file }, query)
+      const isResumable = reach !== undefined && options.resumeWithinMs > 0
+      status.open(201, openedEvent(socket, base, file.payload.fileName, { isResumable }))
+      this.#admit(socket, { request, response, status, ...wholeOf(file), reach }, query)
     } finally {
       if (socket === undefined) giveBack()
     }
@@ -83,7 +96,8 @@ export class SenderRequests {
     const fileName = fileNameOf({}, query, undefined)
     const id = registry.mint()
     const share = limits.takeReservation(request)
-    const socket = this.#createSocket(id, ttl, share.giveBackSocket, fileName)
+    const terms = { ...ttl, base, giveBack: share.giveBackSocket }
+    const socket = this.#createSocket(id, terms, undefined, fileName)
     // It never rejects: it is settled when the reservation ends, too.
     void socket.senderCame.then(share.giveBackReservation)
     registry.add(socket)
@@ -93,18 +107,65 @@ export class SenderRequests {
 
   /** See `Service.upload`. */
   async upload(call: Call, token: string): Promise<void> {
-    const { options, registry, senderBodies, refuseWhenStopping } = this.#parts
+    const { options, senderBodies, refuseWhenStopping } = this.#parts
     const { request, response, query } = call
     refuseWhenStopping()
     refusePipelined(response)
-    const socket = registry.findUpload(token)
+    const socket = this.#current(token)
     checkSender(request, options)
     socket.inspect('sender-arrived')
+    socket.checkOffset(0)
     outlastHost(request, response)
     const file = await senderBodies.readFile(call, undefined)
     if (hasEnded(call)) return
     const status = new FinalAnswer(request, response, options.cors)
-    this.#admit(socket, { request, response, status, ...file }, query)
+    const reach = reachOf(request)
+    this.#admit(socket, { request, response, status, ...wholeOf(file), reach }, query)
+  }
+
+  /** See `Service.append`. */
+  async append(call: Call, token: string): Promise<void> {
+    const { options, registry, senderBodies, refuseWhenStopping } = this.#parts
+    const { request, response, query } = call
+    const isUnderWay = registry.findUpload(token).phase === 'interrupted'
+    if (!isUnderWay) refuseWhenStopping()
+    refusePipelined(response)
+    const socket = this.#current(token)
+    const piece = pieceHeadOf(request)
+    checkSender(request, options)
+    checkPiece(socket, piece)
+    checkSize(piece.total ?? piece.offset + (piece.length ?? 0), options)
+    socket.inspect('sender-arrived')
+    socket.checkOffset(piece.offset)
+    outlastHost(request, response)
+    const { payload, body } = await senderBodies.readPiece(call, piece)
+    if (hasEnded(call)) return
+    const status = new FinalAnswer(request, response, options.cors)
+    // Who sends pieces can go on by another one.
+    const reach = reachOf(request) ?? 0
+    const { offset, length, isLast } = piece
+    const total = piece.total ?? socket.contentLength
+    const segment = { request, response, status, body, offset, length, isLast, reach }
+    this.#admit(socket, { ...segment, payload: { ...payload, contentLength: total } }, query)
+  }
+
+  /** See `Service.offsetOf`. */
+  async offsetOf(token: string): Promise<UploadOffset> {
+    const verdict = this.#parts.registry.verdictOf(token)
+    if (verdict?.event === 'delivered')
+      return { offset: verdict.bytes, total: verdict.bytes, isComplete: true }
+    if (verdict !== undefined) throw new EssError('gone', 'This transfer is over.')
+    const socket = this.#current(token)
+    await socket.senderReturned()
+    return { offset: socket.offset, total: socket.contentLength, isComplete: false }
+  }
+
+  /** The socket whose upload resource this is. Throws EssError `not-found`, or `rewound` if it has another one by now. */
+  #current(token: string): EphemeralSocket {
+    const socket = this.#parts.registry.findUpload(token)
+    const { current } = socket.tokens
+    if (current === undefined || current === token) return socket
+    throw rewound(socket.offset, socket.uploadUrl(current))
   }
 
   #admit(socket: EphemeralSocket, segment: Segment, query: URLSearchParams): void {
@@ -117,24 +178,45 @@ export class SenderRequests {
     senderBodies.watchForm(socket, segment)
   }
 
-  #createSocket(id: string, ttl: Ttl, giveBack: () => void, fileName?: string): EphemeralSocket {
+  #createSocket(
+    id: string,
+    terms: Ttl & { readonly base: string; readonly giveBack: () => void },
+    reach: Reach,
+    fileName?: string,
+  ): EphemeralSocket {
     const { options, relay, statusStreams, observer } = this.#parts
-    const { maxUploadBytes, stallTimeoutMs, reservations, cors } = options
-    const token = reservations ? randomBytes(16).toString('base64url') : undefined
+    const { maxUploadBytes, stallTimeoutMs, resumeWithinMs, reservations, cors } = options
+    const tokens = new UploadTokens()
+    if (reservations || (reach !== undefined && resumeWithinMs > 0)) tokens.renew()
     return new EphemeralSocket(
       {
         id,
-        token,
-        ...ttl,
+        ...terms,
+        returnMs: resumeWithinMs,
         maxUploadBytes,
         stallTimeoutMs,
         relay,
         progress: statusStreams.progress,
-        giveBack,
         cors,
       },
+      tokens,
       observer,
       fileName,
     )
   }
+}
+
+/** A file that one request brings as a whole. */
+function wholeOf(file: SenderFile): SenderFile & Pick<Segment, 'offset' | 'length' | 'isLast'> {
+  return { ...file, offset: 0, length: file.payload.contentLength, isLast: true }
+}
+
+/** Throws EssError `bad-request` for a piece that belies the length of the file. */
+function checkPiece({ contentLength }: EphemeralSocket, { offset, length = 0, total }: PieceHead): void {
+  const isOther = total !== undefined && total !== contentLength
+  if (contentLength === undefined || (!isOther && offset + length <= contentLength)) return
+  throw new EssError(
+    'bad-request',
+    `This file has ${contentLength} bytes, as its first request said. This piece ends at byte ${total ?? offset + length}.`,
+  )
 }

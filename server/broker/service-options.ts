@@ -61,6 +61,13 @@ export interface ServiceOptions {
    */
   readonly stallTimeout?: number
   /**
+   * How long a side that lost its connection has to come back and go on; 0 turns resuming off.
+   *
+   * Seconds, 120 by default. Only senders that can send again take part, such as `ess send`; others end at once. If it
+   * is long, the other side waits that long for a peer that is gone for good.
+   */
+  readonly resumeWithin?: number
+  /**
    * The time between two heartbeats to a waiting sender. They also show that a sender has vanished.
    *
    * Seconds, 30 by default. They keep proxies from closing an idle connection. A vanished sender is noticed by the

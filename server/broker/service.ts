@@ -8,7 +8,6 @@ import { ClientLimits } from '../limits/client-limits.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
-import type { SocketObserver, Subject } from './effects.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import type { Call, Exchange } from './exchange.js'
 import { baseOf, type Reservation } from './links.js'
@@ -18,9 +17,10 @@ import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } fr
 import { ReceiverRequests } from './receiver-requests.js'
 import { Registry } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'
-import { SenderRequests } from './sender-requests.js'
+import { SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
 import { StatusStreams } from './status-streams.js'
+import type { SocketObserver, Subject } from './subject.js'
 
 export type { Call, Exchange } from './exchange.js'
 export type { Reservation } from './links.js'
@@ -40,6 +40,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** One for all sockets: each call says which socket it is about. */
   readonly #observer: SocketObserver = {
     connected: (socket, request) => this.#listeners.tell('socket:connected', socket, request),
+    interrupted: (socket, side) => this.#listeners.tell('socket:interrupted', socket, side),
+    resumed: (socket, bytes) => this.#listeners.tell('socket:resumed', socket, bytes),
     progress: (socket, bytes) => this.#listeners.tell('socket:progress', socket, bytes),
     closed: (socket, stats) => this.#socketClosed(socket, stats),
   }
@@ -148,10 +150,31 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
+   * Takes a piece of a sender's file, or the rest after a cut: draft-ietf-httpbis-resumable-upload, section 4.4. It is
+   * answered at its end. Rejects with the EssError to refuse the request with.
+   */
+  async append(call: Call, token: string): Promise<void> {
+    await this.#senderRequests.append(call, token)
+  }
+
+  /**
+   * Where a sender has to go on (section 4.3). Its request that is there, if there is one, is given up first. Rejects
+   * with EssError `not-found` or `rewound`.
+   */
+  async offsetOf(token: string): Promise<UploadOffset> {
+    return await this.#senderRequests.offsetOf(token)
+  }
+
+  /**
    * Answers with the status stream of an upload resource, beginning with its state. Throws EssError `not-found`, or
    * `over-share`, because a follower holds a connection for as long as a receiver that waits.
    */
   follow(call: Call, token: string): void {
+    const verdict = this.#registry.verdictOf(token)
+    if (verdict !== undefined) {
+      this.#statusStreams.tellVerdict(call, verdict)
+      return
+    }
     const socket = this.#registry.findUpload(token)
     const base = baseOf(call, this.options)
     // A follower that has left already would be told nothing.
@@ -181,6 +204,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     await this.#receiverRequests.receive(exchange, id)
   }
 
+  /**
+   * The receiver of this id stops for good: its sender is told at once, and doesn't wait for it. Throws EssError
+   * `not-found` or `gone`.
+   */
+  giveUp(id: string): void {
+    this.#registry.find(id).giveUp()
+  }
+
   /** The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. */
   inspect(id: string): EphemeralSocket {
     const socket = this.#registry.find(id)
@@ -194,7 +225,8 @@ export class Service extends EventEmitter<ServiceEvents> {
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
-    for (const socket of this.#registry.sockets()) if (socket.phase !== 'streaming') socket.shutDown()
+    for (const socket of this.#registry.sockets())
+      if (socket.phase !== 'streaming' && socket.phase !== 'interrupted') socket.shutDown()
     this.#registry.giveUpWaiting()
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
@@ -246,7 +278,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   #socketClosed(socket: Subject, stats: SocketStats): void {
-    this.#registry.bury(socket.terms, stats.outcome)
+    this.#registry.bury(socket, stats)
     socket.terms.giveBack()
     if (stats.outcome === 'delivered') this.#listeners.tell('socket:end', socket, stats)
     else this.#listeners.tell(stats.outcome === 'expired' ? 'socket:timeout' : 'error:socket', socket, stats)

@@ -1,17 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, type StatusEvent } from '../../shared/index.js'
+import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { Delivery } from './delivery.js'
 import { downloadHeaders } from './download-answer.js'
-import {
-  type Cause,
-  type Ending,
-  SocketEffects,
-  type SocketObserver,
-  type SocketTerms,
-  type Subject,
-} from './effects.js'
+import { SocketEffects } from './effects.js'
 import {
   type Effect,
   effectsOf,
@@ -19,11 +12,23 @@ import {
   nextStep,
   type Outcome,
   type Phase,
+  phaseOf,
   type Stage,
 } from './lifecycle.js'
 import { isReadWhole, type Segment } from './segment.js'
+import type { Cause, Ending, SocketObserver, SocketTerms, Subject } from './subject.js'
+import type { UploadTokens } from './upload-tokens.js'
 
 const NO_CAUSE: Cause = {}
+
+/** Whose connection is missing, in the stages in which one is. */
+const MISSING: Readonly<Partial<Record<Stage, InterruptedEvent['side']>>> = {
+  absent: 'sender',
+  'sender-away': 'sender',
+  rewinding: 'sender',
+  'receiver-away': 'receiver',
+  'both-away': 'both',
+}
 
 /**
  * One pending transfer: its identity, its terms, and its stage. It is the only caller of the table in `lifecycle.ts`: a
@@ -31,14 +36,16 @@ const NO_CAUSE: Cause = {}
  */
 export class EphemeralSocket implements Subject {
   readonly terms: SocketTerms
+  readonly tokens: UploadTokens
   readonly openedAt = Date.now()
   readonly #openedMs = performance.now()
   readonly #effects: SocketEffects
   #stage: Stage = 'reserved'
 
   /** It begins in `reserved`, and its TTL runs. `fileName` is the reservation's; the sender's own name comes first. */
-  constructor(terms: SocketTerms, observer: SocketObserver, fileName?: string) {
+  constructor(terms: SocketTerms, tokens: UploadTokens, observer: SocketObserver, fileName?: string) {
     this.terms = terms
+    this.tokens = tokens
     this.#effects = new SocketEffects(this, observer, fileName)
     this.#run(effectsOf(this.#stage).enter, NO_CAUSE)
   }
@@ -48,7 +55,7 @@ export class EphemeralSocket implements Subject {
   }
 
   get phase(): Phase {
-    return this.#stage === 'connected' ? 'streaming' : this.#stage
+    return phaseOf(this.#stage)
   }
 
   get fileName(): string | undefined {
@@ -79,12 +86,48 @@ export class EphemeralSocket implements Subject {
     return this.#effects.ended.promise
   }
 
+  get isResumable(): boolean {
+    return this.#effects.reach !== undefined
+  }
+
+  /** The offset at which the sender's next request has to begin. */
+  get offset(): number {
+    return this.#effects.offset
+  }
+
+  /** The offset up to which bytes were handed to the receiver's connection. */
+  get bytes(): number {
+    return this.#effects.bytes
+  }
+
+  /** The request of the receiver that is there. */
+  get receiverRequest(): IncomingMessage | undefined {
+    return this.#effects.delivery?.request
+  }
+
+  /** The URL of the upload resource with this token. */
+  uploadUrl(token: string): string {
+    return this.#effects.uploadUrl(token)
+  }
+
+  /** The lowest offset at which a receiver may come back; undefined if none may. */
+  get lowestReturn(): number | undefined {
+    const { reach, delivery, offset } = this.#effects
+    return reach === undefined || reach === 0 ? undefined : Math.max(0, (delivery?.given ?? offset) - reach)
+  }
+
   /** The head of a download, the same for GET and HEAD. */
   downloadHeaders(request: IncomingMessage): Record<string, string | number> {
-    return downloadHeaders({ id: this.id, ...this.#effects.payload }, request, this.terms.cors)
+    const isResumable = this.lowestReturn !== undefined
+    return downloadHeaders({ id: this.id, isResumable, ...this.#effects.payload }, request, this.terms.cors)
   }
 
   state(): StatusEvent {
+    const side = MISSING[this.#stage]
+    if (side !== undefined) {
+      const { bytes, secondsLeft } = this.#effects
+      return { event: 'interrupted', side, bytes, secondsLeft }
+    }
     const secondsLeft = Math.max(0, Math.round((this.terms.ttlMs - this.ageMs) / 1000))
     if (this.#stage === 'reserved') return { event: 'reserved', secondsLeft }
     return this.#stage === 'waiting' ? { event: 'waiting', secondsLeft } : { event: 'connected' }
@@ -97,24 +140,53 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * Takes the sender: its first request, or another one that begins again while no byte of the first one's body has
-   * been read. Throws EssError `already-open` or `gone`.
+   * Takes the sender: its first request, the one that goes on, or another one that begins again while no byte of the
+   * one before has been read. Throws EssError `already-open`, `mismatching-upload-offset` or `gone`.
    */
   admit(segment: Segment): void {
     this.inspect('sender-arrived')
+    this.checkOffset(segment.offset)
     // The receiver may have read the length already.
     const isSameLength = segment.payload.contentLength === this.contentLength
     if (this.#effects.segment !== undefined && !isSameLength) throw new EssError('already-open')
     this.apply('sender-arrived', { segment })
   }
 
+  /** Throws EssError `mismatching-upload-offset` unless the sender's next request has to begin there. */
+  checkOffset(offset: number): void {
+    if (offset === this.offset) return
+    throw new EssError(
+      'mismatching-upload-offset',
+      `This upload goes on at byte ${this.offset}. The request began at byte ${offset}.`,
+      { fields: { 'Upload-Offset': String(this.offset), 'Upload-Complete': '?0' } },
+    )
+  }
+
   /**
-   * Takes a receiver, and the bytes begin to move. In `reserved` the receiver is only held: call again when
-   * `senderCame` is settled, or call `loseEarlyReceiver`. Throws EssError `busy` or `gone`.
+   * The sender asks where to go on, so the request that is there, if there is one, only looks alive. Settled when no
+   * more of its bytes can come, and `offset` is final.
    */
-  receive(request: IncomingMessage, response: ResponsePort): void {
+  async senderReturned(): Promise<void> {
+    const { segment, delivery } = this.#effects
+    if (segment === undefined || this.#effects.reach === undefined) return
+    const detail = 'the sender came back by another connection'
+    if (this.phase === 'streaming') await delivery?.loseSender(detail)
+    else this.apply('sender-lost', { detail })
+  }
+
+  /**
+   * Takes a receiver, and the bytes begin to move: from `from` on, for one that has the ones before. In `reserved` the
+   * receiver is only held: call again when `senderCame` is settled, or call `loseEarlyReceiver`. Throws EssError `busy`
+   * or `gone`.
+   */
+  receive(request: IncomingMessage, response: ResponsePort, from = 0): void {
     this.inspect('receiver-arrived')
-    this.apply('receiver-arrived', { delivery: new Delivery(request, response, this.terms.cors) })
+    this.apply('receiver-arrived', { delivery: new Delivery(request, response, this.terms.cors, from) })
+  }
+
+  /** Takes a receiver that has come back, in the place of its old connection, which still looks alive. */
+  receiveAgain(request: IncomingMessage, response: ResponsePort, from: number): void {
+    this.apply('receiver-returned', { delivery: new Delivery(request, response, this.terms.cors, from) })
   }
 
   /** A receiver that was held in `reserved` has left. */
@@ -141,6 +213,11 @@ export class EphemeralSocket implements Subject {
     this.apply('cancelled', { detail })
   }
 
+  /** The receiver no longer wants the file, and will not come back. Without effect before there is one. */
+  giveUp(): void {
+    this.apply('receiver-lost', { detail: 'the receiver stopped', isForGood: true })
+  }
+
   /** The server stops. */
   shutDown(): void {
     this.apply('shutting-down', {
@@ -158,7 +235,12 @@ export class EphemeralSocket implements Subject {
     input: 'bad-request' | 'sender-lost' | 'no-file-in-form',
     detail: string,
   ): void {
-    if (this.#effects.segment?.request === request) this.apply(input, { detail })
+    const { segment, delivery } = this.#effects
+    if (segment?.request !== request) return
+    const mayGoOn = input === 'sender-lost' && this.#effects.reach !== undefined
+    // It never rejects. What was read already stays on its way.
+    if (mayGoOn && delivery !== undefined) void delivery.loseSender(detail)
+    else this.apply(input, { detail })
   }
 
   /**
@@ -180,7 +262,8 @@ export class EphemeralSocket implements Subject {
     return segment?.request === request && isReadWhole(segment)
   }
 
-  apply(input: Input, cause = NO_CAUSE): void {
+  apply(given: Input, cause = NO_CAUSE): void {
+    const input = this.#effects.lossAsInterruption(given, cause)
     const step = nextStep(this.#stage, input)
     if (step === 'ignored' || 'refuse' in step) return
     if ('stay' in step) {

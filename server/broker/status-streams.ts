@@ -1,3 +1,10 @@
+import {
+  encodeStatus,
+  PASS_THROUGH_HEADERS,
+  STATUS_MEDIA_TYPES,
+  type TerminalEvent,
+} from '../../shared/index.js'
+import { removeForeignFields } from '../answer/foreign-fields.js'
 import { Heartbeats } from '../answer/heartbeats.js'
 import { ProgressClock } from '../answer/progress-clock.js'
 import { StatusBody, type StatusStyle } from '../answer/status-body.js'
@@ -28,6 +35,20 @@ export class StatusStreams {
     const render: StatusStyle['render'] =
       renderStatus && ((event) => this.#listeners.guarded('renderStatus', () => renderStatus(event, socket)))
     return new StatusBody(request, response, { form: requestedForm(request), render, cors }, this, socket)
+  }
+
+  /** Answers with how a transfer ended, which is over. */
+  tellVerdict({ request, response }: Call, verdict: TerminalEvent): void {
+    const form = requestedForm(request)
+    const body = encodeStatus(verdict, form)
+    removeForeignFields(response)
+    response.writeHead(200, {
+      ...this.#options.cors.headers(request),
+      ...PASS_THROUGH_HEADERS,
+      'Content-Type': STATUS_MEDIA_TYPES[form],
+      'Content-Length': Buffer.byteLength(body),
+    })
+    response.end(body)
   }
 
   /**

@@ -60,8 +60,11 @@ export class Relay {
     return this.#probing
   }
 
-  /** The body of a request as `RawBody.take` returns it; undefined if Node's parser must read it. */
-  take(request: IncomingMessage, broken: (detail: string) => void): RawBody | undefined {
+  /**
+   * The body of a request as `RawBody.take` returns it; undefined if Node's parser must read it. With `onlyWay` it is
+   * read in that way: its chunks can't go to the receiver as they are.
+   */
+  take(request: IncomingMessage, broken: (detail: string) => void, onlyWay?: 'stream'): RawBody | undefined {
     const length = request.headers['content-length']
     const isTls = 'encrypted' in request.socket
     const least = this.#least(isTls ? MIN_RAW_TLS_BYTES : MIN_RAW_BYTES)
@@ -69,7 +72,7 @@ export class Relay {
     // For an embedded service: a server of our own has called it before it listens.
     void this.ready()
     const way = this.#takesRaw && !this.#isStreamsOnly && !isTls ? 'buffer' : 'stream'
-    return RawBody.take(request, broken, way)
+    return RawBody.take(request, broken, onlyWay ?? way)
   }
 
   /** Moves this body to this receiver in the kernel; undefined if that can't be done, or doesn't pay. */

@@ -12,9 +12,11 @@ import { type StreamBody, streamsPump } from './gears/streams.js'
 import { addLength } from './length-trailer.js'
 import type { Relay } from './relay.js'
 
-/** The terms of one transfer. */
+/** The terms of one transfer: what one receiver gets. */
 export interface TransferOptions {
-  /** The declared length of the sender's body in bytes; undefined if it is chunked. */
+  /** The offset at which this receiver's bytes begin in the sender's sequence. */
+  readonly from: number
+  /** The length of the sender's sequence in bytes; undefined if it is not known. */
   readonly total: number | undefined
   /** Bytes; 0 for no limit. */
   readonly maxUploadBytes: number
@@ -22,14 +24,30 @@ export interface TransferOptions {
   readonly stallTimeoutMs: number
   /** Writes the head of the receiver's response. Called at most once, when the first byte or the end is there. */
   readonly writeHead: () => void
-  /** Called once, when the first byte of the sender's body was read, or its end: from here it can't begin again. */
+  /** Called once a part, when the first byte of its body was read, or its end: from here it can't begin again. */
   readonly bodyBegan: () => void
+  /**
+   * A part is over, and the receiver waits for the next one, which begins at `position`. `loss` says why a part broke
+   * off; it is undefined where a piece has ended whole. Absent if no other part can come: then a loss ends the transfer.
+   */
+  readonly paused?: (loss: string | undefined) => void
   /** The gears of the service. */
   readonly relay: Relay
 }
 
 /** The bytes of the sender's file: raw from its connection, or as Node gives them. */
 export type SenderBody = RawBody | StreamBody
+
+/** The body of one of the sender's requests, as a part of its sequence. */
+export interface Part {
+  readonly body: SenderBody
+  /** The offset at which it begins in the sequence. */
+  readonly offset: number
+  /** Bytes; undefined if the body is chunked. */
+  readonly length: number | undefined
+  /** True if the sequence ends with it; false for a piece that another one follows. */
+  readonly isLast: boolean
+}
 
 /** How a transfer ended. */
 export type TransferEnd =
@@ -40,39 +58,49 @@ export type TransferEnd =
 
 /** One transfer under way. */
 export interface Transfer {
-  readonly gear: Gear
   /** Fulfilled with how it ended. Never rejected, and never fulfilled after `stop`. */
   readonly ended: Promise<TransferEnd>
-  /** Bytes that the kernel has taken for the receiver. */
-  bytes(): number
+  /** How the bytes of the last part were moved; undefined before `join`. */
+  gear(): Gear | undefined
+  /** The offset behind the last byte that the kernel has taken for the receiver. */
+  position(): number
+  /**
+   * The offset at which the next part has to begin, when one is over: behind every byte that is on its way to the
+   * receiver, and can't be taken back.
+   */
+  given(): number
   /** Milliseconds from `createTransfer` to the first byte; undefined before that. */
   firstByteMs(): number | undefined
-  /** Begins to read the sender's body. Until then only losses are noticed. */
+  /** Joins the next part, in the place of one that is over, or of which no byte was read. No byte moves before `start`. */
+  join(part: Part): void
+  /** Begins to read the part's body. Until then only losses are noticed. */
   start(): void
+  /** Has the part break off: its sender is lost. Settled when that is done, and the next part may be joined. */
+  loseSender(detail: string): Promise<void>
   /** Lets go of both sides, for a socket that ends for another reason. Returns a promise if that takes a while. */
   stop(): Promise<void> | undefined
 }
 
 /**
- * Moves the bytes of one transfer: the sender's body into the receiver's response, at the receiver's pace. It counts,
- * limits, and notices which peer hung up. It ends neither leg: the socket does that when `ended` says how it went.
+ * Moves the bytes of one transfer: the sender's body, in one part or several, into the receiver's response, at the
+ * receiver's pace. It counts, limits, and notices which peer hung up. It ends neither leg: the socket does that when
+ * `ended` says how it went.
  */
-export function createTransfer(
-  senderBody: SenderBody,
-  receiverResponse: ResponsePort,
-  options: TransferOptions,
-): Transfer {
-  const { total, maxUploadBytes, stallTimeoutMs } = options
+export function createTransfer(receiverResponse: ResponsePort, options: TransferOptions): Transfer {
+  const { from, total, maxUploadBytes, stallTimeoutMs } = options
   const madeAt = performance.now()
+  let part: Part | undefined
+  let pump: Pump | undefined
   let isOver = false
   let isHeadWritten = false
   let firstByteAt: number | undefined
+  /** Of the current part. */
+  let hasBegun = false
   let isSenderDone = false
+  let isPaused = false
   let heldHead: NodeJS.Timeout | undefined
 
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
-  const flow: Flow = { receiverResponse, stallTimeoutMs, total, admit, senderEnded, fail }
-  const pump = createPump(senderBody, flow, options.relay)
 
   receiverResponse.on('timeout', stalled)
   const confirmation = confirmReceiver(receiverResponse, options.relay, {
@@ -82,63 +110,122 @@ export function createTransfer(
   })
 
   return {
-    gear: pump.gear,
     ended,
-    bytes: pump.handedOn,
+    gear: () => pump?.gear,
+    position: () => behind(pump?.handedOn()),
+    given: () => behind(pump?.received()),
     firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
+    join,
     start,
+    loseSender,
     stop,
   }
 
+  /** The offset behind this many bytes of the current part. */
+  function behind(bytes = 0): number {
+    return (part?.offset ?? from) + bytes
+  }
+
+  function join(next: Part): void {
+    // Not a byte of it has moved, or it has let go already; so there is nothing to wait for.
+    void pump?.stop()
+    part = next
+    hasBegun = false
+    isSenderDone = false
+    isPaused = false
+    // A length that isn't this response's own is of no use to a receiver, and chunks that break off can't go on.
+    const isReframed = total === undefined && (options.paused !== undefined || next.length !== undefined)
+    const { length } = next
+    const flow: Flow = { receiverResponse, stallTimeoutMs, length, isReframed, admit, senderEnded, fail }
+    pump = createPump(next.body, flow, options.relay)
+  }
+
   function start(): void {
-    pump.start()
-    if (isOver) return
+    pump?.start()
+    if (isOver || isPaused) return
     // After the bytes that were there already: the receiver waits for those.
-    if (!isHeadWritten) heldHead = setTimeout(writeHead, timings.heldHeadMs)
+    if (!isHeadWritten) heldHead ??= setTimeout(writeHead, timings.heldHeadMs)
     // Every byte that moves, either way, restarts the idle timer of the receiver's connection: the sender's bytes go
     // straight into it, and the part of a write that the kernel took counts too.
     receiverResponse.setTimeout(stallTimeoutMs)
   }
 
   function admit(): boolean {
-    const received = pump.received()
-    if (total !== undefined && received > total) {
+    const received = pump?.received() ?? 0
+    if (part?.length !== undefined && received > part.length) {
       // A form whose end belies its length. HTTP itself lets no body exceed its Content-Length.
       fail(
         'bad-request',
-        `The file in the form is longer than the ${total} bytes that the form's length leaves for it. Send the file itself, as curl -T does.`,
+        `The file in the form is longer than the ${part.length} bytes that the form's length leaves for it. Send the file itself, as curl -T does.`,
       )
-    } else if (maxUploadBytes > 0 && received > maxUploadBytes) {
+    } else if (maxUploadBytes > 0 && behind(received) > maxUploadBytes) {
       fail(
         'too-large',
         `The file is larger than the ${formatLimit(maxUploadBytes)} that this server takes. Only its operator can raise that (--max-upload-bytes).`,
       )
-    } else if (firstByteAt === undefined) {
-      firstByteAt = performance.now()
-      options.bodyBegan()
+    } else if (total !== undefined && behind(received) > total) {
+      fail('bad-request', `The file is longer than the ${total} bytes that its first request announced.`)
+    } else if (!hasBegun) {
+      firstByteAt ??= performance.now()
+      began()
       writeHead()
     }
     return !isOver
   }
 
+  function began(): void {
+    if (hasBegun) return
+    hasBegun = true
+    options.bodyBegan()
+  }
+
   function senderEnded(isWhole: boolean): void {
-    if (isSenderDone || isOver) return
-    if (!isWhole || (total !== undefined && pump.received() !== total)) {
+    if (isSenderDone || isOver || isPaused || part === undefined || pump === undefined) return
+    const received = pump.received()
+    if (!isWhole || (part.length !== undefined && received !== part.length)) {
       fail('sender-lost')
       return
     }
     isSenderDone = true
-    if (firstByteAt === undefined) options.bodyBegan()
+    began()
+    if (isOver) return
+    if (!part.isLast) {
+      pump.whenHandedOn(() => pause(undefined))
+      return
+    }
+    if (total !== undefined && behind(received) !== total) {
+      fail('bad-request', `Expected a file of ${total} bytes in all, got ${behind(received)}`)
+      return
+    }
     writeHead()
     if (isOver) return
     confirmation.awaitEnd()
-    addLength(receiverResponse, pump.received())
+    addLength(receiverResponse, behind(received) - from)
     receiverResponse.end()
   }
 
-  function receiverClosed(isInGoodOrder: boolean): void {
+  /** Keeps the receiver, with its head out or still held, for the next part. */
+  function pause(loss: string | undefined): void {
+    if (isOver || isPaused) return
+    isPaused = true
+    receiverResponse.setTimeout(0)
+    const released = pump?.stop('the receiver stays')
+    const tell = () => {
+      if (!isOver) options.paused?.(loss)
+    }
     // A thread that still moves bytes has counted them all only when it has let go.
-    const released = pump.stop()
+    if (released === undefined) tell()
+    else void released.then(tell)
+  }
+
+  async function loseSender(detail: string): Promise<void> {
+    pause(detail)
+    await pump?.stop('the receiver stays')
+  }
+
+  function receiverClosed(isInGoodOrder: boolean): void {
+    // As in `pause`.
+    const released = pump?.stop()
     if (released === undefined) judge(isInGoodOrder)
     else void released.then(() => judge(isInGoodOrder))
   }
@@ -146,33 +233,36 @@ export function createTransfer(
   function judge(isInGoodOrder: boolean): void {
     if (isOver) return
     // A receiver that counts for itself may close its half before our end of the body is out.
-    const received = pump.received()
+    const received = behind(pump?.received())
     const isAtEnd = confirmation.isEndWritten() || (total !== undefined && total > 0 && received === total)
-    const isAllHandedOn = pump.handedOn() === received
+    const isAllHandedOn = behind(pump?.handedOn()) === received
     if (isAtEnd && isAllHandedOn && isInGoodOrder) confirmation.awaitAcknowledgement()
     else fail('receiver-lost')
   }
 
   function stalled(): void {
     // With nothing left to send, the response may still hold bytes: HTTP/2 keeps the last ones back for its end.
-    const isAllSent = isSenderDone || (total !== undefined && pump.received() === total)
-    const who = isAllSent || pump.isBlocked() ? 'receiver took' : 'sender sent'
-    fail(
-      'stalled',
-      `The ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}, after ${formatPart(pump.handedOn(), total)}. Check that side's program and network, then send the file again.`,
-    )
+    const isAllSent = isSenderDone || (part?.length !== undefined && pump?.received() === part.length)
+    const isReceivers = isAllSent || pump?.isBlocked() === true
+    const who = isReceivers ? 'receiver took' : 'sender sent'
+    const detail = `The ${who} nothing for ${formatDuration(stallTimeoutMs / 1000)}, after ${formatPart(behind(pump?.handedOn()), total)}. Check that side's program and network, then send the file again.`
+    if (isReceivers) fail('stalled', detail)
+    // A sender whose connection says nothing more may come back by another one.
+    else if (options.paused !== undefined) pause(detail)
+    else fail('stalled', detail)
   }
 
   function fail(input: TransferFailure, detail = lossOf(input)): void {
-    end({ input, detail })
+    if (input === 'sender-lost' && options.paused !== undefined) pause(detail)
+    else end({ input, detail })
   }
 
   /** What both sides are told of a peer that went away. */
   function lossOf(input: TransferFailure): string {
-    const has = total !== undefined && pump.handedOn() < total ? "doesn't have" : 'may not have'
+    const has = total !== undefined && behind(pump?.handedOn()) < total ? "doesn't have" : 'may not have'
     return input === 'receiver-lost'
-      ? `The receiver stopped after ${formatPart(pump.handedOn(), total)}, so it ${has} the whole file. Send it again for a new link.`
-      : `The sender stopped after ${formatPart(pump.received(), total)}, so the receiver does not have the whole file. Send it again for a new link.`
+      ? `The receiver stopped after ${formatPart(behind(pump?.handedOn()), total)}, so it ${has} the whole file. Send it again for a new link.`
+      : `The sender stopped after ${formatPart(behind(pump?.received()), total)}, so the receiver does not have the whole file. Send it again for a new link.`
   }
 
   function writeHead(): void {
@@ -211,7 +301,7 @@ export function createTransfer(
       receiverResponse.off('timeout', stalled)
       confirmation.stop()
     }
-    return pump.stop()
+    return pump?.stop()
   }
 }
 

@@ -1,12 +1,32 @@
 import type { IncomingMessage } from 'node:http'
 import { entityTag } from '../../shared/entity-tag.js'
-import { EssError } from '../../shared/index.js'
+import { EssError, HEADERS } from '../../shared/index.js'
 
 export { entityTag }
 
+/** What a receiver may be given of a socket's file. */
+export interface Obtainable {
+  readonly id: string
+  /** The length of the file in bytes; undefined if it is not known. */
+  readonly contentLength: number | undefined
+  /** The offset up to which bytes were handed to a receiver's connection. */
+  readonly bytes: number
+  /** The lowest offset that its sender can go back to; undefined if it can't go back at all. */
+  readonly lowestReturn: number | undefined
+}
+
+/** From where a receiver wants the file. */
+export interface Start {
+  readonly from: number
+  /** True if the request says that it goes on with this very file: it had this link's tag. */
+  readonly knowsTag: boolean
+  /** True if the request names an offset. */
+  readonly isGoingOn: boolean
+}
+
 /**
- * True for a request for a part of a file. A link gives its bytes once, from the first one on: to a client that wants
- * the rest of a broken download, the whole file would be of no use, and would use the link up.
+ * True for a request for a part of a file. Where a link gives its bytes once, from the first one on, the rest of a broken
+ * download would be of no use to a client, and would use the link up.
  *
  * - `bytes=0-` asks for the whole file. Over HTTP/1.0, which has no ranges, it comes from a download manager (axel)
  *   that only probes: it hangs up once it has read the head.
@@ -14,15 +34,63 @@ export { entityTag }
  */
 export function asksForPart({ headers, httpVersion }: IncomingMessage, id: string): boolean {
   const { range, 'if-range': tag } = headers
-  if (range === undefined || (tag !== undefined && tag !== entityTag(id))) return false
-  return httpVersion === '1.0' || !/^\s*bytes\s*=\s*0-\s*$/i.test(range)
+  if (range === undefined || (tag !== undefined && tag !== entityTag(id)))
+    return headers[HEADERS.essOffset] !== undefined
+  return (
+    httpVersion === '1.0' ||
+    !/^\s*bytes\s*=\s*0-\s*$/i.test(range) ||
+    headers[HEADERS.essOffset] !== undefined
+  )
 }
 
 /**
- * Refuses a request for a part. Throws EssError `whole-only`, which is never a 416: curl and wget take that for "you
- * have it all", and exit with 0 and a short file.
+ * From where this receiver wants the file. Throws EssError `precondition-failed` for another file's tag in `If-Match`;
+ * `range-not-satisfiable` for a receiver that has everything; `whole-only` for a part that this link can't give.
+ *
+ * It is never a 416 for an offset below the end: curl and wget take that for "you have it all", and exit with 0 and a
+ * short file.
  */
-export function refusePart({ headers }: IncomingMessage): never {
+export function startOf(request: IncomingMessage, file: Obtainable): Start {
+  const { headers } = request
+  const tag = entityTag(file.id)
+  const match = headers['if-match']
+  if (match !== undefined && match.trim() !== '*' && !match.includes(tag)) {
+    throw new EssError('precondition-failed', 'This link has another file than the one that was begun.')
+  }
+  const knowsTag = match?.includes(tag) === true || headers['if-range'] === tag
+  if (!asksForPart(request, file.id)) return { from: 0, knowsTag, isGoingOn: headers.range !== undefined }
+  const from = offsetIn(request, file)
+  const { bytes, contentLength, lowestReturn } = file
+  if (from === undefined || lowestReturn === undefined) refusePart(request)
+  if (contentLength !== undefined && from >= contentLength && bytes === contentLength) {
+    throw new EssError(
+      'range-not-satisfiable',
+      `The file has ${contentLength} bytes, and you have them all.`,
+      {
+        fields: { 'Content-Range': `bytes */${contentLength}` },
+      },
+    )
+  }
+  // What was never handed on is not the beginning of this file.
+  if (from < lowestReturn || from > bytes) refusePart(request)
+  return { from, knowsTag, isGoingOn: true }
+}
+
+/** The offset from which a request wants the rest; undefined if it doesn't want all of the rest. */
+function offsetIn(
+  { headers, httpVersion }: IncomingMessage,
+  { contentLength }: Obtainable,
+): number | undefined {
+  const own = headers[HEADERS.essOffset]
+  // For a file of unknown length: no Content-Range is valid before its end (RFC 9110, 14.4).
+  if (own !== undefined) return /^\d{1,15}$/.test(String(own)) ? Number(own) : undefined
+  const [, first, last = ''] = /^\s*bytes\s*=\s*(\d{1,15})-(\d{0,15})\s*$/i.exec(headers.range ?? '') ?? []
+  if (first === undefined || contentLength === undefined || httpVersion === '1.0') return undefined
+  return last === '' || Number(last) >= contentLength - 1 ? Number(first) : undefined
+}
+
+/** Throws EssError `whole-only`. */
+function refusePart({ headers }: IncomingMessage): never {
   throw new EssError(
     'whole-only',
     `You asked for a part of the file (${JSON.stringify(headers.range?.slice(0, 100))}), and a link gives the whole file, once. The link is not used up: ask again without a range (curl without -C, wget without -c), into a new file.`,

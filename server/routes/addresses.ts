@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, percentDecode, ROUTES } from '../../shared/index.js'
+import { EssError, percentDecode, ROUTES, UPLOAD_TOKEN_PATTERN } from '../../shared/index.js'
 import type { ResolvedOptions } from '../broker/options.js'
 
 /** The name of an address in `ROUTES`. An upload by name has none of its own: it is a `PUT` to one segment. */
@@ -35,15 +35,19 @@ const ORDER: readonly Route[] = [
   'namedDownload',
 ]
 
-type Switches = Pick<ResolvedOptions, 'reservations' | 'serveClient'>
+type Switches = Pick<ResolvedOptions, 'reservations' | 'serveClient' | 'resumeWithinMs'>
 
 /** Where these are off, the words are names and ids like any other. */
-const SWITCHED: Readonly<Partial<Record<Route, keyof Switches>>> = {
-  reserve: 'reservations',
-  uploadResource: 'reservations',
-  uploadEvents: 'reservations',
-  clientPackage: 'serveClient',
-  clientPackageOfVersion: 'serveClient',
+const SWITCHED: Readonly<Partial<Record<Route, (switches: Switches) => boolean>>> = {
+  reserve: ({ reservations }) => reservations,
+  uploadResource: hasUploads,
+  uploadEvents: hasUploads,
+  clientPackage: ({ serveClient }) => serveClient,
+  clientPackageOfVersion: ({ serveClient }) => serveClient,
+}
+
+function hasUploads({ reservations, resumeWithinMs }: Switches): boolean {
+  return reservations || resumeWithinMs > 0
 }
 
 const SHAPES = ORDER.map(shapeOf)
@@ -60,8 +64,7 @@ export function addressOf(segments: readonly string[], switches: Switches): Addr
 }
 
 function isOn({ route }: Shape, switches: Switches): boolean {
-  const name = SWITCHED[route]
-  return name === undefined || switches[name]
+  return SWITCHED[route]?.(switches) ?? true
 }
 
 function fits(segments: readonly string[], shape: Shape): boolean {
@@ -82,8 +85,11 @@ function isParameter(segment: string): boolean {
 export function isOurs(
   { route, key }: Address,
   { method, headers }: IncomingMessage,
-  { ids }: Pick<ResolvedOptions, 'ids'>,
+  { ids, reservations }: Pick<ResolvedOptions, 'ids' | 'reservations'>,
 ): boolean {
+  // Without reservations an embedder may have uploads of its own.
+  if ((route === 'uploadResource' || route === 'uploadEvents') && !reservations)
+    return UPLOAD_TOKEN_PATTERN.test(key)
   if (route !== 'download' && route !== 'namedDownload') return true
   if (ids.matches(percentDecode(key) ?? '')) return true
   // A preflight asks for the request that follows it.

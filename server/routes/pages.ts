@@ -74,6 +74,12 @@ export function cancelUpload(broker: Service, { request, address }: Visit): Page
   return { status: 204, headers: { ...broker.options.cors.headers(request), ...UNCACHED }, body: null }
 }
 
+/** A receiver stops for good. */
+export function giveUpDownload(broker: Service, { request, address }: Visit): Page {
+  broker.giveUp(decodeSegment(address.key))
+  return { status: 204, headers: { ...broker.options.cors.headers(request), ...UNCACHED }, body: null }
+}
+
 /** A link's page, for a visitor that only looks. */
 export function linkPage(broker: Service, visit: Visit): Page {
   const id = decodeSegment(visit.address.key)

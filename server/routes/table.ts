@@ -5,7 +5,7 @@ import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
 import { sendClientPackage } from './client-package.js'
 import { type Guards, guard } from './guards.js'
-import { cancelUpload, health, linkPage, type Page, reserve, usage } from './pages.js'
+import { cancelUpload, giveUpDownload, health, linkPage, type Page, reserve, usage } from './pages.js'
 import { answerThrown } from './refusal.js'
 import type { Visit } from './visit.js'
 
@@ -25,7 +25,7 @@ export interface Answer {
 
 export type Entry = Transfer | Answer
 
-type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** One address: its answer to each method, in the order of `Allow`. */
 interface Row {
@@ -71,12 +71,43 @@ const UPLOAD: Transfer = {
   transfer: (broker, visit) => broker.upload(visit, keyOf(visit)),
 }
 
+/** Where the sender has to go on. */
+const OFFSET: Transfer = {
+  guards: { misses: true },
+  transfer: async (broker, visit) => {
+    const { offset, total, isComplete } = await broker.offsetOf(keyOf(visit))
+    const { request, response } = visit
+    if (response.destroyed) return
+    removeForeignFields(response)
+    response.writeHead(204, {
+      ...broker.options.cors.headers(request),
+      'Cache-Control': 'no-store',
+      'Upload-Offset': offset,
+      'Upload-Complete': isComplete ? '?1' : '?0',
+      ...(total !== undefined && { 'Upload-Length': total }),
+    })
+    response.end()
+  },
+}
+
+/** A piece of the file, or its rest after a cut. */
+const APPEND: Transfer = {
+  guards: { misses: true, unreadBody: true },
+  transfer: (broker, visit) => broker.append(visit, keyOf(visit)),
+}
+
 const FOLLOW: Transfer = {
   guards: { misses: true },
   transfer: (broker, visit) => broker.follow(visit, keyOf(visit)),
 }
 
 const CANCEL: Answer = { guards: { misses: true }, page: cancelUpload }
+
+/** The receiver stops, and doesn't come back. */
+const GIVE_UP: Answer = {
+  guards: { access: 'receive', misses: true, crossSite: 'receive' },
+  page: giveUpDownload,
+}
 
 const RESERVE: Answer = {
   // A prefetch or a preview of this address would leave a reservation that is never used.
@@ -89,7 +120,7 @@ const USAGE: Answer = { guards: {}, page: usage }
 const HEALTH: Answer = { guards: {}, page: health }
 
 const LINK: Row = {
-  methods: { GET: RECEIVE, HEAD: INSPECT, POST: RECEIVE },
+  methods: { GET: RECEIVE, HEAD: INSPECT, POST: RECEIVE, DELETE: GIVE_UP },
   look: { guards: { access: 'receive', misses: true, visitors: true }, page: linkPage },
 }
 
@@ -108,7 +139,7 @@ const TABLE: Readonly<Record<Route, Row>> = {
   reserve: { methods: { GET: RESERVE, POST: RESERVE, PUT: OPEN_NAMED } },
   clientPackage: CLIENT,
   clientPackageOfVersion: CLIENT,
-  uploadResource: { methods: { PUT: UPLOAD, POST: UPLOAD, DELETE: CANCEL } },
+  uploadResource: { methods: { HEAD: OFFSET, PUT: UPLOAD, POST: UPLOAD, PATCH: APPEND, DELETE: CANCEL } },
   uploadEvents: { methods: { GET: FOLLOW } },
   download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },
   namedDownload: LINK,

@@ -90,7 +90,7 @@ const REFUSALS: readonly Refusal[] = [
   ...['PUT /uploads/none', 'POST /uploads/none', 'DELETE /uploads/none', 'GET /uploads/none/events'].map(
     (target) => asks('not-found', target),
   ),
-  asks('method-not-allowed', `DELETE /${UNKNOWN}`),
+  asks('method-not-allowed', `PATCH /${UNKNOWN}`),
   asks('method-not-allowed', 'GET /uploads/none'),
   {
     code: 'busy',

@@ -124,10 +124,10 @@ test('Ctrl-S in its terminal stops the words of a server, and nothing else', asy
   terminal.stdin.write('\x13')
   // In case that it stops a moment later.
   await miss('GET')
-  expect(await miss('DELETE')).toMatchObject({ status: 405 })
-  expect(await miss('DELETE')).toMatchObject({ status: 405 })
+  expect(await miss('PATCH')).toMatchObject({ status: 405 })
+  expect(await miss('PATCH')).toMatchObject({ status: 405 })
   terminal.stdin.write('\x11')
-  await terminal.untilStdout(/DELETE.*DELETE/s)
+  await terminal.untilStdout(/PATCH.*PATCH/s)
   terminal.stdin.write('\x03')
   expect(await terminal.ended()).toMatchObject({ code: 0 })
 })

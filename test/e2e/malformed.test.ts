@@ -56,7 +56,7 @@ const CASES: readonly Case[] = [
     [
       ['DELETE', '/', /POST/],
       ['PATCH', '/', /POST/],
-      ['DELETE', '/abcdefghijkl', /GET/],
+      ['PATCH', '/abcdefghijkl', /GET/],
       ['PROPFIND', '/', /POST/],
     ] as const
   ).map(

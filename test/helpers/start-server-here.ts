@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { run } from '../../server/cli/run.js'
+import { AT_ONCE } from './start-server.js'
 import { recordLog } from './suite-logs.js'
 import { DEADLINE_MS, until, within } from './within.js'
 
@@ -36,7 +37,7 @@ export async function startServerHere(...flags: readonly string[]): Promise<Serv
   const status = run(['--port', '0', ...flags], {
     stdout,
     stderr,
-    env: { ESS_RELAY: process.env['ESS_RELAY'] },
+    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE },
     onStop: (listener) => void stops.push(listener),
     onReload: (listener) => void reloads.push(listener),
   })

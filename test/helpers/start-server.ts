@@ -13,6 +13,9 @@ export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses',
   (what) => [`--max-${what}-per-client`, '0'],
 )
 
+/** A cut is the end at once, unless a test says `--resume-within`: most tests are about how transfers end. */
+export const AT_ONCE = { ESS_RESUME_WITHIN: '0' }
+
 export interface TestServer {
   /** Without a final slash. */
   readonly url: string
@@ -40,7 +43,7 @@ export interface TestServer {
 export async function startServer(...flags: readonly string[]): Promise<TestServer> {
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {
-    env: { ESS_RELAY: process.env['ESS_RELAY'] },
+    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE },
     record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))

@@ -23,6 +23,7 @@ import {
   formatPart,
   fromProblem,
   HEADERS,
+  type InterruptedEvent,
   isProblemCode,
   isSocketId,
   isTerminal,
@@ -47,6 +48,8 @@ import {
   QUERY,
   quoteUrl,
   type ReservedEvent,
+  type ResumedEvent,
+  type RewindEvent,
   ROUTES,
   resolveDownloadUrl,
   type SOCKET_ID_LENGTH,
@@ -74,7 +77,16 @@ import { expectTypeOf, test } from 'vitest'
 
 test('an event is known by its name', () => {
   expectTypeOf<StatusEvent>().toEqualTypeOf<
-    OpenedEvent | ReservedEvent | WaitingEvent | ConnectedEvent | ProgressEvent | DeliveredEvent | FailedEvent
+    | OpenedEvent
+    | ReservedEvent
+    | WaitingEvent
+    | ConnectedEvent
+    | ProgressEvent
+    | InterruptedEvent
+    | ResumedEvent
+    | RewindEvent
+    | DeliveredEvent
+    | FailedEvent
   >()
   expectTypeOf<Extract<StatusEvent, { event: 'opened' }>>().toEqualTypeOf<OpenedEvent>()
   expectTypeOf<OpenedEvent>().toHaveProperty('upload').toEqualTypeOf<string | undefined>()

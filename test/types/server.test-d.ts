@@ -64,6 +64,8 @@ test('each event has its own values', () => {
     | 'socket:opened'
     | 'socket:reserved'
     | 'socket:connected'
+    | 'socket:interrupted'
+    | 'socket:resumed'
     | 'socket:progress'
     | 'socket:end'
     | 'socket:timeout'

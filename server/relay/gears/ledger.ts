@@ -30,6 +30,7 @@ export class Ledger {
   readonly #maxQueuedBytes: number
   readonly #onHandedOn: () => void
   #handedOn = 0
+  #whenIdle: (() => void) | undefined
   /**
    * Bytes of the file in each write that the kernel has not taken, oldest first. Numbers and buffers are in two queues,
    * because an object for each write would double what this class costs.
@@ -67,6 +68,12 @@ export class Ledger {
     return this.#receiver.writableLength >= this.#maxQueuedBytes || this.#payloads.length >= MAX_QUEUED_WRITES
   }
 
+  /** Calls `done` once no write waits for the kernel, at once if none does. Call it at most once. */
+  whenIdle(done: () => void): void {
+    if (this.isWaiting) this.#whenIdle = done
+    else done()
+  }
+
   /**
    * A write of `payload` bytes of the file begins; its callback is `taken`. `memory` is freed when it is written: give
    * one for every write of a transfer, or for none.
@@ -88,6 +95,7 @@ export class Ledger {
       if (this.#spent.length >= FREED_TOGETHER || this.#memory.length === 0) this.#free()
     }
     this.#onHandedOn()
+    if (this.#whenIdle !== undefined && !this.isWaiting) this.#whenIdle()
   }
 
   #free(): void {

@@ -25,7 +25,12 @@ export interface Flow {
   /** Milliseconds without a byte moving; 0 for no limit. */
   readonly stallTimeoutMs: number
   /** The declared length of the sender's body in bytes; undefined when it is chunked. */
-  readonly total: number | undefined
+  readonly length: number | undefined
+  /**
+   * True if the receiver's response has chunks of its own: bytes go into the response, and never with the sender's
+   * framing, because another body may have to go on where this one breaks off.
+   */
+  readonly isReframed: boolean
   /**
    * Call it when more bytes of the file have come, and `received` counts them. True: they may be written. False: there
    * are too many, and the transfer has ended.
@@ -48,6 +53,12 @@ export interface Pump {
   isBlocked(): boolean
   /** Begins to read. Call it at most once. */
   start(): void
-  /** Lets go of both sides. Returns a promise if that takes a while, and does so again if called again. */
-  stop(): Promise<void> | undefined
+  /** Calls `done` once the kernel has taken every byte that has come. Call it at most once, when no more will come. */
+  whenHandedOn(done: () => void): void
+  /**
+   * Lets go of both sides. Every byte that was received stays on its way to a receiver that stays; from one that is
+   * about to be told of a failure, what can be held back is. Returns a promise if that takes a while, and does so again
+   * if called again.
+   */
+  stop(keeps?: 'the receiver stays'): Promise<void> | undefined
 }

@@ -28,15 +28,17 @@ const NOTHING = Buffer.alloc(0)
 
 /**
  * The gear `streams` for a body that doesn't need Node's parser. The bytes go from the sender's connection to the
- * receiver's in the sender's own framing; to a receiver by HTTP/2 they go without it.
+ * receiver's in the sender's own framing; to a receiver by HTTP/2, or whose body may go on from another request, they go
+ * without it.
  */
 export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
   const { receiverResponse } = flow
   const isHttp2 = receiverResponse.req.httpVersionMajor === 2
-  const receiver = isHttp2 ? receiverResponse : connectionBelow(receiverResponse)
+  const isFramedBelow = isHttp2 || flow.isReframed
+  const receiver = isFramedBelow ? receiverResponse : connectionBelow(receiverResponse)
   const batchBytes = isHttp2 ? BATCH_BYTES_HTTP2 : BATCH_BYTES
   const framing =
-    body.contentLength === undefined ? new ChunkScanner(!isHttp2) : new Countdown(body.contentLength)
+    body.contentLength === undefined ? new ChunkScanner(!isFramedBelow) : new Countdown(body.contentLength)
   const ledger = new Ledger(
     receiver,
     body.connection,
@@ -57,6 +59,7 @@ export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
     handedOn: () => ledger.handedOn,
     isBlocked: () => ledger.isWaiting,
     start,
+    whenHandedOn: (done) => ledger.whenIdle(done),
     stop,
   }
 
@@ -121,10 +124,11 @@ export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
     flow.senderEnded(false)
   }
 
-  /** Leaves unwritten what is corked: the receiver is about to be told that it doesn't have the whole file. */
-  function stop(): undefined {
+  /** Leaves unwritten what is corked if the receiver is about to be told that it doesn't have the whole file. */
+  function stop(keeps?: 'the receiver stays'): undefined {
     isStopped = true
     turn.stop()
+    if (keeps !== undefined) cork.release()
     body.connection.off('close', lost)
     body.release()
   }

@@ -65,6 +65,7 @@ export function socketsPump(body: RawBody, flow: Flow, length = body.contentLeng
     handedOn: () => ledger.handedOn,
     isBlocked: () => isBlocked,
     start,
+    whenHandedOn: (done) => ledger.whenIdle(done),
     stop,
   }
 

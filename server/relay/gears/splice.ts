@@ -37,6 +37,8 @@ export function splicePump(body: RawBody, contentLength: number, flow: Flow, spl
       (job !== undefined && job.taken() > job.moved()) ||
       fallback?.isBlocked() === true,
     start,
+    // It is whole only when every byte was handed on.
+    whenHandedOn: (done) => (fallback === undefined ? done() : fallback.whenHandedOn(done)),
     stop,
   }
 

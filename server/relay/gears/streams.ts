@@ -46,7 +46,10 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   const turn = new Turn(MAX_TURN_BYTES, turnOver)
   /** Writes the last byte of a file that the receiver may refuse; until then the file has no end. */
   let lastByte: NodeJS.Timeout | undefined
+  /** What that last byte is. */
+  let withheld: Buffer | undefined
   let isEnded = false
+  let isStopped = false
 
   stream.on('end', ended).on('close', lost).on('error', failed)
 
@@ -56,6 +59,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     handedOn: () => ledger.handedOn,
     isBlocked: () => ledger.isWaiting,
     start,
+    whenHandedOn: (done) => ledger.whenIdle(done),
     stop,
   }
 
@@ -76,7 +80,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     // The head leaves with the first chunk.
     cork.hold()
     if (!flow.admit()) return
-    const isLast = ledger.received === flow.total
+    const isLast = ledger.received === flow.length
     if (isLast && lastByteWaits(receiverResponse.req, ledger.received)) writeButLast(chunk)
     else write(chunk)
     if (chunk.length >= LARGE_BYTES) cork.release()
@@ -91,11 +95,17 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
   function writeButLast(chunk: Buffer): void {
     const last = chunk.length - 1
     if (last > 0) write(chunk.subarray(0, last))
+    withheld = chunk.subarray(last)
     lastByte = setTimeout(() => {
-      lastByte = undefined
-      write(chunk.subarray(last))
+      writeWithheld()
       if (isEnded) ended()
     }, timings.lastByteMs)
+  }
+
+  function writeWithheld(): void {
+    lastByte = undefined
+    if (withheld !== undefined) write(withheld)
+    withheld = undefined
   }
 
   function turnOver(): void {
@@ -105,7 +115,7 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
 
   /** Not by 'drain': if all but a few bytes were taken at once, Node never asked for a pause, and emits no 'drain'. */
   function goOn(): void {
-    if (!turn.isUnderWay && !ledger.isWaiting && stream.isPaused()) stream.resume()
+    if (!isStopped && !turn.isUnderWay && !ledger.isWaiting && stream.isPaused()) stream.resume()
   }
 
   function ended(): void {
@@ -129,10 +139,15 @@ export function streamsPump({ stream, isWhole }: StreamBody, flow: Flow): Pump {
     else lost()
   }
 
-  /** Leaves unwritten what is corked: the receiver is about to be told that it doesn't have the whole file. */
-  function stop(): undefined {
+  /** Leaves unwritten what is corked if the receiver is about to be told that it doesn't have the whole file. */
+  function stop(keeps?: 'the receiver stays'): undefined {
+    isStopped = true
     turn.stop()
     clearTimeout(lastByte)
+    if (keeps !== undefined) {
+      writeWithheld()
+      cork.release()
+    }
     stream.off('data', forward).off('end', ended).off('close', lost).off('error', failed)
     // Without a listener a broken connection would crash the process.
     stream.on('error', () => undefined)

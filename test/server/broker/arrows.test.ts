@@ -35,6 +35,8 @@ interface Story {
   readonly options?: ServiceOptions
   /** The sender's body is a form, whose file has no byte yet. */
   readonly isForm?: true
+  /** The sender can go on by another request, as far as this says. Its file is `hello`. */
+  readonly ability?: string
   readonly act: (here: Here) => Promise<unknown>
   readonly log: readonly string[]
 }
@@ -585,17 +587,840 @@ const STORIES: Readonly<Record<string, Story>> = {
 }
 
 /** A bug of the relay's, or a server that is out of descriptors: nothing that a peer can bring about. */
-const UNREACHED = ['internal-error in connected', 'internal-error in streaming']
+const UNREACHED = [
+  'internal-error in connected',
+  'internal-error in streaming',
+  'internal-error in between',
+  'internal-error in sender-away',
+  'internal-error in rewinding',
+]
 
-const STAGES = ['reserved', 'waiting', 'connected', 'streaming', 'closed'] satisfies Stage[]
+/** The head of a request with the rest of the file. */
+const restFrom = (offset: number, isLast = true) => ({
+  'Content-Type': 'application/partial-upload',
+  'Upload-Offset': String(offset),
+  'Upload-Complete': isLast ? '?1' : '?0',
+  'Content-Length': String(5 - offset),
+})
+const goOn = async (here: Here, offset: number, upload = here.upload) => {
+  const peer = await here.ask(`PATCH ${upload}`, restFrom(offset))
+  await peer.write('hello'.slice(offset))
+  return peer
+}
+/** A receiver that comes back for what is behind `offset`. */
+const comeBack = async ({ ask, link }: Here, offset: number) =>
+  await ask(`GET ${link}`, { Range: `bytes=${offset}-`, 'If-Match': `"${link.slice(1)}"` })
+/** The path of the upload resource that the follower was told of last. */
+const rewoundTo = async ({ follower }: Here) =>
+  (await follower.until(/"event":"rewind".*"upload":"http:\/\/localhost([^"]+)"/))[1] ?? ''
+
+/** The rest of the file, without a word that it is the rest. */
+const lastPiece = async (here: Here) => {
+  const piece = await here.ask(`PATCH ${here.upload}`, restFrom(2, false))
+  await piece.write('llo')
+  await here.logAnswer('piece', piece)
+}
+const untilBusy = async ({ broker, link }: Here) =>
+  await until('a receiver is there', () => {
+    try {
+      broker.inspect(link.slice(1))
+      return false
+    } catch {
+      // What a second receiver would be told.
+      return true
+    }
+  })
+
+/** The receiver says that it stops. */
+const givesUp = async ({ ask, link }: Here) => {
+  const peer = await ask(`DELETE ${link}`)
+  await peer.until(/^HTTP\/1\.1 204 /)
+}
+
+const finish = async (here: Here, receiver: RawPeer) => {
+  await here.logAnswer('receiver', receiver)
+  await here.logEvents('follower', here.follower)
+}
+const stopNow = async (here: Here) => {
+  here.service.stopNow()
+  await FOLLOWER(here)
+}
+const cancelled = async (here: Here) => {
+  await cancel(here)
+  await FOLLOWER(here)
+}
+
+/** The arrows that only a sender meets that can go on. */
+const RETURNS: Readonly<Record<string, Omit<Story, 'from'>>> = {
+  'sender-interrupted in waiting': {
+    act: async (here) => {
+      here.sender.reset()
+      await here.follower.until(/"interrupted"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: ['opened', 'follower reads: opened, waiting, interrupted'],
+  },
+  'sender-interrupted in connected': {
+    act: async (here) => {
+      here.sender.reset()
+      await here.follower.until(/"interrupted"/)
+      await goOn(here, 0)
+      await finish(here, here.receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, resumed, delivered',
+    ],
+  },
+  'receiver-interrupted in connected': {
+    act: async (here) => {
+      here.receiver.reset()
+      await here.follower.until(/"interrupted"/)
+      const back = await here.ask(`GET ${here.link}`)
+      await goOn(here, 0, await rewoundTo(here))
+      await here.logEvents('sender', here.sender)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'sender reads: opened, connected, interrupted, rewind',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'receiver-returned in connected': {
+    act: async (here) => {
+      const back = await comeBack(here, 0)
+      await goOn(here, 0, await rewoundTo(here))
+      await here.logAnswer('old receiver', here.receiver)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'old receiver is reset',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, rewind, resumed, delivered',
+    ],
+  },
+  'sender-interrupted in streaming': {
+    act: async (here) => {
+      here.sender.reset()
+      await here.follower.until(/"interrupted"/)
+      await goOn(here, 2)
+      await finish(here, here.receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'resumed at 2',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, resumed, delivered',
+    ],
+  },
+  'receiver-interrupted in streaming': {
+    act: async (here) => {
+      here.receiver.reset()
+      await here.follower.until(/"interrupted"/)
+      const back = await comeBack(here, 1)
+      await goOn(here, 1, await rewoundTo(here))
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'resumed at 1',
+      'receiver gets 206 "ello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'receiver-returned in streaming': {
+    act: async (here) => {
+      const back = await comeBack(here, 1)
+      await goOn(here, 1, await rewoundTo(here))
+      await here.logAnswer('old receiver', here.receiver)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'old receiver is reset',
+      'resumed at 1',
+      'receiver gets 206 "ello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, rewind, resumed, delivered',
+    ],
+  },
+  'piece-taken in streaming': {
+    act: async (here) => {
+      here.sender.reset()
+      await here.follower.until(/"interrupted"/)
+      const piece = await here.ask(`PATCH ${here.upload}`, { ...restFrom(2, false), 'Content-Length': '1' })
+      await piece.write('l')
+      await here.logAnswer('piece', piece)
+      await goOn(here, 3)
+      await finish(here, here.receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'resumed at 2',
+      'piece gets 204',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, resumed, delivered',
+    ],
+  },
+
+  'sender-arrived in absent': {
+    act: async (here) => {
+      await here.ask(`PATCH ${here.upload}`, restFrom(0))
+      await here.follower.until(/"interrupted"[\s\S]*"waiting"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: ['opened', 'follower reads: opened, waiting, interrupted, waiting'],
+  },
+  'receiver-arrived in absent': {
+    act: async (here) => {
+      const receiver = await here.ask(`GET ${here.link}`)
+      await untilBusy(here)
+      await goOn(here, 0)
+      await finish(here, receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, interrupted, connected, delivered',
+    ],
+  },
+  'return-expired in absent': {
+    options: { resumeWithin: 0.3 },
+    act: FOLLOWER,
+    log: [
+      'opened',
+      'ended: sender-lost',
+      'follower reads: opened, waiting, interrupted, failed(sender-lost)',
+    ],
+  },
+  'expired in absent': {
+    options: { ttl: 0.4 },
+    act: FOLLOWER,
+    log: ['opened', 'ended: expired', 'follower reads: opened, waiting, interrupted, failed(expired)'],
+  },
+  'cancelled in absent': {
+    act: cancelled,
+    log: ['opened', 'ended: cancelled', 'follower reads: opened, waiting, interrupted, failed(cancelled)'],
+  },
+  'shutting-down in absent': {
+    act: stopNow,
+    log: [
+      'opened',
+      'ended: shutting-down',
+      'follower reads: opened, waiting, interrupted, failed(shutting-down)',
+    ],
+  },
+
+  'sender-arrived in between': {
+    act: async (here) => {
+      await goOn(here, 2)
+      await finish(here, here.receiver)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, reserved, waiting, connected, delivered',
+    ],
+  },
+  'receiver-arrived in between': {
+    act: async (here) => await here.logAnswer('second receiver', await here.ask(`GET ${here.link}`)),
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'refused: busy',
+      'second receiver gets 409 busy',
+    ],
+  },
+  'receiver-returned in between': {
+    act: async (here) => {
+      const back = await comeBack(here, 0)
+      await here.logAnswer('old receiver', here.receiver)
+      const rewinds = /("event":"rewind"[\s\S]*){1}"upload":"http:\/\/localhost([^"]+)"/
+      const [, , upload = ''] = await here.follower.until(rewinds)
+      await goOn(here, 0, upload)
+      await finish(here, back)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'old receiver is reset',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, reserved, waiting, connected, rewind, resumed, delivered',
+    ],
+  },
+  'delivered in between': {
+    act: async (here) => {
+      await lastPiece(here)
+      here.receiver.end()
+      await FOLLOWER(here)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'piece gets 204',
+      'ended: delivered',
+      'follower reads: opened, reserved, waiting, connected, delivered',
+    ],
+  },
+  'receiver-interrupted in between': {
+    act: async (here) => {
+      here.receiver.reset()
+      await here.follower.until(/"side":"both"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'interrupted: both',
+      'follower reads: opened, reserved, waiting, connected, interrupted',
+    ],
+  },
+  'receiver-lost in between': {
+    ability: '?1',
+    act: async (here) => {
+      here.receiver.reset()
+      await FOLLOWER(here)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'ended: receiver-lost',
+      'follower reads: opened, reserved, waiting, connected, failed(receiver-lost)',
+    ],
+  },
+  'return-expired in between': {
+    options: { resumeWithin: 0.3 },
+    act: FOLLOWER_AND_RECEIVER,
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'ended: sender-lost',
+      'follower reads: opened, reserved, waiting, connected, failed(sender-lost)',
+      'receiver is reset',
+    ],
+  },
+  'cancelled in between': {
+    act: async (here) => {
+      await cancel(here)
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'ended: cancelled',
+      'follower reads: opened, reserved, waiting, connected, failed(cancelled)',
+      'receiver is reset',
+    ],
+  },
+  'shutting-down in between': {
+    act: async (here) => {
+      here.service.stopNow()
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'reserved',
+      'opened',
+      'connected',
+      'piece gets 204',
+      'ended: shutting-down',
+      'follower reads: opened, reserved, waiting, connected, failed(shutting-down)',
+      'receiver is reset',
+    ],
+  },
+
+  'sender-arrived in sender-away': {
+    act: async (here) => {
+      await goOn(here, 2)
+      await finish(here, here.receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'resumed at 2',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, resumed, delivered',
+    ],
+  },
+  'receiver-arrived in sender-away': {
+    act: async (here) => await here.logAnswer('second receiver', await here.ask(`GET ${here.link}`)),
+    log: ['opened', 'connected', 'interrupted: sender', 'refused: busy', 'second receiver gets 409 busy'],
+  },
+  'receiver-returned in sender-away': {
+    act: async (here) => {
+      const back = await comeBack(here, 0)
+      await here.logAnswer('old receiver', here.receiver)
+      const rewinds = /("event":"rewind"[\s\S]*){1}"upload":"http:\/\/localhost([^"]+)"/
+      const [, , upload = ''] = await here.follower.until(rewinds)
+      await goOn(here, 0, upload)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'old receiver is reset',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'delivered in sender-away': {
+    act: async (here) => {
+      await lastPiece(here)
+      const end = await here.ask(`PATCH ${here.upload}`, {
+        'Content-Type': 'application/partial-upload',
+        ...CHUNKED,
+        'Upload-Offset': '5',
+        'Upload-Complete': '?1',
+        Expect: '100-continue',
+      })
+      await end.until(/100 Continue/)
+      end.reset()
+      await here.follower.until(/"interrupted"[\s\S]*"interrupted"/)
+      here.receiver.end()
+      await FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'resumed at 2',
+      'piece gets 204',
+      'interrupted: sender',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, resumed, interrupted, delivered',
+    ],
+  },
+  'receiver-interrupted in sender-away': {
+    act: async (here) => {
+      here.receiver.reset()
+      await here.follower.until(/"side":"both"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'interrupted: both',
+      'follower reads: opened, waiting, connected, interrupted, interrupted',
+    ],
+  },
+  'receiver-lost in sender-away': {
+    ability: '?1',
+    act: async (here) => {
+      here.receiver.reset()
+      await FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'ended: receiver-lost',
+      'follower reads: opened, waiting, connected, interrupted, failed(receiver-lost)',
+    ],
+  },
+  'return-expired in sender-away': {
+    options: { resumeWithin: 0.3 },
+    act: FOLLOWER_AND_RECEIVER,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'ended: sender-lost',
+      'follower reads: opened, waiting, connected, interrupted, failed(sender-lost)',
+      'receiver is reset',
+    ],
+  },
+  'cancelled in sender-away': {
+    act: async (here) => {
+      await cancel(here)
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'ended: cancelled',
+      'follower reads: opened, waiting, connected, interrupted, failed(cancelled)',
+      'receiver is reset',
+    ],
+  },
+  'shutting-down in sender-away': {
+    act: async (here) => {
+      here.service.stopNow()
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: sender',
+      'ended: shutting-down',
+      'follower reads: opened, waiting, connected, interrupted, failed(shutting-down)',
+      'receiver is reset',
+    ],
+  },
+
+  'sender-arrived in rewinding': {
+    act: async (here) => {
+      await goOn(here, 1, await rewoundTo(here))
+      await finish(here, here.receiver)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'resumed at 1',
+      'receiver gets 206 "ello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'receiver-arrived in rewinding': {
+    act: async (here) => await here.logAnswer('second receiver', await here.ask(`GET ${here.link}`)),
+    log: ['opened', 'connected', 'interrupted: receiver', 'refused: busy', 'second receiver gets 409 busy'],
+  },
+  'receiver-returned in rewinding': {
+    act: async (here) => {
+      const back = await comeBack(here, 0)
+      await here.logAnswer('old receiver', here.receiver)
+      const rewinds = /("event":"rewind"[\s\S]*){2}"upload":"http:\/\/localhost([^"]+)"/
+      const [, , upload = ''] = await here.follower.until(rewinds)
+      await goOn(here, 0, upload)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'old receiver is reset',
+      'resumed at 0',
+      'receiver gets 200 "hello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, rewind, resumed, delivered',
+    ],
+  },
+  'receiver-interrupted in rewinding': {
+    act: async (here) => {
+      here.receiver.reset()
+      await here.follower.until(/"side":"both"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'follower reads: opened, waiting, connected, interrupted, rewind, interrupted',
+    ],
+  },
+  'receiver-lost in rewinding': {
+    ability: '?1',
+    act: async (here) => {
+      here.receiver.reset()
+      await FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'ended: receiver-lost',
+      'follower reads: opened, waiting, interrupted, failed(receiver-lost)',
+    ],
+  },
+  'return-expired in rewinding': {
+    options: { resumeWithin: 0.3 },
+    act: FOLLOWER_AND_RECEIVER,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: sender-lost',
+      'follower reads: opened, waiting, connected, interrupted, rewind, failed(sender-lost)',
+      'receiver gets 502 sender-lost',
+    ],
+  },
+  'cancelled in rewinding': {
+    act: async (here) => {
+      await cancel(here)
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: cancelled',
+      'follower reads: opened, waiting, connected, interrupted, rewind, failed(cancelled)',
+      'receiver gets 410 cancelled',
+    ],
+  },
+  'shutting-down in rewinding': {
+    act: async (here) => {
+      here.service.stopNow()
+      await FOLLOWER_AND_RECEIVER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: shutting-down',
+      'follower reads: opened, waiting, connected, interrupted, rewind, failed(shutting-down)',
+      'receiver gets 503 shutting-down',
+    ],
+  },
+
+  'sender-arrived in receiver-away': {
+    act: async (here) => await here.logAnswer('second sender', await goOn(here, 2)),
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'refused: already-open',
+      'second sender gets 409 already-open',
+    ],
+  },
+  'receiver-arrived in receiver-away': {
+    act: async (here) => {
+      const back = await comeBack(here, 2)
+      await goOn(here, 2, await rewoundTo(here))
+      await here.logEvents('sender', here.sender)
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'sender reads: opened, connected, interrupted, rewind',
+      'resumed at 2',
+      'receiver gets 206 "llo"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'sender-interrupted in receiver-away': {
+    act: async (here) => {
+      here.sender.reset()
+      await here.follower.until(/"side":"both"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'follower reads: opened, waiting, connected, interrupted, interrupted',
+    ],
+  },
+  'return-expired in receiver-away': {
+    options: { resumeWithin: 0.3 },
+    act: SENDER_AND_FOLLOWER,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: receiver-lost',
+      'sender reads: opened, connected, interrupted, failed(receiver-lost)',
+      'follower reads: opened, waiting, connected, interrupted, failed(receiver-lost)',
+    ],
+  },
+  'cancelled in receiver-away': {
+    act: async (here) => {
+      await cancel(here)
+      await SENDER_AND_FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: cancelled',
+      'sender reads: opened, connected, interrupted, failed(cancelled)',
+      'follower reads: opened, waiting, connected, interrupted, failed(cancelled)',
+    ],
+  },
+  'shutting-down in receiver-away': {
+    act: async (here) => {
+      here.service.stopNow()
+      await SENDER_AND_FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: shutting-down',
+      'sender reads: opened, connected, interrupted, failed(shutting-down)',
+      'follower reads: opened, waiting, connected, interrupted, failed(shutting-down)',
+    ],
+  },
+
+  'sender-arrived in both-away': {
+    act: async (here) => {
+      await goOn(here, 2)
+      await here.follower.until(/"side":"both"[\s\S]*"side":"receiver"/)
+      await here.logEvents('follower', here.follower, 'goes on')
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'interrupted: receiver',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, interrupted',
+    ],
+  },
+  'receiver-arrived in both-away': {
+    act: async (here) => {
+      const back = await comeBack(here, 1)
+      await goOn(here, 1, await rewoundTo(here))
+      await finish(here, back)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'resumed at 1',
+      'receiver gets 206 "ello"',
+      'ended: delivered',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, rewind, resumed, delivered',
+    ],
+  },
+  'receiver-lost in receiver-away': {
+    act: async (here) => {
+      await givesUp(here)
+      await SENDER_AND_FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'ended: receiver-lost',
+      'sender reads: opened, connected, interrupted, failed(receiver-lost)',
+      'follower reads: opened, waiting, connected, interrupted, failed(receiver-lost)',
+    ],
+  },
+  'receiver-lost in both-away': {
+    act: async (here) => {
+      await givesUp(here)
+      await FOLLOWER(here)
+    },
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'ended: receiver-lost',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, failed(receiver-lost)',
+    ],
+  },
+  'return-expired in both-away': {
+    options: { resumeWithin: 0.3 },
+    act: FOLLOWER,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'ended: sender-lost',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, failed(sender-lost)',
+    ],
+  },
+  'cancelled in both-away': {
+    act: cancelled,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'ended: cancelled',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, failed(cancelled)',
+    ],
+  },
+  'shutting-down in both-away': {
+    act: stopNow,
+    log: [
+      'opened',
+      'connected',
+      'interrupted: receiver',
+      'interrupted: both',
+      'ended: shutting-down',
+      'follower reads: opened, waiting, connected, interrupted, interrupted, failed(shutting-down)',
+    ],
+  },
+}
+
+const STAGES = [
+  'reserved',
+  'waiting',
+  'connected',
+  'streaming',
+  'between',
+  'absent',
+  'sender-away',
+  'rewinding',
+  'receiver-away',
+  'both-away',
+  'closed',
+] satisfies Stage[]
 // A record, because the compiler then misses an input that the list could miss too.
 const INPUTS = {
   'sender-arrived': true,
   'receiver-arrived': true,
+  'receiver-returned': true,
   'early-receiver-lost': true,
   'body-began': true,
+  'piece-taken': true,
   delivered: true,
   expired: true,
+  'sender-interrupted': true,
+  'receiver-interrupted': true,
+  'return-expired': true,
   'sender-lost': true,
   'receiver-lost': true,
   'bad-request': true,
@@ -614,7 +1439,7 @@ test('every arrow of the table has its story', () => {
       .filter((input) => nextStep(stage, input) !== 'ignored')
       .map((input) => `${input} in ${stage}`),
   )
-  expect([...Object.keys(STORIES), ...UNREACHED].sort()).toEqual(arrows.sort())
+  expect([...Object.keys(STORIES), ...Object.keys(RETURNS), ...UNREACHED].sort()).toEqual(arrows.sort())
 })
 
 test.each(Object.entries(STORIES))('%s', async (_name, story) => {
@@ -665,20 +1490,96 @@ test('a listener that cancels a transfer as its receiver comes ends it for all',
   ])
 })
 
+test.each(Object.entries(RETURNS))('%s', async (name, story) => {
+  const [, from = ''] = name.split(' in ')
+  // The names are those of arrows, which is tested above.
+  const here = await bring({ ability: 'rewind', ...story, from: from as Begun })
+  await story.act(here)
+  expect(here.log).toEqual(story.log)
+})
+
 /** A socket in the stage where the story begins. */
-async function bring({ from, options, isForm }: Omit<Story, 'act' | 'log'>): Promise<Here> {
+async function bring(story: Omit<Story, 'act' | 'log'>): Promise<Here> {
+  const { from, ability } = story
+  switch (from) {
+    case 'reserved':
+    case 'waiting':
+    case 'connected':
+    case 'streaming':
+      return await bringUninterrupted(story)
+    case 'between': {
+      const here = await bringUninterrupted({ ...story, from: 'reserved' })
+      const receiver = await here.ask(`GET ${here.link}`)
+      await untilHeld(here, 1)
+      const piece = await here.ask(`PATCH ${here.upload}`, {
+        ...restFrom(0, false),
+        'Content-Length': '2',
+        'Upload-Length': '5',
+        'Ess-Resume': ability ?? '',
+      })
+      await piece.write('he')
+      await here.logAnswer('piece', piece)
+      return { ...here, sender: piece, receiver }
+    }
+    case 'absent': {
+      const here = await bringUninterrupted({ ...story, from: 'waiting' })
+      await lose(here, here.sender, 'sender')
+      return here
+    }
+    case 'sender-away': {
+      const here = await bringUninterrupted({ ...story, from: 'streaming' })
+      await lose(here, here.sender, 'sender')
+      return here
+    }
+    case 'receiver-away': {
+      const here = await bringUninterrupted({ ...story, from: 'streaming' })
+      await lose(here, here.receiver, 'receiver')
+      return here
+    }
+    case 'both-away': {
+      const here = await bring({ ...story, from: 'receiver-away' })
+      await lose(here, here.sender, 'both')
+      return here
+    }
+    case 'rewinding': {
+      // A sender that can't go back is asked for no rewind, but for its first byte.
+      const goesBack = ability === 'rewind'
+      const here = await bring({ ...story, from: goesBack ? 'receiver-away' : 'absent' })
+      const receiver = goesBack ? await comeBack(here, 1) : await here.ask(`GET ${here.link}`)
+      await (goesBack ? rewoundTo(here) : untilBusy(here))
+      return { ...here, receiver }
+    }
+  }
+}
+
+async function lose({ follower }: Here, peer: RawPeer, side: string): Promise<void> {
+  peer.reset()
+  await follower.until(new RegExp(`"event":"interrupted","side":"${side}"`))
+}
+
+/** The same where nobody was lost. */
+async function bringUninterrupted({
+  from,
+  options,
+  isForm,
+  ability,
+}: Omit<Story, 'act' | 'log'>): Promise<Here> {
   const served = await serve({ reservations: true, ...options })
   const log: string[] = []
   const { service, port } = served
   service.on('socket:reserved', () => log.push('reserved'))
   service.on('socket:opened', () => log.push('opened'))
   service.on('socket:connected', () => log.push('connected'))
+  service.on('socket:interrupted', (_socket, side) => log.push(`interrupted: ${side}`))
+  service.on('socket:resumed', (_socket, offset) => log.push(`resumed at ${offset}`))
   for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const)
     service.on(event, (_socket, { outcome }) => log.push(`ended: ${outcome}`))
   service.on('request:refused', ({ code }) => log.push(`refused: ${code}`))
 
   const first = await connectRaw(port)
   if (from === 'reserved') await first.write(requestHead('POST /reserve', { Accept: 'application/json' }))
+  else if (ability !== undefined)
+    await first.write(senderHead({ length: 5, headers: { 'Ess-Resume': ability } }))
   else await first.write(senderHead(isForm ? { headers: FORM } : {}) + (isForm ? firstPart() : ''))
   const [, id = '', upload = ''] = await first.until(/"id":"([^"]+)".*"upload":"http:\/\/localhost([^"]+)"/)
   const link = `/${id}`
@@ -690,8 +1591,8 @@ async function bring({ from, options, isForm }: Omit<Story, 'act' | 'log'>): Pro
   await first.until(/"connected"/)
   await follower.until(/"connected"/)
   if (from === 'streaming') {
-    await first.write(chunk('he'))
-    await receiver.until(/he\r\n/)
+    await first.write(ability === undefined ? chunk('he') : 'he')
+    await receiver.until(/he(?:\r\n)?$/)
   }
   return { ...here, receiver }
 
@@ -707,10 +1608,11 @@ async function bring({ from, options, isForm }: Omit<Story, 'act' | 'log'>): Pro
       return
     }
     const { status, body } = parseAnswer(peer.text())
-    const said = status === 200 ? JSON.stringify(body.trimEnd()) : /\[([a-z-]+)\]\n$/.exec(body)?.[1]
-    log.push(`${name} gets ${status} ${said}`)
+    const isWhole = status === 200 || status === 206
+    const said = isWhole ? JSON.stringify(body.trimEnd()) : /\[([a-z-]+)\]\n$/.exec(body)?.[1]
+    log.push(`${name} gets ${status}${said === undefined ? '' : ` ${said}`}`)
     peer.end()
-    if (name === 'receiver' && status === 200)
+    if (name === 'receiver' && isWhole)
       await until('the delivery is reported', () => log.includes('ended: delivered'))
   }
 

@@ -197,7 +197,7 @@ test('a refused request is one event with the code of its problem, and no socket
   const served = await serve({ maxUploadBytes: 4 })
   await exchange(served.port, requestHead('POST /', { 'Content-Length': '5' }))
   await exchange(served.port, requestHead('GET /abcdefghijkl'))
-  await exchange(served.port, requestHead('DELETE /abcdefghijkl'))
+  await exchange(served.port, requestHead('PATCH /abcdefghijkl'))
   expect(served.refused).toEqual(['too-large', 'not-found', 'method-not-allowed'])
   expect(served.opened).toEqual([])
 })

@@ -79,7 +79,7 @@ describe('a refusal', () => {
     [400, 'bad-request', { headers: { Host: 'a/b' } }],
     [404, 'not-found', { target: 'PUT /a/b/c' }],
     [404, 'not-found', { target: 'POST /name' }],
-    [405, 'method-not-allowed', { target: 'DELETE /name' }],
+    [405, 'method-not-allowed', { target: 'PATCH /name' }],
     [405, 'method-not-allowed', { target: 'PATCH /' }],
     [417, 'expectation-failed', { headers: { Expect: '200-maybe' } }],
   ] as const
@@ -279,7 +279,8 @@ describe('the head of a download', () => {
     expect(parseAnswer(receiver.text()).headers).toEqual({
       'accept-ranges': 'none',
       'access-control-allow-origin': '*',
-      'access-control-expose-headers': 'Location, ETag, Content-Disposition, Content-Length, Retry-After',
+      'access-control-expose-headers':
+        'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length',
       'cache-control': 'no-store, no-transform',
       connection: 'close',
       'content-disposition': `attachment; filename="_\\".html"; filename*=UTF-8''%C3%A9%22.html`,

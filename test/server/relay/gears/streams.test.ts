@@ -44,7 +44,8 @@ function pumping() {
       // As much of a response as the gear uses.
       receiverResponse: receiver as unknown as ServerResponse,
       stallTimeoutMs: 0,
-      total: undefined,
+      length: undefined,
+      isReframed: false,
       admit: () => true,
       senderEnded: () => undefined,
       fail: () => undefined,

@@ -1,0 +1,213 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { download, send } from '../../client/index.js'
+import type { StatusEvent } from '../../shared/index.js'
+import { runEss } from '../helpers/run-ess.js'
+import { startServerHere } from '../helpers/start-server-here.js'
+import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
+import { tempDir } from '../helpers/temp-dir.js'
+import { DEADLINE_MS, until, within } from '../helpers/within.js'
+
+const RESUMES = ['--resume-within', '20']
+
+/** A file of random bytes. */
+async function fileOf(bytes: number): Promise<{ path: string; content: Buffer }> {
+  const path = join(await tempDir(), 'file.bin')
+  const content = randomBytes(bytes)
+  await writeFile(path, content)
+  return { path, content }
+}
+
+async function proxyTo(port: number): Promise<TcpProxy> {
+  const proxy = await startTcpProxy(port)
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+const sha = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+
+const CUTS = [
+  { name: 'reset', fault: { kind: 'rst' } },
+  { name: 'closed', fault: { kind: 'fin' } },
+] as const
+const SIZE = 8 * 1024 * 1024
+
+describe.each(CUTS)('a connection that is $name midway', ({ fault }) => {
+  test('between the sender and the server: the file arrives whole', async () => {
+    const server = await startServerHere(...RESUMES)
+    const { path, content } = await fileOf(SIZE)
+    const proxy = await proxyTo(server.port)
+    const sending = send(path, { server: `http://127.0.0.1:${proxy.port}` })
+    const events: StatusEvent[] = []
+    const reading = (async () => {
+      for await (const event of sending) events.push(event)
+    })()
+    await until('the link is there', () => events.some(({ event }) => event === 'opened'))
+    const opened = events.find((event) => event.event === 'opened')
+    const struck = proxy.arm(fault, 'up', SIZE / 3)
+    const to = join(await tempDir(), 'copy')
+    const received = download(opened?.id ?? '', { server: server.url, to: { file: to } })
+    await within(DEADLINE_MS, 'the cut', struck)
+    await within(DEADLINE_MS, 'the download is whole', received)
+    expect(sha(await readFile(to))).toBe(sha(content))
+    await within(DEADLINE_MS, 'the verdict', reading)
+    expect(await sending.verdict).toEqual({ event: 'delivered', bytes: SIZE, confirmed: true })
+    expect(events.map(({ event }) => event)).toEqual(
+      expect.arrayContaining(['interrupted', 'resumed', 'delivered']),
+    )
+  })
+
+  test('between the server and the receiver: the file arrives whole', async () => {
+    const server = await startServerHere(...RESUMES)
+    const { path, content } = await fileOf(SIZE)
+    const proxy = await proxyTo(server.port)
+    const sending = send(path, { server: server.url })
+    const events: StatusEvent[] = []
+    const reading = (async () => {
+      for await (const event of sending) events.push(event)
+    })()
+    await until('the link is there', () => events.some(({ event }) => event === 'opened'))
+    const opened = events.find((event) => event.event === 'opened')
+    const folder = await tempDir()
+    const told: string[] = []
+    const receiving = download(opened?.id ?? '', {
+      server: `http://127.0.0.1:${proxy.port}`,
+      to: { folder },
+      onOffer: () => void proxy.arm(fault, 'down', SIZE / 3),
+      onInterrupted: () => told.push('interrupted'),
+      onResumed: (bytes) => told.push(bytes > 0 ? 'resumed' : 'begun again'),
+    })
+    const { bytes, path: copy = '' } = await within(DEADLINE_MS, 'the download is whole', receiving)
+    expect(bytes).toBe(SIZE)
+    expect(sha(await readFile(copy))).toBe(sha(content))
+    expect(told).toEqual(['interrupted', 'resumed'])
+    expect(await readdir(folder)).toEqual(['file.bin'])
+    await within(DEADLINE_MS, 'the verdict', reading)
+    expect(await sending.verdict).toEqual({ event: 'delivered', bytes: SIZE, confirmed: true })
+  })
+})
+
+test('what is piped in goes on after a cut on either side', async () => {
+  const server = await startServerHere(...RESUMES)
+  const { path, content } = await fileOf(SIZE)
+  const up = await proxyTo(server.port)
+  const down = await proxyTo(server.port)
+  const sending = send(createReadStream(path), { server: `http://127.0.0.1:${up.port}` })
+  const events: StatusEvent[] = []
+  const reading = (async () => {
+    for await (const event of sending) events.push(event)
+  })()
+  await until('the link is there', () => events.some(({ event }) => event === 'opened'))
+  const opened = events.find((event) => event.event === 'opened')
+  void up.arm({ kind: 'rst' }, 'up', SIZE / 4)
+  const to = new PassThrough()
+  const got: Buffer[] = []
+  to.on('data', (chunk: Buffer) => got.push(chunk))
+  const received = download(opened?.id ?? '', {
+    server: `http://127.0.0.1:${down.port}`,
+    to: { stream: to },
+    onOffer: () => void down.arm({ kind: 'rst' }, 'down', SIZE / 2),
+  })
+  await within(DEADLINE_MS, 'the download is whole', received)
+  expect(sha(Buffer.concat(got))).toBe(sha(content))
+  await within(DEADLINE_MS, 'the verdict', reading)
+  expect(await sending.verdict).toMatchObject({ event: 'delivered', bytes: SIZE })
+})
+
+test('a sender that loses its connection while it waits keeps its link', async () => {
+  const server = await startServerHere(...RESUMES)
+  const { path, content } = await fileOf(1000)
+  const proxy = await proxyTo(server.port)
+  const sending = send(path, { server: `http://127.0.0.1:${proxy.port}` })
+  const events: StatusEvent[] = []
+  const reading = (async () => {
+    for await (const event of sending) events.push(event)
+  })()
+  await until('the link is there', () => events.some(({ event }) => event === 'opened'))
+  const opened = events.find((event) => event.event === 'opened')
+  await proxy.strike({ kind: 'rst' })
+  const to = join(await tempDir(), 'copy')
+  await within(
+    DEADLINE_MS,
+    'the download is whole',
+    download(opened?.id ?? '', { server: server.url, to: { file: to } }),
+  )
+  expect(await readFile(to)).toEqual(content)
+  await within(DEADLINE_MS, 'the verdict', reading)
+})
+
+describe('Ctrl-C', () => {
+  async function transfer() {
+    const server = await startServerHere(...RESUMES)
+    const { path } = await fileOf(64 * 1024 * 1024)
+    const sender = await runEss(server.url, ['send', '--json', path])
+    const [, id = ''] = await sender.untilStdout(/"id":"([^"]+)"/)
+    const proxy = await proxyTo(server.port)
+    await proxy.strike({ kind: 'throttle', bytesPerSecond: 4 * 1024 * 1024 })
+    const to = join(await tempDir(), 'copy')
+    const receiver = await runEss(`http://127.0.0.1:${proxy.port}`, ['get', id, '-o', to])
+    await sender.untilStdout(/"progress"/)
+    return { sender, receiver }
+  }
+
+  test('at the sender tells the receiver at once', async () => {
+    const { sender, receiver } = await transfer()
+    sender.kill('SIGINT')
+    expect((await sender.ended()).code).toBe(130)
+    expect((await receiver.ended()).code).toBe(5)
+  })
+
+  test('at the receiver tells the sender at once', async () => {
+    const { sender, receiver } = await transfer()
+    receiver.kill('SIGINT')
+    expect((await receiver.ended()).code).toBe(130)
+    expect((await sender.ended()).code).toBe(5)
+  })
+})
+
+test('a file that is written to between two connections is not sent on', async () => {
+  const server = await startServerHere(...RESUMES)
+  const { path } = await fileOf(SIZE)
+  const proxy = await proxyTo(server.port)
+  const sending = send(path, { server: `http://127.0.0.1:${proxy.port}` })
+  const opened = await sending[Symbol.asyncIterator]().next()
+  const id = opened.value.event === 'opened' ? opened.value.id : ''
+  const struck = proxy.arm({ kind: 'rst' }, 'up', SIZE / 3).then(() => writeFile(path, randomBytes(SIZE)))
+  const to = join(await tempDir(), 'copy')
+  const received = download(id, { server: server.url, to: { file: to } }).catch((error: unknown) => error)
+  await within(DEADLINE_MS, 'the cut', struck)
+  await expect(within(DEADLINE_MS, 'the verdict', sending.verdict)).rejects.toMatchObject({
+    code: 'file-changed',
+  })
+  expect(await within(DEADLINE_MS, 'the download fails', received)).toMatchObject({ name: 'EssError' })
+})
+
+test('a stream that can be read once keeps its last 16 MiB', async () => {
+  const server = await startServerHere(...RESUMES)
+  const proxy = await proxyTo(server.port)
+  const total = 40 * 1024 * 1024
+  const block = randomBytes(1024 * 1024)
+  const source = Readable.from(
+    (function* () {
+      for (let at = 0; at < total; at += block.length) yield Buffer.from(block)
+    })(),
+  )
+  const sending = send(source, { server: `http://127.0.0.1:${proxy.port}` })
+  const opened = await sending[Symbol.asyncIterator]().next()
+  const id = opened.value.event === 'opened' ? opened.value.id : ''
+  void proxy.arm({ kind: 'rst' }, 'up', 30 * 1024 * 1024)
+  const to = join(await tempDir(), 'copy')
+  const { bytes } = await within(
+    60_000,
+    'the download is whole',
+    download(id, { server: server.url, to: { file: to } }),
+  )
+  expect(bytes).toBe(total)
+  const copy = await readFile(to)
+  for (let at = 0; at < total; at += block.length)
+    expect(copy.subarray(at, at + block.length).equals(block), `block at ${at}`).toBe(true)
+})

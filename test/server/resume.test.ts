@@ -1,0 +1,371 @@
+import { describe, expect, test } from 'vitest'
+import type { ServiceOptions } from '../../server/index.js'
+import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { until } from '../helpers/within.js'
+import { chunk, eventsOf, LAST_CHUNK, openSender, type RawSender, type Served, serve } from './serve.js'
+
+const PIECE = { 'Content-Type': 'application/partial-upload', Connection: 'keep-alive' }
+
+/** A file whose bytes say where they stand. */
+const fileOf = (length: number) =>
+  Buffer.from(Array.from({ length }, (_value, at) => 97 + ((at * 7 + (at >> 8)) % 26)))
+
+interface Resumable extends Served {
+  readonly sender: RawSender
+  /** The path of the upload resource. */
+  readonly upload: string
+}
+
+/** A sender that can go on, of a file of this length; chunked when it is undefined. */
+async function open(
+  length: number | undefined,
+  options: ServiceOptions = {},
+  ability = 'rewind',
+): Promise<Resumable> {
+  const served = await serve(options)
+  const sender = await openSender(served.port, {
+    ...(length !== undefined && { length }),
+    headers: { 'Ess-Resume': ability },
+  })
+  const [, upload = ''] = await sender.until(/"upload":"http:\/\/localhost(\/uploads\/[^"]+)"/)
+  return { ...served, sender, upload }
+}
+
+async function ask(
+  port: number,
+  target: string,
+  headers: Readonly<Record<string, string>> = {},
+  options: { from?: string } = {},
+): Promise<RawPeer> {
+  const peer = await connectRaw(port, options)
+  await peer.write(requestHead(target, headers))
+  return peer
+}
+
+async function answerTo(port: number, target: string, headers: Readonly<Record<string, string>> = {}) {
+  const peer = await ask(port, target, { ...headers, Connection: 'close' })
+  expect(await peer.ending()).toBe('fin')
+  return parseAnswer(peer.text())
+}
+
+/** The bytes of the body that a receiver has read so far, without their chunks. */
+const bodyOf = (peer: RawPeer) => {
+  const text = peer.text()
+  const start = text.indexOf('\r\n\r\n') + 4
+  const raw = text.slice(start)
+  return /transfer-encoding: chunked/i.test(text.slice(0, start)) ? unchunked(raw) : raw
+}
+
+function unchunked(raw: string): string {
+  let text = ''
+  let at = 0
+  for (;;) {
+    const end = raw.indexOf('\r\n', at)
+    if (end < 0) return text
+    const size = Number.parseInt(raw.slice(at, end), 16)
+    text += raw.slice(end + 2, end + 2 + size)
+    if (size === 0 || end + 4 + size > raw.length) return text
+    at = end + 4 + size
+  }
+}
+
+const KINDS = [
+  { kind: 'a file of 40 bytes', length: 40, isChunked: false },
+  { kind: 'a file of 300,000 bytes', length: 300_000, isChunked: false },
+  { kind: 'a file of 3 MB', length: 3_000_000, isChunked: false },
+  { kind: 'a pipe of 300,000 bytes', length: 300_000, isChunked: true },
+]
+
+describe.each(KINDS)('$kind', ({ length, isChunked }) => {
+  const file = fileOf(length)
+  const cutAt = Math.floor(length / 3)
+  const declared = isChunked ? undefined : length
+  const framed = (bytes: Buffer) =>
+    isChunked
+      ? Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
+      : bytes
+
+  test('goes on after the sender is cut, and the receiver notices nothing', async () => {
+    const { port, sender, upload, ends } = await open(declared)
+    const receiver = await ask(port, `GET /${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write(framed(file.subarray(0, cutAt)))
+    await receiver.until(/\r\n\r\n[\s\S]/)
+    const follower = await ask(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
+    await follower.until(/"event":"opened"/)
+    sender.reset()
+    await follower.until(/"event":"interrupted","side":"sender"/)
+    const head = await answerTo(port, `HEAD ${upload}`)
+    expect(head).toMatchObject({
+      status: 204,
+      headers: { 'upload-complete': '?0', 'cache-control': 'no-store' },
+    })
+    expect(head.headers['upload-length']).toBe(declared?.toString())
+    const offset = Number(head.headers['upload-offset'])
+    expect(offset).toBeGreaterThan(0)
+    expect(offset).toBeLessThanOrEqual(cutAt)
+    const again = await ask(port, `PATCH ${upload}`, {
+      ...PIECE,
+      'Upload-Offset': String(offset),
+      'Upload-Complete': '?1',
+      ...(isChunked ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(length - offset) }),
+    })
+    await again.write(framed(file.subarray(offset)))
+    if (isChunked) await again.write(LAST_CHUNK)
+    await receiver.ending()
+    expect(bodyOf(receiver)).toBe(file.toString('latin1'))
+    receiver.end()
+    await again.until(/^HTTP\/1\.1 200 OK[\s\S]*delivered/)
+    await follower.until(/"event":"delivered"/)
+    expect(
+      eventsOf(follower)
+        .map(({ event }) => event)
+        .filter((event) => event !== 'progress'),
+    ).toEqual(['opened', 'connected', 'interrupted', 'resumed', 'delivered'])
+    expect(ends.map(({ outcome, bytes, confirmed }) => ({ outcome, bytes, confirmed }))).toEqual([
+      { outcome: 'delivered', bytes: length, confirmed: true },
+    ])
+  })
+
+  test('goes on after the receiver is cut', async () => {
+    const { port, sender, upload, ends } = await open(declared)
+    const receiver = await ask(port, `GET /${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write(framed(file.subarray(0, cutAt)))
+    await receiver.until(/\r\n\r\n[\s\S]/)
+    const had = bodyOf(receiver)
+    expect(had.length).toBeGreaterThan(0)
+    receiver.reset()
+    await sender.until(/"event":"interrupted","side":"receiver"/)
+    const from = had.length
+    const back = await ask(port, `GET /${sender.id}`, {
+      ...(isChunked ? { 'Ess-Offset': String(from) } : { Range: `bytes=${from}-` }),
+      'If-Match': `"${sender.id}"`,
+      TE: 'trailers',
+    })
+    const [, offset = '', next = ''] = await sender.until(
+      /"event":"rewind","offset":(\d+),"upload":"http:\/\/localhost([^"]+)"/,
+    )
+    expect(Number(offset)).toBe(from)
+    expect(next).not.toBe(upload)
+    expect(await sender.ending()).toBe('fin')
+    expect(sender.text()).toMatch(/\r\n0\r\n\r\n$/)
+    expect(await answerTo(port, `HEAD ${upload}`)).toMatchObject({
+      status: 409,
+      headers: { 'upload-offset': offset, location: `http://localhost${next}` },
+    })
+    expect((await answerTo(port, `HEAD ${next}`)).headers['upload-offset']).toBe(offset)
+    const again = await ask(port, `PATCH ${next}`, {
+      ...PIECE,
+      'Upload-Offset': offset,
+      'Upload-Complete': '?1',
+      ...(isChunked ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(length - from) }),
+    })
+    await again.write(framed(file.subarray(from)))
+    if (isChunked) await again.write(LAST_CHUNK)
+    await back.ending()
+    const head = parseAnswer(back.text())
+    if (isChunked) expect(head).toMatchObject({ status: 200, headers: { 'ess-offset': offset } })
+    else
+      expect(head).toMatchObject({
+        status: 206,
+        headers: {
+          'content-range': `bytes ${from}-${length - 1}/${length}`,
+          'accept-ranges': 'bytes',
+          etag: `"${sender.id}"`,
+        },
+      })
+    expect(had + bodyOf(back)).toBe(file.toString('latin1'))
+    back.end()
+    await again.until(/^HTTP\/1\.1 200 OK[\s\S]*delivered/)
+    expect(ends).toMatchObject([{ outcome: 'delivered', bytes: length, confirmed: true }])
+  })
+})
+
+test('a sender that says nothing of going on fails at once', async () => {
+  const { port, ends } = await serve()
+  const sender = await openSender(port, { length: 10 })
+  const receiver = await ask(port, `GET /${sender.id}`)
+  await sender.until(/"connected"/)
+  await sender.write('hello')
+  await receiver.until(/hello/)
+  sender.reset()
+  expect(await receiver.ending()).toBe('rst')
+  expect(ends).toMatchObject([{ outcome: 'sender-lost' }])
+})
+
+test('a file comes in pieces', async () => {
+  const { port, ends } = await serve({ reservations: true })
+  const file = fileOf(100_000)
+  const reserved = await answerTo(port, 'POST /reserve', {
+    Accept: 'application/json',
+    'Content-Length': '0',
+  })
+  const { id, upload } = JSON.parse(reserved.body) as { id: string; upload: string }
+  const path = new URL(upload).pathname
+  const receiver = await ask(port, `GET /${id}`)
+  const sender = await connectRaw(port)
+  const answers: number[] = []
+  const offsetsIn = (text: string) =>
+    [...text.matchAll(/Upload-Offset: (\d+)\r\n/g)].map(([, offset]) => Number(offset))
+  for (const [at, end] of [
+    [0, 40_000],
+    [40_000, 40_000],
+    [40_000, 90_000],
+    [90_000, 100_000],
+  ] as const) {
+    const isLast = end === file.length
+    await sender.write(
+      requestHead(`PATCH ${path}`, {
+        ...PIECE,
+        'Upload-Offset': String(at),
+        'Upload-Complete': isLast ? '?1' : '?0',
+        'Upload-Length': '100000',
+        'Content-Length': String(end - at),
+      }),
+    )
+    await sender.write(file.subarray(at, end))
+    answers.push(end)
+    if (!isLast)
+      await until('the piece is answered', () => offsetsIn(sender.text()).length === answers.length)
+  }
+  await receiver.ending()
+  expect(parseAnswer(receiver.text()).headers['content-length']).toBe('100000')
+  expect(bodyOf(receiver)).toBe(file.toString('latin1'))
+  receiver.end()
+  await sender.until(/HTTP\/1\.1 200 OK[\s\S]*delivered/)
+  expect(offsetsIn(sender.text())).toEqual(answers.slice(0, -1))
+  expect(ends).toMatchObject([{ outcome: 'delivered', bytes: 100_000 }])
+})
+
+test('a chunk that broke off is not taken for the beginning of the next one', async () => {
+  const { port, sender, upload } = await open(undefined)
+  const receiver = await ask(port, `GET /${sender.id}`)
+  await sender.until(/"connected"/)
+  await sender.write('100\r\nhello')
+  await receiver.until(/hello/)
+  sender.reset()
+  const again = await ask(port, `PATCH ${upload}`, {
+    ...PIECE,
+    'Upload-Offset': '5',
+    'Upload-Complete': '?1',
+    'Transfer-Encoding': 'chunked',
+  })
+  await again.write(chunk(' world') + LAST_CHUNK)
+  await receiver.ending()
+  expect(bodyOf(receiver)).toBe('hello world')
+})
+
+describe('a sender that missed its verdict', () => {
+  test('finds out that the file was delivered', async () => {
+    const { port, sender, upload } = await open(5)
+    const receiver = await ask(port, `GET /${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write('hello')
+    await receiver.ending()
+    sender.reset()
+    receiver.end()
+    await until(
+      'the transfer is over',
+      async () => (await answerTo(port, `HEAD ${upload}`)).headers['upload-complete'] === '?1',
+    )
+    expect((await answerTo(port, `HEAD ${upload}`)).headers['upload-offset']).toBe('5')
+    const { status, body } = await answerTo(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
+    expect({ status, event: JSON.parse(body) }).toEqual({
+      status: 200,
+      event: { event: 'delivered', bytes: 5, confirmed: true },
+    })
+  })
+
+  test('finds out that it failed', async () => {
+    const { port, sender, upload } = await open(5)
+    expect((await answerTo(port, `DELETE ${upload}`)).status).toBe(204)
+    await sender.ending()
+    expect(await answerTo(port, `HEAD ${upload}`)).toMatchObject({ status: 410 })
+    const { body } = await answerTo(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
+    expect(JSON.parse(body)).toMatchObject({
+      event: 'failed',
+      problem: { type: 'urn:ess:problem:cancelled' },
+    })
+  })
+})
+
+test('a receiver that says that it stops ends the transfer at once', async () => {
+  const { port, sender, ends } = await open(5)
+  const receiver = await ask(port, `GET /${sender.id}`)
+  await sender.until(/"connected"/)
+  await sender.write('he')
+  await receiver.until(/he$/)
+  expect((await answerTo(port, `DELETE /${sender.id}`)).status).toBe(204)
+  await sender.until(/"event":"failed"/)
+  expect(await receiver.ending()).toBe('rst')
+  expect(ends).toMatchObject([{ outcome: 'receiver-lost' }])
+})
+
+describe('a range', () => {
+  const halfway = async () => {
+    const here = await open(10)
+    const receiver = await ask(here.port, `GET /${here.sender.id}`)
+    await here.sender.until(/"connected"/)
+    await here.sender.write('hello')
+    await receiver.until(/hello$/)
+    return { ...here, receiver }
+  }
+  const REFUSED = [
+    ['beyond what was handed on', { Range: 'bytes=6-' }, 409, 'whole-only'],
+    ['beyond the end', { Range: 'bytes=10-' }, 409, 'whole-only'],
+    ['that does not reach the end', { Range: 'bytes=2-8' }, 409, 'whole-only'],
+    ['of the last bytes', { Range: 'bytes=-3' }, 409, 'whole-only'],
+    ['of several', { Range: 'bytes=0-1,3-' }, 409, 'whole-only'],
+    ['of another file', { Range: 'bytes=2-', 'If-Match': '"other"' }, 412, 'precondition-failed'],
+  ] as const
+
+  test.each(REFUSED)('%s takes nothing: %j gets %i %s', async (_name, headers, status, code) => {
+    const { port, sender, receiver, ends } = await halfway()
+    const answer = await answerTo(port, `GET /${sender.id}`, headers)
+    expect(answer.status).toBe(status)
+    expect(answer.body).toContain(code)
+    await sender.write('world')
+    await receiver.ending()
+    receiver.end()
+    await until('the transfer is over', () => ends.length === 1)
+    expect(ends).toMatchObject([{ outcome: 'delivered' }])
+  })
+
+  test('with the last byte named is taken for the rest', async () => {
+    const { port, sender, receiver, upload } = await halfway()
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    const back = await ask(port, `GET /${sender.id}`, { Range: 'bytes=3-9' })
+    await sender.until(/"rewind","offset":3/)
+    expect((await answerTo(port, `HEAD ${upload}`)).status).toBe(409)
+    back.reset()
+  })
+
+  test('from a stranger takes no transfer over', async () => {
+    const { port, sender } = await halfway()
+    const stranger = await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' }, { from: '127.0.0.9' })
+    await stranger.until(/^HTTP\/1\.1 409 [\s\S]*busy/)
+  })
+
+  test('from the same address takes it over', async () => {
+    const { port, sender, receiver } = await halfway()
+    await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' })
+    await sender.until(/"rewind","offset":2/)
+    expect(await receiver.ending()).toBe('rst')
+  })
+})
+
+test('with resuming off, nothing of it is there', async () => {
+  const { port, ends } = await serve({ resumeWithin: 0 })
+  const sender = await openSender(port, { length: 10, headers: { 'Ess-Resume': 'rewind' } })
+  expect(sender.text()).not.toMatch(/"upload"|resumeWithin/)
+  const receiver = await ask(port, `GET /${sender.id}`)
+  await sender.until(/"connected"/)
+  await sender.write('hello')
+  await receiver.until(/Accept-Ranges: none[\s\S]*hello/)
+  sender.reset()
+  expect(await receiver.ending()).toBe('rst')
+  expect(ends).toMatchObject([{ outcome: 'sender-lost' }])
+})
