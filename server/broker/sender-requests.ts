@@ -1,4 +1,4 @@
-import { EssError } from '../../shared/index.js'
+import { EssError, type TerminalEvent } from '../../shared/index.js'
 import { FinalAnswer, rewound } from '../answer/final-answer.js'
 import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
@@ -127,6 +127,11 @@ export class SenderRequests {
   async append(call: Call, token: string): Promise<void> {
     const { options, registry, senderBodies, refuseWhenStopping } = this.#parts
     const { request, response, query } = call
+    const verdict = registry.verdictOf(token)
+    if (verdict !== undefined) {
+      this.#answerLate(call, pieceHeadOf(request), verdict)
+      return
+    }
     const isUnderWay = registry.findUpload(token).phase === 'interrupted'
     if (!isUnderWay) refuseWhenStopping()
     refusePipelined(response)
@@ -158,6 +163,17 @@ export class SenderRequests {
     const socket = this.#current(token)
     await socket.senderReturned()
     return { offset: socket.offset, total: socket.contentLength, isComplete: false }
+  }
+
+  /**
+   * The transfer was over before this piece came: its receiver had everything, and left, while the sender came back.
+   * Throws EssError `gone` for bytes of which the receiver can't have known.
+   */
+  #answerLate({ request, response }: Call, { offset, length = 0 }: PieceHead, verdict: TerminalEvent): void {
+    if (verdict.event === 'delivered' && (offset !== verdict.bytes || length > 0))
+      throw new EssError('gone', 'This transfer is over: the receiver has the whole file.')
+    request.resume()
+    new FinalAnswer(request, response, this.#parts.options.cors).conclude(verdict)
   }
 
   /** The socket whose upload resource this is. Throws EssError `not-found`, or `rewound` if it has another one by now. */

@@ -278,11 +278,46 @@ describe('a sender that missed its verdict', () => {
     })
   })
 
+  test.each([
+    ['with nothing left to bring', 5, 0, 200, '"delivered"'],
+    ['with bytes that came already', 3, 2, 410, 'gone'],
+  ])('finds out by its next request, %s', async (_name, offset, length, status, word) => {
+    const { port, sender, upload, ends } = await open(5)
+    const receiver = await ask(port, `GET /${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write('hello')
+    await receiver.ending()
+    sender.reset()
+    receiver.end()
+    await until('the transfer is over', () => ends.length === 1)
+    const again = await connectRaw(port)
+    const head = requestHead(`PATCH ${upload}`, {
+      ...PIECE,
+      Accept: 'application/json',
+      Connection: 'close',
+      'Upload-Offset': String(offset),
+      'Upload-Complete': '?1',
+      'Content-Length': String(length),
+    })
+    await again.write(head + 'lo'.slice(0, length))
+    await again.ending()
+    const answer = parseAnswer(again.text())
+    expect(answer.status).toBe(status)
+    expect(answer.body).toContain(word)
+  })
+
   test('finds out that it failed', async () => {
     const { port, sender, upload } = await open(5)
     expect((await answerTo(port, `DELETE ${upload}`)).status).toBe(204)
     await sender.ending()
     expect(await answerTo(port, `HEAD ${upload}`)).toMatchObject({ status: 410 })
+    const again = await ask(port, `PATCH ${upload}`, {
+      ...PIECE,
+      'Upload-Offset': '0',
+      'Upload-Complete': '?1',
+      'Content-Length': '0',
+    })
+    await again.until(/^HTTP\/1\.1 410 [\s\S]*\[cancelled\]/)
     const { body } = await answerTo(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
     expect(JSON.parse(body)).toMatchObject({
       event: 'failed',
