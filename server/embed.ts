@@ -37,8 +37,11 @@ export interface Service extends EventEmitter<ServiceEvents> {
    * can download its file. Throws EssError `usage` for another option.
    */
   sockets(options?: { ids?: boolean }): SocketInfo[]
-  /** How much the service holds in memory, by kind; `held` is what all clients hold of their shares. */
-  counts(): { sockets: number; tombstones: number; awaiting: number; held: number }
+  /**
+   * How much the service holds in memory, by kind; `uploads` counts the secrets of open upload resources, and `held` is
+   * what all clients hold of their shares.
+   */
+  counts(): { sockets: number; uploads: number; tombstones: number; awaiting: number; held: number }
   /**
    * Ends a socket: both sides are told `cancelled`. With a signal, it ends when that is aborted. False where there is
    * no such socket, or it has ended.

@@ -46,9 +46,14 @@ export class Registry {
   }
 
   /** How many of each kind are held in memory. */
-  counts(): { sockets: number; tombstones: number; awaiting: number } {
+  counts(): { sockets: number; uploads: number; tombstones: number; awaiting: number } {
     this.#forgetOld()
-    return { sockets: this.#sockets.size, tombstones: this.#tombstones.size, awaiting: this.#awaiting }
+    return {
+      sockets: this.#sockets.size,
+      uploads: this.#byToken.size,
+      tombstones: this.#tombstones.size,
+      awaiting: this.#awaiting,
+    }
   }
 
   /** Throws EssError `too-many-sockets` at the limit. */

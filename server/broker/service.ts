@@ -76,7 +76,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /** How much the service holds in memory, by kind. `held` counts everything that takes a share of a client's. */
-  counts(): { sockets: number; tombstones: number; awaiting: number; held: number } {
+  counts(): { sockets: number; uploads: number; tombstones: number; awaiting: number; held: number } {
     return { ...this.#registry.counts(), held: this.#limits.held }
   }
 
