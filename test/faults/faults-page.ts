@@ -12,9 +12,11 @@ import {
   type Phase,
   WAYS,
 } from './matrix.js'
+import { resumableChapter } from './resumable-chapter.js'
+import type { ResumableObservation } from './resumable-expectations.js'
 
 /** docs/faults.md: every cell as it was seen, by its name, and what the words mean. */
-export function faultsPage(observed: ReadonlyMap<string, Observation>): string {
+export function faultsPage(observed: ReadonlyMap<string, Observation | ResumableObservation>): string {
   const sections = PAIRINGS.flatMap((version) =>
     WAYS.flatMap((way) =>
       LENGTHS.flatMap((length) => [
@@ -29,7 +31,7 @@ export function faultsPage(observed: ReadonlyMap<string, Observation>): string {
     ),
   )
   const count = PAIRINGS.reduce((sum, pairing) => sum + cellsOf(pairing).length, 0)
-  return `${[introduction(count), ...sections].join('\n\n')}\n`
+  return `${[introduction(count), ...sections, ...resumableChapter(observed)].join('\n\n')}\n`
 }
 
 function tableOf(corner: string, cells: readonly Cell[], observed: ReadonlyMap<string, Observation>): string {
@@ -55,7 +57,7 @@ function inWords(observation: Observation | undefined): string {
 function introduction(count: number): string {
   return `# When the network fails
 
-The tests in \`test/faults/\` write this page. They run a real \`ess-server\`, with a proxy between it and one of the two peers, and the proxy does one thing to that connection at one moment. There are ${count} cases. Each cell shows what the **sender** was told **/** what the **receiver** saw. The tests fail if they see anything else. They also fail if a socket doesn't have exactly one end in the server's log, if a status stream has two verdicts or a word after the verdict, or if the server keeps a descriptor.
+The tests in \`test/faults/\` write this page. They run a real \`ess-server\`, with a proxy between it and one of the two peers, and the proxy does one thing to that connection at one moment. In the first ${count} cases the sender can't go on after a cut, as with plain curl; the last chapter, [If the sender can go on](#if-the-sender-can-go-on), is about those that can. Each cell shows what the **sender** was told **/** what the **receiver** saw. The tests fail if they see anything else. They also fail if a socket doesn't have exactly one end in the server's log, if a status stream has two verdicts or a word after the verdict, or if the server keeps a descriptor (so a pipe, too), a timer, an object of the transfer, or an entry of its id or of an upload's secret.
 
 The proxy does one of these to the connection:
 

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { DEADLINE_MS, within } from '../helpers/within.js'
+import { Gathered } from './gathered.js'
 import type { Answer, Mark, OutgoingFile, Peer, RequestHead } from './peer.js'
 
 const END_OF_HEAD = '\r\n\r\n'
@@ -21,17 +22,18 @@ class Http1Peer implements Peer {
   readonly brokenBy = 'fin'
   readonly #socket: Socket
   readonly #carrier: Socket
-  readonly #chunks: Buffer[] = []
+  readonly #read = new Gathered()
   /** What is still to be sent. */
   readonly #marks: Mark[] = ['midway', 'last', 'end']
   #file: OutgoingFile | undefined
+  #isHead = false
   #ended: 'fin' | 'rst' | undefined
 
   /** `carrier` is the TCP below. */
   constructor(socket: Socket, carrier: Socket) {
     this.#socket = socket
     this.#carrier = carrier
-    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
+    socket.on('data', (chunk: Buffer) => this.#read.push(chunk))
     socket.once('end', () => {
       this.#ended ??= 'fin'
     })
@@ -42,6 +44,7 @@ class Http1Peer implements Peer {
 
   request({ method, path, headers, file }: RequestHead): void {
     this.#file = file
+    this.#isHead = method === 'HEAD'
     const framing = file === undefined ? {} : framingOf(file)
     const lines = Object.entries({ Host: 'localhost', Connection: 'close', ...framing, ...headers })
     const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
@@ -57,7 +60,7 @@ class Http1Peer implements Peer {
   }
 
   answer(): Answer | undefined {
-    return parse(Buffer.concat(this.#chunks))
+    return parse(this.#read.bytes(), this.#isHead)
   }
 
   ended(): 'fin' | 'rst' | undefined {
@@ -85,40 +88,61 @@ function partsOf({ firstHalf, secondHalf, isDeclared }: OutgoingFile): Record<Ma
   if (isDeclared) {
     return { midway: [firstHalf], last: [secondHalf.subarray(0, -1)], end: [secondHalf.subarray(-1)] }
   }
+  if (secondHalf.length === 0) return { midway: chunkOf(firstHalf), last: ['0\r\n\r'], end: ['\n'] }
   const [first = '', ...size] = secondHalf.length.toString(16)
   return {
-    midway: [`${firstHalf.length.toString(16)}\r\n`, firstHalf, `\r\n${first}`],
+    midway: [...chunkOf(firstHalf), first],
     last: [`${size.join('')}\r\n`, secondHalf, '\r\n0\r\n\r'],
     end: ['\n'],
   }
 }
 
-function parse(bytes: Buffer): Answer | undefined {
+/** An empty chunk would be the last one. */
+function chunkOf(bytes: Buffer): (Buffer | string)[] {
+  return bytes.length === 0 ? [] : [`${bytes.length.toString(16)}\r\n`, bytes, '\r\n']
+}
+
+function parse(bytes: Buffer, isHead: boolean): Answer | undefined {
   const endOfHead = bytes.indexOf(END_OF_HEAD)
   if (endOfHead < 0) return undefined
   const head = bytes.toString('latin1', 0, endOfHead)
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1])
+  const fields = [...head.matchAll(/\r\n([^:]+): *([^\r]*)/g)]
+  const headers = Object.fromEntries(fields.map(([, name = '', value = '']) => [name.toLowerCase(), value]))
   const raw = bytes.subarray(endOfHead + END_OF_HEAD.length)
-  if (/\r\ntransfer-encoding: chunked(?:\r\n|$)/i.test(head)) return { status, ...unchunk(raw) }
-  const length = Number(/\r\ncontent-length: (\d+)(?:\r\n|$)/i.exec(head)?.[1])
-  return { status, body: raw.subarray(0, length), isComplete: raw.length === length }
+  if (isHead || status === 204) return { status, headers, body: raw, isComplete: raw.length === 0 }
+  if (headers['transfer-encoding'] === 'chunked') return new ChunkedAnswer(status, headers, raw)
+  const length = Number(headers['content-length'])
+  return { status, headers, body: raw.subarray(0, length), isComplete: raw.length === length }
 }
 
-/** The chunks that are there, the last of them perhaps in part. */
-function unchunk(bytes: Buffer): Pick<Answer, 'body' | 'isComplete'> {
-  const body: Buffer[] = []
-  let at = 0
-  for (;;) {
-    const endOfLine = bytes.indexOf('\r\n', at)
-    if (endOfLine < 0) break
-    const size = Number.parseInt(bytes.toString('latin1', at, endOfLine), 16)
-    const begin = endOfLine + 2
-    if (size === 0) {
-      const isComplete = bytes.toString('latin1', begin) === '\r\n'
-      return { body: Buffer.concat(body), isComplete }
+/** An answer in chunks, as far as they are there; the last of them perhaps in part. */
+class ChunkedAnswer implements Answer {
+  readonly status: number
+  readonly headers: Answer['headers']
+  readonly #chunks: Buffer[] = []
+  readonly isComplete: boolean
+
+  constructor(status: number, headers: Answer['headers'], bytes: Buffer) {
+    this.status = status
+    this.headers = headers
+    let at = 0
+    let isComplete = false
+    for (;;) {
+      const endOfLine = bytes.indexOf('\r\n', at)
+      if (endOfLine < 0) break
+      const size = Number.parseInt(bytes.toString('latin1', at, endOfLine), 16)
+      const begin = endOfLine + 2
+      isComplete = size === 0 && bytes.toString('latin1', begin) === '\r\n'
+      if (size === 0) break
+      this.#chunks.push(bytes.subarray(begin, begin + size))
+      at = begin + size + 2
     }
-    body.push(bytes.subarray(begin, begin + size))
-    at = begin + size + 2
+    this.isComplete = isComplete
   }
-  return { body: Buffer.concat(body), isComplete: false }
+
+  /** Only a body that is looked at is put together. */
+  get body(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
 }

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { DEADLINE_MS, within } from '../helpers/within.js'
+import { Gathered } from './gathered.js'
 import type { Answer, Mark, OutgoingFile, Peer, RequestHead } from './peer.js'
 
 /** A peer that speaks HTTP/2 over TLS, with one request on its connection. */
@@ -27,12 +28,13 @@ class Http2Peer implements Peer {
   readonly brokenBy = 'rst'
   readonly #session: ClientHttp2Session
   readonly #carrier: Socket
-  readonly #chunks: Buffer[] = []
+  readonly #body = new Gathered()
   /** What is still to be sent. */
   readonly #marks: Mark[] = ['midway', 'last', 'end']
   #file: OutgoingFile | undefined
   #stream: ClientHttp2Stream | undefined
   #status: number | undefined
+  #headers: Readonly<Record<string, string>> = {}
   #isComplete = false
   #ended: 'fin' | 'rst' | undefined
 
@@ -56,10 +58,13 @@ class Http2Peer implements Peer {
     )
     this.#stream = stream
     stream
-      .on('response', ({ ':status': status }) => {
+      .on('response', ({ ':status': status, ...fields }) => {
         this.#status = status
+        this.#headers = Object.fromEntries(
+          Object.entries(fields).map(([name, value]) => [name, String(value)]),
+        )
       })
-      .on('data', (chunk: Buffer) => this.#chunks.push(chunk))
+      .on('data', (chunk: Buffer) => this.#body.push(chunk))
       .on('error', () => undefined)
       .once('end', () => {
         // Node says so as well where the stream or the whole connection was cut off.
@@ -85,7 +90,12 @@ class Http2Peer implements Peer {
 
   answer(): Answer | undefined {
     if (this.#status === undefined) return undefined
-    return { status: this.#status, body: Buffer.concat(this.#chunks), isComplete: this.#isComplete }
+    return {
+      status: this.#status,
+      headers: this.#headers,
+      body: this.#body.bytes(),
+      isComplete: this.#isComplete,
+    }
   }
 
   ended(): 'fin' | 'rst' | undefined {

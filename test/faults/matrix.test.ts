@@ -1,20 +1,23 @@
-import { readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { certificate } from '../helpers/certificate.js'
 import { needs } from '../helpers/needs.js'
-import { NO_CLIENT_LIMITS, startServer, type TestServer } from '../helpers/start-server.js'
+import { NO_CLIENT_LIMITS, startServerIn } from '../helpers/start-server.js'
 import { needsProc } from '../helpers/unread.js'
-import { until } from '../helpers/within.js'
 import { expectationOf, type Observation } from './expectations.js'
 import { faultsPage } from './faults-page.js'
 import { connectHttp1 } from './http1-peer.js'
 import { connectHttp2 } from './http2-peer.js'
-import { type Cell, cellsOf, isLong, nameOf, PAIRINGS, SERVERS } from './matrix.js'
+import { CAN_BE_ASKED, expectNothingLeft, type LeftOver, leftOverIn } from './left-over.js'
+import { type Cell, cellsOf, EFFECTS, isLong, nameOf, PAIRINGS, SERVERS } from './matrix.js'
 import { type Arena, play } from './play.js'
+import { playResumable } from './play-resumable.js'
+import { type ResumableObservation, resumableExpectationOf } from './resumable-expectations.js'
+import { isLongResumable, nameOfResumable, type ResumableCell, resumableCellsOf } from './resumable-matrix.js'
 import { ServerLog } from './server-log.js'
 
-/** Cells under way at once, beside those that take half a minute. */
-const AT_A_TIME = 16
+/** Cells under way at once, beside those that take half a minute: those that wait for seconds, and the others. */
+const SLOW_AT_A_TIME = 24
+const AT_A_TIME = 12
 /** All of them, on a busy machine of two cores. */
 const DEADLINE_MS = 170_000
 
@@ -25,8 +28,18 @@ const DEADLINE_MS = 170_000
 const GEAR = process.env['ESS_RELAY']
 const PLAYED = GEAR === undefined ? SERVERS : SERVERS.slice(0, 1)
 
+/**
+ * The servers of the transfers that can go on, by how long they wait. Two are told to wait for a moment only, for a side
+ * that stays away; the next piece has to come within that time, too.
+ */
+const RESUMING = [
+  { resumeWithin: '60', is: ({ comesBack }: ResumableCell) => comesBack },
+  { resumeWithin: '0.2', is: ({ comesBack, way }: ResumableCell) => !comesBack && way !== 'pieces' },
+  { resumeWithin: '3', is: ({ comesBack, way }: ResumableCell) => !comesBack && way === 'pieces' },
+]
+
 /** By the names of the cells. */
-const observed = new Map<string, Observation>()
+const observed = new Map<string, Observation | ResumableObservation>()
 
 test.for(PLAYED)(
   '$title: however a connection is hurt, both sides are told the truth, once, and nothing is left',
@@ -34,24 +47,19 @@ test.for(PLAYED)(
   async ({ isTls, pairings }, context) => {
     needsProc(context)
     if (isTls) needs(context, 'openssl')
-    const server = await startServer(...FLAGS, ...NO_CLIENT_LIMITS, ...(isTls ? await tlsFlags() : []))
-    const arena: Arena = {
-      server,
-      log: new ServerLog(server),
-      connect: (port, version) => (version === 'HTTP/2' ? connectHttp2(port) : connectHttp1(port, isTls)),
+    const flags = [...FLAGS, ...NO_CLIENT_LIMITS, ...(isTls ? await tlsFlags() : [])]
+    const troupes = await Promise.all([
+      troupeOf('0', flags, isTls, pairings.flatMap(cellsOf).map(plain)),
+      ...RESUMING.map(({ resumeWithin, is }) =>
+        troupeOf(resumeWithin, flags, isTls, pairings.flatMap(resumableCellsOf).filter(is).map(resumable)),
+      ),
+    ])
+    expect((await playAll(troupes)).join('\n')).toBe('')
+    for (const { arena, before } of troupes) {
+      const ends = arena.log.ends().map(({ socket }) => socket)
+      expect([...ends].sort(), 'each socket has one end').toEqual([...arena.log.begun()].sort())
+      await expectNothingLeft(arena.server, before)
     }
-    const before = await openFiles(server)
-    const failures = await playAll(
-      pairings.flatMap(cellsOf).filter((cell) => GEAR === undefined || !isLong(cell)),
-      arena,
-    )
-    expect(failures.join('\n')).toBe('')
-
-    const ends = arena.log.ends().map(({ socket }) => socket)
-    expect([...ends].sort(), 'each socket has one end').toEqual([...arena.log.begun()].sort())
-    await until('the server has no more descriptors than at its start', async () => {
-      return (await openFiles(server)) <= before
-    })
   },
 )
 
@@ -61,6 +69,14 @@ test.for(PAIRINGS)('%s: no case may say "delivered" to a sender whose receiver h
     return /delivered$/.test(sender) && !/whole$/.test(receiver)
   })
   expect(lies.map(nameOf)).toEqual([])
+})
+
+test.for(PAIRINGS)('%s: the same where the sender can go on', (version) => {
+  const lies = resumableCellsOf(version).filter((cell) => {
+    const { sender, receiver } = resumableExpectationOf(cell)
+    return /delivered$/.test(sender) && !/whole$/.test(receiver)
+  })
+  expect(lies.map(nameOfResumable)).toEqual([])
 })
 
 test.runIf(GEAR === undefined)(
@@ -80,28 +96,83 @@ async function tlsFlags(): Promise<string[]> {
   return ['--tls-cert', path, '--tls-key', keyPath]
 }
 
-/** Gives what was not as it has to be. Those that take longest begin first; all they do is wait, beside the others. */
-async function playAll(cells: readonly Cell[], arena: Arena): Promise<string[]> {
-  const long = cells.filter(isLong)
-  const queue = [...long, ...cells.filter((cell) => !isLong(cell))].entries()
+/** One cell, to be played in the arena of its troupe. */
+interface Act {
+  readonly name: string
+  readonly isLong: boolean
+  /** A silence has to be noticed, or a time to run out. */
+  readonly isSlow: boolean
+  readonly expected: Observation | ResumableObservation
+  readonly play: (arena: Arena, index: number) => Promise<Observation | ResumableObservation>
+}
+
+const plain = (cell: Cell): Act => ({
+  name: nameOf(cell),
+  isLong: isLong(cell),
+  isSlow: EFFECTS[cell.fault] === 'swallowed',
+  expected: expectationOf(cell),
+  play: (arena, index) => play(cell, arena, index),
+})
+
+const resumable = (cell: ResumableCell): Act => ({
+  name: nameOfResumable(cell),
+  isLong: isLongResumable(cell),
+  isSlow: EFFECTS[cell.fault] === 'swallowed' || (cell.way === 'pieces' && !cell.comesBack),
+  expected: resumableExpectationOf(cell),
+  play: (arena, index) => playResumable(cell, arena, index),
+})
+
+/** The cells of one server, and what it holds before the first one. */
+interface Troupe {
+  readonly arena: Arena
+  readonly acts: readonly Act[]
+  readonly before: LeftOver
+}
+
+async function troupeOf(
+  resumeWithin: string,
+  flags: readonly string[],
+  isTls: boolean,
+  acts: readonly Act[],
+): Promise<Troupe> {
+  const server = await startServerIn(CAN_BE_ASKED, ...flags, '--resume-within', resumeWithin)
+  return {
+    arena: {
+      server,
+      log: new ServerLog(server),
+      connect: (port, version) => (version === 'HTTP/2' ? connectHttp2(port) : connectHttp1(port, isTls)),
+    },
+    acts: acts.filter((act) => GEAR === undefined || !act.isLong),
+    before: await leftOverIn(server),
+  }
+}
+
+/** Gives what was not as it has to be. */
+async function playAll(troupes: readonly Troupe[]): Promise<string[]> {
+  const acts = troupes
+    .flatMap(({ arena, acts: all }) => all.map((act) => ({ arena, act })))
+    .map((one, index) => ({ ...one, index }))
   const failures: string[] = []
-  const worker = async () => {
-    for (const [index, cell] of queue) {
-      const expected = expectationOf(cell)
+  const work = async (queue: Iterable<(typeof acts)[number]>) => {
+    for (const { arena, act, index } of queue) {
       try {
-        const seen = await play(cell, arena, index)
-        observed.set(nameOf(cell), seen)
-        expect(seen, nameOf(cell)).toEqual(expected)
+        const seen = await act.play(arena, index)
+        observed.set(act.name, seen)
+        expect(seen, act.name).toEqual(act.expected)
       } catch (error) {
-        const seen = observed.get(nameOf(cell)) ?? String(error)
-        failures.push(`${nameOf(cell)}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(seen)}`)
+        const seen = observed.get(act.name) ?? String(error)
+        failures.push(`${act.name}: expected ${JSON.stringify(act.expected)}, got ${JSON.stringify(seen)}`)
       }
     }
   }
-  await Promise.all(Array.from({ length: AT_A_TIME + long.length }, worker))
+  // Those that take longest begin first. All they do is wait, beside the others.
+  const long = acts.filter(({ act }) => act.isLong)
+  const slow = [...long, ...acts.filter(({ act }) => act.isSlow && !act.isLong)]
+  const quick = acts.filter(({ act }) => !act.isSlow && !act.isLong)
+  const workers = (queue: typeof slow, count: number) => {
+    const entries = queue.values()
+    return Array.from({ length: count }, () => work(entries))
+  }
+  await Promise.all([...workers(slow, SLOW_AT_A_TIME + long.length), ...workers(quick, AT_A_TIME)])
   return failures
-}
-
-async function openFiles({ pid }: TestServer): Promise<number> {
-  return (await readdir(`/proc/${pid}/fd`)).length
 }

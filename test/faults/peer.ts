@@ -21,6 +21,8 @@ export type Mark = 'midway' | 'last' | 'end'
 /** The answer to a request, as far as it has come. */
 export interface Answer {
   readonly status: number
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
   /** The answer's own end has come, in good order. */
   readonly isComplete: boolean

@@ -6,7 +6,7 @@ import { CUT_OFF, NO_LINK, RESET, SILENCE, thenNext, WHOLE } from './expectation
 import { EFFECTS, FAULTS, type Leg, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import { type Arena, AS_EVENTS, END_MS, FLOOD, HALF_BYTES, INTO_BYTES } from './play.js'
-import { asked, type ResumableObservation } from './resumable-expectations.js'
+import { asked, comesBackBeforeTheEnd, type ResumableObservation } from './resumable-expectations.js'
 import type { ResumableCell, ResumablePhase } from './resumable-matrix.js'
 import { eventsOf, finalVerdict, problemIn, streamVerdict } from './views.js'
 
@@ -169,7 +169,7 @@ class ResumableStage {
 
   /** All bytes are sent; the receiver confirms them, and the sender is told. */
   async #finish(): Promise<void> {
-    const { leg, phase, fault, length, comesBack } = this.#cell
+    const { leg, phase, fault, comesBack } = this.#cell
     await until('the receiver has all', () => this.#receiver?.answer()?.isComplete, END_MS)
     if (phase === 'unconfirmed') {
       await this.#strike()
@@ -178,9 +178,10 @@ class ResumableStage {
       if (leg === 'receiver' && fault === 'RST' && comesBack) return await this.#bothGoOn(HALF_BYTES)
       const isUnheard = leg === 'sender' && this.#effect !== 'harmless' && !this.#isHalfHeard
       if (!isUnheard || !comesBack) return this.#receiver?.close()
-      if (length === 'known') await this.#senderGoesOn()
+      const isInTime = comesBackBeforeTheEnd(this.#cell)
+      if (isInTime) await this.#senderGoesOn()
       this.#receiver?.close()
-      if (length === 'unknown') await this.#askVerdict()
+      if (!isInTime) await this.#askVerdict()
       return
     }
     if (phase !== 'verdict') return this.#receiver?.close()
@@ -325,7 +326,7 @@ class ResumableStage {
     }
   }
 
-  /** All followers are told of a loss that is known, and of a rewind. */
+  /** The follower is told of every loss, and of every rewind. */
   #checkToldOfReturn(): void {
     const { phase } = this.#cell
     const isTold = ['interrupted', 'rewind'].some((word) => this.#eventOf(word) !== undefined)

@@ -1,4 +1,4 @@
-import { isTerminal, StatusDecoder, type StatusEvent } from '../../shared/index.js'
+import type { StatusEvent } from '../../shared/index.js'
 import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
@@ -6,6 +6,7 @@ import { CUT_OFF, NO_LINK, type Observation, RESET, SILENCE, thenNext, WHOLE } f
 import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import type { ServerLog } from './server-log.js'
+import { eventsOf, finalVerdict, problemIn, streamVerdict } from './views.js'
 
 /** Where cells are played: a real server, its log, and how its peers connect. */
 export interface Arena {
@@ -15,16 +16,16 @@ export interface Arena {
 }
 
 /** The half of a file. */
-const HALF_BYTES = 16 * 1024
+export const HALF_BYTES = 16 * 1024
 /** More than the kernels between a sender and a receiver that does not read hold. */
 const FLOOD_BYTES = 24 * 1024 * 1024
-const FLOOD = Buffer.alloc(FLOOD_BYTES, 'flood ')
+export const FLOOD = Buffer.alloc(FLOOD_BYTES, 'flood ')
 
 /** So far into a request's head, or into the verdict, a fault strikes that falls within it. */
-const INTO_BYTES = 10
+export const INTO_BYTES = 10
 
 /** The server waits 30 s for a confirmation. */
-const END_MS = 45_000
+export const END_MS = 45_000
 
 /** Plays one cell from its opening to its end. Rejects where a truth is broken that no table excuses. */
 export async function play(cell: Cell, arena: Arena, index: number): Promise<Observation> {
@@ -333,7 +334,7 @@ class Stage {
   }
 }
 
-const AS_EVENTS = { Accept: 'application/x-ndjson' }
+export const AS_EVENTS = { Accept: 'application/x-ndjson' }
 
 /** Each cell's bytes are its own, so that a mix-up shows. */
 function fileOf({ leg, fault, phase, length }: Cell, index: number): OutgoingFile {
@@ -345,42 +346,4 @@ function fileOf({ leg, fault, phase, length }: Cell, index: number): OutgoingFil
     secondHalf: isFlood ? FLOOD : Buffer.alloc(HALF_BYTES + index, `${words}second half `),
     isDeclared: length === 'known',
   }
-}
-
-function eventsOf(answer: Answer | undefined): StatusEvent[] {
-  return new StatusDecoder().push(String(answer?.body ?? ''))
-}
-
-/** The verdict of a status stream; a word for what must never be, where there are two, or it ends as the other one does. */
-function streamVerdict(
-  answer: Answer,
-  ended: 'fin' | 'rst' | undefined,
-  brokenBy: Peer['brokenBy'],
-): string | undefined {
-  if (answer.status >= 300) return undefined
-  const events = eventsOf(answer)
-  const verdicts = events.filter(isTerminal)
-  const [verdict] = verdicts
-  if (verdict === undefined) return undefined
-  if (verdicts.length > 1 || events.at(-1) !== verdict) return `several words at the end: ${answer.body}`
-  if (verdict.event === 'delivered') {
-    if (!answer.isComplete) return 'delivered, in a response without an end'
-    return verdict.confirmed ? 'delivered' : 'delivered, unconfirmed'
-  }
-  if (answer.isComplete) return 'failed, in a response with an end'
-  if (ended !== brokenBy) return `failed, and ended by a ${ended}`
-  return `failed: ${verdict.problem.type.split(':').at(-1)}`
-}
-
-/** The verdict in the status of an upload to a reservation. */
-function finalVerdict(answer: Answer): string | undefined {
-  if (answer.status !== 200 || !answer.isComplete) return undefined
-  const [verdict] = eventsOf(answer)
-  if (verdict?.event !== 'delivered') return `200, but ${answer.body}`
-  return verdict.confirmed ? 'delivered' : 'delivered, unconfirmed'
-}
-
-function problemIn({ status, body, isComplete }: Answer): string | undefined {
-  if (status < 400 || !isComplete) return undefined
-  return `${status} ${/ \[([a-z-]+)\]\n*$/.exec(String(body))?.[1] ?? '?'}`
 }

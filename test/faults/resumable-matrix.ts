@@ -5,7 +5,6 @@ import {
   type FaultName,
   LEGS,
   LENGTHS,
-  type Length,
   type Pairing,
   PHASES,
   type Phase,
@@ -64,7 +63,7 @@ export const LEFT_OUT_OF_RESUMABLE: readonly Reasoned[] = [
       isMixture(version) && (isLesser(fault) || phase === 'head' || phase === 'waiting'),
   },
   {
-    reason: 'Where nothing is lost, or another one takes the place, no one has to come back.',
+    reason: 'No side stays away where nothing was lost, or where another peer takes the place.',
     is: ({ comesBack, fault, phase, leg }) =>
       !comesBack &&
       (EFFECTS[fault] === 'harmless' ||
@@ -82,9 +81,8 @@ function isLesser(fault: FaultName): boolean {
 }
 
 /**
- * The others, in the order of the tables. Not all combinations: each fault at each phase on each leg is there in every
- * way, and takes turns with the lengths; of the faults that do no harm, and of the pairs of different versions, every
- * third one is there, so that the ways take turns too.
+ * The others, in the order of the tables. Not all combinations: the lengths take turns where a side stays away; and of
+ * the faults that do no harm, and of the pairs of different versions, the ways and the lengths take turns.
  */
 export function resumableCellsOf(version: Pairing): ResumableCell[] {
   // `Object.keys` forgets what the keys are.
@@ -95,11 +93,15 @@ export function resumableCellsOf(version: Pairing): ResumableCell[] {
       phases.flatMap((phase, p) =>
         faults.flatMap((fault, f) =>
           [true, false].flatMap((comesBack, b) => {
-            const turn = p + f + l
+            const turn = p + f + l + b
             const takesTurns = isMixture(version) || EFFECTS[fault] === 'harmless'
-            if (takesTurns && phase !== 'between' && (turn + b) % RESUMABLE_WAYS.length !== w) return []
-            const length: Length = LENGTHS[(turn + w + b) % LENGTHS.length] ?? 'known'
-            return { version, way, length, leg, phase, fault, comesBack }
+            if (takesTurns && phase !== 'between' && turn % RESUMABLE_WAYS.length !== w) return []
+            const cell = { version, way, leg, phase, fault, comesBack }
+            const isFull = comesBack && !takesTurns
+            return LENGTHS.filter((_, at) => isFull || at === (turn + w) % LENGTHS.length).map((length) => ({
+              ...cell,
+              length,
+            }))
           }),
         ),
       ),

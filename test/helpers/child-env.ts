@@ -1,5 +1,5 @@
 /** Node as strict as it gets: a warning has its stack, and an unhandled rejection ends the process. */
-const STRICT_NODE = '--trace-warnings --unhandled-rejections=strict'
+export const STRICT_NODE = '--trace-warnings --unhandled-rejections=strict'
 
 /**
  * The environment of a spawned process: this one's, without what would change the outcome (proxies, the

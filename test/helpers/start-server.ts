@@ -40,10 +40,18 @@ export interface TestServer {
  * Starts the real `ess-server` on a free port, by the Node that runs the tests; it is stopped when the test
  * is over. It relays by the gear that the project of this run is about. The test fails when it leaves a Node warning or a stack trace on stderr.
  */
-export async function startServer(...flags: readonly string[]): Promise<TestServer> {
+export function startServer(...flags: readonly string[]): Promise<TestServer> {
+  return startServerIn({}, ...flags)
+}
+
+/** The same with these variables of its environment. */
+export async function startServerIn(
+  env: Readonly<Record<string, string>>,
+  ...flags: readonly string[]
+): Promise<TestServer> {
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {
-    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE },
+    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE, ...env },
     record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))
