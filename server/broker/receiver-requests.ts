@@ -106,6 +106,6 @@ function checkReach({ lowestReturn, phase }: EphemeralSocket, { from }: Start): 
   if (phase !== 'interrupted' || lowestReturn === undefined || from >= lowestReturn) return
   throw new EssError(
     'gone',
-    `The sender can only go back to byte ${lowestReturn}, and this is the whole file.`,
+    `The beginning of this file went to a receiver before you, and the sender can only go back to byte ${lowestReturn}. Ask the sender for a new link.`,
   )
 }

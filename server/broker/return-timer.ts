@@ -17,11 +17,14 @@ export class ReturnTimer {
     return Math.max(0, Math.round((this.#endsAt - performance.now()) / 1000))
   }
 
-  /** `loss` says what happened, if something did. */
+  /** `loss` says, in whole sentences, what happened. Undefined if only the sender's next request is missing. */
   arm(loss: string | undefined): void {
     this.#endsAt = performance.now() + this.#ms
-    const nothing = `nothing came for ${formatDuration(this.#ms / 1000)}`
-    const detail = loss === undefined ? nothing : `${loss}, and ${nothing}`
+    const time = formatDuration(this.#ms / 1000)
+    const detail =
+      loss === undefined
+        ? `The sender brought nothing more within ${time}. Send the file again for a new link.`
+        : `A connection was lost, and did not come back within ${time}. ${loss}`
     this.#timer = setTimeout(() => this.#expired(detail), this.#ms)
   }
 

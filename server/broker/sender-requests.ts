@@ -159,7 +159,8 @@ export class SenderRequests {
     const verdict = this.#parts.registry.verdictOf(token)
     if (verdict?.event === 'delivered')
       return { offset: verdict.bytes, total: verdict.bytes, isComplete: true }
-    if (verdict !== undefined) throw new EssError('gone', 'This transfer is over.')
+    if (verdict !== undefined)
+      throw new EssError('gone', 'This transfer is over, and it failed. Its events say why.')
     const socket = this.#current(token)
     await socket.senderReturned()
     return { offset: socket.offset, total: socket.contentLength, isComplete: false }

@@ -101,7 +101,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   cancel(id: string, signal?: AbortSignal): boolean {
     const socket = this.#registry.sockets().find((candidate) => candidate.id === id)
     if (socket === undefined) return false
-    const cancel = () => socket.cancel('the server cancelled it')
+    const cancel = () => socket.cancel('The server cancelled this transfer, so its link no longer works.')
     if (signal === undefined || signal.aborted) cancel()
     else {
       signal.addEventListener('abort', cancel, { once: true })

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
+import { EssError, formatPart, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { Delivery } from './delivery.js'
@@ -169,7 +169,8 @@ export class EphemeralSocket implements Subject {
   async senderReturned(): Promise<void> {
     const { segment, delivery } = this.#effects
     if (segment === undefined || this.#effects.reach === undefined) return
-    const detail = 'the sender came back by another connection'
+    const detail =
+      'The sender asked where to go on, and sent nothing after that. Send the file again for a new link.'
     if (this.phase === 'streaming') await delivery?.loseSender(detail)
     else this.apply('sender-lost', { detail })
   }
@@ -215,7 +216,8 @@ export class EphemeralSocket implements Subject {
 
   /** The receiver no longer wants the file, and will not come back. Without effect before there is one. */
   giveUp(): void {
-    this.apply('receiver-lost', { detail: 'the receiver stopped', isForGood: true })
+    const detail = `The receiver stopped after ${formatPart(this.bytes, this.contentLength)}, and does not want the rest. Send the file again for a new link.`
+    this.apply('receiver-lost', { detail, isForGood: true })
   }
 
   /** The server stops. */

@@ -164,7 +164,10 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
         `The file is larger than the ${formatLimit(maxUploadBytes)} that this server takes. Only its operator can raise that (--max-upload-bytes).`,
       )
     } else if (total !== undefined && behind(received) > total) {
-      fail('bad-request', `The file is longer than the ${total} bytes that its first request announced.`)
+      fail(
+        'bad-request',
+        `The file is longer than the ${total} bytes that its first request announced. Send it again for a new link.`,
+      )
     } else if (!hasBegun) {
       firstByteAt ??= performance.now()
       began()
@@ -194,7 +197,10 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
       return
     }
     if (total !== undefined && behind(received) !== total) {
-      fail('bad-request', `Expected a file of ${total} bytes in all, got ${behind(received)}`)
+      fail(
+        'bad-request',
+        `The file ended at byte ${behind(received)}, and its first request announced ${total} bytes. Send it again for a new link.`,
+      )
       return
     }
     writeHead()

@@ -55,7 +55,10 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
   const tag = entityTag(file.id)
   const match = headers['if-match']
   if (match !== undefined && match.trim() !== '*' && !match.includes(tag)) {
-    throw new EssError('precondition-failed', 'This link has another file than the one that was begun.')
+    throw new EssError(
+      'precondition-failed',
+      'The part that you have is of another file. Download this one into a new file, without If-Match.',
+    )
   }
   const knowsTag = match?.includes(tag) === true || headers['if-range'] === tag
   if (!asksForPart(request, file.id)) return { from: 0, knowsTag, isGoingOn: headers.range !== undefined }
@@ -65,7 +68,7 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
   if (contentLength !== undefined && from >= contentLength && bytes === contentLength) {
     throw new EssError(
       'range-not-satisfiable',
-      `The file has ${contentLength} bytes, and you have them all.`,
+      `The file ends at byte ${contentLength}, so there is nothing after the bytes that you asked for. Compare your file's size with it.`,
       {
         fields: { 'Content-Range': `bytes */${contentLength}` },
       },
@@ -91,8 +94,10 @@ function offsetIn(
 
 /** Throws EssError `whole-only`. */
 function refusePart({ headers }: IncomingMessage): never {
+  const own = headers[HEADERS.essOffset]
+  const asked = own === undefined ? headers.range : `Ess-Offset: ${own}`
   throw new EssError(
     'whole-only',
-    `You asked for a part of the file (${JSON.stringify(headers.range?.slice(0, 100))}), and a link gives the whole file, once. The link is not used up: ask again without a range (curl without -C, wget without -c), into a new file.`,
+    `You asked for a part of the file (${JSON.stringify(asked?.slice(0, 100))}), and a link gives the whole file, once. The link is not used up: ask again without a range (curl without -C, wget without -c), into a new file.`,
   )
 }

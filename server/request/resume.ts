@@ -77,7 +77,7 @@ function wholeNumberIn(headers: IncomingMessage['headers'], name: string): numbe
   if (WHOLE_NUMBER.test(text)) return Number(text)
   throw new EssError(
     'bad-request',
-    `The field ${name} has to be a whole number, and is ${JSON.stringify(text)}.`,
+    `The field ${name} must be a whole number, and is ${JSON.stringify(text)}.`,
   )
 }
 

@@ -118,6 +118,7 @@ describe.each(HOSTS)('$name', ({ path, scheme, isHttp2, start }) => {
     ['GET', `/${UNKNOWN}?wait=60`, { Range: 'bytes=5-' }, 404],
     ['GET', `/${UNKNOWN}`, { 'Sec-Purpose': 'prefetch' }, 403],
     ['DELETE', '/uploads/none', {}, 404],
+    ['HEAD', '/uploads/none', {}, 404],
     ['GET', '/uploads/none/events', {}, 404],
     ['PUT', '/uploads/none', { 'Content-Length': '1' }, 404],
   ] as const)('%s %s %j is refused with %i', async (method, place, headers, status) => {

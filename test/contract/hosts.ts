@@ -25,6 +25,7 @@ export type ContractOptions = Pick<
   | 'maxWaitingPerClient'
   | 'maxMissesPerClient'
   | 'stallTimeout'
+  | 'resumeWithin'
   | 'heartbeat'
   | 'earlyResponse'
   | 'proxyFullDuplex'

@@ -51,6 +51,14 @@ async function uploading({ port, reserve, say }: Here, body: string) {
 
 const SENDS = { 'Content-Length': '1' }
 const PAGE = 'https://page.example/app'
+const PIECE = {
+  'Content-Type': 'application/partial-upload',
+  'Content-Length': '1',
+  'Upload-Offset': '0',
+  'Upload-Complete': '?1',
+}
+/** A sender that can send every byte again, and a service that waits for it. */
+const GOES_ON = { length: 5, headers: { 'Ess-Resume': 'rewind' } }
 const FORM = { 'Content-Type': 'multipart/form-data; boundary=b', 'Content-Length': '7' }
 
 const REFUSALS: readonly Refusal[] = [
@@ -90,6 +98,8 @@ const REFUSALS: readonly Refusal[] = [
   ...['PUT /uploads/none', 'POST /uploads/none', 'DELETE /uploads/none', 'GET /uploads/none/events'].map(
     (target) => asks('not-found', target),
   ),
+  asks('not-found', `DELETE /${UNKNOWN}`),
+  asks('not-found', 'PATCH /uploads/none', PIECE),
   asks('method-not-allowed', `PATCH /${UNKNOWN}`),
   asks('method-not-allowed', 'GET /uploads/none'),
   {
@@ -107,6 +117,31 @@ const REFUSALS: readonly Refusal[] = [
     meet: async (here) => {
       const { upload } = await uploading(here, chunk('hello'))
       return await here.ask(here.port, `PUT ${upload}`, SENDS)
+    },
+  },
+  {
+    code: 'rewound',
+    when: 'a sender goes on at the upload resource that a rewind has put out of use',
+    options: { resumeWithin: 60 },
+    meet: async (here) => {
+      const { open, connect, say, ask, port } = here
+      const sender = await open(port, GOES_ON)
+      const receiver = await connect(port, sender)
+      await sender.write('hell')
+      await receiver.until(/hell$/)
+      receiver.reset()
+      await sender.until(/"event":"interrupted"/)
+      await say(port, `GET /${sender.id}`, { Range: 'bytes=2-' })
+      await sender.until(/"event":"rewind"/)
+      return await ask(port, `PATCH ${sender.upload}`, { ...PIECE, 'Upload-Offset': '4' })
+    },
+  },
+  {
+    code: 'mismatching-upload-offset',
+    when: 'a piece begins where the upload does not stand',
+    meet: async ({ reserve, ask, port }) => {
+      const { upload } = await reserve(port)
+      return await ask(port, `PATCH ${upload}`, { ...PIECE, 'Upload-Offset': '3' })
     },
   },
   asks('reservation-required', 'POST /', SENDS, { earlyResponse: false }),
@@ -133,6 +168,28 @@ const REFUSALS: readonly Refusal[] = [
     },
   },
   asks('length-required', 'POST /', { Via: '1.1 proxy', 'Transfer-Encoding': 'chunked' }),
+  {
+    code: 'precondition-failed',
+    when: 'a receiver goes on with another file',
+    meet: async ({ open, ask, port }) => {
+      const sender = await open(port, { length: 5 })
+      return await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-', 'If-Match': '"another"' })
+    },
+  },
+  {
+    code: 'range-not-satisfiable',
+    when: 'a receiver that has every byte asks for more',
+    options: { resumeWithin: 60 },
+    meet: async ({ open, connect, ask, port }) => {
+      const sender = await open(port, GOES_ON)
+      const receiver = await connect(port, sender)
+      await sender.write('hello')
+      await receiver.until(/hello$/)
+      receiver.reset()
+      await sender.until(/"event":"interrupted"/)
+      return await ask(port, `GET /${sender.id}`, { Range: 'bytes=5-' })
+    },
+  },
   asks('too-large', 'POST /', { 'Content-Length': '6' }, { maxUploadBytes: 5 }),
   {
     code: 'too-large',
@@ -145,6 +202,20 @@ const REFUSALS: readonly Refusal[] = [
     },
   },
   asks('unsupported-media-type', 'POST /', { ...SENDS, 'Content-Encoding': 'gzip' }),
+  {
+    code: 'unsupported-media-type',
+    when: 'a PATCH brings no piece',
+    meet: async ({ reserve, ask, port }) =>
+      ask(port, `PATCH ${(await reserve(port)).upload}`, { ...PIECE, 'Content-Type': 'text/plain' }),
+  },
+  ...['Upload-Offset', 'Upload-Complete'].map(
+    (field): Refusal => ({
+      code: 'bad-request',
+      when: `a piece has no ${field}`,
+      meet: async ({ reserve, ask, port }) =>
+        ask(port, `PATCH ${(await reserve(port)).upload}`, { ...PIECE, [field]: '' }),
+    }),
+  ),
   {
     code: 'length-unknown',
     when: 'a proxy hides cuts, and the receiver could not tell one',

@@ -52,6 +52,7 @@ describe.each(HOSTS)('$name', ({ path, hasApp, start }) => {
     ['HEAD', '/about'],
     ['POST', '/about'],
     ['DELETE', '/about'],
+    ['PATCH', '/about'],
     ['OPTIONS', '/about'],
     ['GET', '/about/us'],
     ['PUT', '/about/us'],

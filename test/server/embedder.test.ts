@@ -162,7 +162,11 @@ test('cancel ends a socket from outside, and both sides are told', async () => {
   await receiver.until(/he$/)
   expect(served.service.cancel(sender.id)).toBe(true)
   expect(await receiver.ending()).toBe('rst')
-  await expectSenderFailed(sender, 'cancelled', /^the server cancelled it$/)
+  await expectSenderFailed(
+    sender,
+    'cancelled',
+    /^The server cancelled this transfer, so its link no longer works\.$/,
+  )
   expect(served.service.cancel(sender.id)).toBe(false)
   expect(served.service.cancel('abcdefghijkl')).toBe(false)
 })

@@ -41,7 +41,8 @@ describe('a connection', () => {
       [`GET /${busy.id}`, 409],
       [`HEAD /${busy.id}`, 409],
       [`GET /${used.id}`, 410],
-      [`DELETE /${UNKNOWN}`, 405],
+      [`DELETE /${UNKNOWN}`, 404],
+      [`PATCH /${UNKNOWN}`, 405],
       [`OPTIONS /${UNKNOWN}`, 204],
       ['GET /health', 200],
     ] as const) {
@@ -134,8 +135,10 @@ test.each([
     body: '',
     headers: {
       'access-control-allow-origin': origin,
-      'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
-      'access-control-allow-headers': expect.stringMatching(/\bContent-Type\b/),
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
+      'access-control-allow-headers': expect.stringMatching(
+        /\bContent-Type\b.*\bEss-Resume\b.*\bUpload-Offset\b/,
+      ),
       'access-control-allow-private-network': 'true',
       'access-control-max-age': '86400',
     },
@@ -398,8 +401,8 @@ test.each(['-1', '0', 'soon', '', '1e3', 'NaN'])('a ttl of %j is a bad request',
 
 test.each([
   ['PATCH /', 'GET, HEAD, POST, PUT, OPTIONS'],
-  ['DELETE /name', 'GET, HEAD, POST, PUT, OPTIONS'],
-  [`PUT /${UNKNOWN}/name`, 'GET, HEAD, POST, OPTIONS'],
+  ['PATCH /name', 'GET, HEAD, POST, DELETE, PUT, OPTIONS'],
+  [`PUT /${UNKNOWN}/name`, 'GET, HEAD, POST, DELETE, OPTIONS'],
 ])('%s is answered with what is allowed there', async (target, allow) => {
   const { port } = await serve()
   expect(await exchange(port, requestHead(target))).toMatchObject({ status: 405, headers: { allow } })

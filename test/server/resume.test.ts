@@ -404,3 +404,59 @@ test('with resuming off, nothing of it is there', async () => {
   expect(await receiver.ending()).toBe('rst')
   expect(ends).toMatchObject([{ outcome: 'sender-lost' }])
 })
+
+describe('what both sides are told is whole sentences', () => {
+  /** The words of the verdict, behind the number of bytes and the time, which are the test's own. */
+  const toldBy = (peer: RawPeer) => {
+    const verdict = eventsOf(peer).at(-1)
+    return verdict?.event === 'failed' ? verdict.problem.detail : undefined
+  }
+  const running = async () => {
+    const here = await open(10, { resumeWithin: 0.6 })
+    const receiver = await ask(here.port, `GET /${here.sender.id}`)
+    await here.sender.until(/"connected"/)
+    await here.sender.write('hello')
+    await receiver.until(/hello$/)
+    const follower = await ask(here.port, `GET ${here.upload}/events`, { Accept: 'application/x-ndjson' })
+    await follower.until(/"event":"opened"/)
+    return { ...here, receiver, follower }
+  }
+
+  test('when a sender does not come back', async () => {
+    const { sender, follower } = await running()
+    sender.reset()
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toBe(
+      'A connection was lost, and did not come back within 1 s. The sender stopped after 5 B of 10 B, so the receiver does not have the whole file. Send it again for a new link.',
+    )
+  })
+
+  test('when a sender asks where to go on, and then sends nothing', async () => {
+    const { port, follower, upload } = await running()
+    await answerTo(port, `HEAD ${upload}`)
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toBe(
+      'A connection was lost, and did not come back within 1 s. The sender asked where to go on, and sent nothing after that. Send the file again for a new link.',
+    )
+  })
+
+  test('when a sender does not bring the bytes that it is asked for', async () => {
+    const { port, sender, receiver, follower } = await running()
+    receiver.reset()
+    await follower.until(/"interrupted"/)
+    await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' })
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toBe(
+      'The sender brought nothing more within 1 s. Send the file again for a new link.',
+    )
+  })
+
+  test('when a receiver stops for good', async () => {
+    const { port, sender, follower } = await running()
+    await answerTo(port, `DELETE /${sender.id}`)
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toBe(
+      'The receiver stopped after 5 B of 10 B, and does not want the rest. Send the file again for a new link.',
+    )
+  })
+})

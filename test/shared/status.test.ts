@@ -80,7 +80,7 @@ describe('the NDJSON form', () => {
   })
 
   test.each([
-    ['an event of a later version', '{"event":"rewind","offset":3}\n', []],
+    ['an event of a later version', '{"event":"moved","offset":3}\n', []],
     ['an event named like a method of objects', '{"event":"toString"}\n', []],
     ['an event whose name is no text', '{"event":7}\n', []],
     ['empty lines', '\n  \n\r\n', []],
