@@ -148,7 +148,9 @@ export class EphemeralSocket implements Subject {
     this.checkOffset(segment.offset)
     // The receiver may have read the length already.
     const isSameLength = segment.payload.contentLength === this.contentLength
-    if (this.#effects.segment !== undefined && !isSameLength) throw new EssError('already-open')
+    // A receiver that is there doesn't wait for another request of a sender that can't go on.
+    const isWhole = segment.isLast || this.isResumable
+    if (this.#effects.segment !== undefined && !(isSameLength && isWhole)) throw new EssError('already-open')
     this.apply('sender-arrived', { segment })
   }
 

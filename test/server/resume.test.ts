@@ -413,6 +413,20 @@ test('with resuming off, a piece is refused that no other one could follow', asy
   expect(opened).toEqual([])
 })
 
+test('a sender that can not go on does not begin again in pieces', async () => {
+  const { port } = await serve({ reservations: true })
+  const sender = await openSender(port, { length: 10 })
+  const [, upload = ''] = await sender.until(/"upload":"http:\/\/localhost(\/uploads\/[^"]+)"/)
+  const answer = await answerTo(port, `PATCH ${upload}`, {
+    ...PIECE,
+    'Upload-Offset': '0',
+    'Upload-Complete': '?0',
+    'Upload-Length': '10',
+    'Content-Length': '5',
+  })
+  expect(answer).toMatchObject({ status: 409, body: expect.stringContaining('[already-open]') })
+})
+
 test('with resuming off, nothing of it is there', async () => {
   const { port, ends } = await serve({ resumeWithin: 0 })
   const sender = await openSender(port, { length: 10, headers: { 'Ess-Resume': 'rewind' } })
