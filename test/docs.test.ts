@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { COMMAND_NAMES, COMMANDS, SHELLS, synopsis } from '../client/cli/commands.js'
-import { effectsOf, type Input, nextStep, type Stage, type Step } from '../server/broker/lifecycle.js'
+import { effectsOf, type Input, nextStep, phaseOf, type Stage, type Step } from '../server/broker/lifecycle.js'
 import { parseFlags } from '../server/cli/flags.js'
 import {
   CORS_HEADERS,
@@ -116,12 +116,20 @@ describe('docs/lifecycle.md', () => {
     )
   })
 
-  test('its diagram is the one in the code', async () => {
-    const [diagram] = fencedBlocks(await readPage('docs/lifecycle.md'))
+  test('its diagrams are those in the code', async () => {
+    const diagrams = fencedBlocks(await readPage('docs/lifecycle.md')).map(({ text }) => dedent(text))
     const comment = (await readPage('server/broker/lifecycle.ts')).replace(/^ \* ?/gm, '')
-    const [drawn] = fencedBlocks(comment)
-    expect(diagram?.text).toContain('waiting')
-    expect(dedent(diagram?.text)).toBe(dedent(drawn?.text))
+    expect(diagrams).toEqual(fencedBlocks(comment).map(({ text }) => dedent(text)))
+    expect(diagrams).toEqual([expect.stringContaining('waiting'), expect.stringContaining('rewinding')])
+  })
+
+  test('it says how each stage is told to listeners and operators', async () => {
+    const { rows } = tableOf(await readPage('docs/lifecycle.md'), 'stage')
+    const told = rows.map(([stage = '', , phase = '']) => [code(stage), code(phase)])
+    const phases: string[] = (Object.keys(STAGES) as Stage[]).map(phaseOf)
+    const plain = Object.keys(STAGES).filter((stage) => phases.includes(stage) || stage === 'connected')
+    const others = (Object.keys(STAGES) as Stage[]).filter((stage) => !plain.includes(stage))
+    expect(told).toEqual(others.map((stage) => [stage, phaseOf(stage)]))
   })
 })
 

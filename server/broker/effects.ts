@@ -290,6 +290,8 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'report-interrupted'(): void {
+    // What is counted goes on from here, or from before.
+    this.tick()
     const state = this.#socket.state()
     if (state.event === 'interrupted') this.#observer.interrupted(this.#socket, state.side)
   }

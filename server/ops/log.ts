@@ -64,6 +64,12 @@ export function logService(service: Service, format: LogFormat, outlet: Outlet):
     const receiver = { request: nameRequest(request), from: addressOf(request) }
     logger.info({ ...receiver, socket: subjects.get(socket)?.socket, waitedMs }, 'receiver connected')
   })
+  service.on('socket:interrupted', (socket, side) => {
+    logger.info({ ...subjects.get(socket), side }, 'interrupted')
+  })
+  service.on('socket:resumed', (socket, offset) => {
+    logger.info({ ...subjects.get(socket), offset }, 'resumed')
+  })
   for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, logEnd)
   service.on('request:refused', (error, request) => {
     const who = { request: nameRequest(request), from: addressOf(request) }

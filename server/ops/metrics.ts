@@ -26,7 +26,7 @@ const ALARMING = 'internal-error' satisfies Outcome
 /** prom-client's old names for three of its gauges. Prometheus reserves the ending `_total` for counters. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`)
 
-const OPEN_PHASES = ['reserved', 'waiting', 'streaming'] as const satisfies readonly Phase[]
+const OPEN_PHASES = ['reserved', 'waiting', 'streaming', 'interrupted'] as const satisfies readonly Phase[]
 
 /**
  * Counts what a service does from now on. Figures that cost more than a counter, such as the sockets by phase, are
@@ -44,6 +44,17 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   const relayed = new Counter({
     name: 'ess_relayed_bytes_total',
     help: 'Bytes handed to receivers, those of failed transfers too',
+    registers,
+  })
+  const interruptions = new Counter({
+    name: 'ess_interruptions_total',
+    help: 'Transfers that lost a connection which may come back, by the side whose it was',
+    labelNames: ['side'],
+    registers,
+  })
+  const resumptions = new Counter({
+    name: 'ess_resumptions_total',
+    help: 'Transfers that went on after an interruption',
     registers,
   })
   const refusals = new Counter({
@@ -89,11 +100,18 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
     relayed.inc(bytes - transfer.counted)
     transfer.counted = bytes
   })
+  service.on('socket:interrupted', (_socket, side) => interruptions.inc({ side }))
+  service.on('socket:resumed', (socket, offset) => {
+    resumptions.inc()
+    const transfer = running.get(socket)
+    // Bytes that are sent again are relayed again, and a counter can't go back.
+    if (transfer !== undefined) transfer.counted = Math.min(transfer.counted, offset)
+  })
   const ended = (socket: SocketInfo, { outcome, gear, bytes, firstByteMs }: SocketStats) => {
     transfers.inc({ outcome, gear: gear ?? 'none' })
     const transfer = running.get(socket)
     if (transfer === undefined) return
-    relayed.inc(bytes - transfer.counted)
+    relayed.inc(Math.max(0, bytes - transfer.counted))
     durations.observe((performance.now() - transfer.since) / 1000)
     if (firstByteMs !== undefined) firstByte.observe(firstByteMs / 1000)
   }

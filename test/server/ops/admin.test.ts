@@ -100,15 +100,52 @@ describe('the metrics', () => {
   test('count sockets by phase, as they are at that moment', async () => {
     const { port, value } = await observe({ reservations: true, maxSockets: 7 })
     const phases = () =>
-      Promise.all(['reserved', 'waiting', 'streaming'].map((phase) => value(`ess_sockets{phase="${phase}"}`)))
-    expect(await phases()).toEqual([0, 0, 0])
+      Promise.all(
+        ['reserved', 'waiting', 'streaming', 'interrupted'].map((phase) =>
+          value(`ess_sockets{phase="${phase}"}`),
+        ),
+      )
+    expect(await phases()).toEqual([0, 0, 0, 0])
     await exchange(port, requestHead('POST /reserve', { 'Content-Length': '0' }))
     await openSender(port)
     const running = await openSender(port)
     await connectReceiver(port, running)
-    expect(await phases()).toEqual([1, 1, 1])
+    const cut = await openSender(port, { length: 5, headers: { 'Ess-Resume': 'rewind' } })
+    ;(await connectReceiver(port, cut)).reset()
+    await cut.until(/"interrupted"/)
+    expect(await phases()).toEqual([1, 1, 1, 1])
     expect(await value('ess_sockets_limit')).toBe(7)
     expect(await value('ess_accepting')).toBe(1)
+  })
+
+  test('count what is sent again after a cut, and how often that was', async () => {
+    const served = await observe()
+    const { port, value } = served
+    const sender = await openSender(port, { length: 10, headers: { 'Ess-Resume': 'rewind' } })
+    const receiver = await connectReceiver(port, sender)
+    await sender.write('hello')
+    await receiver.until(/hello$/)
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    const back = await connectRaw(port)
+    await back.write(requestHead(`GET /${sender.id}`, { Range: 'bytes=2-' }))
+    const [, upload = ''] = await sender.until(/"rewind".*"upload":"http:\/\/localhost([^"]+)"/)
+    const again = await connectRaw(port)
+    await again.write(
+      requestHead(`PATCH ${upload}`, {
+        'Content-Type': 'application/partial-upload',
+        'Content-Length': '8',
+        'Upload-Offset': '2',
+        'Upload-Complete': '?1',
+      }),
+    )
+    await again.write('lloworld')
+    await back.ending()
+    back.end()
+    expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 10 }])
+    expect(await value('ess_interruptions_total{side="receiver"}')).toBe(1)
+    expect(await value('ess_resumptions_total')).toBe(1)
+    expect(await value('ess_relayed_bytes_total')).toBe(5 + 8)
   })
 
   test('tell of a transfer: its outcome and gear, its bytes, and three times', async () => {

@@ -5,6 +5,7 @@ import { type LogFormat, logService } from '../../../server/ops/log.js'
 import { Outlet } from '../../../server/ops/outlet.js'
 import { SOCKET_ID_PATTERN } from '../../../shared/index.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
+import { connectRaw } from '../../helpers/raw-peer.js'
 import { recordLog } from '../../helpers/suite-logs.js'
 import { until } from '../../helpers/within.js'
 import { connectReceiver, openReceiver, openSender, serve, untilEnded } from '../serve.js'
@@ -29,7 +30,7 @@ async function logOfARun(format: LogFormat): Promise<string> {
   const first = await openSender(port, { target: `PUT /${SECRET_NAME}`, length: 2 })
   for (const target of [
     `HEAD /${ID}`,
-    `DELETE /${ID}`,
+    `PATCH /${ID}`,
     `GET /${ID}%E9`,
     `PUT /${ID}/x`,
     `GET /${ID}?wait=soon`,
@@ -96,6 +97,37 @@ describe('a log as JSON', () => {
       },
     ])
     for (const { time } of records) expect(time).toMatch(/^\d{4}-\d\d-\d\dT/)
+  })
+
+  test('has a line for a cut and one for going on, about the same socket and sender', async () => {
+    const served = await serve()
+    const destination = new PassThrough()
+    let log = ''
+    destination.on('data', (piece: Buffer) => {
+      log += piece
+    })
+    logService(served.broker, 'json', new Outlet(destination))
+    const sender = await openSender(served.port, { length: 5, headers: { 'Ess-Resume': 'rewind' } })
+    const receiver = await connectReceiver(served.port, sender)
+    await sender.write('he')
+    await receiver.until(/he$/)
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    await openReceiver(served.port, `/${sender.id}`)
+    const [, upload = ''] = await sender.until(/"rewind".*"upload":"http:\/\/localhost([^"]+)"/)
+    const head = { 'Content-Length': '5', 'Content-Type': 'application/partial-upload' }
+    const again = { ...head, 'Upload-Offset': '0', 'Upload-Complete': '?1' }
+    const going = await connectRaw(served.port)
+    await going.write(requestHead(`PATCH ${upload}`, again))
+    await until('it goes on', () => log.includes('"resumed"'))
+    recordLog(log)
+    const [opened, ...records] = lines(log).map((line) => JSON.parse(line) as Record<string, unknown>)
+    const { request, from, socket } = opened ?? {}
+    expect(records).toMatchObject([
+      { msg: 'receiver connected', socket },
+      { msg: 'interrupted', request, from, socket, side: 'receiver' },
+      { msg: 'resumed', request, from, socket, offset: 0 },
+    ])
   })
 
   test('names each request, the same on all lines about it, and no two alike', async () => {
