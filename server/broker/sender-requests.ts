@@ -132,8 +132,9 @@ export class SenderRequests {
       this.#answerLate(call, pieceHeadOf(request), verdict)
       return
     }
-    const isUnderWay = registry.findUpload(token).phase === 'interrupted'
-    if (!isUnderWay) refuseWhenStopping()
+    // A transfer that is under way may end, and its next piece belongs to it.
+    const isNew = ['reserved', 'waiting'].includes(registry.findUpload(token).phase)
+    if (isNew) refuseWhenStopping()
     refusePipelined(response)
     const socket = this.#current(token)
     const piece = pieceHeadOf(request)

@@ -239,6 +239,36 @@ test('a file comes in pieces', async () => {
   expect(ends).toMatchObject([{ outcome: 'delivered', bytes: 100_000 }])
 })
 
+test('the next piece is taken while the server stops', async () => {
+  const { port, service, ends } = await serve({ reservations: true })
+  const reserved = await answerTo(port, 'POST /reserve', {
+    Accept: 'application/json',
+    'Content-Length': '0',
+  })
+  // Its form is looked at by a test of its own.
+  const { id, upload } = JSON.parse(reserved.body) as { id: string; upload: string }
+  const receiver = await ask(port, `GET /${id}`)
+  const piece = async (offset: number, text: string, isLast: boolean) => {
+    const sender = await ask(port, `PATCH ${new URL(upload).pathname}`, {
+      ...PIECE,
+      'Upload-Offset': String(offset),
+      'Upload-Complete': isLast ? '?1' : '?0',
+      'Upload-Length': '10',
+      'Content-Length': String(text.length),
+    })
+    await sender.write(text)
+    return sender
+  }
+  await (await piece(0, 'hello', false)).until(/^HTTP\/1\.1 204 /)
+  const stopped = service.close({ drain: 60 })
+  const last = await piece(5, 'world', true)
+  await receiver.ending()
+  receiver.end()
+  await last.until(/^HTTP\/1\.1 200 [\s\S]*delivered/)
+  await stopped
+  expect(ends).toMatchObject([{ outcome: 'delivered', bytes: 10 }])
+})
+
 test('a chunk that broke off is not taken for the beginning of the next one', async () => {
   const { port, sender, upload } = await open(undefined)
   const receiver = await ask(port, `GET /${sender.id}`)
