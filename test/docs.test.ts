@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { COMMAND_NAMES, COMMANDS, SHELLS, synopsis } from '../client/cli/commands.js'
-import { effectsOf, type Input, nextStep, phaseOf, type Stage, type Step } from '../server/broker/lifecycle.js'
+import {
+  effectsOf,
+  type Input,
+  nextStep,
+  phaseOf,
+  type Stage,
+  type Step,
+} from '../server/broker/lifecycle.js'
 import { parseFlags } from '../server/cli/flags.js'
 import {
   CORS_HEADERS,

@@ -42,7 +42,9 @@ describe('docs/operating.md', () => {
       const entry = new RegExp(` --${limits[index]} .*?\\[default: "?([^\\]"]+)"?\\]`).exec(said)
       expect(entry?.[1], limits[index]).toBe(value.replace(/ s$/, 's'))
     }
-    const all = [...(await flags())].filter((name) => /^max-|timeout$|^(?:ttl|heartbeat|drain)$/.test(name))
+    const all = [...(await flags())].filter((name) =>
+      /^max-|timeout$|^(?:ttl|heartbeat|drain|resume-within)$/.test(name),
+    )
     expect(all.filter((name) => !limits.includes(name))).toEqual([])
   })
 })
