@@ -7,9 +7,13 @@ export const HEADERS = {
   prefer: 'prefer',
   te: 'te',
   uploadComplete: 'upload-complete',
+  uploadDraftInteropVersion: 'upload-draft-interop-version',
   uploadLength: 'upload-length',
   uploadOffset: 'upload-offset',
 } as const
+
+/** The media type of a piece of a file (draft-ietf-httpbis-resumable-upload, section 6). */
+export const PARTIAL_UPLOAD = 'application/partial-upload'
 
 /** The headers of every response on a data route: nothing on the way may store it, sniff its type or buffer it. */
 export const PASS_THROUGH_HEADERS = {
@@ -35,7 +39,7 @@ export const DOWNLOAD_HEADERS = {
 export const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers':
-    'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length',
+    'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length, Upload-Limit',
 } as const
 
 /** The response to a preflight, Private Network Access included. */
@@ -43,7 +47,7 @@ export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
   'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
   'Access-Control-Allow-Headers':
-    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Offset, Ess-Resume, Upload-Offset, Upload-Complete, Upload-Length',
+    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Offset, Ess-Resume, Upload-Offset, Upload-Complete, Upload-Length, Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length',
   'Access-Control-Allow-Private-Network': 'true',
   'Access-Control-Max-Age': '86400',
 } as const

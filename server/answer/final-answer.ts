@@ -59,6 +59,8 @@ export class FinalAnswer implements StatusSink {
       this.#response.writeHead(200, {
         ...this.#cors.headers(this.#request),
         ...PASS_THROUGH_HEADERS,
+        // A client of draft-ietf-httpbis-resumable-upload looks at these (section 4.4).
+        ...(this.#request.method === 'PATCH' && { 'Upload-Offset': event.bytes, 'Upload-Complete': '?1' }),
         'Content-Type': wantsJson ? 'application/json' : 'text/plain; charset=utf-8',
         'Content-Length': Buffer.byteLength(body),
       })

@@ -55,10 +55,10 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** What the observer was told last. */
   #toldBytes = 0
 
-  constructor(socket: Subject, observer: SocketObserver, fileName: string | undefined) {
+  constructor(socket: Subject, observer: SocketObserver, known: Partial<Payload> = {}) {
     this.#socket = socket
     this.#observer = observer
-    this.#payload = { ...UNKNOWN, fileName }
+    this.#payload = { ...UNKNOWN, ...known }
     this.#return = new ReturnTimer(socket.terms.returnMs, (detail) =>
       socket.apply('return-expired', { detail }),
     )

@@ -4,7 +4,8 @@ import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
 import { checkReferer } from '../request/access.js'
-import { fileNameOf } from '../request/payload.js'
+import { creationOf, endsUnsaid, goesByOffset, refuseAsWhole, refuseDraft } from '../request/draft.js'
+import { fileNameOf, type Payload } from '../request/payload.js'
 import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/resume.js'
 import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
 import type { Ttl } from '../request/times.js'
@@ -20,6 +21,11 @@ import { EphemeralSocket } from './socket.js'
 import type { StatusStreams } from './status-streams.js'
 import type { SocketObserver } from './subject.js'
 import { UploadTokens } from './upload-tokens.js'
+
+/** A reservation, and whether it was made by the rules of the draft. */
+export interface Reserved extends Reservation {
+  readonly isByDraft: boolean
+}
 
 /** Where a sender has to go on. */
 export interface UploadOffset {
@@ -62,6 +68,7 @@ export class SenderRequests {
     if (!request.socket.writable) return
     const base = baseOf(call, options)
     checkEarlyResponse(request, base, options)
+    refuseDraft(request)
     checkSender(request, options)
     const ttl = requestedTtl(query, options.ttlMs)
     registry.checkRoom()
@@ -86,23 +93,26 @@ export class SenderRequests {
   }
 
   /** See `Service.reserve`. */
-  reserve(call: Call): Reservation {
+  reserve(call: Call): Reserved {
     const { options, registry, limits, listeners, refuseWhenStopping } = this.#parts
     const { request, query } = call
     refuseWhenStopping()
     checkReferer(request, options.requiredReferer)
+    const creation = creationOf(request)
+    checkSize(creation?.total, options)
     const base = baseOf(call, options)
     const ttl = requestedTtl(query, options.ttlMs)
-    const fileName = fileNameOf({}, query, undefined)
+    const fileName = fileNameOf(creation === undefined ? {} : request.headers, query, undefined)
     const id = registry.mint()
     const share = limits.takeReservation(request)
     const terms = { ...ttl, base, giveBack: share.giveBackSocket }
-    const socket = this.#createSocket(id, terms, undefined, fileName)
+    const known = { fileName, contentLength: creation?.total }
+    const socket = this.#createSocket(id, terms, undefined, known)
     // It never rejects: it is settled when the reservation ends, too.
     void socket.senderCame.then(share.giveBackReservation)
     registry.add(socket)
     listeners.tell('socket:reserved', socket, socket.id, query, request)
-    return reservationOf(socket, base, fileName)
+    return { ...reservationOf(socket, base, fileName), isByDraft: creation !== undefined }
   }
 
   /** See `Service.upload`. */
@@ -112,6 +122,7 @@ export class SenderRequests {
     refuseWhenStopping()
     refusePipelined(response)
     const socket = this.#current(token)
+    refuseAsWhole(request)
     checkSender(request, options)
     socket.inspect('sender-arrived')
     socket.checkOffset(0)
@@ -137,7 +148,11 @@ export class SenderRequests {
     if (isNew) refuseWhenStopping()
     refusePipelined(response)
     const socket = this.#current(token)
-    const piece = pieceHeadOf(request)
+    checkResumes(options)
+    const head = pieceHeadOf(request)
+    const known = head.total ?? socket.contentLength
+    const isEnd = !head.isLast && endsUnsaid(request, head, known)
+    const piece = isEnd ? { ...head, isLast: true, total: known } : head
     checkSender(request, options)
     checkPiece(socket, piece, options)
     checkSize(piece.total ?? piece.offset + (piece.length ?? 0), options)
@@ -156,15 +171,20 @@ export class SenderRequests {
   }
 
   /** See `Service.offsetOf`. */
-  async offsetOf(token: string): Promise<UploadOffset> {
+  async offsetOf(call: Call, token: string): Promise<UploadOffset> {
     const verdict = this.#parts.registry.verdictOf(token)
     if (verdict?.event === 'delivered')
       return { offset: verdict.bytes, total: verdict.bytes, isComplete: true }
     if (verdict !== undefined)
       throw new EssError('gone', 'This transfer is over, and it failed. Its events say why.')
     const socket = this.#current(token)
+    checkResumes(this.#parts.options)
     await socket.senderReturned()
-    return { offset: socket.offset, total: socket.contentLength, isComplete: false }
+    const { offset, contentLength: total } = socket
+    if (offset !== total || !goesByOffset(call.request)) return { offset, total, isComplete: false }
+    // It would take this offset for success, and the receiver may yet fail.
+    await socket.ended
+    return await this.offsetOf(call, token)
   }
 
   /**
@@ -200,7 +220,7 @@ export class SenderRequests {
     id: string,
     terms: Ttl & { readonly base: string; readonly giveBack: () => void },
     reach: Reach,
-    fileName?: string,
+    known?: Partial<Payload>,
   ): EphemeralSocket {
     const { options, relay, statusStreams, observer } = this.#parts
     const { maxUploadBytes, stallTimeoutMs, resumeWithinMs, reservations, cors } = options
@@ -219,9 +239,20 @@ export class SenderRequests {
       },
       tokens,
       observer,
-      fileName,
+      known,
     )
   }
+}
+
+/** Throws EssError `method-not-allowed` where resuming is off: then an upload is one request. */
+function checkResumes({ resumeWithinMs }: ResolvedOptions): void {
+  if (resumeWithinMs > 0) return
+  const Allow = 'PUT, POST, DELETE, OPTIONS'
+  throw new EssError(
+    'method-not-allowed',
+    'This server does not resume uploads (--resume-within 0). Send the whole file by PUT.',
+    { fields: { Allow } },
+  )
 }
 
 /** A file that one request brings as a whole. */

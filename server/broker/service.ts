@@ -10,14 +10,14 @@ import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import type { Call, Exchange } from './exchange.js'
-import { baseOf, type Reservation } from './links.js'
+import { baseOf } from './links.js'
 import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
 import { Registry } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'
-import { SenderRequests, type UploadOffset } from './sender-requests.js'
+import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
 import { StatusStreams } from './status-streams.js'
 import type { SocketObserver, Subject } from './subject.js'
@@ -136,7 +136,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   /**
    * Makes a socket whose sender comes later, to its upload resource. Throws the EssError to refuse the request with.
    */
-  reserve(call: Call): Reservation {
+  reserve(call: Call): Reserved {
     return this.#senderRequests.reserve(call)
   }
 
@@ -159,10 +159,10 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   /**
    * Where a sender has to go on (section 4.3). Its request that is there, if there is one, is given up first. Rejects
-   * with EssError `not-found` or `rewound`.
+   * with EssError `not-found`, `rewound`, or `method-not-allowed` where resuming is off.
    */
-  async offsetOf(token: string): Promise<UploadOffset> {
-    return await this.#senderRequests.offsetOf(token)
+  async offsetOf(call: Call, token: string): Promise<UploadOffset> {
+    return await this.#senderRequests.offsetOf(call, token)
   }
 
   /**

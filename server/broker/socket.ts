@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { EssError, formatPart, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
+import type { Payload } from '../request/payload.js'
 import { Delivery } from './delivery.js'
 import { downloadHeaders } from './download-answer.js'
 import { SocketEffects } from './effects.js'
@@ -42,11 +43,11 @@ export class EphemeralSocket implements Subject {
   readonly #effects: SocketEffects
   #stage: Stage = 'reserved'
 
-  /** It begins in `reserved`, and its TTL runs. `fileName` is the reservation's; the sender's own name comes first. */
-  constructor(terms: SocketTerms, tokens: UploadTokens, observer: SocketObserver, fileName?: string) {
+  /** It begins in `reserved`, and its TTL runs. `known` is the reservation's; what the sender says comes first. */
+  constructor(terms: SocketTerms, tokens: UploadTokens, observer: SocketObserver, known?: Partial<Payload>) {
     this.terms = terms
     this.tokens = tokens
-    this.#effects = new SocketEffects(this, observer, fileName)
+    this.#effects = new SocketEffects(this, observer, known)
     this.#run(effectsOf(this.#stage).enter, NO_CAUSE)
   }
 

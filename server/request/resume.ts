@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, HEADERS } from '../../shared/index.js'
+import { EssError, HEADERS, PARTIAL_UPLOAD } from '../../shared/index.js'
+import { knowsNoType } from './draft.js'
+import { fieldOf, wholeNumberIn } from './fields.js'
 import { declaredLength } from './payload.js'
 
 /**
@@ -7,11 +9,6 @@ import { declaredLength } from './payload.js'
  * Infinity if it can begin anywhere. Undefined for a sender that has one request and no other.
  */
 export type Reach = number | undefined
-
-/** The media type of a piece (draft-ietf-httpbis-resumable-upload, section 6.1). */
-const PARTIAL_UPLOAD = 'application/partial-upload'
-
-const WHOLE_NUMBER = /^\d{1,15}$/
 
 /**
  * What a sender says that it can do when its connection or its receiver's is lost: `Ess-Resume: ?1`, `rewind`, or
@@ -38,12 +35,14 @@ export interface PieceHead {
 }
 
 /** Reads the head of a `PATCH` to an upload resource. Throws EssError `unsupported-media-type` or `bad-request`. */
-export function pieceHeadOf({ headers }: IncomingMessage): PieceHead {
+export function pieceHeadOf(request: IncomingMessage): PieceHead {
+  const { headers } = request
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
-  if (type !== PARTIAL_UPLOAD) {
+  if (type !== PARTIAL_UPLOAD && !(type === undefined && knowsNoType(request))) {
     throw new EssError(
       'unsupported-media-type',
       `A PATCH brings a piece of a file. Send it with Content-Type: ${PARTIAL_UPLOAD}.`,
+      { fields: { 'Accept-Patch': PARTIAL_UPLOAD } },
     )
   }
   const offset = wholeNumberIn(headers, HEADERS.uploadOffset)
@@ -68,19 +67,4 @@ export function pieceHeadOf({ headers }: IncomingMessage): PieceHead {
 
 function missing(field: string, meaning: string): EssError {
   return new EssError('bad-request', `This request needs the field ${field}: ${meaning}.`)
-}
-
-/** Throws EssError `bad-request` for a field that is there and no whole number. */
-function wholeNumberIn(headers: IncomingMessage['headers'], name: string): number | undefined {
-  const text = fieldOf(headers, name)
-  if (text === undefined) return undefined
-  if (WHOLE_NUMBER.test(text)) return Number(text)
-  throw new EssError(
-    'bad-request',
-    `The field ${name} must be a whole number, and is ${JSON.stringify(text)}.`,
-  )
-}
-
-function fieldOf(headers: IncomingMessage['headers'], name: string): string | undefined {
-  return [headers[name] ?? []].flat().join(',').trim() || undefined
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { EssError, formatAgainstLimit } from '../../shared/index.js'
+import { uploadLimit } from '../answer/draft-fields.js'
 import { isProxied } from './client-address.js'
 import { boundaryOf, isForm } from './multipart.js'
 import { declaredLength, requestedForm } from './payload.js'
@@ -82,7 +83,9 @@ export function checkSize(bytes: number | undefined, { maxUploadBytes }: SizeLim
   if (bytes === undefined || bytes <= limit) return
   const [size, most] = formatAgainstLimit(bytes, limit)
   const next = maxUploadBytes === 0 ? '' : ' Only its operator can raise that (--max-upload-bytes).'
-  throw new EssError('too-large', `The file is ${size}; this server takes at most ${most}.${next}`)
+  throw new EssError('too-large', `The file is ${size}; this server takes at most ${most}.${next}`, {
+    ...(maxUploadBytes > 0 && { fields: uploadLimit({ maxUploadBytes }) }),
+  })
 }
 
 /** Throws an EssError for a sender that can't use an early response. It says what to do instead. */

@@ -1,6 +1,7 @@
 import { type Context, Hono, type Next } from 'hono'
 import { PatternRouter } from 'hono/router/pattern-router'
 import { EssError, ROUTES } from '../../shared/index.js'
+import { draftOptions } from '../answer/draft-fields.js'
 import type { Service } from '../broker/service.js'
 import { asTaken, takeResponse } from '../node/own-response.js'
 import type { ResponsePort } from '../node/ports.js'
@@ -60,7 +61,7 @@ export function createApp(broker: Service): ServiceApp {
     // Hono's own method: its middleware may have overridden the request's.
     const entry = entryOf(address, incoming, context.req.method)
     if (entry === undefined)
-      return incoming.method === 'OPTIONS' ? preflight(context) : notAllowed(context, address)
+      return incoming.method === 'OPTIONS' ? preflight(context, address) : notAllowed(context, address)
     return 'page' in entry ? answerPage(context, address, entry) : startTransfer(context, address, entry)
   }
 
@@ -78,8 +79,10 @@ export function createApp(broker: Service): ServiceApp {
     return context.newResponse(body, status, headers)
   }
 
-  function preflight(context: AppContext): Response {
-    return context.body(null, 204, cors.preflight(context.env.incoming))
+  function preflight(context: AppContext, address?: Address): Response {
+    const takesPieces = address?.route === 'reserve' || address?.route === 'uploadResource'
+    const headers = cors.preflight(context.env.incoming)
+    return context.body(null, 204, takesPieces ? { ...headers, ...draftOptions(options) } : headers)
   }
 
   function notFound(context: AppContext): Response {

@@ -9,6 +9,7 @@ import {
 } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { hasClientPackage } from '../answer/client-package.js'
+import { uploadLimit } from '../answer/draft-fields.js'
 import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
 import { usageText } from '../answer/usage.js'
 import type { Service } from '../broker/service.js'
@@ -55,13 +56,20 @@ export function health({ isAccepting, relay }: Service): Page {
   return { status, headers: JSON_HEADERS, body: JSON.stringify(words) }
 }
 
-/** A reservation: JSON for programs that ask for it, else the link and the address for the upload, a line each. */
+/**
+ * A reservation: JSON for programs that ask for it, else the link and the address for the upload, a line each. The
+ * `Location` is the link; for a client of draft-ietf-httpbis-resumable-upload, it is where the upload goes on.
+ */
 export function reserve(broker: Service, visit: Visit): Page {
   const { request } = visit
   const { ttlMs, cors } = broker.options
-  const reservation = broker.reserve(visit)
+  const { isByDraft, ...reservation } = broker.reserve(visit)
   const { url, upload, ttlAsked } = reservation
-  const headers = { ...cors.headers(request), ...UNCACHED, Location: url }
+  const headers = {
+    ...cors.headers(request),
+    ...UNCACHED,
+    ...(isByDraft ? { Location: upload, ...uploadLimit(broker.options) } : { Location: url }),
+  }
   if (/application\/(?:x-nd)?json/i.test(request.headers.accept ?? ''))
     return { status: 201, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(reservation) }
   const cut = ttlAsked === undefined ? '' : `# ${shorterThanAsked(ttlMs / 1000, ttlAsked)}\n`

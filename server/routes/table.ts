@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { uploadLimit } from '../answer/draft-fields.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
 import { pageStatus } from '../request/visitor.js'
@@ -75,7 +76,7 @@ const UPLOAD: Transfer = {
 const OFFSET: Transfer = {
   guards: { misses: true },
   transfer: async (broker, visit) => {
-    const { offset, total, isComplete } = await broker.offsetOf(keyOf(visit))
+    const { offset, total, isComplete } = await broker.offsetOf(visit, keyOf(visit))
     const { request, response } = visit
     if (response.destroyed) return
     removeForeignFields(response)
@@ -85,6 +86,7 @@ const OFFSET: Transfer = {
       'Upload-Offset': offset,
       'Upload-Complete': isComplete ? '?1' : '?0',
       ...(total !== undefined && { 'Upload-Length': total }),
+      ...uploadLimit(broker.options),
     })
     response.end()
   },
