@@ -17,6 +17,18 @@ export function basicCredentials(url: URL): string | undefined {
 }
 
 /**
+ * Moves a URL's password into its header. An HTTP library would fail on a lone `%`, and would keep the password in its errors.
+ */
+export function splitCredentials(url: URL): { bare: URL; authorization: { authorization?: string } } {
+  const credentials = basicCredentials(url)
+  if (credentials === undefined) return { bare: url, authorization: {} }
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  return { bare, authorization: { authorization: credentials } }
+}
+
+/**
  * True if the user name or password has a `%` that encodes nothing. curl takes it literally. But then a `%40` beside
  * it is probably meant literally too, and the proxy would only call the password wrong.
  */

@@ -12,7 +12,7 @@ import { CutError, Intake } from '../node/intake.js'
 import { interrupted } from '../node/interrupted.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Connection, connectTo } from './connect.js'
-import { basicCredentials } from './credentials.js'
+import { splitCredentials } from './credentials.js'
 import { otherThanEss, type Stage, translate } from './wire-errors.js'
 
 /** How long we wait for the server to end its side, once its response has been read. */
@@ -43,6 +43,9 @@ export interface Exchange {
   /** Ends the connection in good order. */
   close(): void
 }
+
+/** A response of which the head was read. */
+export type Reply = Pick<Exchange, 'body' | 'failure' | 'reset'>
 
 export interface ExchangeOptions {
   readonly headers: Readonly<Record<string, string>>
@@ -196,18 +199,6 @@ function endOf(socket: Socket): Promise<void> {
     }
     socket.once('end', done).once('close', done)
   })
-}
-
-/**
- * Moves a URL's password into its header. got would fail on a lone `%`, and would keep the password in its errors.
- */
-function splitCredentials(url: URL): { bare: URL; authorization: { authorization?: string } } {
-  const credentials = basicCredentials(url)
-  if (credentials === undefined) return { bare: url, authorization: {} }
-  const bare = new URL(url)
-  bare.username = ''
-  bare.password = ''
-  return { bare, authorization: { authorization: credentials } }
 }
 
 /** True if an exchange's body failed; false for a failure of the code that reads it. */

@@ -6,7 +6,7 @@ import {
   type ProblemCode,
   withoutUserinfo,
 } from '../../shared/index.js'
-import type { Exchange } from './exchange.js'
+import type { Reply } from './exchange.js'
 import { otherThanEss } from './wire-errors.js'
 
 /** A problem has some hundred bytes; anything longer is another program's page. */
@@ -15,14 +15,14 @@ const MAX_PROBLEM_BYTES = 64 * 1024
 const PROBLEM_MS = 5_000
 
 /** Reads the error in a refusal: the server's own problem, or `not-ess` if the body isn't one. */
-export async function readRefusal(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+export async function readRefusal(answer: Reply, head: IncomingMessage, url: URL): Promise<EssError> {
   const refusal = await readProblem(answer, head, url)
   const seconds = retryAfterOf(head)
   if (seconds === undefined || refusal.code === 'interrupted') return refusal
   return new EssError(refusal.code, refusal.message, { cause: refusal.cause, retryAfter: seconds })
 }
 
-async function readProblem(answer: Exchange, head: IncomingMessage, url: URL): Promise<EssError> {
+async function readProblem(answer: Reply, head: IncomingMessage, url: URL): Promise<EssError> {
   const status = head.statusCode ?? 0
   if (!(head.headers['content-type'] ?? '').startsWith(PROBLEM_MEDIA_TYPE)) return noProblem(head, url)
   let text = ''

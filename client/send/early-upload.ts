@@ -12,12 +12,12 @@ import { withResolvers } from '../../shared/with-resolvers.js'
 import { bearer } from '../http/bearer.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
-import { canGoOn, goOn } from './go-on.js'
+import { type Broken, canGoOn, goOn } from './go-on.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
 import { cancelReservation } from './reservation.js'
-import { uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
+import { uploadByPieces } from './upload-by-pieces.js'
 import { resourceOf, type UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 
@@ -46,6 +46,7 @@ export async function uploadEarly(
   let resource: UploadResource | undefined
   let resumeWithin: number | undefined
   let bytes = 0
+  let by: Broken['by'] = 'rest'
   const upload: Exchange = exchange('POST', url, {
     headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
     body: lazyBody(source, {
@@ -69,13 +70,16 @@ export async function uploadEarly(
       else if (event.event === 'progress' && event.bytes > 0) watch.arrived()
       if (event.event === 'progress') ({ bytes } = event)
     })
-    const atOnce = async () =>
-      (await Promise.race([early, watch.heldBack])) ??
-      (await goOnByResource(early, resource, source, options, onEvent))
+    const atOnce = async () => {
+      const verdict = await Promise.race([early, watch.heldBack])
+      if (verdict !== undefined) return verdict
+      by = 'pieces'
+      return await goOnByResource(early, resource, source, options, onEvent)
+    }
     const verdict = await atOnce().catch((reason: unknown) => {
       if (resource === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
       upload.reset()
-      return goOn({ resource, resumeWithin, bytes, reason }, source, options, onEvent)
+      return goOn({ resource, resumeWithin, bytes, reason, by }, source, options, onEvent)
     })
     const delivered = expectDelivered(verdict)
     upload.close()
@@ -116,7 +120,7 @@ async function goOnByResource(
     )
   }
   let isNews = false
-  const again = uploadTo(resource, source, options, (event) => {
+  const again = uploadByPieces(resource, source, options, (event) => {
     // Its first events repeat the present state, which the caller knows.
     if (isNews) onEvent(event)
     if (event.event === 'connected') isNews = true

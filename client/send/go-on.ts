@@ -1,7 +1,7 @@
 import { EssError, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
 import { Patience } from '../http/patience.js'
 import { askWhere } from './ask-where.js'
-import { uploadTo } from './reserved-upload.js'
+import { type Carriage, uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
@@ -21,6 +21,8 @@ export interface Broken {
   readonly bytes: number
   /** Why it broke off. */
   readonly reason: EssError
+  /** How the rest is sent. */
+  readonly by: Exclude<Carriage['by'], 'whole'>
 }
 
 /** After these, the same transfer can go on by another request. */
@@ -82,13 +84,15 @@ export async function goOn(
     // The first events repeat what the caller knows.
     let isNews = false
     const take = (event: StatusEvent) => {
+      // A cut in front of a proxy that gathers whole pieces is none for the server.
+      if (!isNews && event.event === 'progress') onEvent({ event: 'resumed', bytes: event.bytes })
       isNews ||= event.event === 'resumed' || event.event === 'progress'
       if (isNews || event.event === 'interrupted') onEvent(event)
       if (event.event !== 'progress') return
       patience.calm()
       ;({ bytes } = event)
     }
-    return await uploadTo(resource, source, options, take, offset)
+    return await uploadTo(resource, source, options, take, { by: broken.by, offset })
   }
 
   /** The server can't tell us, and may even think that we are there. */

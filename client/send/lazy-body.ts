@@ -3,6 +3,7 @@ import {
   EssError,
   formatContentDisposition,
   HEADERS,
+  PARTIAL_UPLOAD,
   PROBLEM_MEDIA_TYPE,
   safeFileName,
 } from '../../shared/index.js'
@@ -16,11 +17,8 @@ export function uploadHeaders(
   options: SendOptions,
   accept: string,
 ): Readonly<Record<string, string>> {
-  const { reach } = source
   return {
-    ...(reach !== undefined && {
-      [HEADERS.essResume]: reach === Number.POSITIVE_INFINITY ? 'rewind' : `window=${reach}`,
-    }),
+    ...resumeHeader(source),
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     // The head goes out at once, and tells a proxy in between that the body comes later.
     expect: '100-continue',
@@ -28,6 +26,12 @@ export function uploadHeaders(
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
     ...(source.size !== undefined && { 'content-length': String(source.size) }),
   }
+}
+
+/** The header that says how far a sender can go back; none if it can't. */
+export function resumeHeader({ reach }: Source): Readonly<Record<string, string>> {
+  if (reach === undefined) return {}
+  return { [HEADERS.essResume]: reach === Number.POSITIVE_INFINITY ? 'rewind' : `window=${reach}` }
 }
 
 /** The headers of a request that carries the rest of `source`, from this offset on. */
@@ -39,7 +43,7 @@ export function restHeaders(
   return {
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     expect: '100-continue',
-    'content-type': 'application/partial-upload',
+    'content-type': PARTIAL_UPLOAD,
     [HEADERS.uploadOffset]: String(offset),
     [HEADERS.uploadComplete]: '?1',
     ...(source.size !== undefined && { 'content-length': String(source.size - offset) }),

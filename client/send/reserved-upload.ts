@@ -1,19 +1,18 @@
 import {
   type DeliveredEvent,
   EssError,
-  isTerminal,
   PROBLEM_MEDIA_TYPE,
   STATUS_MEDIA_TYPES,
-  StatusDecoder,
   type StatusEvent,
   type TerminalEvent,
 } from '../../shared/index.js'
 import { bearer } from '../http/bearer.js'
 import { type Exchange, exchange } from '../http/exchange.js'
-import { notEss, readRefusal } from '../http/refusal.js'
+import { Line } from '../http/line.js'
 import { bodyGate, lazyBody, restHeaders, uploadHeaders } from './lazy-body.js'
+import { readVerdictOf, sendInPieces } from './pieces.js'
 import type { SendOptions } from './send-options.js'
-import { expectSoon, JSON_MEDIA_TYPE, readText } from './short-answer.js'
+import { expectSoon, JSON_MEDIA_TYPE } from './short-answer.js'
 import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
@@ -25,17 +24,38 @@ import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
 const ARRIVAL_MS = 5_000
 /** How long the response to an upload may come after its verdict. */
 const CONFIRMATION_MS = 5_000
+/** How long the verdict may take on one connection, when the other one has broken. */
+const VERDICT_MS = 500
+
+/** How a file goes to its upload resource. */
+export type Carriage =
+  /** By PUT, in one request. */
+  | { readonly by: 'whole' }
+  /** By PATCH: from this offset on, in one request. */
+  | { readonly by: 'rest'; readonly offset: number }
+  /** The same in several, which passes every proxy. */
+  | { readonly by: 'pieces'; readonly offset: number }
+
+/** The requests of an upload under way. */
+interface Upload {
+  /** What the last answer says. */
+  readonly verdict: Promise<TerminalEvent>
+  /** Ends in good order. */
+  close(): void
+  /** Breaks off. */
+  reset(): void
+}
 
 /**
- * Sends the whole body to an upload resource, or the rest from `offset` on, starting at the `connected` event. Rejects with an EssError unless the
- * events say that it is delivered and the response doesn't contradict them.
+ * Sends a file to an upload resource, beginning at the `connected` event. Rejects with an EssError unless the events say
+ * that it is delivered and the response doesn't contradict them.
  */
 export async function uploadTo(
   resource: UploadResource,
   source: Source,
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
-  offset?: number,
+  carriage: Carriage = { by: 'whole' },
 ): Promise<DeliveredEvent> {
   const gate = bodyGate()
   const follow = exchange('GET', resource.events, {
@@ -46,31 +66,27 @@ export async function uploadTo(
     signal: options.signal,
   })
   let arrival: NodeJS.Timeout | undefined
-  let upload: Exchange | undefined
+  let upload: Upload | undefined
   try {
     await expectSoon(follow, resource.events, expectStatusStream(follow, resource.events))
-    const fields =
-      offset === undefined
-        ? uploadHeaders(source, options, JSON_MEDIA_TYPE)
-        : restHeaders(source, offset, JSON_MEDIA_TYPE)
-    const hooks = { begin: gate.opened, fail: (reason: EssError) => upload?.fail(reason) }
-    upload = exchange(offset === undefined ? 'PUT' : 'PATCH', resource.upload, {
-      headers: { ...fields, ...bearer(resource.upload, options) },
-      body: lazyBody(source, hooks, offset),
-      signal: options.signal,
-    })
+    upload =
+      carriage.by === 'pieces'
+        ? inPieces(resource, source, options, { offset: carriage.offset, begin: gate.opened })
+        : inOne(resource, source, options, { ...carriage, begin: gate.opened })
     arrival = setTimeout(gate.open, ARRIVAL_MS)
+    let canGoOn = false
     const byEvents = readVerdict(follow, (event) => {
       onEvent(event)
+      if (event.event === 'opened') canGoOn = source.reach !== undefined && event.resumeWithin !== undefined
       const isResumed = event.event === 'resumed' || event.event === 'connected'
       if (isResumed || event.event === 'waiting') clearTimeout(arrival)
       // The receiver is missing, and the bytes would have to be sent once more.
       if (event.event === 'interrupted' && event.side === 'receiver') clearTimeout(arrival)
       if (isResumed) gate.open()
     })
-    const byAnswer = readFinalAnswer(upload, resource.upload)
-    const delivered = expectDelivered(await agreeOnVerdict(byEvents, byAnswer))
-    await awaitConfirmation(byAnswer)
+    const { verdict } = upload
+    const delivered = expectDelivered(await agreeOnVerdict(byEvents, verdict, () => canGoOn))
+    await awaitConfirmation(verdict)
     upload.close()
     follow.close()
     return delivered
@@ -84,6 +100,37 @@ export async function uploadTo(
   }
 }
 
+function inOne(
+  { upload: url }: UploadResource,
+  source: Source,
+  options: SendOptions,
+  { begin, offset }: { readonly begin: Promise<void>; readonly offset?: number },
+): Upload {
+  const fields =
+    offset === undefined
+      ? uploadHeaders(source, options, JSON_MEDIA_TYPE)
+      : restHeaders(source, offset, JSON_MEDIA_TYPE)
+  const hooks = { begin, fail: (reason: EssError) => request.fail(reason) }
+  const request: Exchange = exchange(offset === undefined ? 'PUT' : 'PATCH', url, {
+    headers: { ...fields, ...bearer(url, options) },
+    body: lazyBody(source, hooks, offset),
+    signal: options.signal,
+  })
+  const verdict = request.head.then((head) => readVerdictOf(request, head, url))
+  return { verdict, close: request.close, reset: request.reset }
+}
+
+function inPieces(
+  resource: UploadResource,
+  source: Source,
+  options: SendOptions,
+  from: { readonly offset: number; readonly begin: Promise<void> },
+): Upload {
+  const line = new Line(resource.upload, options.signal)
+  const verdict = sendInPieces(line, resource, source, options, from)
+  return { verdict, close: () => line.close(), reset: () => line.reset() }
+}
+
 /**
  * The events give the verdict, and the response confirms it. If one of the two connections breaks, the other one
  * counts.
@@ -91,19 +138,37 @@ export async function uploadTo(
 async function agreeOnVerdict(
   byEvents: Promise<TerminalEvent>,
   byAnswer: Promise<TerminalEvent>,
+  canGoOn: () => boolean,
 ): Promise<TerminalEvent> {
-  const told = byEvents.catch((error: unknown) => instead(error, byAnswer))
+  const told = byEvents.catch((error: unknown) => instead(error, byAnswer, canGoOn()))
   // A refusal comes before any event. A good response waits for the events, which say more.
   const answered = byAnswer.then(
     () => told,
-    (error: unknown) => instead(error, told),
+    (error: unknown) => instead(error, told, canGoOn()),
   )
   return await Promise.race([told, answered])
 }
 
-function instead(error: unknown, other: Promise<TerminalEvent>): Promise<TerminalEvent> {
-  if (isLost(error)) return other
-  throw error
+/** With `isShort`, the other connection has only a moment. */
+async function instead(
+  error: unknown,
+  other: Promise<TerminalEvent>,
+  isShort: boolean,
+): Promise<TerminalEvent> {
+  if (!isLost(error)) throw error
+  return await (isShort ? soon(other, error) : other)
+}
+
+/**
+ * What the other connection says in the next moment. After that, both the server and we would wait for each other: it is
+ * better to go on by another request.
+ */
+async function soon(other: Promise<TerminalEvent>, error: unknown): Promise<TerminalEvent> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(error), VERDICT_MS)
+  })
+  return await Promise.race([other, late]).finally(() => clearTimeout(timer))
 }
 
 /** Throws if the response contradicts the verdict. A response that never comes doesn't matter. */
@@ -123,13 +188,4 @@ async function awaitConfirmation(byAnswer: Promise<TerminalEvent>): Promise<void
 
 function isLost(error: unknown): boolean {
   return error instanceof EssError && error.code === 'connection-lost'
-}
-
-/** Reads the verdict in the response to a whole upload. Throws if it is a refusal. */
-async function readFinalAnswer(upload: Exchange, url: URL): Promise<TerminalEvent> {
-  const head = await upload.head
-  if ((head.statusCode ?? 0) >= 400) throw await readRefusal(upload, head, url)
-  const [event] = new StatusDecoder().push(`${await readText(upload, head, url)}\n`)
-  if (head.statusCode !== 200 || event === undefined || !isTerminal(event)) throw notEss(head, url)
-  return event
 }

@@ -4,10 +4,12 @@ import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../http/nearest-name.js'
 import { isOurs, uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
+import { canGoOn, goOn } from './go-on.js'
 import { cancelReservation, reserve } from './reservation.js'
-import { uploadTo } from './reserved-upload.js'
 import { SEND_OPTIONS, type SendOptions } from './send-options.js'
 import { fromStream, openFile, type Source } from './source.js'
+import { uploadByPieces } from './upload-by-pieces.js'
+import { expectDelivered } from './verdict.js'
 
 /**
  * A transfer under way. Iterate over it for its events, or await `verdict`, or both. The first event is `opened`,
@@ -63,14 +65,24 @@ async function uploadReserved(
 ): Promise<DeliveredEvent> {
   const resource = await reserve(source, options)
   let hasArrived = false
+  let resumeWithin: number | undefined
+  let bytes = 0
+  const take = (event: StatusEvent) => {
+    hasArrived ||= event.event === 'waiting' || event.event === 'connected'
+    if (event.event === 'opened') ({ resumeWithin } = event)
+    if (event.event === 'progress') ({ bytes } = event)
+    onEvent(event)
+  }
   try {
-    return await uploadTo(resource, source, options, (event) => {
-      hasArrived ||= event.event === 'waiting' || event.event === 'connected'
-      onEvent(event)
+    return await uploadByPieces(resource, source, options, take).catch(async (reason: unknown) => {
+      if (source.reach === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
+      const broken = { resource, resumeWithin, bytes, reason, by: 'pieces' } as const
+      return expectDelivered(await goOn(broken, source, options, onEvent))
     })
   } catch (error) {
-    // The server doesn't notice the end of an upload that never reached it.
-    if (!hasArrived && isOurs(error)) await cancelReservation(resource, options)
+    // The server doesn't notice the end of an upload that never reached it, and waits for one that can go on.
+    if ((!hasArrived || resumeWithin !== undefined) && isOurs(error))
+      await cancelReservation(resource, options)
     throw error
   }
 }

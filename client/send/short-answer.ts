@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Exchange } from '../http/exchange.js'
+import type { Exchange, Reply } from '../http/exchange.js'
 import { notEss } from '../http/refusal.js'
 import { unreachable } from '../http/wire-errors.js'
 
@@ -26,7 +26,7 @@ export async function expectSoon<T>(answer: Exchange, url: URL, coming: Promise<
   }
 }
 
-export async function readText(answer: Exchange, head: IncomingMessage, url: URL): Promise<string> {
+export async function readText(answer: Reply, head: IncomingMessage, url: URL): Promise<string> {
   let text = ''
   try {
     for await (const chunk of answer.body) {

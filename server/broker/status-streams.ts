@@ -59,7 +59,10 @@ export class StatusStreams {
     outlastHost(request, response)
     response.once('close', ended)
     const status = this.create(call, socket)
-    status.open(200, openedEvent(socket, base, socket.fileName))
+    // Every sender of a reservation may come in pieces.
+    const isResumable =
+      socket.isResumable || (socket.phase === 'reserved' && this.#options.resumeWithinMs > 0)
+    status.open(200, openedEvent(socket, base, socket.fileName, { isResumable }))
     status.send(socket.state())
     socket.tell(status)
     // Its heartbeat would go on for a follower that has left.

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
 import { readPage, tableOf } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
@@ -22,6 +22,8 @@ import { type RunningProxy, startBehind } from '../helpers/proxies.js'
 import type { Program } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
+import { startTcpProxy } from '../helpers/tcp-proxy.js'
+import { within } from '../helpers/within.js'
 
 const SIZE = 100_000_000
 const TRANSFER_MS = 40_000
@@ -202,6 +204,40 @@ describe('behind nginx', () => {
     await expectDelivered(sender, SIZE, TRANSFER_MS)
     expect(await sha256OfFile(receiver.path)).toBe(hash)
   })
+
+  test.each([
+    { length: 'known', buffering: 'off' },
+    { length: 'known', buffering: 'on' },
+    { length: 'unknown', buffering: 'off' },
+  ] as const)(
+    '30 MB of $length length go on after a cut midway, with request buffering $buffering',
+    async ({ length, buffering }) => {
+      const proxy = await startBehind('nginx', {
+        more: ['--resume-within', '30'],
+        lines: { 'proxy_request_buffering off': `proxy_request_buffering ${buffering}` },
+      })
+      const front = await startTcpProxy(Number(new URL(proxy.url).port))
+      onTestFinished(() => front.close())
+      const file = join(proxy.folder, 'file.bin')
+      const hash = await writeFileOf(file, 30_000_000)
+      const args = ['send', '--reserve', '--json', ...(length === 'known' ? [file] : [])]
+      const stdin = length === 'known' ? {} : { stdin: { file } }
+      const sender = await runEss(`http://127.0.0.1:${front.port}`, args, stdin)
+      const [, id = ''] = await sender.untilStdout(/"id":"([^"]+)"/, TRANSFER_MS)
+      const cut = front.arm({ kind: 'rst' }, 'up', 12_000_000)
+      const receiver = await startReceiver('ess', `${proxy.url}/${id}`)
+      await within(TRANSFER_MS, 'the cut', cut)
+      await expectReceived(receiver, TRANSFER_MS)
+      const { code, stdout, stderr } = await sender.ended(TRANSFER_MS)
+      expect(code, stderr.toString()).toBe(0)
+      expect(await sha256OfFile(receiver.path)).toBe(hash)
+      const events = eventsOf(stdout)
+      expect(events.map(({ event }) => event)).toEqual(expect.arrayContaining(['interrupted', 'resumed']))
+      const resumed = events.find((event) => event.event === 'resumed')
+      // The first piece had arrived, and isn't sent again.
+      expect(resumed?.bytes).toBeGreaterThan(8_000_000)
+    },
+  )
 
   test('an upload without a reservation is refused, and told the two steps', async () => {
     await expectTwoSteps(await startBehind('nginx'))
