@@ -87,6 +87,15 @@ export class TwoBlocks {
     }
   }
 
+  /** After a failure: the bytes that came before it and were not returned yet. */
+  left(): readonly Buffer[] {
+    this.#takeBack()
+    const isSame = this.#from === this.#into
+    const first = this.#blocks[this.#from].subarray(this.#emptied, isSame ? this.#filled : this.#blockBytes)
+    const second = isSame ? [] : [this.#blocks[this.#into].subarray(0, this.#filled)]
+    return [first, ...second].filter(({ length }) => length > 0)
+  }
+
   #takeBack(): void {
     this.#emptied += this.#lent
     this.#lent = 0

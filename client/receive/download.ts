@@ -1,32 +1,31 @@
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
-import { USED_UP, unwritable } from '../files/unwritable.js'
-import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
-import { giveUp } from './give-up.js'
-import { type GoOnHooks, goOn, isCut, isOurs } from './go-on.js'
+import { type GoOnHooks, isOver } from './go-on.js'
+import { leftoversOf, removeLeftovers } from './leftovers.js'
 import {
   downloadUrl,
-  expectOffer,
   expectPreview,
-  incomplete,
-  isProven,
   type Offer,
   type OpenOffer,
-  type Preview,
   RECEIVE_OPTIONS,
   type ReceiveOptions,
   requestDownload,
+  tagOf,
 } from './offer.js'
 import { Place } from './place.js'
-import type { Destination, Sink } from './sink.js'
-import { ended, writeBlocks, writeChunks } from './write-blocks.js'
+import { goOnLater, type Received, Receiving } from './receiving.js'
+import type { Destination } from './sink.js'
+
+export type { Received }
 
 export interface DownloadOptions extends ReceiveOptions, GoOnHooks {
   /** Where the download goes. Default: a file with the sender's name, in the current folder. */
   readonly to?: Destination | undefined
   /** True overwrites an existing file. Default: false. */
   readonly force?: boolean | undefined
+  /** True begins anew, even if an earlier run has left a part of this download. Default: false. */
+  readonly fresh?: boolean | undefined
   /** Called once, before the first byte. */
   readonly onOffer?: (offer: Offer) => void
   /** Called with the number of bytes so far, for each piece received. */
@@ -37,6 +36,7 @@ const DOWNLOAD_OPTIONS = {
   ...RECEIVE_OPTIONS,
   to: true,
   force: true,
+  fresh: true,
   onOffer: true,
   onProgress: true,
   onInterrupted: true,
@@ -46,92 +46,48 @@ const DOWNLOAD_OPTIONS = {
 /** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
 const UNASKED: readonly string[] = ['interrupted', 'server-unreachable', 'proxy-failed']
 
-/** A download that is whole and in its place. */
-export interface Received extends Offer {
-  readonly bytes: number
-  /** The path of the file; undefined for a stream. */
-  readonly path: string | undefined
-}
-
 /**
  * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place, and only
- * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in one case: every
- * byte is on the disk, but the file can't get its name any more. Then the sender is told "delivered", and the
- * `file-exists` or `file-unwritable` says where the file is.
+ * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in two cases:
+ *
+ * - Every byte is on the disk, but the file can't get its name any more. Then the sender is told "delivered", and the
+ *   `file-exists` or `file-unwritable` says where the file is.
+ * - The transfer is not over, but the server could not be reached for minutes. Then the part stays, the message names it,
+ *   and another call goes on from it. So does one after this process was killed.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
   checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
-  const { to = { folder: '.' }, force = false } = options
+  const { to = { folder: '.' }, force = false, fresh = false, signal } = options
   if (!isDestination(to)) {
     const wanted = '"to" must be { file }, { folder } or { stream }'
     throw new EssError('usage', `download: ${wanted}, not ${kindOf(to)}.`)
   }
   const url = downloadUrl(idOrUrl, options)
-  const place = new Place(to, force, options.signal)
-  await place.prepare(() => lookAhead(url, options))
-  const { received, trouble } = await receive(url, place, options).catch(async (error: unknown) => {
-    await place.discard()
+  const place = new Place(to, { force, fresh, signal })
+  await place
+    .prepare(() => lookAhead(url, options))
+    .catch((error: unknown) => {
+      throw isUnasked(error) ? withLeftovers(error, url, to) : error
+    })
+  const { received, trouble } = await new Receiving(url, place, options).run().catch(async (error: unknown) => {
+    await place.discard(true)
+    if (isOver(error)) await removeLeftovers(url, to)
     throw error
   })
   if (trouble !== undefined) throw trouble
   return received
 }
 
-async function receive(
-  url: URL,
-  place: Place,
-  options: DownloadOptions,
-): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
-  let answer = requestDownload('GET', url, options, true)
-  let sink: Sink | undefined
-  /** As far as the server knows. */
-  let mayComeBack = true
-  try {
-    const offer = await expectOffer(answer, url)
-    mayComeBack = offer.isResumable
-    sink = await place.open(offer)
-    // A write may fail when nothing waits for it. The next one, or the end, reports that.
-    sink.writable.on('error', ignore)
-    options.onOffer?.(offer)
-    const into: Taking = { sink, offer, written: { bytes: 0 }, onProgress: options.onProgress }
-    await takeBody(answer, into).catch(async (error: unknown) => {
-      if (!offer.isResumable || !isCut(error)) throw error
-      answer.reset()
-      await goOn({ url, ...into, reason: error }, options, async (rest) => {
-        answer = rest
-        await takeBody(rest, into)
-      })
-    })
-    if (sink.ends)
-      await ended(sink).catch((error: unknown) => {
-        throw unwritable(sink?.path, error, USED_UP)
-      })
-    answer.ignoreAbort()
-    const trouble = await sink.commit()
-    // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
-    answer.close()
-    sink.writable.off('error', ignore)
-    const { id, name, size, type } = offer
-    return { received: { id, name, size, type, bytes: into.written.bytes, path: sink.path }, trouble }
-  } catch (error) {
-    answer.reset()
-    if (sink?.ends) sink.writable.destroy()
-    // A cut alone would have the sender wait for us.
-    if (mayComeBack && isOurs(error)) await giveUp(url, options)
-    throw error
-  }
-}
-
 /**
  * A HEAD uses nothing up: if the file can't get its name or has no room, the transfer is still there for another try.
  * It waits for nothing either, so with `wait` the sender may come only after it.
  */
-async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | undefined> {
-  const look = requestDownload('HEAD', url, options)
+async function lookAhead(url: URL, options: ReceiveOptions): Promise<OpenOffer | undefined> {
+  const look = requestDownload('HEAD', url, options, false, tagOf(url))
   try {
     return await expectPreview(look, url)
   } catch (error) {
-    if (error instanceof EssError && UNASKED.includes(error.code)) throw error
+    if (isUnasked(error)) throw error
     // The GET will report any other trouble, in the server's own words.
     return undefined
   } finally {
@@ -139,47 +95,15 @@ async function lookAhead(url: URL, options: ReceiveOptions): Promise<Preview | u
   }
 }
 
-function ignore(): void {}
-
-/** A download under way. */
-interface Taking {
-  readonly sink: Sink
-  readonly offer: OpenOffer
-  /** Bytes that are in the sink. */
-  readonly written: { bytes: number }
-  readonly onProgress: ((bytes: number) => void) | undefined
+function isUnasked(error: unknown): error is EssError {
+  return error instanceof EssError && UNASKED.includes(error.code)
 }
 
-/**
- * Moves a body into the sink, at the sink's pace, behind the bytes that are there. Resolves when the server has nothing
- * more to say, and all of it is known to be whole.
- */
-async function takeBody(
-  answer: Exchange,
-  { sink, offer, written, onProgress = () => {} }: Taking,
-): Promise<void> {
-  const from = written.bytes
-  const count = (bytes: number) => {
-    written.bytes += bytes
-  }
-  try {
-    const blocks = answer.blocks((bytes) => onProgress(from + bytes))
-    if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
-    else
-      await writeChunks(answer.body, sink, (bytes) => {
-        count(bytes)
-        onProgress(written.bytes)
-      })
-  } catch (error) {
-    if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
-    throw incomplete(answer.failure, written.bytes, offer.size, sink.path === undefined)
-  }
-  const { bytes } = written
-  if (offer.size !== undefined && bytes !== offer.size)
-    throw incomplete(undefined, bytes, offer.size, sink.path === undefined)
-  await answer.lastWord()
-  if (answer.failure !== undefined || !(await isProven(answer, bytes - from)))
-    throw incomplete(answer.failure, bytes, offer.size, sink.path === undefined)
+/** The same error, and where the part of an earlier run is. */
+function withLeftovers(error: EssError, url: URL, to: Destination): EssError {
+  const [part] = leftoversOf(url, to)
+  if (part === undefined) return error
+  return new EssError(error.code, `${error.message} ${goOnLater(part)}`, { cause: error })
 }
 
 function isDestination(to: unknown): to is Destination {

@@ -1,7 +1,7 @@
 import { EssError } from '../../shared/index.js'
 import type { Exchange } from '../http/exchange.js'
 import { Patience } from '../http/patience.js'
-import { expectRest, type Offer, type ReceiveOptions, rangeFrom, requestDownload } from './offer.js'
+import { expectRest, incomplete, type Offer, type ReceiveOptions, rangeFrom, requestDownload } from './offer.js'
 
 /**
  * How long a receiver tries to go on when it hears nothing. The server waits two minutes by default, and counts from
@@ -11,9 +11,15 @@ const PATIENCE_MS = 180_000
 
 /** Who is told of it. */
 export interface GoOnHooks {
-  /** Called when the connection is lost, with the seconds for which the download tries to go on. */
+  /**
+   * Called when the connection is lost, and after each try to go on that failed, with the seconds for which it is tried
+   * further.
+   */
   readonly onInterrupted?: (secondsLeft: number) => void
-  /** Called when it goes on, with the number of bytes that are here. */
+  /**
+   * Called when the download goes on, with the number of bytes that are here: after a cut, and at the beginning of a
+   * download that goes on with the part of an earlier one.
+   */
   readonly onResumed?: (bytes: number) => void
 }
 
@@ -23,7 +29,10 @@ export interface BrokenDownload {
   readonly offer: Offer
   /** Bytes that are in their place. */
   readonly written: { readonly bytes: number }
-  readonly reason: EssError
+  /** Why it broke off. Undefined if another run began it: that this one goes on is no cut. */
+  readonly reason: EssError | undefined
+  /** True if what came so far stays with the caller. */
+  readonly isStream: boolean
 }
 
 /** These may be over at the next try. */
@@ -41,6 +50,21 @@ const PASSING: readonly string[] = [
   'not-ess',
 ]
 
+/** The server's word that a transfer is over, for both sides. */
+const OVER: readonly string[] = [
+  'cancelled',
+  'expired',
+  'gone',
+  'not-found',
+  'receiver-lost',
+  'sender-lost',
+  'shutting-down',
+  'stalled',
+]
+
+/** A part that is of no use for this link. */
+const USELESS: readonly string[] = ['whole-only', 'precondition-failed', 'range-not-satisfiable']
+
 /** True for a body whose connection was cut, by whatever was in the way. */
 export function isCut(error: unknown): error is EssError {
   return error instanceof EssError && error.code === 'incomplete'
@@ -51,34 +75,60 @@ export function isOurs(error: unknown): boolean {
   return error instanceof EssError && /^(?:interrupted|file-unwritable|file-exists)$/.test(error.code)
 }
 
+/** True if the same transfer may go on at another time. */
+export function isPassing(error: unknown): error is EssError {
+  return error instanceof EssError && PASSING.includes(error.code)
+}
+
+/** True for the server's word that the transfer is over. */
+export function isOver(error: unknown): error is EssError {
+  return error instanceof EssError && OVER.includes(error.code)
+}
+
+/** True for the refusal of a receiver that has bytes which this link did not give. */
+export function isUseless(error: unknown): boolean {
+  return error instanceof EssError && USELESS.includes(error.code)
+}
+
 /**
  * Fetches the rest of a download, as often as it takes. `take` moves a body to its place behind the others. Rejects with
- * an EssError that no other try can mend, or with the last one when it has tried long enough.
+ * an EssError that no other try can mend. When it has tried long enough, it rejects with what `rest` makes of the last
+ * one.
  */
 export async function goOn(
-  { url, offer, written, reason: first }: BrokenDownload,
+  { url, offer, written, reason: first, isStream }: BrokenDownload,
   options: ReceiveOptions & GoOnHooks,
   take: (answer: Exchange) => Promise<void>,
+  rest: (reason: EssError) => Promise<EssError>,
 ): Promise<void> {
   const patience = new Patience(PATIENCE_MS, options.signal)
   let reason = first
+  if (reason !== undefined) options.onInterrupted?.(patience.secondsLeft)
   for (;;) {
-    options.onInterrupted?.(patience.secondsLeft)
     const before = written.bytes
-    const rest = requestDownload('GET', url, options, true, rangeFrom(before, offer))
+    // There is no rest, and the server would take us for one that has it all.
+    if (reason !== undefined && offer.size !== undefined && before >= offer.size) throw reason
+    const asking = requestDownload('GET', url, options, true, rangeFrom(before, offer))
     try {
-      await expectRest(rest, url, before, offer)
+      await expectRest(asking, url, before, offer)
       options.onResumed?.(before)
-      return await take(rest)
+      return await take(asking)
     } catch (error) {
-      rest.reset()
-      if (!(error instanceof EssError)) throw error
-      // It is over. The cut says how far we got, and has the exit status of a transfer that broke midway.
-      if (!PASSING.includes(error.code)) throw isOurs(error) ? error : reason
-      if (error.code === 'incomplete') reason = error
+      asking.reset()
+      if (!(error instanceof EssError) || isOurs(error)) throw error
+      // Before the first byte, the server's refusal says it all. After that it is a transfer that broke midway.
+      if (!isPassing(error)) throw reason === undefined ? error : overFor(error)
+      if (reason === undefined || error.code === 'incomplete') reason = error
       if (written.bytes > before) patience.calm()
-      if (patience.isOver) throw reason
+      if (patience.isOver) throw await rest(reason)
+      options.onInterrupted?.(patience.secondsLeft)
       await patience.pause()
     }
+  }
+
+  /** The cut says how far we got; the server, why it can't go on. */
+  function overFor(refusal: EssError): EssError {
+    const [why] = refusal.message.split(/(?<=[.!?]) /)
+    return incomplete(refusal, written.bytes, offer.size, isStream, why)
   }
 }

@@ -86,8 +86,11 @@ export function requestDownload(
 /** Reads the offer from the response's head. Throws the server's refusal, or EssError `not-ess` or `incomplete`. */
 export async function expectOffer(answer: Exchange, url: URL): Promise<OpenOffer> {
   const { head, id } = await expectDownload(answer, url)
+  return offerIn(head, url, id, sizeOf(head))
+}
+
+function offerIn(head: IncomingMessage, url: URL, id: string, size: number | undefined): OpenOffer {
   const type = head.headers['content-type'] ?? DEFAULT_CONTENT_TYPE
-  const size = sizeOf(head)
   const isResumable =
     size === undefined
       ? head.headers[HEADERS.essOffset] !== undefined
@@ -118,17 +121,20 @@ export async function expectRest(answer: Exchange, url: URL, bytes: number, offe
   if (!isRest || head.headers.etag !== entityTag(offer.id)) throw notEss(head, url)
 }
 
-/** The facts that a HEAD gives about a download. */
-export interface Preview {
-  readonly name: string
-  /** Bytes; undefined if the head gives no size. The GET may still give one. */
-  readonly size: number | undefined
+/**
+ * The fields of a HEAD that looks ahead. They say that we know the link's tag, which is one part of the URL: so the server
+ * also shows us a link whose receiver seems to be there, because we may be that receiver.
+ */
+export function tagOf(url: URL): Readonly<Record<string, string>> {
+  const segments = url.pathname.split('/').filter((segment) => segment !== '')
+  return { 'if-match': segments.map(entityTag).join(', ') }
 }
 
-export async function expectPreview(answer: Exchange, url: URL): Promise<Preview> {
+/** The offer in the answer to a HEAD. Its size is undefined if the head gives none; the GET may still give one. */
+export async function expectPreview(answer: Exchange, url: URL): Promise<OpenOffer> {
   const { head, id } = await expectDownload(answer, url)
   const length = head.headers['content-length']
-  return { name: nameOf(head, url, id), size: length === undefined ? undefined : Number(length) }
+  return offerIn(head, url, id, length === undefined ? undefined : Number(length))
 }
 
 async function expectDownload(answer: Exchange, url: URL): Promise<{ head: IncomingMessage; id: string }> {
@@ -152,21 +158,22 @@ export async function isProven(answer: Exchange, bytes: number): Promise<boolean
 
 /**
  * The error for a download that is not whole. `isKept` is true if the bytes so far went to a stream, and false if they
- * are removed.
+ * are removed. `why` is a sentence on what ended it.
  */
 export function incomplete(
   cause: EssError | undefined,
   bytes: number,
   size: number | undefined,
   isKept: boolean,
+  why = '',
 ): EssError {
   if (cause?.code === 'interrupted') return cause
   const rest = isKept ? 'What you have is not the whole file.' : 'Nothing was kept.'
-  const words = `${howItEnded(bytes, size)} ${rest} Ask the sender to send it again.`
-  return new EssError('incomplete', words, { cause })
+  const words = [howItEnded(bytes, size), why, rest, 'Ask the sender to send it again.']
+  return new EssError('incomplete', words.filter(Boolean).join(' '), { cause })
 }
 
-function howItEnded(bytes: number, size: number | undefined): string {
+export function howItEnded(bytes: number, size: number | undefined): string {
   if (bytes === size) return `More bytes came than the ${formatBytes(size)} that were announced.`
   const part = size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`
   return `The download broke off after ${part}.`

@@ -1,90 +1,182 @@
 import { randomBytes } from 'node:crypto'
-import { type BigIntStats, lstatSync, type Stats } from 'node:fs'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type BigIntStats, constants, lstatSync, type Stats, type WriteStream } from 'node:fs'
+import { chmod, type FileHandle, open, rm, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { EssError } from '../../shared/index.js'
 import { unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
+import { isBeingWritten, PULSE_MS } from './live-part.js'
+import { localFileName } from './local-name.js'
+import { readRecord, writeRecord } from './part-record.js'
 import type { FileTarget } from './target.js'
 
-/** How often a part that is being written is touched, because no byte may come for minutes. */
-const PULSE_MS = 3_000
-/** A part that was touched within this time is being written. */
-const LIVE_MS = 10_000
+/** Which part is opened. */
+export interface PartTerms {
+  /** The link's id; undefined if it is not known yet. Then no other run finds this part. */
+  readonly id: string | undefined
+  /** True begins anew, whatever an earlier run has left. */
+  readonly isFresh: boolean
+  readonly signal: AbortSignal | undefined
+}
 
 /** The file that takes a download until it is whole. */
 export interface PartFile {
   readonly path: string
-  readonly file: FileHandle
+  /** Takes the bytes behind those of an earlier run. */
+  readonly writable: WriteStream
   readonly stat: BigIntStats
-  /** Stops touching the part. */
-  rest(): void
+  /** Bytes that an earlier run has left, and that are on the disk for certain. Undefined if there was no such run. */
+  readonly begun: number | undefined
+  /** Stops touching the part, and gives it a true time of last access. Call it when the writable is closed. */
+  rest(): Promise<void>
+  /** Makes sure that what was written is on the disk, for another run to go on from. Resolves with its length. */
+  keep(): Promise<number>
+  /** Closes the part, and leaves it there. */
+  leave(): Promise<void>
   /** Closes the part and removes it. */
   remove(): Promise<void>
 }
 
+interface OpenPart {
+  readonly path: string
+  readonly file: FileHandle
+  readonly begun: number | undefined
+}
+
 /**
- * Creates the part of a download: `path.part`, or a similar name if another file has that one or if it is too long.
- * Throws EssError `file-exists` if another download to the same name is under way.
+ * Opens the part of a download: `NAME.ID.part`, or `ess-ID.part` if that is too long. If an earlier run of the same
+ * download has left it, it is gone on with. If another program has that name, the part gets another one.
  */
-export async function openPart(target: FileTarget, force: boolean): Promise<PartFile> {
-  const { path, file } = await create(target, force)
-  const pulse = setInterval(() => {
-    const now = new Date()
-    // The file may have been closed meanwhile.
-    file.utimes(now, now).catch(() => {})
-  }, PULSE_MS)
-  pulse.unref()
-  const part: Omit<PartFile, 'stat'> = {
-    path,
-    file,
-    rest: () => clearInterval(pulse),
-    async remove() {
-      clearInterval(pulse)
-      await file.close().catch(() => {}) // It may be closed already.
-      await rm(path, { force: true }).catch(() => {}) // A folder may accept files but not their removal.
-    },
-  }
+export async function openPart(target: FileTarget, terms: PartTerms): Promise<PartFile> {
+  const { path, file, begun } = await openOrCreate(target, terms)
   try {
+    // The bytes behind the record may never have reached the disk.
+    await file.truncate(begun ?? 0)
     if (target.old !== undefined && !target.isFixed) await takeAfter(file, target.old)
-    return { ...part, stat: await file.stat({ bigint: true }) }
+    const stat = await file.stat({ bigint: true })
+    // The handle stays ours, so that every path awaits its closing.
+    const writable = file.createWriteStream({ highWaterMark: 1024 * 1024, start: begun ?? 0 })
+    return partOf({ path, file, begun }, writable, stat)
   } catch (error) {
-    await part.remove()
+    await file.close().catch(() => {}) // The first error says more.
+    if (begun === undefined) await rm(path, { force: true }).catch(() => {})
     throw unwritable(target.path, error)
   }
 }
 
-async function create(
-  { path: asked, real, old }: FileTarget,
-  force: boolean,
-): Promise<{ readonly path: string; readonly file: FileHandle }> {
+function partOf({ path, file, begun }: OpenPart, writable: WriteStream, stat: BigIntStats): PartFile {
+  const from = begun ?? 0
+  let recorded = from
+  let syncing: Promise<void> | undefined
+  let touching: Promise<void> = Promise.resolve()
+  // The file may have been closed meanwhile. Without a record, the next run begins anew.
+  const touch = () => {
+    touching = writeRecord(file, recorded).catch(() => {})
+    return touching
+  }
+  async function sync(): Promise<void> {
+    const bytes = from + writable.bytesWritten
+    if (bytes > recorded) await file.datasync()
+    recorded = bytes
+    await touch()
+  }
+  function beat(): void {
+    // A slow disk takes longer than a pulse, and the part has to look alive all the same.
+    void touch()
+    // A write that fails is told where it is made, and what was not synced is not recorded.
+    syncing ??= sync()
+      .catch(() => {})
+      .finally(() => {
+        syncing = undefined
+      })
+  }
+  const pulse = setInterval(beat, PULSE_MS)
+  pulse.unref()
+  // Until then its time of last access is that of its creation, or the one that was trusted.
+  void touch()
+  const close = async () => {
+    clearInterval(pulse)
+    writable.on('error', () => {}).destroy()
+    await file.close().catch(() => {}) // It may be closed already.
+  }
+  return {
+    path,
+    writable,
+    stat,
+    begun,
+    async rest() {
+      clearInterval(pulse)
+      await syncing
+      await touching
+      const now = new Date()
+      await utimes(path, now, now).catch(() => {}) // A file system may keep no times.
+    },
+    async keep() {
+      await syncing
+      await sync()
+      return recorded
+    },
+    leave: close,
+    async remove() {
+      await close()
+      await rm(path, { force: true }).catch(() => {}) // A folder may accept files but not their removal.
+    },
+  }
+}
+
+async function openOrCreate({ path: asked, real, old }: FileTarget, terms: PartTerms): Promise<OpenPart> {
+  const folder = dirname(real)
+  const id = terms.id === undefined ? undefined : localFileName(terms.id)
   const random = randomBytes(4).toString('hex')
-  const plain = `${real}.part`
+  const own: readonly string[] = id === undefined ? [] : partNames(real, id)
   let trouble: unknown
-  for (const path of [plain, `${real}.${random}.part`, join(dirname(real), `ess-${random}.part`)])
+  for (const path of [...own, `${real}.${random}.part`, join(folder, `ess-${random}.part`)])
     try {
       // A file that replaces a private one is private from its first byte on.
-      return { path, file: await open(path, 'wx', old === undefined ? 0o666 : 0o600) }
+      return { path, file: await open(path, 'wx', old === undefined ? 0o666 : 0o600), begun: undefined }
     } catch (error) {
       trouble = error
       const code = codeOf(error)
-      if (code === 'EEXIST' && path === plain && !force && isLive(plain)) throw underWay(asked, plain)
+      const found = code === 'EEXIST' && own.includes(path) ? await reopen(path, old, terms) : undefined
+      if (found !== undefined) return found
       if (code !== 'EEXIST' && code !== 'ENAMETOOLONG') break
     }
   throw unwritable(asked, trouble)
 }
 
-function isLive(part: string): boolean {
-  const stat: Stats | undefined = lstatSync(part, { throwIfNoEntry: false })
-  // A folder, a link or a pipe with this name is no download.
-  return stat?.isFile() === true && Math.abs(Date.now() - stat.mtimeMs) < LIVE_MS
+/** The names that a part of this link can have. The second is for a name that is too long for the first. */
+export function partNames(real: string, id: string): readonly [string, string] {
+  return [`${real}.${id}.part`, join(dirname(real), `ess-${id}.part`)]
 }
 
-function underWay(path: string, part: string): EssError {
-  return new EssError(
-    'file-exists',
-    `Another download seems to be writing ${path}: ${part} changed within the last ${LIVE_MS / 1000} s. Choose another name with -o, or try again later.`,
-  )
+/** Opens what an earlier run has left. Undefined if it is none of our own parts, or is being written. */
+async function reopen(
+  path: string,
+  old: Stats | undefined,
+  { isFresh, signal }: PartTerms,
+): Promise<OpenPart | undefined> {
+  const isOurs = (stat: Stats | undefined) => isOwnFile(stat, old?.uid)
+  if (!isOurs(lstatSync(path, { throwIfNoEntry: false })) || (await isBeingWritten(path, signal)))
+    return undefined
+  // It may have the mode of a read-only file that it replaces, and gets it again.
+  if (old !== undefined) await chmod(path, 0o600).catch(() => {})
+  // O_NOFOLLOW: never through a link that appeared a moment ago.
+  const flags = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
+  const file = await open(path, flags).catch(() => undefined) // Then the part gets another name.
+  if (file === undefined) return undefined
+  const stat = await file.stat()
+  if (isOurs(stat)) return { path, file, begun: isFresh ? 0 : (readRecord(stat) ?? 0) }
+  await file.close()
+  return undefined
+}
+
+/**
+ * True for a plain file of this user's, with this name alone: in /tmp, other users could prepare a part for us. Root gives
+ * the part to `owner`, whose file it replaces.
+ */
+export function isOwnFile(stat: Stats | undefined, owner?: number): stat is Stats {
+  if (stat?.isFile() !== true || stat.nlink !== 1) return false
+  const user = process.geteuid?.()
+  return user === undefined || stat.uid === user || stat.uid === owner
 }
 
 /**

@@ -2,10 +2,26 @@ import { join } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { openWhenRead } from '../files/fifo.js'
 import { unwritable } from '../files/unwritable.js'
-import type { Preview } from './offer.js'
+import { refuseIfUnderWay } from './live-part.js'
+import type { OpenOffer } from './offer.js'
 import { type RoomCheck, roomForDescriptor, roomForFile, roomForStream } from './room.js'
 import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
-import { checkFolder, findTarget, type StreamTarget } from './target.js'
+import { checkFolder, type FileTarget, findTarget, type StreamTarget } from './target.js'
+
+export interface PlaceOptions {
+  /** True overwrites an existing file. */
+  readonly force: boolean
+  /** True begins anew, whatever an earlier run has left. */
+  readonly fresh: boolean
+  /** Ends every wait. */
+  readonly signal: AbortSignal | undefined
+}
+
+/** What an earlier run has left of a download. */
+export interface Begun {
+  readonly offer: OpenOffer
+  readonly bytes: number
+}
 
 /**
  * The place for one download. It is found and tried before the GET, because the link works once, and the sender may
@@ -13,18 +29,24 @@ import { checkFolder, findTarget, type StreamTarget } from './target.js'
  */
 export class Place {
   readonly #to: Destination
-  readonly #force: boolean
-  readonly #signal: AbortSignal | undefined
+  readonly #options: PlaceOptions
+  #begun: Begun | undefined
+  #target: FileTarget | undefined
   #device: StreamTarget | undefined
   #sink: Sink | undefined
+  /** The id for which the part was opened. */
+  #id: string | undefined
   /** Undefined if we can't know how much room there is. */
   #room: RoomCheck | undefined
 
-  /** `signal` ends the wait for the reader of a FIFO. */
-  constructor(to: Destination, force: boolean, signal?: AbortSignal) {
+  constructor(to: Destination, options: PlaceOptions) {
     this.#to = to
-    this.#force = force
-    this.#signal = signal
+    this.#options = options
+  }
+
+  /** What an earlier run has left, to go on from. */
+  get begun(): Begun | undefined {
+    return this.#begun
   }
 
   /**
@@ -32,37 +54,39 @@ export class Place {
    * `lookAhead` asks for the size and the sender's name, where one of them matters; if it returns undefined, the
    * response to the GET has to tell.
    */
-  async prepare(lookAhead: () => Promise<Preview | undefined>): Promise<void> {
+  async prepare(lookAhead: () => Promise<OpenOffer | undefined>): Promise<void> {
+    const { fresh } = this.#options
     if ('folder' in this.#to) {
       checkFolder(this.#to.folder)
       const preview = await lookAhead()
       if (preview === undefined) return
-      await this.#reach(join(this.#to.folder, preview.name), false)
+      const target = await this.#reach(join(this.#to.folder, preview.name), false)
+      if (target !== undefined) await this.#openPart(target, preview, fresh)
       return await this.#expect(preview.size)
     }
-    if ('file' in this.#to) await this.#reach(this.#to.file, true)
-    else this.#room = roomForStream(this.#to.stream)
+    const target = 'file' in this.#to ? await this.#reach(this.#to.file, true) : undefined
+    if ('stream' in this.#to) this.#room = roomForStream(this.#to.stream)
     if (this.#room === undefined) return
-    try {
-      await this.#expect((await lookAhead())?.size)
-    } catch (error) {
-      await this.discard()
-      throw error
-    }
+    const preview = await lookAhead()
+    if (target !== undefined) await this.#openPart(target, preview, fresh)
+    await this.#expect(preview?.size)
   }
 
   /** Opens the place for this offer. Throws the same errors as `prepare`. */
-  async open({ name, size }: Preview): Promise<Sink> {
+  async open(offer: OpenOffer): Promise<Sink> {
+    const { size } = offer
     if ('stream' in this.#to) {
       await this.#expect(size)
       return streamSink(this.#to.stream)
     }
-    if ('folder' in this.#to) {
-      const path = join(this.#to.folder, name)
-      if (this.#sink?.path !== path) {
-        await this.discard()
-        await this.#reach(path, false)
-      }
+    const path = 'folder' in this.#to ? join(this.#to.folder, offer.name) : this.#to.file
+    const isFile = 'folder' in this.#to || this.#target !== undefined
+    // Only the response to the GET may have told the name, or the id.
+    if (isFile && (this.#sink?.path !== path || this.#id !== offer.id)) {
+      await this.discard(true)
+      this.#begun = undefined
+      const target = await this.#reach(path, 'file' in this.#to)
+      if (target !== undefined) await this.#openPart(target, offer, true)
     }
     await this.#expect(size)
     // Only now, because the reader of a pipe notices when we open it.
@@ -71,28 +95,50 @@ export class Place {
     return this.#sink
   }
 
-  /** Leaves nothing behind. */
-  async discard(): Promise<void> {
-    await this.#sink?.discard()
+  /** What an earlier run has left is of no use: `open` begins anew. */
+  forget(): void {
+    this.#begun = undefined
+    this.#id = undefined
+  }
+
+  /** Leaves nothing behind but what another run can go on from: nothing of a transfer that `isOver`. */
+  async discard(isOver: boolean): Promise<void> {
+    await this.#sink?.discard(isOver)
     this.#sink = undefined
   }
 
-  async #reach(path: string, isTyped: boolean): Promise<void> {
-    const target = findTarget(path, { force: this.#force, isTyped })
+  /** Finds the place at this path, and opens it unless it is a file. */
+  async #reach(path: string, isTyped: boolean): Promise<FileTarget | undefined> {
+    const { force, signal } = this.#options
+    const target = findTarget(path, { force, isTyped })
     if (target.kind === 'file') {
-      this.#sink = await openFileSink(target, this.#force)
+      if (!force) await refuseIfUnderWay(path, target.real, signal)
       this.#room = roomForFile(target)
-    } else if (target.isFifo) this.#sink = await this.#meetReader(path)
+      this.#target = target
+      return target
+    }
+    if (target.isFifo) this.#sink = await this.#meetReader(path)
     else {
       this.#device = target
       this.#room = roomForDescriptor(path)
     }
+    return undefined
+  }
+
+  async #openPart(target: FileTarget, offer: OpenOffer | undefined, isFresh: boolean): Promise<void> {
+    const { force, signal } = this.#options
+    this.#id = offer?.id
+    // A transfer that can't go on begins anew.
+    const terms = { id: offer?.id, isFresh: isFresh || offer?.isResumable !== true, signal }
+    this.#sink = await openFileSink(target, force, terms)
+    const { begun } = this.#sink
+    if (offer?.isResumable === true && begun !== undefined) this.#begun = { offer, bytes: begun }
   }
 
   /** Without a reader we could write no byte of the download, so we don't use the link until there is one. */
   async #meetReader(path: string): Promise<Sink> {
     try {
-      return deviceSink(await openWhenRead(path, this.#signal))
+      return deviceSink(await openWhenRead(path, this.#options.signal))
     } catch (error) {
       throw error instanceof EssError ? error : unwritable(path, error)
     }
@@ -100,9 +146,9 @@ export class Place {
 
   async #expect(size: number | undefined): Promise<void> {
     try {
-      if (size !== undefined) this.#room?.(size)
+      if (size !== undefined) this.#room?.(size - (this.#begun?.bytes ?? 0))
     } catch (error) {
-      await this.discard()
+      await this.discard(false)
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { EssError } from '../../shared/index.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { giveName } from './give-name.js'
-import { openPart } from './part-file.js'
+import { openPart, type PartTerms } from './part-file.js'
 import type { FileTarget, StreamTarget } from './target.js'
 
 /** Where a download goes: to a file, to a file with the sender's name in a folder, or to a stream such as stdout. */
@@ -25,31 +25,46 @@ export interface Sink {
   readonly ends: boolean
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
+  /** Bytes of an earlier run that are there already; undefined if there was none. */
+  readonly begun: number | undefined
   /**
    * Completes the download: the file gets its name. Throws EssError `file-unwritable` if bytes were lost. If every
    * byte is there and only the name can't be had, it resolves with an EssError that says where the bytes are.
    */
   commit(): Promise<EssError | undefined>
-  /** Leaves nothing behind. */
-  discard(): Promise<void>
+  /**
+   * Makes sure that another run can go on from what was written. Resolves with the file that has it, or undefined for a
+   * stream.
+   */
+  keep(): Promise<string | undefined>
+  /** Leaves nothing behind but what was kept: now, or by an earlier run unless the transfer `isOver`. */
+  discard(isOver: boolean): Promise<void>
 }
 
 /** Opens a sink that writes a file. Throws EssError `file-exists` or `file-unwritable`. */
-export async function openFileSink(target: FileTarget, force: boolean): Promise<Sink> {
-  const part = await openPart(target, force)
+export async function openFileSink(target: FileTarget, force: boolean, terms: PartTerms): Promise<Sink> {
+  const part = await openPart(target, terms)
+  let isKept = false
   return {
-    // The handle stays ours, so that every path awaits its closing.
-    writable: part.file.createWriteStream({ highWaterMark: 1024 * 1024 }),
+    writable: part.writable,
     ends: true,
     path: target.path,
+    begun: part.begun,
     async commit() {
-      part.rest()
+      await part.rest()
       return await giveName(part, target, force).then(
         () => undefined,
         (error: unknown) => keptAside(part.path, target.path, error),
       )
     },
-    discard: () => part.remove(),
+    async keep() {
+      isKept = await part.keep().then(
+        (bytes) => bytes > 0,
+        () => false, // What can't be synced can't be trusted.
+      )
+      return isKept ? part.path : undefined
+    },
+    discard: (isOver) => (isKept || ((part.begun ?? 0) > 0 && !isOver) ? part.leave() : part.remove()),
   }
 }
 
@@ -78,11 +93,15 @@ export function streamSink(writable: Writable): Sink {
     writable,
     ends: false,
     path: undefined,
+    begun: undefined,
     async commit() {
       // When this empty write is done, everything before it was handed on.
       await written(writable, '').catch((error: unknown) => {
         throw unwritable(undefined, error, USED_UP)
       })
+      return undefined
+    },
+    async keep() {
       return undefined
     },
     async discard() {},

@@ -1,13 +1,15 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { USED_UP, unwritable } from '../files/unwritable.js'
+import { CutError } from '../node/intake.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Sink, written } from './sink.js'
 
 /**
  * Writes all of `blocks`. Each block waits until the one before it is written, because its memory is used again.
  * `onWritten` is called with the length of each that is. Rejects if either side fails, with its error; the sink stays
- * open. With `goesOn`, a write that is under way is awaited before that, because the next bytes follow it.
+ * open. With `goesOn`, everything that came before a cut is written first, because the next bytes follow it.
  */
 export async function writeBlocks(
   blocks: TwoBlocks,
@@ -25,15 +27,24 @@ export async function writeBlocks(
       giveUp = reject
       work.then(resolve, reject)
     })
-  for (;;) {
-    // A file is written in whole blocks; a stream's reader wants every byte at once.
-    const block = await blocks.next(!ends)
-    if (block === undefined) break
-    const { length } = block
-    const writing = written(writable, block).then(() => onWritten(length))
-    await (goesOn ? writing : unlessBroken(writing))
+  const write = async (block: Buffer) => {
+    await written(writable, block)
+    onWritten(block.length)
   }
-  writable.off('error', onError)
+  try {
+    for (;;) {
+      // A file is written in whole blocks; a stream's reader wants every byte at once.
+      const block = await blocks.next(!ends)
+      if (block === undefined) break
+      await (goesOn ? write(block) : unlessBroken(write(block)))
+    }
+  } catch (error) {
+    // A slow connection that is cut again and again would otherwise never fill a block.
+    if (goesOn && error instanceof CutError) for (const block of blocks.left()) await write(block)
+    throw error
+  } finally {
+    writable.off('error', onError)
+  }
 }
 
 /**
@@ -47,21 +58,26 @@ export async function writeChunks(
 ): Promise<void> {
   const broken = new AbortController()
   const onError = (error: unknown) => broken.abort(error)
-  writable.once('error', onError)
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    // A stream that failed takes what it is given, without a word.
-    if (writable.errored) throw writable.errored
-    const hasRoom = writable.write(chunk)
-    onWritten(chunk.length)
-    if (!hasRoom)
-      await once(writable, 'drain', { signal: broken.signal }).catch((error: unknown) => {
-        throw broken.signal.reason ?? error
-      })
+  writable.on('error', onError)
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      // A stream that failed takes what it is given, without a word.
+      if (writable.errored) throw writable.errored
+      const hasRoom = writable.write(chunk)
+      onWritten(chunk.length)
+      if (!hasRoom)
+        await once(writable, 'drain', { signal: broken.signal }).catch((error: unknown) => {
+          throw broken.signal.reason ?? error
+        })
+    }
+  } finally {
+    writable.off('error', onError)
   }
-  writable.off('error', onError)
 }
 
 /** Ends the sink, and resolves when everything is written. */
-export async function ended({ writable }: Sink): Promise<void> {
-  await finished(writable.end())
+export async function ended({ writable, path }: Sink): Promise<void> {
+  await finished(writable.end()).catch((error: unknown) => {
+    throw unwritable(path, error, USED_UP)
+  })
 }

@@ -45,6 +45,7 @@ export function downloadHeaders(
 ): Record<string, string | number> {
   const own = fieldsOf(file)
   if (file.contentLength !== undefined) own['Content-Length'] = file.contentLength
+  else if (file.isResumable) own['Ess-Offset'] = 0
   return withFixedHeaders(own, fixedFor(file), cors.headers(request))
 }
 
@@ -89,6 +90,9 @@ export function goneBecause(outcome: Outcome): EssError {
     delivered: 'This link worked once and has been used. Ask the sender for a new one.',
     expired: 'This link expired before anyone used it. Ask the sender for a new one.',
     cancelled: 'The sender cancelled this transfer. Ask the sender for a new link.',
+    'sender-lost': 'The sender lost its connection, and the transfer with it. Ask the sender for a new link.',
+    'receiver-lost':
+      'The receiver of this link lost its connection, and the transfer with it. Ask the sender for a new link.',
   }
   return new EssError(
     'gone',

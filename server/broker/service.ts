@@ -8,6 +8,7 @@ import { ClientLimits } from '../limits/client-limits.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
+import { knowsTag } from '../request/range.js'
 import type { ServiceEvents, SocketInfo, SocketStats } from './events.js'
 import type { Call, Exchange } from './exchange.js'
 import { baseOf } from './links.js'
@@ -212,10 +213,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.find(id).giveUp()
   }
 
-  /** The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. */
-  inspect(id: string): EphemeralSocket {
+  /**
+   * The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. A `request` that
+   * knows the link's tag may be that of a receiver that comes back, so the one that is there is no reason to refuse it.
+   */
+  inspect(id: string, request?: IncomingMessage): EphemeralSocket {
     const socket = this.#registry.find(id)
-    socket.inspect()
+    const mayComeBack = socket.lowestReturn !== undefined && request !== undefined && knowsTag(request, id)
+    if (!mayComeBack) socket.inspect()
     return socket
   }
 

@@ -43,6 +43,12 @@ export function asksForPart({ headers, httpVersion }: IncomingMessage, id: strin
   )
 }
 
+/** True for a request that says that it goes on with the file of this link. */
+export function knowsTag({ headers }: IncomingMessage, id: string): boolean {
+  const tag = entityTag(id)
+  return headers['if-match']?.includes(tag) === true || headers['if-range'] === tag
+}
+
 /**
  * From where this receiver wants the file. Throws EssError `precondition-failed` for another file's tag in `If-Match`;
  * `range-not-satisfiable` for a receiver that has everything; `whole-only` for a part that this link can't give.
@@ -60,8 +66,9 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
       'The part that you have is of another file. Download this one into a new file, without If-Match.',
     )
   }
-  const knowsTag = match?.includes(tag) === true || headers['if-range'] === tag
-  if (!asksForPart(request, file.id)) return { from: 0, knowsTag, isGoingOn: headers.range !== undefined }
+  const isSameFile = knowsTag(request, file.id)
+  if (!asksForPart(request, file.id))
+    return { from: 0, knowsTag: isSameFile, isGoingOn: headers.range !== undefined }
   const from = offsetIn(request, file)
   const { bytes, contentLength, lowestReturn } = file
   if (from === undefined || lowestReturn === undefined) refusePart(request)
@@ -76,7 +83,7 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
   }
   // What was never handed on is not the beginning of this file.
   if (from < lowestReturn || from > bytes) refusePart(request)
-  return { from, knowsTag, isGoingOn: true }
+  return { from, knowsTag: isSameFile, isGoingOn: true }
 }
 
 /** The offset from which a request wants the rest; undefined if it doesn't want all of the rest. */

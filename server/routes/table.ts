@@ -61,7 +61,7 @@ const INSPECT: Transfer = {
   transfer: (broker, visit) => {
     const { request, response } = visit
     removeForeignFields(response)
-    response.writeHead(200, broker.inspect(keyOf(visit)).downloadHeaders(request))
+    response.writeHead(200, broker.inspect(keyOf(visit), request).downloadHeaders(request))
     response.end()
   },
 }

@@ -61,7 +61,7 @@ test.each(SIGNALS)('%s ends each command with the status that a shell shows for 
   const receiver = await runEss(server.url, ['get', ID, '-o', join(folder, 'x')])
   const download = await openDownload(server, 'Content-Length: 9')
   download.write('hello')
-  await until('the part is there', async () => (await readdir(folder)).includes('x.part'))
+  await until('the part is there', async () => (await readdir(folder)).includes(`x.${ID}.part`))
   await Promise.all([expectEndedBy(sender, signal), expectEndedBy(receiver, signal)])
   expect(await Promise.all([upload.ending(), download.ending()])).toEqual(['rst', 'rst'])
   expect(await readdir(folder)).toEqual(['f'])

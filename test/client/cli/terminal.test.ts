@@ -57,7 +57,7 @@ test('Ctrl-C on a receiving terminal leaves a line, the cursor, and no file', as
   const connection = await openDownload(server, 'Content-Length: 9')
   connection.write('hello')
   await program.untilStdout(/5 B of 9 B/)
-  expect(existsSync(join(cwd, 'file.txt.part'))).toBe(true)
+  expect(existsSync(join(cwd, `file.txt.${ID}.part`))).toBe(true)
   program.stdin.write(CTRL_C)
   const { code, stdout } = await program.ended()
   expect(code).toBe(130)

@@ -114,19 +114,19 @@ test('a file that appeared meanwhile is not overwritten, and the whole download 
   const received = download(ID, { server: server.url, to: { file } })
   const connection = await openDownload(server, 'Content-Length: 5')
   connection.write('hel')
-  await expect.poll(() => existsSync(`${file}.part`)).toBe(true)
+  await expect.poll(() => existsSync(`${file}.${ID}.part`)).toBe(true)
   await writeFile(file, 'mine')
   connection.end('lo')
   expect(await failure(received)).toMatchObject({
     code: 'file-exists',
     exitStatus: 8,
-    message: `Another program has created ${file} in the meantime. The whole download is in ${file}.part.`,
+    message: `Another program has created ${file} in the meantime. The whole download is in ${file}.${ID}.part.`,
   })
   // Every byte is on the disk, and that is what the sender asks about.
   expect(await connection.ending()).toBe('fin')
-  expect((await readdir(folder)).sort()).toEqual(['x', 'x.part'])
+  expect((await readdir(folder)).sort()).toEqual(['x', `x.${ID}.part`])
   expect(await readFile(file, 'utf8')).toBe('mine')
-  expect(await readFile(`${file}.part`, 'utf8')).toBe('hello')
+  expect(await readFile(`${file}.${ID}.part`, 'utf8')).toBe('hello')
 })
 
 test('a file that exists is refused before the server is asked, and overwritten with force', async () => {
@@ -222,7 +222,7 @@ for (const [name, { headers, body, isReset }] of Object.entries(BROKEN))
     const connection = await openDownload(server, ...headers)
     connection.write(body)
     if (isReset) {
-      await expect.poll(() => existsSync(join(folder, 'x.part'))).toBe(true)
+      await expect.poll(() => existsSync(join(folder, `x.${ID}.part`))).toBe(true)
       connection.reset()
     } else connection.end()
     expect(await failure(received)).toMatchObject({ code: 'incomplete', exitStatus: 5 })
@@ -261,7 +261,7 @@ test('an interruption resets the connection and leaves nothing', async () => {
   })
   const connection = await openDownload(server, 'Content-Length: 9')
   connection.write('hello')
-  await expect.poll(() => existsSync(join(folder, 'x.part'))).toBe(true)
+  await expect.poll(() => existsSync(join(folder, `x.${ID}.part`))).toBe(true)
   interrupt.abort()
   expect(await failure(received)).toMatchObject({ code: 'interrupted', exitStatus: 130 })
   expect(await connection.ending()).toBe('rst')

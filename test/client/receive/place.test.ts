@@ -78,11 +78,11 @@ test('two downloads to one name at once: the second is refused, and its link sti
   const file = join(folder, 'x')
   const received = download(ID, { server: first.url, to: { file } })
   const connection = await openDownload(first, 'Content-Length: 5')
-  await until('the part is there', () => existsSync(`${file}.part`))
+  await until('the part is there', () => existsSync(`${file}.${ID}.part`))
   const error = await refusedEarly({ to: { file } })
   expect([error.code, error.message]).toEqual([
     'file-exists',
-    `Another download seems to be writing ${file}: ${file}.part changed within the last 10 s. Choose another name with -o, or try again later.`,
+    `Another download is writing ${file}: ${file}.${ID}.part has just changed. Choose another name with -o, or try again later.`,
   ])
   connection.end('hello')
   await received
@@ -94,11 +94,11 @@ test('a download to which no byte comes still shows that it is under way, until 
   const file = join(await tempDir(), 'x')
   const received = failure(download(ID, { server: server.url, to: { file } }))
   const connection = await acceptGet(server)
-  await utimes(`${file}.part`, 0, 0)
-  await until('the part is touched', async () => (await stat(`${file}.part`)).mtimeMs > 0)
+  await utimes(`${file}.${ID}.part`, 0, 0)
+  await until('the part is touched', async () => (await stat(`${file}.${ID}.part`)).mtimeMs > 0)
   connection.reset()
   await received
-  expect(existsSync(`${file}.part`)).toBe(false)
+  expect(existsSync(`${file}.${ID}.part`)).toBe(false)
 })
 
 test('the second of two downloads to one name wins with force', async () => {
@@ -107,7 +107,7 @@ test('the second of two downloads to one name wins with force', async () => {
   const file = join(folder, 'x')
   const received = download(ID, { server: first.url, to: { file }, force: true })
   const connection = await openDownload(first, 'Content-Length: 5')
-  await until('the part is there', () => existsSync(`${file}.part`))
+  await until('the part is there', () => existsSync(`${file}.${ID}.part`))
   await fetchTo(file, true)
   expect(await readFile(file, 'utf8')).toBe('hello')
   connection.end('HELLO')
@@ -139,8 +139,8 @@ test.each([
 })
 
 test.each([
-  [243, 'x.part'],
-  [250, 'x.part'],
+  [243, `x.${ID}.part`],
+  [250, `x.${ID}.part`],
   [251, 'another part'],
   [255, 'another part'],
 ])('a name of %i bytes can be had, if need be through %s', async (length) => {
@@ -167,7 +167,11 @@ test.each(['folder', 'link', 'fifo'])(
 
 test("a sender's name that another download is about to take is refused before the GET", async () => {
   const folder = await tempDir()
-  await writeFile(join(folder, 'file.txt.part'), 'theirs')
+  // As that of an older program is called.
+  const part = join(folder, 'file.txt.part')
+  await writeFile(part, 'theirs')
+  const pulse = setInterval(() => void utimes(part, new Date(), new Date()), 500)
+  onTestFinished(() => clearInterval(pulse))
   const error = await refusedEarly({ to: { folder } }, 'Content-Length: 5')
   expect(error.code).toBe('file-exists')
   expect(await readdir(folder)).toEqual(['file.txt.part'])
@@ -278,13 +282,13 @@ test('a server that is not reached is not asked twice', async () => {
 
 test.each(['folder', 'link', 'fifo'])("a %s with the part's name is no download", async (kind) => {
   const folder = await tempDir()
-  const path = join(folder, 'x.part')
+  const path = join(folder, `x.${ID}.part`)
   await writeFile(join(folder, 'target'), 'mine')
   if (kind === 'folder') await mkdir(path)
   else if (kind === 'link') await symlink('target', path)
   else execFileSync('mkfifo', [path])
   await fetchTo(join(folder, 'x'), false)
-  expect((await readdir(folder)).sort()).toEqual(['target', 'x', 'x.part'])
+  expect((await readdir(folder)).sort()).toEqual(['target', 'x', `x.${ID}.part`])
   expect(await readFile(join(folder, 'target'), 'utf8')).toBe('mine')
 })
 
@@ -313,7 +317,7 @@ test.each([
   const received = download(ID, { server: server.url, to: { file }, force: true })
   const connection = await openDownload(server, 'Content-Length: 5')
   // No more than that while it is written.
-  expect((await stat(`${file}.part`)).mode & 0o7777 & ~after).toBe(0)
+  expect((await stat(`${file}.${ID}.part`)).mode & 0o7777 & ~after).toBe(0)
   connection.end('hello')
   await received
   expect((await stat(file)).mode & 0o7777).toBe(after)
@@ -411,7 +415,7 @@ test('a name that is taken where there are no links is not written over, and the
   await writeFile(join(cwd, 'x'), 'mine')
   connection.end('hello')
   const { code, stderr } = await program.ended()
-  const part = join(cwd, 'x.part')
+  const part = join(cwd, `x.${ID}.part`)
   expect([code, stderr]).toEqual([
     EXIT_STATUS.local,
     `ess: Another program has created ${join(cwd, 'x')} in the meantime. The whole download is in ${part}. [file-exists]\n`,
@@ -432,10 +436,10 @@ test('a folder that takes the name meanwhile costs no byte', async () => {
   const error = await received
   expect(error).toMatchObject({ code: 'file-unwritable', exitStatus: EXIT_STATUS.local })
   expect(error.message).toMatch(
-    new RegExp(`^Cannot write ${file}: .*\\. The whole download is in ${file}.part\\.$`),
+    new RegExp(`^Cannot write ${file}: .*\\. The whole download is in ${file}.${ID}.part\\.$`),
   )
   expect(await connection.ending()).toBe('fin')
-  expect(await readFile(`${file}.part`, 'utf8')).toBe('hello')
+  expect(await readFile(`${file}.${ID}.part`, 'utf8')).toBe('hello')
 })
 
 /** `ess get -f -o NAME` by a shell script that prepares its place, in a mount namespace of its own. */
@@ -503,9 +507,9 @@ test('a file that is mounted from a disk without room: refused where the size is
   expect(await late.ending()).toBe('fin')
   const { code, stderr } = await kept.ended()
   const path = join(cwd, 'x')
-  const words = `Cannot write ${path}: the disk is full. Its old content is lost. The whole download is in ${path}.part.`
+  const words = `Cannot write ${path}: the disk is full. Its old content is lost. The whole download is in ${path}.${ID}.part.`
   expect([code, stderr]).toEqual([EXIT_STATUS.local, `ess: ${words} [file-unwritable]\n`])
-  expect(sha256(await readFile(`${path}.part`))).toBe(sha256(body))
+  expect(sha256(await readFile(`${path}.${ID}.part`))).toBe(sha256(body))
 })
 
 test.runIf(isRoot).for([

@@ -1,0 +1,183 @@
+import { EssError } from '../../shared/index.js'
+import { USED_UP, unwritable } from '../files/unwritable.js'
+import { type Exchange, isExchangeError } from '../http/exchange.js'
+import { giveUp } from './give-up.js'
+import { type GoOnHooks, goOn, isCut, isOurs, isUseless } from './go-on.js'
+import {
+  expectOffer,
+  howItEnded,
+  incomplete,
+  isProven,
+  type Offer,
+  type OpenOffer,
+  type ReceiveOptions,
+  requestDownload,
+} from './offer.js'
+import type { Begun, Place } from './place.js'
+import type { Sink } from './sink.js'
+import { ended, writeBlocks, writeChunks } from './write-blocks.js'
+
+export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
+  readonly onOffer?: (offer: Offer) => void
+  readonly onProgress?: (bytes: number) => void
+}
+
+/** A download that is whole and in its place. */
+export interface Received extends Offer {
+  readonly bytes: number
+  /** The path of the file; undefined for a stream. */
+  readonly path: string | undefined
+}
+
+/** One download on its way to its place, by as many requests as it takes. */
+export class Receiving {
+  readonly #url: URL
+  readonly #place: Place
+  readonly #options: ReceivingOptions
+  /** Bytes that are in their place. */
+  readonly #written = { bytes: 0 }
+  #answer: Exchange | undefined
+  #sink: Sink | undefined
+  #isAnnounced = false
+  /** As far as the server knows. */
+  #mayComeBack = true
+
+  constructor(url: URL, place: Place, options: ReceivingOptions) {
+    this.#url = url
+    this.#place = place
+    this.#options = options
+  }
+
+  /**
+   * Receives it all. If every byte is on the disk, but the file can't get its name, that is the `trouble`. Rejects with an
+   * EssError for every other failure.
+   */
+  async run(): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
+    try {
+      const { begun } = this.#place
+      const { offer, sink } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
+      if (sink.ends) await ended(sink)
+      this.#answer?.ignoreAbort()
+      const trouble = await sink.commit()
+      // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
+      this.#answer?.close()
+      sink.writable.off('error', ignore)
+      const { id, name, size, type } = offer
+      return { received: { id, name, size, type, bytes: this.#written.bytes, path: sink.path }, trouble }
+    } catch (error) {
+      this.#answer?.reset()
+      if (this.#sink?.ends) abandon(this.#sink)
+      // A cut alone would have the sender wait for us.
+      if (this.#mayComeBack && isOurs(error)) await giveUp(this.#url, this.#options)
+      throw error
+    }
+  }
+
+  /** Receives what an earlier run lacks. Resolves with undefined if what it has left is of no use. */
+  async #goOnWith({ offer, bytes }: Begun): Promise<Taking | undefined> {
+    const taking = await this.#open(offer)
+    this.#written.bytes = bytes
+    try {
+      await this.#fetchRest(taking, undefined)
+      return taking
+    } catch (error) {
+      if (!isUseless(error) || this.#written.bytes > bytes) throw error
+      this.#written.bytes = 0
+      this.#place.forget()
+      return undefined
+    }
+  }
+
+  async #beginAnew(): Promise<Taking> {
+    const answer = requestDownload('GET', this.#url, this.#options, true)
+    this.#answer = answer
+    const taking = await this.#open(await expectOffer(answer, this.#url))
+    await this.#takeBody(answer, taking).catch(async (error: unknown) => {
+      if (!taking.offer.isResumable || !isCut(error)) throw error
+      answer.reset()
+      await this.#fetchRest(taking, error)
+    })
+    return taking
+  }
+
+  async #open(offer: OpenOffer): Promise<Taking> {
+    this.#mayComeBack = offer.isResumable
+    const sink = await this.#place.open(offer)
+    this.#sink = sink
+    // The write that fails tells of it, also where the failure comes between two connections.
+    sink.writable.on('error', ignore)
+    if (!this.#isAnnounced) this.#options.onOffer?.(offer)
+    this.#isAnnounced = true
+    return { offer, sink }
+  }
+
+  async #fetchRest(taking: Taking, reason: EssError | undefined): Promise<void> {
+    const { offer, sink } = taking
+    await goOn(
+      { url: this.#url, offer, written: this.#written, reason, isStream: sink.path === undefined },
+      this.#options,
+      async (rest) => {
+        this.#answer = rest
+        await this.#takeBody(rest, taking)
+      },
+      (last) => this.#rest(taking, last),
+    )
+  }
+
+  /** The words for a download that another run can go on with. */
+  async #rest({ sink, offer }: Taking, last: EssError): Promise<EssError> {
+    const part = await sink.keep()
+    if (part === undefined) return last
+    const what = last.code === 'incomplete' ? howItEnded(this.#written.bytes, offer.size) : last.message
+    return new EssError(last.code, `${what} ${goOnLater(part)}`, { cause: last })
+  }
+
+  /**
+   * Moves a body into the sink, at the sink's pace, behind the bytes that are there. Resolves when the server has nothing
+   * more to say, and all of it is known to be whole.
+   */
+  async #takeBody(answer: Exchange, { sink, offer }: Taking): Promise<void> {
+    const { onProgress = () => {} } = this.#options
+    const written = this.#written
+    const from = written.bytes
+    const broken = (cause: EssError | undefined) =>
+      incomplete(cause, written.bytes, offer.size, sink.path === undefined)
+    const count = (bytes: number) => {
+      written.bytes += bytes
+    }
+    try {
+      const blocks = answer.blocks((bytes) => onProgress(from + bytes))
+      if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
+      else
+        await writeChunks(answer.body, sink, (bytes) => {
+          count(bytes)
+          onProgress(written.bytes)
+        })
+    } catch (error) {
+      if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
+      throw broken(answer.failure)
+    }
+    if (offer.size !== undefined && written.bytes !== offer.size) throw broken(undefined)
+    await answer.lastWord()
+    if (answer.failure !== undefined || !(await isProven(answer, written.bytes - from)))
+      throw broken(answer.failure)
+  }
+}
+
+/** What is received, and where it goes. */
+interface Taking {
+  readonly offer: OpenOffer
+  readonly sink: Sink
+}
+
+/** How to go on with the part of a download that may not be over. */
+export function goOnLater(part: string): string {
+  return `What came so far is in ${part}. To go on, type the same command again soon.`
+}
+
+/** Closes a sink whose bytes are of no use. A write that was under way fails, and means nothing. */
+function abandon({ writable }: Sink): void {
+  writable.destroy()
+}
+
+function ignore(): void {}
