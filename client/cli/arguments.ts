@@ -164,6 +164,7 @@ async function getCommand(words: Words, io: Outside): Promise<Command> {
     idOrUrl: linkIn(pasted, common.server, io.cwd),
     output: path,
     force: isOn(words, 'force'),
+    fresh: isOn(words, 'fresh'),
     wait: duration(words, 'wait'),
     ...output(words),
     ...common,

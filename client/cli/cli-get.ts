@@ -1,14 +1,15 @@
 import { createWriteStream, fstatSync, statSync } from 'node:fs'
 import { basename, sep } from 'node:path'
 import type { Writable } from 'node:stream'
-import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { EssError, formatBytes, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
 import { download } from '../receive/download.js'
 import type { Destination } from '../receive/sink.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
+import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { type Screen, summary } from './screen.js'
+import { CONNECTION_LOST, type Screen, summary } from './screen.js'
 import { shellWord } from './tar-line.js'
 import { readToken } from './token.js'
 
@@ -16,18 +17,21 @@ type GetCommand = Extract<Command, { command: 'get' }>
 
 /** Runs `ess get`: the bytes go where the command line says, words go to the screen. Resolves with the last line. */
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
-  const { server, wait, force } = command
+  const { server, wait, force, fresh } = command
   const token = await readToken(command, io)
   const to = destination(command.output, io)
   if ('stream' in to && !command.quiet && mayHaveBeenClosed(io.stdout.fd))
     io.stderr.write('ess: Standard output is closed, or /dev/null: the bytes of this download go nowhere.\n')
   let startedAt = performance.now()
+  let begun = 0
+  const interruptions = new Interruptions()
   screen.connecting(withoutUserinfo(server))
   const received = await download(command.idOrUrl, {
     server,
     token,
     wait,
     force,
+    fresh,
     to,
     signal: io.signal,
     onOffer({ size }) {
@@ -35,9 +39,22 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
       screen.moving(size)
     },
     onProgress: (bytes) => screen.moved(bytes),
+    onInterrupted(secondsLeft) {
+      interruptions.lost()
+      screen.interrupted(CONNECTION_LOST, secondsLeft)
+    },
+    onResumed(bytes) {
+      if (interruptions.isLost) screen.resumed(bytes)
+      else if (bytes > 0) {
+        begun = bytes
+        screen.goesOn(bytes, `Going on from ${formatBytes(bytes)}.`)
+      }
+      interruptions.resumed()
+    },
   })
   const name = received.path === undefined ? received.name : basename(received.path)
-  return `Received ${summary(name, received.bytes, performance.now() - startedAt)}`
+  const course = { bytes: received.bytes, ms: performance.now() - startedAt, begun }
+  return `Received ${summary(name, { ...course, interruptions: interruptions.count })}`
 }
 
 function destination(output: string | undefined, io: Io): Destination {

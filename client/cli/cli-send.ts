@@ -17,8 +17,9 @@ import { fromStream, isSameFile, openFile, type Source } from '../send/source.js
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { receivingLines } from './hints.js'
+import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { type Screen, summary } from './screen.js'
+import { CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
 import { readToken } from './token.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
@@ -26,8 +27,13 @@ type SendCommand = Extract<Command, { command: 'send' }>
 /** Runs `ess send`: the URL goes to stdout, everything else to the screen. Resolves with the last line. */
 export async function runSend(command: SendCommand, io: Io, screen: Screen): Promise<string> {
   let bytes = 0
+  const interruptions = new Interruptions()
   let isOver = false
   const link = watchLink(io)
+  const resumed = () => {
+    if (interruptions.isLost) screen.resumed(bytes)
+    interruptions.resumed()
+  }
   try {
     if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
@@ -47,12 +53,20 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, name), event.ttl)
-      } else if (event.event === 'waiting' || event.event === 'reserved') screen.timeLeft(event.secondsLeft)
+      } else if (event.event === 'waiting' || event.event === 'reserved') {
+        screen.timeLeft(event.secondsLeft)
+        resumed()
+      } else if (event.event === 'interrupted') {
+        interruptions.lost()
+        screen.interrupted(event.side === 'receiver' ? RECEIVER_LOST : CONNECTION_LOST, event.secondsLeft)
+      } else if (event.event === 'rewind') interruptions.lost()
       else if (event.event === 'connected') {
         connectedAt = performance.now()
         screen.moving(source.size)
+        interruptions.resumed()
       } else if ('bytes' in event) {
         bytes = event.bytes
+        resumed()
         screen.moved(bytes)
       }
     }
@@ -61,7 +75,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       const taken = `All ${formatBytes(bytes)} went out, but the receiver has not confirmed that they arrived.`
       throw new EssError('unconfirmed', `${taken} Ask the receiver whether the file is whole.`)
     }
-    return `Delivered ${summary(name, bytes, performance.now() - connectedAt)}`
+    const course = { bytes, ms: performance.now() - connectedAt, interruptions: interruptions.count }
+    return `Delivered ${summary(name, course)}`
   } catch (thrown) {
     const error = link.failure ?? thrown
     // The events tell of every ending, also of one that only this side noticed.

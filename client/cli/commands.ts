@@ -62,6 +62,7 @@ export const COMMANDS = {
     summary: 'Receive a file',
     about: [
       'Saves the file under the name that its sender gave it, or prints it if you pipe the output. A file appears only when it is whole. A link works once.',
+      'If the connection is lost, the transfer goes on by itself. If ess or your computer stopped, type the same command again soon: it goes on where it was, as long as the sender waits.',
       LINK_FORMS,
     ],
     examples: [

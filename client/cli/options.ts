@@ -56,6 +56,12 @@ export const OPTIONS = {
     fallback: "the sender's name, or - when piped",
   },
   force: { of: ['get'], group: 'file', kind: 'switch', short: 'f', words: 'Overwrite an existing file' },
+  fresh: {
+    of: ['get'],
+    group: 'file',
+    kind: 'switch',
+    words: 'Begin anew, even if an earlier try has left a part of the file',
+  },
   ttl: {
     of: ['send'],
     group: 'waiting',

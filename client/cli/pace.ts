@@ -10,8 +10,14 @@ interface Sample {
 
 /** How far a transfer is, and how fast it goes. */
 export class Pace {
-  #bytes = 0
-  #samples: Sample[] = [{ bytes: 0, atMs: performance.now() }]
+  #bytes: number
+  #samples: Sample[]
+
+  /** `bytes` moved before, at an unknown speed. */
+  constructor(bytes = 0) {
+    this.#bytes = bytes
+    this.#samples = [{ bytes, atMs: performance.now() }]
+  }
 
   /** Call this with the number of bytes that have moved so far. */
   at(bytes: number): void {

@@ -15,6 +15,9 @@ export class PlainScreen implements Screen {
   readonly #stderr: Writable
   #size: number | undefined
   #pace = new Pace()
+  #isMoving = false
+  /** What was said of the interruption that lasts. */
+  #trouble: string | undefined
   #nextNewsMs = Number.POSITIVE_INFINITY
 
   constructor(stderr: Writable) {
@@ -32,6 +35,7 @@ export class PlainScreen implements Screen {
 
   moving(size: number | undefined): void {
     this.#size = size
+    this.#isMoving = true
     this.#pace = new Pace()
     this.#nextNewsMs = performance.now() + NEWS_MS
     this.#say(`The transfer has begun${size === undefined ? '' : `: ${formatBytes(size)}`}.`)
@@ -42,6 +46,25 @@ export class PlainScreen implements Screen {
     if (performance.now() < this.#nextNewsMs) return
     this.#nextNewsMs = performance.now() + NEWS_MS
     this.#say(progressWords(this.#pace, this.#size, Number.POSITIVE_INFINITY).trim().replaceAll('  ', ', '))
+  }
+
+  interrupted(words: string, secondsLeft: number): void {
+    // Each heartbeat and each try say it again.
+    if (this.#trouble === words) return
+    this.#trouble = words
+    this.#say(`${words} ${formatDuration(secondsLeft)} left.`)
+  }
+
+  resumed(bytes: number): void {
+    if (this.#trouble === undefined) return
+    this.#trouble = undefined
+    if (this.#isMoving) this.#pace = new Pace(bytes)
+    this.#say(this.#isMoving ? `Going on from ${formatBytes(bytes)}.` : 'Waiting for the receiver again.')
+  }
+
+  goesOn(bytes: number, line: string): void {
+    this.#pace = new Pace(bytes)
+    this.#say(line)
   }
 
   succeeded(line: string): void {

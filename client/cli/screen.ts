@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, printable } from '../../shared/index.js'
+import { formatBytes, formatCount, formatDuration, printable } from '../../shared/index.js'
 import type { Hints } from './hints.js'
 
 /**
@@ -15,6 +15,12 @@ export interface Screen {
   /** Bytes begin to move. `size` is undefined if the sender does not know it. */
   moving(size: number | undefined): void
   moved(bytes: number): void
+  /** The transfer waits for a connection, for this long. `words` say for which, up to the time left. */
+  interrupted(words: string, secondsLeft: number): void
+  /** It goes on from here, or waits for its receiver as before. */
+  resumed(bytes: number): void
+  /** An earlier run has left so many bytes. The line says so, and stays. */
+  goesOn(bytes: number, line: string): void
   /** Prints the last line. */
   succeeded(line: string): void
   failed(line: string): void
@@ -22,15 +28,39 @@ export interface Screen {
   clear(): void
 }
 
+/** What people read while this side looks for its connection, before the time left. */
+export const CONNECTION_LOST = 'Connection lost, trying again.'
+/** What a sender reads while it waits for a receiver to come back, before the time left. */
+export const RECEIVER_LOST = "The receiver's connection is lost; waiting for it,"
+
 /** A transfer below this has no speed worth telling: most of its time went into connecting. */
 const MIN_TIMED_MS = 1_000
 
-/** A summary such as `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s).` */
-export function summary(name: string | undefined, bytes: number, ms: number): string {
-  const what = name === undefined ? formatBytes(bytes) : `${oneLine(name)}, ${formatBytes(bytes)}`
-  if (ms < MIN_TIMED_MS) return `${what}.`
+/** How a transfer went that is over. */
+export interface Course {
+  readonly bytes: number
+  readonly ms: number
+  /** Bytes of an earlier run. Default: 0. */
+  readonly begun?: number
+  /** How often it was interrupted. Default: 0. */
+  readonly interruptions?: number
+}
+
+/**
+ * A summary such as `film.mkv, 268.4 MB in 3.1 s (86.6 MB/s).` A transfer that was interrupted has no speed worth telling:
+ * `film.mkv, 60.0 MB in 4.7 s, after 2 interruptions.`
+ */
+export function summary(
+  name: string | undefined,
+  { bytes, ms, begun = 0, interruptions = 0 }: Course,
+): string {
+  const whole = name === undefined ? formatBytes(bytes) : `${oneLine(name)}, ${formatBytes(bytes)}`
+  const what = begun === 0 ? whole : `${whole}, the last ${formatBytes(bytes - begun)}`
+  const after = interruptions === 0 ? '' : `, after ${formatCount(interruptions, 'interruption')}`
+  if (ms < MIN_TIMED_MS) return `${what}${after}.`
   const time = ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000)
-  return `${what} in ${time} (${formatBytes(Math.round(bytes / (ms / 1000)))}/s).`
+  if (interruptions > 0) return `${what} in ${time}${after}.`
+  return `${what} in ${time} (${formatBytes(Math.round((bytes - begun) / (ms / 1000)))}/s).`
 }
 
 /**

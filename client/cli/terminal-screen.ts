@@ -27,6 +27,11 @@ export class TerminalScreen implements Screen {
   /** Measured by `performance.now`, so that setting the clock doesn't change the time left. */
   #expiresMs = 0
   #pace = new Pace()
+  /** Draws what the terminal shows while nothing is wrong. */
+  #draw = () => {}
+  /** When an interruption ends the transfer. */
+  #endsMs = 0
+  #isInterrupted = false
 
   constructor(stderr: TerminalStream, isColored: boolean, job: JobControl | undefined) {
     this.#terminal = new TerminalOutput(stderr)
@@ -35,7 +40,7 @@ export class TerminalScreen implements Screen {
   }
 
   connecting(server: string): void {
-    this.#spin(() => `Waiting for ${printable(server)}`)
+    this.#show(() => this.#spin(() => `Waiting for ${printable(server)}`))
   }
 
   waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
@@ -44,7 +49,7 @@ export class TerminalScreen implements Screen {
     this.#terminal.write(`\n${this.#folded(title)}\n${typed}\n${this.#folded(advice)}\n`)
     this.timeLeft(secondsLeft)
     // The server reports the time left every half minute; the screen counts it down in between.
-    this.#spin(() => this.#waitingText())
+    this.#show(() => this.#spin(() => this.#waitingText()))
   }
 
   timeLeft(seconds: number): void {
@@ -53,11 +58,31 @@ export class TerminalScreen implements Screen {
 
   moving(size: number | undefined): void {
     this.#pace = new Pace()
-    this.#line.show(() => this.#barLine(size))
+    this.#show(() => this.#line.show(() => this.#barLine(size)))
   }
 
   moved(bytes: number): void {
     this.#pace.at(bytes)
+  }
+
+  interrupted(words: string, secondsLeft: number): void {
+    this.#endsMs = performance.now() + secondsLeft * 1000
+    this.#isInterrupted = true
+    this.#spin(() => `${words} ${formatDuration(Math.max(0, this.#endsMs - performance.now()) / 1000)} left.`)
+  }
+
+  resumed(bytes: number): void {
+    if (!this.#isInterrupted) return
+    this.#isInterrupted = false
+    this.#pace = new Pace(bytes)
+    this.#draw()
+  }
+
+  goesOn(bytes: number, line: string): void {
+    this.clear()
+    this.#pace = new Pace(bytes)
+    this.#terminal.write(`${line}\n`)
+    this.#draw()
   }
 
   succeeded(line: string): void {
@@ -72,6 +97,12 @@ export class TerminalScreen implements Screen {
 
   clear(): void {
     this.#line.hide()
+  }
+
+  #show(draw: () => void): void {
+    this.#isInterrupted = false
+    this.#draw = draw
+    draw()
   }
 
   #spin(text: () => string): void {

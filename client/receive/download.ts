@@ -69,11 +69,13 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
     .catch((error: unknown) => {
       throw isUnasked(error) ? withLeftovers(error, url, to) : error
     })
-  const { received, trouble } = await new Receiving(url, place, options).run().catch(async (error: unknown) => {
-    await place.discard(true)
-    if (isOver(error)) await removeLeftovers(url, to)
-    throw error
-  })
+  const { received, trouble } = await new Receiving(url, place, options)
+    .run()
+    .catch(async (error: unknown) => {
+      await place.discard(true)
+      if (isOver(error)) await removeLeftovers(url, to)
+      throw error
+    })
   if (trouble !== undefined) throw trouble
   return received
 }

@@ -1,7 +1,14 @@
 import { EssError } from '../../shared/index.js'
 import type { Exchange } from '../http/exchange.js'
 import { Patience } from '../http/patience.js'
-import { expectRest, incomplete, type Offer, type ReceiveOptions, rangeFrom, requestDownload } from './offer.js'
+import {
+  expectRest,
+  incomplete,
+  type Offer,
+  type ReceiveOptions,
+  rangeFrom,
+  requestDownload,
+} from './offer.js'
 
 /**
  * How long a receiver tries to go on when it hears nothing. The server waits two minutes by default, and counts from

@@ -5,6 +5,7 @@ import {
   DEFAULT_CONTENT_TYPE,
   EssError,
   formatBytes,
+  formatPart,
   HEADERS,
   LENGTH_TRAILER,
   PROBLEM_MEDIA_TYPE,
@@ -175,8 +176,7 @@ export function incomplete(
 
 export function howItEnded(bytes: number, size: number | undefined): string {
   if (bytes === size) return `More bytes came than the ${formatBytes(size)} that were announced.`
-  const part = size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`
-  return `The download broke off after ${part}.`
+  return `The download broke off after ${formatPart(bytes, size)}.`
 }
 
 /**

@@ -47,6 +47,7 @@ export async function uploadEarly(
   let resumeWithin: number | undefined
   let bytes = 0
   let by: Broken['by'] = 'rest'
+  let isConnected = false
   const upload: Exchange = exchange('POST', url, {
     headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
     body: lazyBody(source, {
@@ -66,8 +67,11 @@ export async function uploadEarly(
       if (event.event === 'opened') {
         resource = resourceOf(event.upload, url)
         ;({ resumeWithin } = event)
-      } else if (event.event === 'connected') gate.open()
-      else if (event.event === 'progress' && event.bytes > 0) watch.arrived()
+      } else if (event.event === 'connected') {
+        isConnected = true
+        gate.open()
+      }
+      if (event.event === 'progress' && event.bytes > 0) watch.arrived()
       if (event.event === 'progress') ({ bytes } = event)
     })
     const atOnce = async () => {
@@ -79,7 +83,7 @@ export async function uploadEarly(
     const verdict = await atOnce().catch((reason: unknown) => {
       if (resource === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
       upload.reset()
-      return goOn({ resource, resumeWithin, bytes, reason, by }, source, options, onEvent)
+      return goOn({ resource, resumeWithin, bytes, isConnected, reason, by }, source, options, onEvent)
     })
     const delivered = expectDelivered(verdict)
     upload.close()

@@ -5,6 +5,7 @@ import { type Carriage, uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
+import { lost } from './verdict.js'
 
 /**
  * The server begins to count when it notices that we are gone, which may take as long as it lets a transfer stall. So
@@ -19,6 +20,8 @@ export interface Broken {
   readonly resumeWithin: number
   /** Bytes that had reached the receiver's connection. */
   readonly bytes: number
+  /** True if its receiver had come. */
+  readonly isConnected: boolean
   /** Why it broke off. */
   readonly reason: EssError
   /** How the rest is sent. */
@@ -57,8 +60,10 @@ export async function goOn(
   onEvent: (event: StatusEvent) => void,
 ): Promise<TerminalEvent> {
   const patience = new Patience(1000 * broken.resumeWithin + SLACK_MS, options.signal)
-  let { resource, bytes, reason } = broken
-  tellLoss()
+  let { resource, bytes, isConnected } = broken
+  // What the sender reads if it can't go on: the loss, and not what the last try met.
+  const loss = broken.reason.code === 'connection-lost' ? broken.reason : lost()
+  if (broken.reason.code !== 'rewound') tellLoss()
   for (;;) {
     try {
       const where = await askWhere(resource, options)
@@ -70,24 +75,26 @@ export async function goOn(
       else return await sendRest(where.offset)
     } catch (error) {
       if (!(error instanceof EssError) || !PASSING.includes(error.code))
-        throw isForgotten(error) ? reason : error
+        throw isForgotten(error) ? loss : error
       // A rewind is no trouble: the receiver is waiting.
       if (error.code === 'rewound') continue
-      if (patience.isOver) throw error
-      reason = error
+      if (patience.isOver) throw loss
       tellLoss()
       await patience.pause()
     }
   }
 
   async function sendRest(offset: number): Promise<TerminalEvent> {
-    // The first events repeat what the caller knows.
-    let isNews = false
+    let isResumed = false
     const take = (event: StatusEvent) => {
       // A cut in front of a proxy that gathers whole pieces is none for the server.
-      if (!isNews && event.event === 'progress') onEvent({ event: 'resumed', bytes: event.bytes })
-      isNews ||= event.event === 'resumed' || event.event === 'progress'
-      if (isNews || event.event === 'interrupted') onEvent(event)
+      if (!isResumed && event.event === 'progress') onEvent({ event: 'resumed', bytes: event.bytes })
+      isResumed ||= event.event === 'resumed' || event.event === 'progress'
+      // The first events repeat what the caller knows. A link that waits still waits, and that is news.
+      const isKnown = event.event === 'opened' || (event.event === 'connected' && isConnected)
+      isConnected ||= event.event === 'connected'
+      if (!isKnown) onEvent(event)
+      if (event.event === 'waiting') patience.calm()
       if (event.event !== 'progress') return
       patience.calm()
       ;({ bytes } = event)
@@ -97,7 +104,6 @@ export async function goOn(
 
   /** The server can't tell us, and may even think that we are there. */
   function tellLoss(): void {
-    if (reason.code === 'rewound') return
     onEvent({ event: 'interrupted', side: 'sender', bytes, secondsLeft: patience.secondsLeft })
   }
 }

@@ -64,11 +64,11 @@ async function uploadReserved(
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
   const resource = await reserve(source, options)
-  let hasArrived = false
+  let isConnected = false
   let resumeWithin: number | undefined
   let bytes = 0
   const take = (event: StatusEvent) => {
-    hasArrived ||= event.event === 'waiting' || event.event === 'connected'
+    isConnected ||= event.event === 'connected'
     if (event.event === 'opened') ({ resumeWithin } = event)
     if (event.event === 'progress') ({ bytes } = event)
     onEvent(event)
@@ -76,13 +76,12 @@ async function uploadReserved(
   try {
     return await uploadByPieces(resource, source, options, take).catch(async (reason: unknown) => {
       if (source.reach === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
-      const broken = { resource, resumeWithin, bytes, reason, by: 'pieces' } as const
+      const broken = { resource, resumeWithin, bytes, isConnected, reason, by: 'pieces' } as const
       return expectDelivered(await goOn(broken, source, options, onEvent))
     })
   } catch (error) {
-    // The server doesn't notice the end of an upload that never reached it, and waits for one that can go on.
-    if ((!hasArrived || resumeWithin !== undefined) && isOurs(error))
-      await cancelReservation(resource, options)
+    // The server doesn't notice the end of an upload that never reached it. After any other, it waits for the rest.
+    if (isOurs(error)) await cancelReservation(resource, options)
     throw error
   }
 }

@@ -95,7 +95,8 @@ export function expectDelivered(verdict: TerminalEvent): DeliveredEvent {
   )
 }
 
-function lost(): EssError {
+/** The error for a connection that ended before the verdict. */
+export function lost(): EssError {
   return new EssError(
     'connection-lost',
     'The connection to the server broke before it said how the transfer ended. Ask the receiver whether the file arrived, or send it again.',

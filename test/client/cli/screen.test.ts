@@ -34,7 +34,7 @@ describe('the summary', () => {
     [3_100, 'f, 2.4 MB in 3.1 s (774.2 kB/s).'],
     [60_000, 'f, 2.4 MB in 1 min (40.0 kB/s).'],
   ])('tells time and speed from a second on: %d ms', (ms, words) => {
-    expect(summary('f', 2_400_000, ms)).toBe(words)
+    expect(summary('f', { bytes: 2_400_000, ms })).toBe(words)
   })
 })
 
