@@ -53,8 +53,8 @@ export function knowsTag({ headers }: IncomingMessage, id: string): boolean {
  * From where this receiver wants the file. Throws EssError `precondition-failed` for another file's tag in `If-Match`;
  * `range-not-satisfiable` for a receiver that has everything; `whole-only` for a part that this link can't give.
  *
- * It is never a 416 for an offset below the end: curl and wget take that for "you have it all", and exit with 0 and a
- * short file.
+ * It is a 416 only for an offset that is the end: curl and wget take that for "you have it all", and exit with 0. Below
+ * the end their file is short, and beyond it they have another file.
  */
 export function startOf(request: IncomingMessage, file: Obtainable): Start {
   const { headers } = request
@@ -72,7 +72,7 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
   const from = offsetIn(request, file)
   const { bytes, contentLength, lowestReturn } = file
   if (from === undefined || lowestReturn === undefined) refusePart(request)
-  if (contentLength !== undefined && from >= contentLength && bytes === contentLength) {
+  if (contentLength !== undefined && from === contentLength && bytes === contentLength) {
     throw new EssError(
       'range-not-satisfiable',
       `The file ends at byte ${contentLength}, so there is nothing after the bytes that you asked for. Compare your file's size with it.`,

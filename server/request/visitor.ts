@@ -11,10 +11,18 @@ import { UNFURLERS } from './unfurlers.js'
  * Previews are known by name, and get 200 because they draw nothing else.
  */
 export function pageStatus({ method, headers }: IncomingMessage): 200 | 406 | undefined {
-  if (method !== 'GET') return undefined
+  if (method !== 'GET' || goesOn(headers)) return undefined
   const agent = headers['user-agent'] ?? ''
   if (UNFURLERS.test(agent)) return 200
   return navigates(headers) || ROBOTS.test(agent) ? 406 : undefined
+}
+
+/**
+ * True for the rest of a download that was cut. A browser asks for it by a navigation with GET, even if a button's POST
+ * began the download. Only a download's head has the tag, so a visitor that only looks never sends it.
+ */
+function goesOn({ range, 'if-range': ifRange, 'if-match': ifMatch }: IncomingMessage['headers']): boolean {
+  return range !== undefined && (ifRange ?? ifMatch) !== undefined
 }
 
 /** Matches a robot that follows links, by the end of its name: `Googlebot/2.1`, `Baiduspider;`. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ServiceOptions } from '../../server/index.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import { chunk, eventsOf, LAST_CHUNK, openSender, type RawSender, type Served, serve } from './serve.js'
 
@@ -396,6 +397,32 @@ describe('a range', () => {
     receiver.end()
     await until('the transfer is over', () => ends.length === 1)
     expect(ends).toMatchObject([{ outcome: 'delivered' }])
+  })
+
+  test('from the end is answered with 416, and one from beyond it is of another file', async () => {
+    const { port, sender, receiver } = await halfway()
+    await sender.write('world')
+    await receiver.until(/helloworld$/)
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    const atEnd = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=10-' })
+    expect(atEnd).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */10' } })
+    const beyond = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=11-' })
+    expect(beyond.status).toBe(409)
+    expect(beyond.body).toContain('whole-only')
+  })
+
+  test.each([
+    ['Chromium', 'If-Range'],
+    ['a browser that asks as Firefox may', 'If-Match'],
+  ])('of %s, which asks for the rest as if a person looked, goes on', async (_name, field) => {
+    const { port, sender, receiver } = await halfway()
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    const navigation = { ...BROWSER, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Site': 'none' }
+    expect((await answerTo(port, `GET /${sender.id}`, navigation)).status).toBe(406)
+    await ask(port, `GET /${sender.id}`, { ...navigation, Range: 'bytes=3-', [field]: `"${sender.id}"` })
+    await sender.until(/"rewind","offset":3/)
   })
 
   test('with the last byte named is taken for the rest', async () => {
