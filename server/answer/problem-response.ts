@@ -44,6 +44,10 @@ export function sendProblem(
   headers: Readonly<Record<string, string>> = {},
   own?: ErrorAnswer,
 ): void {
+  if (savesAnything(request) && error.code !== 'unauthorized') {
+    resetConnection(request.socket)
+    return
+  }
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
   const { body, contentType } =
     own === undefined
@@ -75,6 +79,16 @@ export function sendProblem(
     ...own?.headers,
   })
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/**
+ * True for a browser that saves the answer without showing it: a link that a person saves unopened, or another try of a
+ * download that failed. Firefox does so whatever the status, and calls a saved refusal a finished download. A page's
+ * script can't send this: its requests come from a site.
+ */
+function savesAnything({ method, headers }: IncomingMessage): boolean {
+  const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': destination } = headers
+  return method === 'GET' && site === 'none' && mode === 'no-cors' && destination === 'empty'
 }
 
 /** The same from where nothing catches what is thrown: see `orReset`. */

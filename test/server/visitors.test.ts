@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { connectRaw } from '../helpers/raw-peer.js'
 import { BROWSER } from '../helpers/visitors.js'
 import { connectReceiver, openSender, serve } from './serve.js'
 
@@ -270,4 +271,21 @@ describe('the page', () => {
     const { port } = await serve()
     expect((await exchange(port, requestHead(`GET ${path}`, BROWSER))).status).toBe(status)
   })
+})
+
+test('a browser that saves whatever comes gets a reset in place of a refusal', async () => {
+  const { port } = await serve()
+  const saving = { 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'empty' }
+  const peer = await connectRaw(port)
+  await peer.write(requestHead('GET /aaaaaaaaaaaa', saving))
+  expect(await peer.ending()).toBe('rst')
+  expect(peer.text()).toBe('')
+  // A page's script reads the refusal.
+  const script = { ...saving, 'Sec-Fetch-Site': 'same-origin', Connection: 'close' }
+  expect((await exchange(port, requestHead('GET /aaaaaaaaaaaa', script))).status).toBe(404)
+  const sender = await openSender(port, { length: 5 })
+  await sender.write('hello')
+  const receiver = await connectRaw(port)
+  await receiver.write(requestHead(`GET /${sender.id}`, saving))
+  await receiver.until(/^HTTP\/1\.1 200 [\s\S]*hello$/)
 })
