@@ -30,6 +30,7 @@ const LONG = [
   'test/client/doctor/fronts.test.ts',
   'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,renewed-certificate}.test.ts',
+  'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
 ]
@@ -54,7 +55,7 @@ const ONE_NODE = [
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
   'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,ranges,receive}.test.ts',
-  'test/e2e/{renewed-certificate,shell,shutdown}.test.ts',
+  'test/e2e/{renewed-certificate,resuming-browsers,resuming-networks,resuming-programs,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',

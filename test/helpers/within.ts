@@ -26,11 +26,12 @@ export async function until<T>(
   name: string,
   predicate: () => T | PromiseLike<T>,
   ms: number = DEADLINE_MS,
-): Promise<T> {
+): Promise<Exclude<T, false | undefined>> {
   const end = performance.now() + ms
   for (;;) {
     const value = await predicate()
-    if (value) return value
+    // It is truthy.
+    if (value) return value as Exclude<T, false | undefined>
     if (performance.now() > end) throw new Error(`"${name}" did not happen within ${ms} ms`)
     await delay(POLL_MS)
   }

@@ -1,0 +1,127 @@
+import { writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { run } from './run.js'
+import { tempDir } from './temp-dir.js'
+import { DEADLINE_MS, until, within } from './within.js'
+
+/** A Firefox without a window, driven by its own protocol (Marionette). */
+export interface Firefox {
+  open(url: string): Promise<void>
+  /** Clicks the first button of the page that is open. */
+  click(): Promise<void>
+  /** The downloads of this run, as its list shows them. */
+  downloads(): Promise<readonly Download[]>
+  /** Starts the first download again, as the button in the list does. */
+  retry(): Promise<void>
+}
+
+export interface Download {
+  readonly path: string
+  readonly succeeded: boolean
+  readonly stopped: boolean
+  readonly failed: boolean
+}
+
+const DOWNLOADS = "ChromeUtils.importESModule('resource://gre/modules/Downloads.sys.mjs').Downloads"
+
+/** Starts Debian's Firefox; it saves downloads into `folder` without asking. It is killed when the test is over. */
+export async function startFirefox(folder: string): Promise<Firefox> {
+  const profile = await tempDir()
+  const port = await freePort()
+  const settings = {
+    'marionette.port': port,
+    'browser.download.folderList': 2,
+    'browser.download.dir': folder,
+    'browser.shell.checkDefaultBrowser': false,
+    'datareporting.policy.dataSubmissionEnabled': false,
+  }
+  const lines = Object.entries(settings).map(
+    ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
+  )
+  await writeFile(join(profile, 'user.js'), lines.join(''))
+  const flags = ['--headless', '--no-remote', '--marionette', '--remote-allow-system-access']
+  await run('firefox', 'firefox-esr', [...flags, '--profile', profile])
+  const socket = await until('Firefox listens', () => tryConnect(port), 2 * DEADLINE_MS)
+  onTestFinished(() => void socket.destroy())
+  const command = speak(socket)
+  /** Runs a script with Firefox's own rights. */
+  const inside = async (script: string) => {
+    await command('Marionette:SetContext', { value: 'chrome' })
+    const { value } = await command('WebDriver:ExecuteAsyncScript', {
+      script: `const [done] = arguments; (async () => {
+        const downloads = await (await ${DOWNLOADS}.getList(${DOWNLOADS}.ALL)).getAll()
+        ${script}
+      })().then(done, (error) => done(String(error)))`,
+      args: [],
+    })
+    await command('Marionette:SetContext', { value: 'content' })
+    return value
+  }
+  await command('WebDriver:NewSession', { capabilities: { alwaysMatch: {} } })
+  return {
+    open: async (url) => void (await command('WebDriver:Navigate', { url })),
+    click: async () => {
+      const script = 'document.querySelector("button").click()'
+      await command('WebDriver:ExecuteScript', { script, args: [] })
+    },
+    downloads: async () => {
+      const found = await inside(
+        'return downloads.map(({ target, succeeded, stopped, error }) => ({ path: target.path, succeeded, stopped, failed: error !== null }))',
+      )
+      if (!Array.isArray(found)) throw new Error(`Expected Firefox's list of downloads, got ${found}`)
+      // What the script above gives.
+      return found as Download[]
+    },
+    retry: async () => void (await inside('downloads[0].start().catch(() => {})')),
+  }
+}
+
+type Command = (name: string, parameters: object) => Promise<{ readonly value?: unknown }>
+
+/** Sends commands as `LENGTH:[0,ID,NAME,PARAMETERS]`, and reads answers as `LENGTH:[1,ID,ERROR,RESULT]`. */
+function speak(socket: Socket): Command {
+  let unread = Buffer.alloc(0)
+  let lastId = 0
+  const answers = new Map<number, (answer: readonly unknown[]) => void>()
+  socket.on('data', (chunk: Buffer) => {
+    unread = Buffer.concat([unread, chunk])
+    for (;;) {
+      const colon = unread.indexOf(':')
+      const end = colon + 1 + Number(unread.subarray(0, colon))
+      if (colon < 0 || unread.length < end) return
+      const message: unknown = JSON.parse(unread.subarray(colon + 1, end).toString())
+      unread = unread.subarray(end)
+      // Its first message is no answer, but says who it is.
+      if (Array.isArray(message)) answers.get(Number(message[1]))?.(message)
+    }
+  })
+  return async (name, parameters) => {
+    const id = ++lastId
+    const answer = new Promise<readonly unknown[]>((resolve) => answers.set(id, resolve))
+    const text = JSON.stringify([0, id, name, parameters])
+    socket.write(`${Buffer.byteLength(text)}:${text}`)
+    const [, , error, result] = await within(2 * DEADLINE_MS, `Firefox answers ${name}`, answer)
+    if (error !== null) throw new Error(`Firefox refused ${name}: ${JSON.stringify(error)}`)
+    // The protocol gives an object, with `value` where the command has a result.
+    return (result ?? {}) as { value?: unknown }
+  }
+}
+
+function tryConnect(port: number): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket))
+    socket.once('error', () => resolve(undefined))
+  })
+}
+
+/** Firefox listens on the port that its profile says. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // A server that listens on TCP has this kind of address.
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
