@@ -54,7 +54,7 @@ const ONE_NODE = [
   'test/client/doctor/*.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
-  'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,ranges,receive}.test.ts',
+  'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,proxy-cuts,ranges,receive}.test.ts',
   'test/e2e/{renewed-certificate,resuming-browsers,resuming-networks,resuming-programs,shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',

@@ -154,7 +154,7 @@ export class SenderRequests {
     const isEnd = !head.isLast && endsUnsaid(request, head, known)
     const piece = isEnd ? { ...head, isLast: true, total: known } : head
     checkSender(request, options)
-    checkPiece(socket, piece, options)
+    checkPiece(socket, piece)
     checkSize(piece.total ?? piece.offset + (piece.length ?? 0), options)
     socket.inspect('sender-arrived')
     socket.checkOffset(piece.offset)
@@ -260,18 +260,8 @@ function wholeOf(file: SenderFile): SenderFile & Pick<Segment, 'offset' | 'lengt
   return { ...file, offset: 0, length: file.payload.contentLength, isLast: true }
 }
 
-/** Throws EssError `bad-request` for a piece that belies the length of the file, or that no other one could follow. */
-function checkPiece(
-  { contentLength }: EphemeralSocket,
-  { offset, length = 0, total, isLast }: PieceHead,
-  { resumeWithinMs }: ResolvedOptions,
-): void {
-  if (!isLast && resumeWithinMs === 0) {
-    throw new EssError(
-      'bad-request',
-      'This server takes no file in pieces, because going on after a cut is switched off (--resume-within 0). Send the whole file in one request.',
-    )
-  }
+/** Throws EssError `bad-request` for a piece that belies the length of the file. */
+function checkPiece({ contentLength }: EphemeralSocket, { offset, length = 0, total }: PieceHead): void {
   const isOther = total !== undefined && total !== contentLength
   if (contentLength === undefined || (!isOther && offset + length <= contentLength)) return
   throw new EssError(

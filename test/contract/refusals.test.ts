@@ -139,6 +139,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     code: 'mismatching-upload-offset',
     when: 'a piece begins where the upload does not stand',
+    options: { resumeWithin: 60 },
     meet: async ({ reserve, ask, port }) => {
       const { upload } = await reserve(port)
       return await ask(port, `PATCH ${upload}`, { ...PIECE, 'Upload-Offset': '3' })
@@ -205,6 +206,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     code: 'unsupported-media-type',
     when: 'a PATCH brings no piece',
+    options: { resumeWithin: 60 },
     meet: async ({ reserve, ask, port }) =>
       ask(port, `PATCH ${(await reserve(port)).upload}`, { ...PIECE, 'Content-Type': 'text/plain' }),
   },
@@ -212,6 +214,7 @@ const REFUSALS: readonly Refusal[] = [
     (field): Refusal => ({
       code: 'bad-request',
       when: `a piece has no ${field}`,
+      options: { resumeWithin: 60 },
       meet: async ({ reserve, ask, port }) =>
         ask(port, `PATCH ${(await reserve(port)).upload}`, { ...PIECE, [field]: '' }),
     }),

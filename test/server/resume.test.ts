@@ -449,27 +449,6 @@ describe('a range', () => {
   })
 })
 
-test('with resuming off, a piece is refused that no other one could follow', async () => {
-  const { port, opened } = await serve({ resumeWithin: 0, reservations: true })
-  const reserved = await answerTo(port, 'POST /reserve', {
-    Accept: 'application/json',
-    'Content-Length': '0',
-  })
-  // Its form is looked at by a test of its own.
-  const { upload } = JSON.parse(reserved.body) as { upload: string }
-  const answer = await answerTo(port, `PATCH ${new URL(upload).pathname}`, {
-    ...PIECE,
-    'Upload-Offset': '0',
-    'Upload-Complete': '?0',
-    'Content-Length': '5',
-  })
-  expect(answer).toMatchObject({
-    status: 400,
-    body: expect.stringMatching(/--resume-within 0.*\[bad-request\]\n$/),
-  })
-  expect(opened).toEqual([])
-})
-
 test('a sender that can not go on does not begin again in pieces', async () => {
   const { port } = await serve({ reservations: true })
   const sender = await openSender(port, { length: 10 })
