@@ -22,7 +22,7 @@ export interface OpenedEvent {
   readonly id: string
   /** The download URL, to give to the receiver. */
   readonly url: string
-  /** The URL of the upload resource, for the sender alone; absent if the server has reservations off. */
+  /** The URL of the upload resource, for the sender alone; absent if reservations are off and the sender can't go on. */
   readonly upload?: string
   /** Seconds until the socket expires without a receiver. */
   readonly ttl: number

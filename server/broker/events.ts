@@ -30,9 +30,9 @@ export interface SocketStats {
   readonly durationMs: number
   /** True if the receiver closed its connection in good order after the last byte. */
   readonly confirmed: boolean
-  /** How the bytes were moved; undefined if no receiver came. */
+  /** How the bytes of the sender's last request were moved; undefined if no receiver came. */
   readonly gear: Gear | undefined
-  /** Milliseconds from the receiver's arrival to the first byte handed on; undefined if none was. */
+  /** Milliseconds from the last receiver's arrival to its first byte; undefined if it got none. */
   readonly firstByteMs: number | undefined
 }
 
@@ -51,14 +51,16 @@ export interface ServiceEvents {
   /** A receiver came with this request, and bytes begin to move. */
   'socket:connected': [socket: SocketInfo, request: IncomingMessage]
   /**
-   * A peer has lost its connection, and may come back within `resumeWithin`: whose it was. One of the next event, or of
-   * those that end a socket, follows.
+   * A peer has lost its connection, and may come back within `resumeWithin`. `side` is whose connection is missing. The
+   * next event follows, or one that ends the socket, or this one again when the other side is lost too.
    */
   'socket:interrupted': [socket: SocketInfo, side: InterruptedEvent['side']]
-  /** It has come back, and bytes move again, from this offset of the file on. */
+  /** Both peers are there again, and bytes move from this offset of the file on. */
   'socket:resumed': [socket: SocketInfo, offset: number]
   /**
-   * Bytes handed to the receiver's connection so far. At most 4 times a second, and only when the number has changed.
+   * Bytes handed to the receiver's connection so far: the offset behind the last one. At most 4 times a second, and
+   * before `socket:interrupted`, but only when the number has changed. After `socket:resumed` it may be lower, because
+   * the receiver lost what was on its way.
    */
   'socket:progress': [socket: SocketInfo, bytes: number]
   /** Terminal: every byte was delivered. */

@@ -57,14 +57,16 @@ export interface ServiceOptions {
   /**
    * How long a transfer may go without a byte moving; 0 for no limit.
    *
-   * Seconds, 60 by default. With 0, a receiver that stops reading can hold its sender forever.
+   * Seconds, 60 by default. With 0, a receiver that stops reading can hold its sender forever. Where the sender can go on
+   * after a cut, the silent side counts as cut, and has `resumeWithin` to come back.
    */
   readonly stallTimeout?: number
   /**
    * How long a side that lost its connection has to come back and go on; 0 turns resuming off.
    *
-   * Seconds, 120 by default. Only senders that can send again take part, such as `ess send`; others end at once. If it
-   * is long, the other side waits that long for a peer that is gone for good.
+   * Seconds, 120 by default. Only transfers whose sender can send again take part, such as `ess send`; the others end at
+   * once. If it is long, the other side waits that long for a peer that is gone for good, and the socket counts among
+   * `maxSockets`. If it is short, a laptop that wakes or a phone that changes networks is too late.
    */
   readonly resumeWithin?: number
   /**
