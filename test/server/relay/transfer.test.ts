@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { CORS_HEADERS } from '../../../shared/index.js'
 import { bytesOf } from '../../helpers/bytes.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw } from '../../helpers/raw-peer.js'
@@ -279,8 +280,7 @@ describe('the head of a download', () => {
     expect(parseAnswer(receiver.text()).headers).toEqual({
       'accept-ranges': 'none',
       'access-control-allow-origin': '*',
-      'access-control-expose-headers':
-        'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length',
+      'access-control-expose-headers': CORS_HEADERS['Access-Control-Expose-Headers'],
       'cache-control': 'no-store, no-transform',
       connection: 'close',
       'content-disposition': `attachment; filename="_\\".html"; filename*=UTF-8''%C3%A9%22.html`,
