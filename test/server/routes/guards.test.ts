@@ -53,6 +53,15 @@ describe.each(['direct', 'routes'] as const)(
       expect(await ask(link, PREFETCH, CROSS_SITE)).toBe('unauthorized')
     })
 
+    test('a receiver that stops for good: access, misses, cross-site', async () => {
+      const ask = await open(door)
+      const stop = `DELETE ${UNKNOWN}`
+      expect(await ask(stop, CROSS_SITE)).toBe('unauthorized')
+      expect(await ask(stop, CROSS_SITE, ALLOWED)).toBe('cross-site')
+      expect(await ask(stop, ALLOWED)).toBe('not-found')
+      expect(await ask(stop, ALLOWED)).toBe('too-many-requests')
+    })
+
     test('a sender: access, prefetch, cross-site, body', async () => {
       const ask = await open(door)
       const body = { 'Content-Length': '0', 'Content-Encoding': 'gzip' }
@@ -68,13 +77,18 @@ describe.each(['direct', 'routes'] as const)(
       const ask = await open(door)
       const upload = 'PUT /uploads/none'
       expect(await ask(upload, { 'Content-Length': '0' })).toBe('not-found')
-      for (const target of [upload, 'DELETE /uploads/none', 'GET /uploads/none/events'])
+      for (const target of [
+        upload,
+        'PATCH /uploads/none',
+        'DELETE /uploads/none',
+        'GET /uploads/none/events',
+      ])
         expect(await ask(target, { 'Content-Length': '0' })).toBe('too-many-requests')
     })
 
     test('a method that the address does not take: none of them', async () => {
       const ask = await open(door)
-      for (const target of ['DELETE /', 'DELETE /reserve', `DELETE ${UNKNOWN}`, 'GET /uploads/none'])
+      for (const target of ['DELETE /', 'DELETE /reserve', `PATCH ${UNKNOWN}`, 'GET /uploads/none'])
         expect(await ask(target)).toBe('method-not-allowed')
     })
   },
