@@ -41,7 +41,7 @@ export class Patience {
     const ms = this.#pauseMs * (0.5 + Math.random() / 2)
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
     await delay(ms, undefined, { signal: this.#signal }).catch(() => {
-      throw new EssError('interrupted', 'Stopped before the transfer was complete.')
+      throw new EssError('interrupted', 'Interrupted before the transfer was complete.')
     })
   }
 }

@@ -17,15 +17,17 @@ export class ReturnTimer {
     return Math.max(0, Math.round((this.#endsAt - performance.now()) / 1000))
   }
 
-  /** `loss` says, in whole sentences, what happened. Undefined if only the sender's next request is missing. */
+  /** `loss` are the sentences on what happened, if something did: first that, then what to do. */
   arm(loss: string | undefined): void {
     this.#endsAt = performance.now() + this.#ms
     const time = formatDuration(this.#ms / 1000)
-    const detail =
-      loss === undefined
-        ? `The sender brought nothing more within ${time}. Send the file again for a new link.`
-        : `A connection was lost, and did not come back within ${time}. ${loss}`
-    this.#timer = setTimeout(() => this.#expired(detail), this.#ms)
+    const [what, ...advice] = loss?.split(/(?<=[.!?]) /) ?? []
+    const missing =
+      what === undefined
+        ? `The sender's next bytes did not come within ${time}.`
+        : `${what} It did not come back within ${time}.`
+    const next = advice.length === 0 ? 'Send the file again for a new link.' : advice.join(' ')
+    this.#timer = setTimeout(() => this.#expired(`${missing} ${next}`), this.#ms)
   }
 
   clear(): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, formatPart, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
+import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import type { Payload } from '../request/payload.js'
@@ -172,8 +172,7 @@ export class EphemeralSocket implements Subject {
   async senderReturned(): Promise<void> {
     const { segment, delivery } = this.#effects
     if (segment === undefined || this.#effects.reach === undefined) return
-    const detail =
-      'The sender asked where to go on, and sent nothing after that. Send the file again for a new link.'
+    const detail = "The sender's connection was lost."
     if (this.phase === 'streaming') await delivery?.loseSender(detail)
     else this.apply('sender-lost', { detail })
   }
@@ -219,8 +218,10 @@ export class EphemeralSocket implements Subject {
 
   /** The receiver no longer wants the file, and will not come back. Without effect before there is one. */
   giveUp(): void {
-    const detail = `The receiver stopped after ${formatPart(this.bytes, this.contentLength)}, and does not want the rest. Send the file again for a new link.`
-    this.apply('receiver-lost', { detail, isForGood: true })
+    this.apply('receiver-lost', {
+      detail: 'The receiver stopped the download. Send the file again for a new link.',
+      isForGood: true,
+    })
   }
 
   /** The server stops. */
