@@ -216,8 +216,12 @@ export class EphemeralSocket implements Subject {
     this.apply('cancelled', { detail })
   }
 
-  /** The receiver no longer wants the file, and will not come back. Without effect before there is one. */
+  /**
+   * The receiver no longer wants the file, and will not come back. Without effect before there is one, and where none
+   * could come back: then its connection says all.
+   */
   giveUp(): void {
+    if (!this.isResumable) return
     this.apply('receiver-lost', {
       detail: 'The receiver stopped the download. Send the file again for a new link.',
       isForGood: true,

@@ -14,7 +14,7 @@ const SIZE = 30_000_000
 const TRANSFER_MS = 40_000
 
 /** What docs/deploying.md says goes on after a cut. */
-const GOES_ON = (['haproxy', 'caddy'] as const).flatMap((name) =>
+const GOES_ON = (['haproxy', 'caddy', 'nginx', 'apache2'] as const).flatMap((name) =>
   (['file', 'pipe'] as const).map((kind) => ({ name, kind })),
 )
 
