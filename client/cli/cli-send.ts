@@ -57,6 +57,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         screen.timeLeft(event.secondsLeft)
         resumed()
       } else if (event.event === 'interrupted') {
+        bytes = event.bytes
         interruptions.lost()
         screen.interrupted(event.side === 'receiver' ? RECEIVER_LOST : CONNECTION_LOST, event.secondsLeft)
       } else if (event.event === 'rewind') interruptions.lost()
@@ -65,8 +66,10 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         screen.moving(source.size)
         interruptions.resumed()
       } else if ('bytes' in event) {
+        // A last report of progress may come after the loss.
+        const isBack = event.event === 'resumed' || event.bytes > bytes
         bytes = event.bytes
-        resumed()
+        if (isBack) resumed()
         screen.moved(bytes)
       }
     }

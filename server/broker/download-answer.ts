@@ -90,9 +90,8 @@ export function goneBecause(outcome: Outcome): EssError {
     delivered: 'This link worked once and has been used. Ask the sender for a new one.',
     expired: 'This link expired before anyone used it. Ask the sender for a new one.',
     cancelled: 'The sender cancelled this transfer. Ask the sender for a new link.',
-    'sender-lost': 'The sender lost its connection, and the transfer with it. Ask the sender for a new link.',
-    'receiver-lost':
-      'The receiver of this link lost its connection, and the transfer with it. Ask the sender for a new link.',
+    'sender-lost': "The sender's connection was lost. Ask the sender for a new link.",
+    'receiver-lost': "The receiver's connection was lost. Ask the sender for a new link.",
   }
   return new EssError(
     'gone',

@@ -151,7 +151,10 @@ describe('Ctrl-C', () => {
     const to = join(await tempDir(), 'copy')
     const receiver = await runEss(`http://127.0.0.1:${proxy.port}`, ['get', id, '-o', to])
     // From then on, the receiver has more to say than that the link is gone.
-    await until('bytes are here', async () => ((await stat(`${to}.${id}.part`).catch(() => undefined))?.size ?? 0) > 0)
+    await until(
+      'bytes are here',
+      async () => ((await stat(`${to}.${id}.part`).catch(() => undefined))?.size ?? 0) > 0,
+    )
     return { sender, receiver }
   }
 

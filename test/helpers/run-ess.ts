@@ -20,3 +20,16 @@ export async function runEss(
   onTestFinished(() => expectQuietNode(program.name, program.stderr()))
   return program
 }
+
+/**
+ * The real `ess` on a terminal that can't be drawn on, in the folder `cwd`. What it writes to the terminal is the program's
+ * stdout; its own stdout goes into the file `out`.
+ */
+export function essOnTerminal(cwd: string, args: readonly string[]): Promise<Program> {
+  const line = [process.execPath, ESS, ...args].map((word) => `'${word}'`).join(' ')
+  return run(`ess ${args.join(' ')}`, 'script', ['-qec', `exec ${line} > out`, '/dev/null'], {
+    stdin: 'open',
+    cwd,
+    env: { TERM: 'dumb', SHELL: '/bin/sh' },
+  })
+}
