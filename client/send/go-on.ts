@@ -91,7 +91,9 @@ export async function goOn(
       if (!isResumed && event.event === 'progress') onEvent({ event: 'resumed', bytes: event.bytes })
       isResumed ||= event.event === 'resumed' || event.event === 'progress'
       // The first events repeat what the caller knows. A link that waits still waits, and that is news.
-      const isKnown = event.event === 'opened' || (event.event === 'connected' && isConnected)
+      // That we are missing was told when it happened, and after a rewind it only means that our bytes are to come.
+      const isOwnLoss = event.event === 'interrupted' && event.side === 'sender'
+      const isKnown = event.event === 'opened' || isOwnLoss || (event.event === 'connected' && isConnected)
       isConnected ||= event.event === 'connected'
       if (!isKnown) onEvent(event)
       if (event.event === 'waiting') patience.calm()
