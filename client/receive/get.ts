@@ -3,23 +3,32 @@ import { checkOptionNames } from '../../shared/option-names.js'
 import type { Exchange } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import { interrupted } from '../node/interrupted.js'
+import { giveUp } from './give-up.js'
+import { type GoOnHooks, goOn, isCut, isOver } from './go-on.js'
 import {
   downloadUrl,
   expectOffer,
   incomplete,
   isProven,
   type Offer,
+  type OpenOffer,
   RECEIVE_OPTIONS,
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
 
-export type GetOptions = ReceiveOptions
+export interface GetOptions extends ReceiveOptions, GoOnHooks {}
+
+const GET_OPTIONS = {
+  ...RECEIVE_OPTIONS,
+  onInterrupted: true,
+  onResumed: true,
+} as const satisfies Record<keyof GetOptions, true>
 
 /**
- * The bytes of a download, at the reader's pace. The sender is told "delivered" when you have read them to the end.
- * If you destroy the stream before that, the sender is told that the receiver went away. A cut destroys the stream
- * with an EssError, so its end always means a whole file.
+ * The bytes of a download, at the reader's pace. After a cut it goes on by itself, for three minutes. The sender is told
+ * "delivered" when you have read them to the end. If you destroy the stream before that, the sender is told that the
+ * receiver went away. A failure destroys the stream with an EssError, so its end always means a whole file.
  */
 export interface Download extends Readable, Offer {}
 
@@ -29,77 +38,129 @@ export interface Download extends Readable, Offer {}
  * EssError. Read the stream or destroy it: until you do, the sender waits.
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
-  checkOptionNames('get', options, RECEIVE_OPTIONS, nearestName)
+  checkOptionNames('get', options, GET_OPTIONS, nearestName)
   const url = downloadUrl(idOrUrl, options)
   const answer = requestDownload('GET', url, options)
   try {
-    return new DownloadStream(answer, await expectOffer(answer, url), options.signal)
+    return new DownloadStream(url, answer, await expectOffer(answer, url), options)
   } catch (error) {
     answer.reset()
     throw error
   }
 }
 
+const READ_AS_STREAM = { isStream: true, inBlocks: false } as const
+
 class DownloadStream extends Readable implements Download {
   readonly id: string
   readonly name: string
   readonly size: number | undefined
   readonly type: string
-  readonly #answer: Exchange
-  readonly #signal: AbortSignal | undefined
-  #bytes = 0
+  readonly #url: URL
+  readonly #offer: OpenOffer
+  readonly #options: GetOptions
+  /** Ends every wait when the reader has left. */
+  readonly #left = new AbortController()
+  readonly #written = { bytes: 0 }
+  #answer: Exchange
+  /** True while the reader has room. */
+  #isWanted = false
+  /** True once the server knows that the transfer is over. */
+  #isOver = false
 
-  constructor(answer: Exchange, offer: Offer, signal: AbortSignal | undefined) {
+  constructor(url: URL, answer: Exchange, offer: OpenOffer, options: GetOptions) {
     super()
     this.id = offer.id
     this.name = offer.name
     this.size = offer.size
     this.type = offer.type
+    this.#url = url
     this.#answer = answer
-    this.#signal = signal
-    // Pause first, because a listener for data would start the flow.
-    answer.body.pause()
-    answer.body
-      .on('data', this.#take)
-      .once('end', () => void this.#finish())
-      .once('error', this.#cut)
-      .once('close', this.#cut)
+    this.#offer = offer
+    this.#options = options
     // The body may have ended while our reader is still busy with it.
-    signal?.addEventListener('abort', this.#interrupt, { once: true })
-    // It may have broken after its head.
-    if (answer.failure !== undefined) this.#cut()
+    options.signal?.addEventListener('abort', this.#interrupt, { once: true })
+    this.#run(answer).then(
+      () => this.push(null),
+      (error: unknown) => {
+        this.#isOver ||= isOver(error instanceof Error ? error.cause : undefined)
+        this.destroy(error instanceof Error ? error : new Error(String(error)))
+      },
+    )
   }
 
   override _read(): void {
+    this.#isWanted = true
     this.#answer.body.resume()
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#signal?.removeEventListener('abort', this.#interrupt)
-    this.#answer.body.off('data', this.#take)
+    this.#options.signal?.removeEventListener('abort', this.#interrupt)
     // A FIN means that the reader has every byte.
-    if (error === null && this.readableEnded) this.#answer.close()
-    else this.#answer.reset()
-    callback(error)
+    if (error === null && this.readableEnded) {
+      this.#answer.close()
+      callback(null)
+      return
+    }
+    this.#left.abort()
+    this.#answer.reset()
+    // A cut alone would have the sender wait for us.
+    const told = this.#offer.isResumable && !this.#isOver ? giveUp(this.#url, this.#options) : undefined
+    void Promise.resolve(told).then(() => callback(error))
   }
 
-  readonly #take = (chunk: Buffer): void => {
-    this.#bytes += chunk.length
-    if (!this.push(chunk)) this.#answer.body.pause()
+  async #run(first: Exchange): Promise<void> {
+    try {
+      await this.#take(first)
+    } catch (error) {
+      if (!this.#offer.isResumable || !isCut(error) || this.destroyed) throw error
+      first.reset()
+      const broken = {
+        ...READ_AS_STREAM,
+        url: this.#url,
+        offer: this.#offer,
+        written: this.#written,
+        reason: error,
+      }
+      await goOn(
+        broken,
+        { ...this.#options, signal: this.#left.signal },
+        (rest) => this.#take(rest),
+        async (reason) => reason,
+      )
+    }
   }
 
-  async #finish(): Promise<void> {
-    this.#answer.body.off('close', this.#cut)
+  /** Hands on a body. Resolves when it has ended, and all of it is known to be whole. */
+  async #take(answer: Exchange): Promise<void> {
+    this.#answer = answer
+    const from = this.#written.bytes
+    const { body } = answer
+    const broken = () => incomplete(answer.failure, this.#written.bytes, this.size, true)
+    const onData = (chunk: Buffer) => {
+      this.#written.bytes += chunk.length
+      this.#isWanted = this.push(chunk)
+      if (!this.#isWanted) body.pause()
+    }
+    // Pause first, because a listener for data would start the flow.
+    body.pause()
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const cut = () => reject(broken())
+        body.on('data', onData).once('end', resolve).once('error', cut).once('close', cut)
+        // It may have broken after its head.
+        if (answer.failure !== undefined) cut()
+        // The reader may have asked for more while there was no connection.
+        else if (this.#isWanted) body.resume()
+      })
+    } finally {
+      body.off('data', onData)
+    }
     // Surplus bytes would come now.
-    await this.#answer.lastWord()
-    const isWhole =
-      (this.size === undefined || this.#bytes === this.size) && (await isProven(this.#answer, this.#bytes))
-    if (this.#answer.failure !== undefined || !isWhole) this.#cut()
-    else this.push(null)
-  }
-
-  readonly #cut = (): void => {
-    this.destroy(incomplete(this.#answer.failure, this.#bytes, this.size, true))
+    await answer.lastWord()
+    const { bytes } = this.#written
+    const isWhole = (this.size === undefined || bytes === this.size) && (await isProven(answer, bytes - from))
+    if (answer.failure !== undefined || !isWhole) throw broken()
   }
 
   readonly #interrupt = (): void => {

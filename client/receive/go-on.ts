@@ -40,6 +40,8 @@ export interface BrokenDownload {
   readonly reason: EssError | undefined
   /** True if what came so far stays with the caller. */
   readonly isStream: boolean
+  /** True reads the rest by `Exchange.blocks` if that is possible. */
+  readonly inBlocks: boolean
 }
 
 /** These may be over at the next try. */
@@ -103,7 +105,7 @@ export function isUseless(error: unknown): boolean {
  * one.
  */
 export async function goOn(
-  { url, offer, written, reason: first, isStream }: BrokenDownload,
+  { url, offer, written, reason: first, isStream, inBlocks }: BrokenDownload,
   options: ReceiveOptions & GoOnHooks,
   take: (answer: Exchange) => Promise<void>,
   rest: (reason: EssError) => Promise<EssError>,
@@ -115,7 +117,7 @@ export async function goOn(
     const before = written.bytes
     // There is no rest, and the server would take us for one that has it all.
     if (reason !== undefined && offer.size !== undefined && before >= offer.size) throw reason
-    const asking = requestDownload('GET', url, options, true, rangeFrom(before, offer))
+    const asking = requestDownload('GET', url, options, inBlocks, rangeFrom(before, offer))
     try {
       await expectRest(asking, url, before, offer)
       options.onResumed?.(before)

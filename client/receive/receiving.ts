@@ -114,7 +114,14 @@ export class Receiving {
   async #fetchRest(taking: Taking, reason: EssError | undefined): Promise<void> {
     const { offer, sink } = taking
     await goOn(
-      { url: this.#url, offer, written: this.#written, reason, isStream: sink.path === undefined },
+      {
+        url: this.#url,
+        offer,
+        written: this.#written,
+        reason,
+        isStream: sink.path === undefined,
+        inBlocks: true,
+      },
       this.#options,
       async (rest) => {
         this.#answer = rest

@@ -67,7 +67,7 @@ export async function writeChunks(
       onWritten(chunk.length)
       if (!hasRoom)
         await once(writable, 'drain', { signal: broken.signal }).catch((error: unknown) => {
-          throw broken.signal.reason ?? error
+          throw broken.signal.reason ?? writable.errored ?? error
         })
     }
   } finally {

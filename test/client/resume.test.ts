@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { download, send } from '../../client/index.js'
+import { download, get, send } from '../../client/index.js'
 import type { StatusEvent } from '../../shared/index.js'
 import { runEss } from '../helpers/run-ess.js'
 import { startServerHere } from '../helpers/start-server-here.js'
@@ -219,4 +220,44 @@ test('a stream that can be read once keeps its last 16 MiB', async () => {
   const copy = await readFile(to)
   for (let at = 0; at < total; at += block.length)
     expect(copy.subarray(at, at + block.length).equals(block), `block at ${at}`).toBe(true)
+})
+
+describe('the stream of get()', () => {
+  async function sendingTo(fault: 'up' | 'down') {
+    const server = await startServerHere(...RESUMES)
+    const { path, content } = await fileOf(SIZE)
+    const proxy = await proxyTo(server.port)
+    const through = `http://127.0.0.1:${proxy.port}`
+    const sending = send(path, { server: fault === 'up' ? through : server.url })
+    sending.verdict.catch(() => {})
+    const opened = await sending[Symbol.asyncIterator]().next()
+    const id = opened.value.event === 'opened' ? opened.value.id : ''
+    return { server, content, proxy, sending, id, url: fault === 'down' ? through : server.url }
+  }
+
+  test.each(CUTS)('goes on after a connection that is $name', async ({ fault }) => {
+    const { content, proxy, sending, id, url } = await sendingTo('down')
+    void proxy.arm(fault, 'down', SIZE / 3)
+    const told: string[] = []
+    const stream = await get(id, {
+      server: url,
+      onInterrupted: () => told.push('interrupted'),
+      onResumed: () => told.push('resumed'),
+    })
+    const got: Buffer[] = []
+    for await (const chunk of stream) got.push(chunk as Buffer)
+    expect(sha(Buffer.concat(got))).toBe(sha(content))
+    expect(told).toEqual(['interrupted', 'resumed'])
+    expect(await within(DEADLINE_MS, 'the verdict', sending.verdict)).toMatchObject({ event: 'delivered' })
+  })
+
+  test('that is destroyed tells the sender at once', async () => {
+    const { sending, id, url } = await sendingTo('down')
+    const stream = await get(id, { server: url })
+    await once(stream, 'readable')
+    stream.destroy()
+    await expect(within(5_000, 'the verdict', sending.verdict)).rejects.toMatchObject({
+      code: 'receiver-lost',
+    })
+  })
 })

@@ -60,7 +60,7 @@ trap 'kill $(jobs -p) 2>/dev/null' EXIT
 set -o pipefail
 stty -onlcr -echo cols 80
 link() { until [ -s link ]; do sleep 0.05; done; cat link; }
-until_bytes() { until [ -s "$1" ]; do sleep 0.05; done; }
+until_bytes() { until [ -s "$(ls $1 2>/dev/null)" ]; do sleep 0.05; done; }
 for command in "$@"; do
   eval "$command"
   printf '${MARK}%s${MARK}' $?

@@ -72,7 +72,7 @@ test('options have names of their own, for whoever passes them on', () => {
   expectTypeOf(send).parameter(1).toEqualTypeOf<SendOptions | undefined>()
   expectTypeOf(get).parameter(1).toEqualTypeOf<GetOptions | undefined>()
   expectTypeOf(download).parameter(1).toEqualTypeOf<DownloadOptions | undefined>()
-  expectTypeOf<GetOptions>().toEqualTypeOf<ReceiveOptions>()
+  expectTypeOf<GetOptions>().toExtend<ReceiveOptions>()
   expectTypeOf<DownloadOptions>().toExtend<ReceiveOptions>()
   expectTypeOf<Download>().toExtend<Offer>()
   expectTypeOf<Parameters<NonNullable<DownloadOptions['onOffer']>>>().toEqualTypeOf<[offer: Offer]>()
