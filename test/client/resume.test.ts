@@ -222,6 +222,33 @@ test('a stream that can be read once keeps its last 16 MiB', async () => {
     expect(copy.subarray(at, at + block.length).equals(block), `block at ${at}`).toBe(true)
 })
 
+test('a connection that is cut again and again before a block is full gets on all the same', async () => {
+  const server = await startServerHere(...RESUMES)
+  const { path, content } = await fileOf(4 * 1024 * 1024)
+  const proxy = await proxyTo(server.port)
+  const sending = send(path, { server: server.url })
+  const opened = await sending[Symbol.asyncIterator]().next()
+  const id = opened.value.event === 'opened' ? opened.value.id : ''
+  await proxy.strike({ kind: 'throttle', bytesPerSecond: 4 * 1024 * 1024 })
+  const to = join(await tempDir(), 'copy')
+  const resumed: number[] = []
+  const cutSoon = () => void proxy.arm({ kind: 'rst' }, 'down', 700_000)
+  const received = download(id, {
+    server: `http://127.0.0.1:${proxy.port}`,
+    to: { file: to },
+    onOffer: cutSoon,
+    onResumed(bytes) {
+      resumed.push(bytes)
+      if (resumed.length < 4) cutSoon()
+    },
+  })
+  await within(DEADLINE_MS, 'the download is whole', received)
+  expect(sha(await readFile(to))).toBe(sha(content))
+  expect(resumed.length).toBe(4)
+  for (const [at, bytes] of resumed.entries()) expect(bytes).toBeGreaterThan(resumed[at - 1] ?? 0)
+  await within(DEADLINE_MS, 'the verdict', sending.verdict)
+})
+
 describe('the stream of get()', () => {
   async function sendingTo(fault: 'up' | 'down') {
     const server = await startServerHere(...RESUMES)

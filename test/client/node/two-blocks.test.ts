@@ -72,3 +72,34 @@ test('a failure comes before what is still in there', async () => {
   blocks.fail(new Error('cut'))
   await expect(blocks.next(true)).rejects.toThrow('cut')
 })
+
+test('after a failure, everything that came before it can still be had', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 12 }),
+      fc.integer({ min: 0, max: 6 }),
+      async (blockBytes, fills, taken) => {
+        const blocks = new TwoBlocks(blockBytes, () => {})
+        const sent: number[] = []
+        const got: number[] = []
+        let hasRoom = true
+        for (const [at, bytes] of fills.entries()) {
+          for (let left = Math.min(bytes, blocks.room.length); hasRoom && left > 0; left--) {
+            blocks.room[0] = sent.length % 256
+            sent.push(sent.length % 256)
+            hasRoom = blocks.fill(1)
+          }
+          // A reader that comes now and then; it waits for nothing.
+          if (at >= taken || sent.length === got.length) continue
+          const block = await within(DEADLINE_MS, 'the next bytes', blocks.next(true))
+          got.push(...(block ?? []))
+          if (!hasRoom) break
+        }
+        blocks.fail(new Error('cut'))
+        for (const block of blocks.left()) got.push(...block)
+        expect(got).toEqual(sent)
+      },
+    ),
+  )
+})
