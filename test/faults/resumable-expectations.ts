@@ -2,11 +2,9 @@ import { PROBLEMS, type ProblemCode } from '../../shared/index.js'
 import {
   CUT_OFF,
   expectationOf,
-  NO_LINK,
   type Observation,
   RESET,
   SILENCE,
-  thenNext,
   UNCONFIRMED,
   verdict,
   WHOLE,
@@ -105,5 +103,3 @@ function asToday(
 ): ResumableObservation {
   return { ...expectationOf({ ...cell, phase, way: plainWay(cell.way) }), wentOn: false }
 }
-
-export { NO_LINK, thenNext }
