@@ -20,6 +20,8 @@ export async function probeRawBody(): Promise<string | undefined> {
   const deadline = AbortSignal.timeout(PROBE_MS)
   try {
     const arrived = hashOfBody(server, deadline)
+    // Nothing waits for it if the loopback device is down, and an unhandled rejection would end the server.
+    arrived.catch(() => undefined)
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
     // A server that listens on TCP has this kind of address.
     const { port } = server.address() as AddressInfo
