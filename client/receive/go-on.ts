@@ -1,6 +1,7 @@
 import { EssError } from '../../shared/index.js'
 import type { Exchange } from '../http/exchange.js'
 import { Patience } from '../http/patience.js'
+import { connectionGivenUp, watchSilence } from '../http/silence.js'
 import {
   expectRest,
   incomplete,
@@ -15,6 +16,9 @@ import {
  * when it notices that we are gone.
  */
 const PATIENCE_MS = 180_000
+
+/** A sender may pause for that long, and longer. */
+const SILENCE_MS = 20_000
 
 /** Who is told of it. */
 export interface GoOnHooks {
@@ -118,6 +122,7 @@ export async function goOn(
     // There is no rest, and the server would take us for one that has it all.
     if (reason !== undefined && offer.size !== undefined && before >= offer.size) throw reason
     const asking = requestDownload('GET', url, options, inBlocks, rangeFrom(before, offer))
+    const stopWatching = watchDownload(asking, { url, written }, options)
     try {
       await expectRest(asking, url, before, offer)
       options.onResumed?.(before)
@@ -132,6 +137,8 @@ export async function goOn(
       if (patience.isOver) throw await rest(reason)
       options.onInterrupted?.(patience.secondsLeft)
       await patience.pause()
+    } finally {
+      stopWatching()
     }
   }
 
@@ -140,4 +147,28 @@ export async function goOn(
     const [why] = refusal.message.split(/(?<=[.!?]) /)
     return incomplete(refusal, written.bytes, offer.size, isStream, why)
   }
+}
+
+/**
+ * Fails a download when its connection is silent and the server no longer counts on it: then its link waits for a
+ * receiver, or is over. Watches until you call the result.
+ */
+export function watchDownload(
+  answer: Exchange,
+  { url, written }: Pick<BrokenDownload, 'url' | 'written'>,
+  options: ReceiveOptions,
+): () => void {
+  return watchSilence({
+    news: () => written.bytes,
+    patienceMs: () => SILENCE_MS,
+    isGivenUp: async (signal) => {
+      const look = requestDownload('HEAD', url, { ...options, signal })
+      try {
+        return [200, 404, 410].includes((await look.head).statusCode ?? 0)
+      } finally {
+        look.reset()
+      }
+    },
+    lose: () => answer.fail(connectionGivenUp()),
+  })
 }

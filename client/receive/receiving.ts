@@ -2,7 +2,7 @@ import { EssError } from '../../shared/index.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { giveUp } from './give-up.js'
-import { type GoOnHooks, goOn, isCut, isOurs, isUseless } from './go-on.js'
+import { type GoOnHooks, goOn, isCut, isOurs, isUseless, watchDownload } from './go-on.js'
 import {
   expectOffer,
   howItEnded,
@@ -92,7 +92,11 @@ export class Receiving {
     const answer = requestDownload('GET', this.#url, this.#options, true)
     this.#answer = answer
     const taking = await this.#open(await expectOffer(answer, this.#url))
-    await this.#takeBody(answer, taking).catch(async (error: unknown) => {
+    const stopWatching = taking.offer.isResumable
+      ? watchDownload(answer, { url: this.#url, written: this.#written }, this.#options)
+      : () => {}
+    const taken = this.#takeBody(answer, taking).finally(stopWatching)
+    await taken.catch(async (error: unknown) => {
       if (!taking.offer.isResumable || !isCut(error)) throw error
       answer.reset()
       await this.#fetchRest(taking, error)

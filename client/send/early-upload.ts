@@ -20,6 +20,7 @@ import type { Source } from './source.js'
 import { uploadByPieces } from './upload-by-pieces.js'
 import { resourceOf, type UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
+import { watchUpload } from './watch-upload.js'
 
 /** If the first byte takes longer than this to arrive, we assume that a proxy holds the body back. */
 const HELD_BACK_MS = 5_000
@@ -57,12 +58,18 @@ export async function uploadEarly(
     }),
     signal: options.signal,
   })
+  const silence = watchUpload(
+    () => resource,
+    options,
+    (reason) => upload.fail(reason),
+  )
   const unanswered = setTimeout(() => upload.fail(bodyWantedFirst()), UNANSWERED_MS)
   try {
     await upload.head
     clearTimeout(unanswered)
     await expectStatusStream(upload, url)
     const early = readVerdict(upload, (event) => {
+      silence.see(event)
       onEvent(event)
       if (event.event === 'opened') {
         resource = resourceOf(event.upload, url)
@@ -82,6 +89,7 @@ export async function uploadEarly(
     }
     const verdict = await atOnce().catch((reason: unknown) => {
       if (resource === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
+      silence.stop()
       upload.reset()
       return goOn({ resource, resumeWithin, bytes, isConnected, reason, by }, source, options, onEvent)
     })
@@ -97,6 +105,7 @@ export async function uploadEarly(
     throw error
   } finally {
     clearTimeout(unanswered)
+    silence.stop()
     watch.stop()
     gate.giveUp()
   }

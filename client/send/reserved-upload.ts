@@ -9,6 +9,7 @@ import {
 import { bearer } from '../http/bearer.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { Line } from '../http/line.js'
+import { connectionGivenUp } from '../http/silence.js'
 import { bodyGate, lazyBody, restHeaders, uploadHeaders } from './lazy-body.js'
 import { readVerdictOf, sendInPieces } from './pieces.js'
 import type { SendOptions } from './send-options.js'
@@ -16,6 +17,7 @@ import { expectSoon, JSON_MEDIA_TYPE } from './short-answer.js'
 import type { Source } from './source.js'
 import type { UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
+import { watchUpload } from './watch-upload.js'
 
 /**
  * How long the server may report no sign of an upload that has begun. After that we send the body at once, because a
@@ -44,6 +46,8 @@ interface Upload {
   close(): void
   /** Breaks off. */
   reset(): void
+  /** The same, and says why. */
+  fail(reason: EssError): void
 }
 
 /**
@@ -67,6 +71,12 @@ export async function uploadTo(
   })
   let arrival: NodeJS.Timeout | undefined
   let upload: Upload | undefined
+  let hasBegun = false
+  const lose = (reason: EssError) => {
+    upload?.fail(reason)
+    follow.fail(reason)
+  }
+  const silence = watchUpload(() => resource, options, lose)
   try {
     await expectSoon(follow, resource.events, expectStatusStream(follow, resource.events))
     upload =
@@ -76,8 +86,12 @@ export async function uploadTo(
     arrival = setTimeout(gate.open, ARRIVAL_MS)
     let canGoOn = false
     const byEvents = readVerdict(follow, (event) => {
+      silence.see(event)
       onEvent(event)
       if (event.event === 'opened') canGoOn = source.reach !== undefined && event.resumeWithin !== undefined
+      hasBegun ||= event.event === 'resumed'
+      // The events come by another connection than the bytes, which the server has given up.
+      if (hasBegun && event.event === 'interrupted' && event.side !== 'receiver') lose(connectionGivenUp())
       const isResumed = event.event === 'resumed' || event.event === 'connected'
       if (isResumed || event.event === 'waiting') clearTimeout(arrival)
       // The receiver is missing, and the bytes would have to be sent once more.
@@ -96,6 +110,7 @@ export async function uploadTo(
     throw error
   } finally {
     clearTimeout(arrival)
+    silence.stop()
     gate.giveUp()
   }
 }
@@ -117,7 +132,7 @@ function inOne(
     signal: options.signal,
   })
   const verdict = request.head.then((head) => readVerdictOf(request, head, url))
-  return { verdict, close: request.close, reset: request.reset }
+  return { verdict, close: request.close, reset: request.reset, fail: request.fail }
 }
 
 function inPieces(
@@ -128,7 +143,8 @@ function inPieces(
 ): Upload {
   const line = new Line(resource.upload, options.signal)
   const verdict = sendInPieces(line, resource, source, options, from)
-  return { verdict, close: () => line.close(), reset: () => line.reset() }
+  // The piece under way ends as after any cut.
+  return { verdict, close: () => line.close(), reset: () => line.reset(), fail: () => line.reset() }
 }
 
 /**
