@@ -157,7 +157,9 @@ const command = (name: string, protocol?: 'http/1.1' | 'h2'): Host => ({
     ])
     const pair = protocol === undefined ? undefined : await certificate()
     if (pair !== undefined) flags.push('--tls-cert', pair.path, '--tls-key', pair.keyPath)
-    const server = await startServerHere('--reservations', '--resume-within', '120', ...tokens, ...flags)
+    // A helper starts servers that resume nothing.
+    const resuming = flags.includes('--resume-within') ? [] : ['--resume-within', '120']
+    const server = await startServerHere('--reservations', ...resuming, ...tokens, ...flags)
     if (protocol !== undefined) speakTls(server.port, protocol)
     return {
       port: server.port,

@@ -73,7 +73,8 @@ describe.each(GOES_ON)('behind $name, a $kind', ({ name, kind }) => {
     expect(resumed).toEqual([expect.any(Number)])
     expect(resumed[0]).toBeGreaterThan(SIZE / 10)
     expect(await within(TRANSFER_MS, 'the verdict', sending.verdict)).toMatchObject({ bytes: SIZE })
-    expect(told).toEqual(expect.arrayContaining(['interrupted', 'rewind', 'resumed', 'delivered']))
+    // In pieces, a rewind is the answer to one.
+    expect(told).toEqual(expect.arrayContaining(['interrupted', 'resumed', 'delivered']))
     expect(await sha256OfFile(to)).toBe(hash)
   })
 })

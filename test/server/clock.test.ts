@@ -96,8 +96,10 @@ test('only what has to do with dates looks at the clock', async () => {
     // Whether the server's clock agrees with this one, and a certificate is out of date.
     'client/doctor/checks/server.ts',
     'client/doctor/checks/tls.ts',
-    // The date of a part file, by which another download sees that this one is under way.
+    // The dates of a part file: that it is being written, and how far it is on the disk.
+    'client/receive/live-part.ts',
     'client/receive/part-file.ts',
+    'client/receive/part-record.ts',
     // openedAt and expiresAt, which are dates.
     'server/broker/socket.ts',
     // Whether a certificate is out of date.

@@ -30,6 +30,7 @@ import {
   joinUrl,
   type LENGTH_TRAILER,
   type OpenedEvent,
+  type PARTIAL_UPLOAD,
   PASS_THROUGH_HEADERS,
   PREFLIGHT_HEADERS,
   type PROBLEM_MEDIA_TYPE,
@@ -156,6 +157,7 @@ test('headers are constants, and what a stranger says is made safe', () => {
   for (const headers of [CORS_HEADERS, DOWNLOAD_HEADERS, PASS_THROUGH_HEADERS, PREFLIGHT_HEADERS])
     expectTypeOf(headers).toExtend<Readonly<Record<string, string>>>()
   expectTypeOf<typeof LENGTH_TRAILER>().toEqualTypeOf<'Ess-Length'>()
+  expectTypeOf<typeof PARTIAL_UPLOAD>().toEqualTypeOf<'application/partial-upload'>()
   expectTypeOf([acceptsTrailers, announcesLength]).toEqualTypeOf<((field: string | undefined) => boolean)[]>()
   expectTypeOf(safeContentType).toEqualTypeOf<(sent: string | undefined) => string>()
   expectTypeOf(printable).toEqualTypeOf<(text: string) => string>()
