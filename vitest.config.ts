@@ -40,7 +40,8 @@ const OTHER_PROGRAMS = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
   'test/client/cli/completion.test.ts',
   'test/client/doctor/fronts.test.ts',
-  'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies}.test.ts',
+  'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
+  'test/e2e/{no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
 ]
 
 /**
