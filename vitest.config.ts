@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config'
  * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
  * - `all`: both in one run, for another Node.
  * - `most`: that but for what other programs do, for the newest Node.
- * - `node`: what is about Node, for the Nodes in between.
+ * - `node`: what is about Node, for a Node in between.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node'] as const
 
