@@ -28,7 +28,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 const LONG = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
   'test/client/doctor/fronts.test.ts',
-  'test/e2e/{browser,browser-poison,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
+  'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
@@ -41,7 +41,7 @@ const OTHER_PROGRAMS = [
   'test/client/cli/completion.test.ts',
   'test/client/doctor/fronts.test.ts',
   'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
-  'test/e2e/{no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
+  'test/e2e/{draft-page,no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
 ]
 
 /**
@@ -56,7 +56,8 @@ const ONE_NODE = [
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
   'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,proxy-cuts,ranges,receive}.test.ts',
-  'test/e2e/{no-loopback,renewed-certificate,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
+  'test/e2e/{draft-page,no-loopback,renewed-certificate}.test.ts',
+  'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/e2e/{shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
