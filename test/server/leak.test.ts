@@ -271,7 +271,7 @@ test(`after ${TRANSFERS} small transfers, and some of every failure, nothing is 
   expect(delivered).toBe(TRANSFERS)
   await until('all connections are closed', isBackTo(idle))
   await until('the last ends are forgotten', () => service.counts().tombstones === 0)
-  expect(service.counts()).toEqual({ sockets: 0, tombstones: 0, awaiting: 0, held: 0 })
+  expect(service.counts()).toEqual({ sockets: 0, uploads: 0, tombstones: 0, awaiting: 0, held: 0 })
   expect(listeners()).toEqual(before.listeners)
   await until('no timer or handle is left', () => {
     const now = openResources()
