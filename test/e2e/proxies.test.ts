@@ -393,7 +393,8 @@ describe('behind apache2, which was not told of', () => {
     const program = await runEss(proxy.url, ['send', await sparseFile(1000)])
     const { code, stderr } = await program.ended(TRANSFER_MS)
     expect(code, stderr).not.toBe(0)
-    expect(stderr).toMatch(/408/)
+    // By apache's own answer, or, if ours has begun before its time is over, by that.
+    expect(stderr).toMatch(/408|\[sender-lost\]/)
   })
 })
 
