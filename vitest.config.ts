@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /**
  * What a run has; CONTRIBUTING.md has the same as a table.
@@ -34,6 +35,19 @@ const LONG = [
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
 ]
+
+/** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
+const SLOWEST = /\/(?:resuming-networks|proxies|install|fuzz|fronts|matrix)\.test\.ts$/
+
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    return [
+      ...sorted.filter(({ moduleId }) => SLOWEST.test(moduleId)),
+      ...sorted.filter(({ moduleId }) => !SLOWEST.test(moduleId)),
+    ]
+  }
+}
 
 /** What other programs do with ESS: proxies, clients, shells, installers, other people's types and bundlers. */
 const OTHER_PROGRAMS = [
@@ -87,7 +101,7 @@ export default defineConfig(({ mode }) => {
       test: { include: isUsual ? ENDINGS : [], exclude: [] },
       rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
       all: { include: [...ENDINGS, MATRIX], exclude: [] },
-      most: { include: [...ENDINGS, MATRIX], exclude: [] },
+      most: { include: isUsual ? [...ENDINGS, MATRIX] : ENDINGS, exclude: [] },
       // Files of every size between real clients: in the gear that has most to do with Node's inside.
       node: { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] },
     }[run]
@@ -100,6 +114,7 @@ export default defineConfig(({ mode }) => {
       hookTimeout: 60_000,
       // Twice the cores of a small machine: half of what the tests do is to wait.
       maxWorkers: 4,
+      sequence: { sequencer: SlowestFirst },
       globalSetup: ['test/no-secret-logged.ts'],
       setupFiles: ['test/helpers/fail-on-warnings.ts'],
       projects: [
