@@ -1,11 +1,4 @@
-import {
-  EssError,
-  formatDuration,
-  joinUrl,
-  type ProgressEvent,
-  type RewindEvent,
-  uploadPath,
-} from '../../shared/index.js'
+import { EssError, formatDuration, joinUrl, type ProgressEvent, uploadPath } from '../../shared/index.js'
 import type { Ticking } from '../answer/progress-clock.js'
 import type { Entry } from '../node/entry.js'
 import { Occurrence } from '../node/occurrence.js'
@@ -16,15 +9,9 @@ import { Audience } from './audience.js'
 import type { Delivery } from './delivery.js'
 import { type Effect, type Input, MAX_EARLY_RECEIVERS } from './lifecycle.js'
 import { ReturnTimer } from './return-timer.js'
-import { holdBody, isSenderThere, releaseBody, type Segment } from './segment.js'
+import { isSenderThere, type Segment } from './segment.js'
+import { SenderSide } from './sender-side.js'
 import { type Cause, type SocketObserver, type Subject, verdictOf } from './subject.js'
-
-/** A file of which nothing is known yet. */
-const UNKNOWN: Payload = {
-  fileName: undefined,
-  contentType: 'application/octet-stream',
-  contentLength: undefined,
-}
 
 /** Everything that one socket does, by the names in the table of `lifecycle.ts`, and the state that this needs. */
 export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ticking {
@@ -33,13 +20,8 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   readonly audience = new Audience()
   readonly senderCame = new Occurrence()
   readonly ended = new Occurrence()
-  #payload: Payload
-  #segment: Segment | undefined
+  readonly #sender: SenderSide
   #delivery: Delivery | undefined
-  /** What the sender said it can do, in its first request. */
-  #reach: Reach
-  /** The offset at which the sender's next segment begins, while there is none. */
-  #offset = 0
   /** The offset up to which the last receiver had bytes. */
   #position = 0
   #earlyReceivers = 0
@@ -47,7 +29,6 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   readonly #return: ReturnTimer
   /** From a loss until bytes move again. */
   #wasInterrupted = false
-  #hasSender = false
   #isReported = false
   /** True for the bytes of the first receiver, up to the first loss. */
   #isFirst = false
@@ -58,18 +39,21 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   constructor(socket: Subject, observer: SocketObserver, known: Partial<Payload> = {}) {
     this.#socket = socket
     this.#observer = observer
-    this.#payload = { ...UNKNOWN, ...known }
+    this.#sender = new SenderSide(this.audience, known, () => {
+      const detail = 'The sender disconnected before the transfer began. Send the file again for a new link.'
+      socket.apply('sender-lost', { detail })
+    })
     this.#return = new ReturnTimer(socket.terms.returnMs, (detail) =>
       socket.apply('return-expired', { detail }),
     )
   }
 
   get payload(): Payload {
-    return this.#payload
+    return this.#sender.payload
   }
 
   get segment(): Segment | undefined {
-    return this.#segment
+    return this.#sender.segment
   }
 
   get delivery(): Delivery | undefined {
@@ -83,12 +67,12 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
 
   /** The offset at which the sender's next segment has to begin. */
   get offset(): number {
-    return this.#offset
+    return this.#sender.offset
   }
 
   /** How far the sender can go back; undefined if it can't go on at all. */
   get reach(): Reach {
-    return this.#socket.terms.returnMs > 0 ? this.#reach : undefined
+    return this.#socket.terms.returnMs > 0 ? this.#sender.reach : undefined
   }
 
   /** A loss after which that peer may come back is no end. */
@@ -107,7 +91,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** Says how far the transfer is; undefined before there is one. */
   get progress(): (() => ProgressEvent) | undefined {
     if (this.#delivery === undefined && this.#position === 0) return undefined
-    const total = this.#payload.contentLength
+    const total = this.payload.contentLength
     return () => ({ event: 'progress', bytes: this.bytes, ...(total !== undefined && { total }) })
   }
 
@@ -139,63 +123,30 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     this.senderCame.happen()
   }
 
-  /** In the place of the one before, if there is one: that ends without a verdict, and its file keeps its name. */
   'take-sender'({ segment }: Cause): void {
-    if (segment === undefined) return
-    if (!this.#hasSender) {
-      this.#payload = { ...segment.payload, fileName: segment.payload.fileName ?? this.#payload.fileName }
-      this.#reach = segment.reach
-      this.#hasSender = true
-    }
-    this.#dismissSegment()
-    this.#segment = segment
-    this.#offset = segment.offset
-    this.audience.add(segment.status)
+    if (segment !== undefined) this.#sender.take(segment)
   }
 
-  /** The request that is there ends without a verdict. */
-  #dismissSegment(): void {
-    const left = this.#takeSegment()
-    if (left !== undefined) this.audience.dismiss(left.status)
-  }
-
-  /** Lets go of the request that is there, and returns it. */
-  #takeSegment(): Segment | undefined {
-    const left = this.#segment
-    this.#segment = undefined
-    if (left === undefined) return undefined
-    releaseBody(left)
-    left.response.off('close', this.#senderClosed)
-    return left
-  }
-
-  /** Its connection may still be open, if the sender has come back by another one. */
   'lose-sender'(): void {
-    this.#offset = this.#delivery?.given ?? this.#offset
-    this.#dismissSegment()
+    this.#sender.lose(this.#delivery?.given)
   }
 
   'end-piece'(): void {
-    this.#offset = this.#delivery?.given ?? this.#offset
-    const left = this.#takeSegment()
-    if (left === undefined) return
-    this.audience.leave(left.status)
-    left.status.endPiece(this.#offset)
+    this.#sender.endPiece(this.#delivery?.given)
   }
 
   /** Until bytes move, this alone notices a sender that goes away. */
   'watch-sender'(): void {
-    this.#segment?.response.once('close', this.#senderClosed)
+    this.#sender.watch()
   }
 
   /** From here the transfer notices: a sender that leaves after its last byte is no loss for the receiver. */
   'unwatch-sender'(): void {
-    this.#segment?.response.off('close', this.#senderClosed)
+    this.#sender.unwatch()
   }
 
-  /** Anything left of its body must not keep the sender from reading its verdict. */
   'release-sender'(): void {
-    if (this.#segment !== undefined) releaseBody(this.#segment)
+    this.#sender.release()
   }
 
   /** In the place of the one before, if there is one: its connection only looks alive. */
@@ -205,23 +156,19 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     this.#delivery = delivery
     const { id, terms } = this.#socket
     const { maxUploadBytes, stallTimeoutMs, relay } = terms
-    const isResumable = this.reach !== undefined
+    const { reach } = this
     const ended = delivery.open(
-      { id, isResumable: isResumable && this.#canRewind, ...this.#payload },
+      { id, isResumable: reach !== undefined && reach > 0, ...this.payload },
       {
         maxUploadBytes,
         stallTimeoutMs,
         relay,
         bodyBegan: () => this.#socket.apply('body-began'),
-        ...(isResumable && { paused: (loss) => this.#paused(loss) }),
+        ...(reach !== undefined && { paused: (loss) => this.#paused(loss) }),
       },
     )
     // It never rejects, and nothing else waits for it.
     void ended.then((end) => this.#transferEnded(end, delivery))
-  }
-
-  get #canRewind(): boolean {
-    return this.#reach !== undefined && this.#reach > 0
   }
 
   #paused(loss: string | undefined): void {
@@ -237,36 +184,24 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'lose-receiver'(): void {
-    if (this.#delivery !== undefined) {
-      this.#position = this.#delivery.position
-      this.#offset = this.#position
-      this.#delivery.drop()
+    const left = this.#delivery
+    if (left !== undefined) {
+      this.#position = left.position
+      left.drop()
       this.#delivery = undefined
     }
-    // It goes on from where the next receiver wants it, by another request.
-    if (this.#segment !== undefined) holdBody(this.#segment)
+    // The rest comes by another request, from where the next receiver wants it.
+    this.#sender.hold(left?.position)
   }
 
   /**
-   * Has the sender begin at the offset that this receiver wants. A sender that waits by a request of its own is told
-   * there; one that is away finds out when it comes back. Another token, because an upload resource's offset never goes
-   * back (draft-ietf-httpbis-resumable-upload, section 4.3).
+   * Has the sender begin at the offset that this receiver wants. Another token, because an upload resource's offset never
+   * goes back (draft-ietf-httpbis-resumable-upload, section 4.3).
    */
   'ask-rewind'(): void {
-    const offset = this.#delivery?.from ?? 0
-    const left = this.#takeSegment()
-    const goesBack = left !== undefined || offset < this.#offset
-    this.#offset = offset
-    if (!goesBack) return
-    const event: RewindEvent = {
-      event: 'rewind',
-      offset,
-      upload: this.uploadUrl(this.#socket.tokens.renew()),
-    }
-    if (left !== undefined) {
-      this.audience.leave(left.status)
-      left.status.redirect(event)
-    }
+    const newUpload = () => this.uploadUrl(this.#socket.tokens.renew())
+    const event = this.#sender.rewindTo(this.#delivery?.from ?? 0, newUpload)
+    if (event === undefined) return
     this.#wasInterrupted = true
     this.audience.tell(event)
   }
@@ -297,7 +232,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'join-relay'(): void {
-    if (this.#segment !== undefined) this.#delivery?.join(this.#segment)
+    if (this.segment !== undefined) this.#delivery?.join(this.segment)
   }
 
   'report-receiver'(): void {
@@ -309,7 +244,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'start-relay'(): void {
-    const segment = this.#segment
+    const segment = this.segment
     if (segment === undefined) return
     if (isSenderThere(segment, this.#socket.terms.relay)) this.#startAtOnce(segment.request.complete)
     else this.#startWhenProbed(segment)
@@ -345,7 +280,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
    * come before the first byte goes to the receiver.
    */
   #startWhenProbed(segment: Segment): void {
-    const isOver = () => this.#socket.phase !== 'streaming' || this.#segment !== segment
+    const isOver = () => this.#socket.phase !== 'streaming' || this.segment !== segment
     this.#tellOfReceiver(false)
     setImmediate(() => {
       if (isOver()) return
@@ -374,7 +309,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
 
   'tell-followers'(): void {
     this.#wasInterrupted = false
-    this.audience.tell(this.#socket.state(), this.#segment?.status)
+    this.audience.tell(this.#socket.state(), this.segment?.status)
   }
 
   'tell-verdict'({ ending }: Cause): void {
@@ -387,12 +322,5 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     const durationMs = Math.round(this.#socket.ageMs)
     const { gear, firstByteMs } = this.#delivery ?? { gear: undefined, firstByteMs: undefined }
     this.#observer.closed(this.#socket, { ...ending, durationMs, gear, firstByteMs })
-  }
-
-  /** The connection of the request that is there has closed. */
-  readonly #senderClosed = (): void => {
-    this.#socket.apply('sender-lost', {
-      detail: 'The sender disconnected before the transfer began. Send the file again for a new link.',
-    })
   }
 }

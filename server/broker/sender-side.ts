@@ -1,0 +1,128 @@
+import type { RewindEvent } from '../../shared/index.js'
+import type { Payload } from '../request/payload.js'
+import type { Reach } from '../request/resume.js'
+import type { Audience } from './audience.js'
+import { holdBody, releaseBody, type Segment } from './segment.js'
+
+/** A file of which nothing is known yet. */
+const UNKNOWN: Payload = {
+  fileName: undefined,
+  contentType: 'application/octet-stream',
+  contentLength: undefined,
+}
+
+/** The sender of a socket: what it said in its first request, and the request that is there now. */
+export class SenderSide {
+  readonly #audience: Audience
+  readonly #closed: () => void
+  #hasCome = false
+  #payload: Payload
+  #reach: Reach
+  #segment: Segment | undefined
+  #offset = 0
+
+  /** `known` is the reservation's. `closed` is called when the connection of a watched request has closed. */
+  constructor(audience: Audience, known: Partial<Payload>, closed: () => void) {
+    this.#audience = audience
+    this.#payload = { ...UNKNOWN, ...known }
+    this.#closed = closed
+  }
+
+  get payload(): Payload {
+    return this.#payload
+  }
+
+  /** What the sender said it can do. */
+  get reach(): Reach {
+    return this.#reach
+  }
+
+  /** The request that is there. */
+  get segment(): Segment | undefined {
+    return this.#segment
+  }
+
+  /** The offset at which the sender's next segment has to begin, while there is none; else where this one began. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** In the place of the one before, if there is one: that ends without a verdict, and its file keeps its name. */
+  take(segment: Segment): void {
+    if (!this.#hasCome) {
+      this.#payload = { ...segment.payload, fileName: segment.payload.fileName ?? this.#payload.fileName }
+      this.#reach = segment.reach
+      this.#hasCome = true
+    }
+    this.#dismiss()
+    this.#segment = segment
+    this.#offset = segment.offset
+    this.#audience.add(segment.status)
+  }
+
+  /** Its connection may still be open, if the sender has come back by another one. */
+  lose(offset = this.#offset): void {
+    this.#offset = offset
+    this.#dismiss()
+  }
+
+  endPiece(offset = this.#offset): void {
+    this.#offset = offset
+    const left = this.#leave()
+    if (left === undefined) return
+    this.#audience.leave(left.status)
+    left.status.endPiece(offset)
+  }
+
+  /** The rest will come by another request, from this offset or from where the next receiver wants it. */
+  hold(offset: number | undefined): void {
+    this.#offset = offset ?? this.#offset
+    if (this.#segment !== undefined) holdBody(this.#segment)
+  }
+
+  /**
+   * Has the sender begin at this offset. A sender that waits by a request of its own is told there; one that is away
+   * finds out when it comes back. Returns what the others are to be told, unless the sender begins there anyway.
+   */
+  rewindTo(offset: number, newUpload: () => string): RewindEvent | undefined {
+    const left = this.#leave()
+    const goesBack = left !== undefined || offset < this.#offset
+    this.#offset = offset
+    if (!goesBack) return undefined
+    const event: RewindEvent = { event: 'rewind', offset, upload: newUpload() }
+    if (left !== undefined) {
+      this.#audience.leave(left.status)
+      left.status.redirect(event)
+    }
+    return event
+  }
+
+  watch(): void {
+    this.#segment?.response.once('close', this.#closed)
+  }
+
+  unwatch(): void {
+    this.#segment?.response.off('close', this.#closed)
+  }
+
+  /** Anything left of its body must not keep the sender from reading its verdict. */
+  release(): void {
+    if (this.#segment !== undefined) releaseBody(this.#segment)
+  }
+
+  /** The request that is there ends without a verdict. */
+  #dismiss(): void {
+    const left = this.#leave()
+    if (left !== undefined) this.#audience.dismiss(left.status)
+  }
+
+  /** Lets go of the request that is there, and returns it. */
+  #leave(): Segment | undefined {
+    const left = this.#segment
+    this.#segment = undefined
+    if (left === undefined) return undefined
+    releaseBody(left)
+    left.response.off('close', this.#closed)
+    return left
+  }
+}
