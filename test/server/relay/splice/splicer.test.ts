@@ -183,7 +183,8 @@ async function fillUp({ sender, job }: Transfer): Promise<void> {
   await until('the receiver is full', () => {
     const wasMoved = moved
     moved = job.moved()
-    return moved > 0 && moved === wasMoved
+    // The sender must wait too: on a busy machine nothing may move for a while.
+    return moved > 0 && moved === wasMoved && sender.peer.writableNeedDrain
   })
 }
 
