@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { type BigIntStats, constants, lstatSync, type Stats, type WriteStream } from 'node:fs'
-import { chmod, type FileHandle, open, rm, utimes } from 'node:fs/promises'
+import { chmod, type FileHandle, lstat, open, rm, truncate, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { unwritable } from '../files/unwritable.js'
+import { EssError } from '../../shared/index.js'
+import { USED_UP, unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { isBeingWritten, PULSE_MS } from './live-part.js'
 import { localFileName } from './local-name.js'
@@ -26,13 +27,16 @@ export interface PartFile {
   readonly stat: BigIntStats
   /** Bytes that an earlier run has left, and that are on the disk for certain. Undefined if there was no such run. */
   readonly begun: number | undefined
-  /** Stops touching the part, and gives it a true time of last access. Call it when the writable is closed. */
+  /**
+   * Stops touching the part, and gives it a true time of last access. Call it when the writable is closed. Throws EssError
+   * `file-unwritable` if another program has removed, replaced or cut the part.
+   */
   rest(): Promise<void>
   /** Makes sure that what was written is on the disk, for another run to go on from. Resolves with its length. */
   keep(): Promise<number>
   /** Closes the part, and leaves it there. */
   leave(): Promise<void>
-  /** Closes the part and removes it. */
+  /** Closes the part and removes it, unless another file has its name by now. */
   remove(): Promise<void>
 }
 
@@ -49,8 +53,6 @@ interface OpenPart {
 export async function openPart(target: FileTarget, terms: PartTerms): Promise<PartFile> {
   const { path, file, begun } = await openOrCreate(target, terms)
   try {
-    // The bytes behind the record may never have reached the disk.
-    await file.truncate(begun ?? 0)
     if (target.old !== undefined && !target.isFixed) await takeAfter(file, target.old)
     const stat = await file.stat({ bigint: true })
     // The handle stays ours, so that every path awaits its closing.
@@ -64,7 +66,15 @@ export async function openPart(target: FileTarget, terms: PartTerms): Promise<Pa
 }
 
 function partOf({ path, file, begun }: OpenPart, writable: WriteStream, stat: BigIntStats): PartFile {
+  // The bytes from here on may never have reached the disk. They are written again, and not cut off: a program that was
+  // only suspended may wake up, and take them for written.
   const from = begun ?? 0
+  const written = () => from + writable.bytesWritten
+  // By its path, because the handle is closed by now.
+  async function own(): Promise<BigIntStats | undefined> {
+    const found = await lstat(path, { bigint: true }).catch(() => undefined) // It isn't there, so it isn't ours.
+    return found?.ino === stat.ino && found.dev === stat.dev ? found : undefined
+  }
   let recorded = from
   let syncing: Promise<void> | undefined
   let touching: Promise<void> = Promise.resolve()
@@ -74,7 +84,7 @@ function partOf({ path, file, begun }: OpenPart, writable: WriteStream, stat: Bi
     return touching
   }
   async function sync(): Promise<void> {
-    const bytes = from + writable.bytesWritten
+    const bytes = written()
     if (bytes > recorded) await file.datasync()
     recorded = bytes
     await touch()
@@ -107,6 +117,13 @@ function partOf({ path, file, begun }: OpenPart, writable: WriteStream, stat: Bi
       clearInterval(pulse)
       await syncing
       await touching
+      const found = await own()
+      if (found === undefined || found.size < written())
+        throw new EssError(
+          'file-unwritable',
+          `Another program has removed or changed ${path} before the download was whole. ${USED_UP}`,
+        )
+      if (found.size > written()) await truncate(path, written())
       const now = new Date()
       await utimes(path, now, now).catch(() => {}) // A file system may keep no times.
     },
@@ -118,6 +135,7 @@ function partOf({ path, file, begun }: OpenPart, writable: WriteStream, stat: Bi
     leave: close,
     async remove() {
       await close()
+      if ((await own()) === undefined) return
       await rm(path, { force: true }).catch(() => {}) // A folder may accept files but not their removal.
     },
   }
