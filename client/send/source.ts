@@ -63,7 +63,7 @@ export async function openFile(place: string | Buffer): Promise<Source> {
     name: stat.isFile() && !isDescriptor(path) ? basename(path) : undefined,
     size,
     isRepeatable: size !== undefined,
-    reach: size === undefined ? KEPT_BYTES : Number.POSITIVE_INFINITY,
+    reach: size === undefined ? REACH_BYTES : Number.POSITIVE_INFINITY,
     read(from = 0) {
       if (size !== undefined) return exactly(size, from, blocks(from), path, check)
       kept ??= new KeptBlocks(copied(blocks()), KEPT_BYTES)
@@ -79,8 +79,10 @@ export async function openFile(place: string | Buffer): Promise<Source> {
  */
 const END_GRACE_MS = 150
 
-/** What a stream's sender can go back after a cut: more than lies in the buffers between it and the receiver. */
-const KEPT_BYTES = 16 * 1024 * 1024
+/** What a stream's sender can go back after a cut, from the last byte that the server has handed on. */
+const REACH_BYTES = 16 * 1024 * 1024
+/** As much again may have been read, and lie in the buffers between us and the receiver. */
+const KEPT_BYTES = 2 * REACH_BYTES
 
 /** Makes a source of a stream that was not read from yet, such as a piped stdin. */
 export function fromStream(stream: Readable): Source {
@@ -92,7 +94,7 @@ export function fromStream(stream: Readable): Source {
   return {
     name: undefined,
     size: undefined,
-    reach: KEPT_BYTES,
+    reach: REACH_BYTES,
     read(from = 0) {
       kept ??= new KeptBlocks(blocks(), KEPT_BYTES)
       return kept.read(from)
@@ -150,7 +152,7 @@ function fromPipe(fd: number): Source {
   return {
     name: undefined,
     size: undefined,
-    reach: KEPT_BYTES,
+    reach: REACH_BYTES,
     read(from = 0) {
       pipe ??= fromStream(new Socket({ fd, readable: true, writable: false }))
       return pipe.read(from)

@@ -66,18 +66,20 @@ export class ReceiverRequests {
 
   /**
    * True for a receiver that has come back while its old connection still looks alive: it names an offset, and knows the
-   * file's tag or has the old one's address.
+   * file's tag or, beyond byte 0, has the old one's address.
    */
   #isSameReceiver(
     socket: EphemeralSocket,
     request: IncomingMessage,
-    { isGoingOn, knowsTag }: Start,
+    { from, isGoingOn, knowsTag }: Start,
   ): boolean {
     const { receiverRequest } = socket
     if (receiverRequest === undefined || !isGoingOn) return false
     const { trust } = this.#parts.options
     const address = clientAddress(request, trust)
-    return knowsTag || (address !== NO_ADDRESS && address === clientAddress(receiverRequest, trust))
+    return (
+      knowsTag || (from > 0 && address !== NO_ADDRESS && address === clientAddress(receiverRequest, trust))
+    )
   }
 
   async #find(request: IncomingMessage, id: string, waitMs: number): Promise<EphemeralSocket> {
