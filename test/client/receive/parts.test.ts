@@ -5,18 +5,23 @@ import {
   chown,
   link,
   mkdir,
+  open,
   readdir,
   readFile,
+  rm,
   stat,
   symlink,
   utimes,
   writeFile,
 } from 'node:fs/promises'
 import { get as httpGet } from 'node:http'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { finished } from 'node:stream/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { type DownloadOptions, download, type Sending, send } from '../../../client/index.js'
 import { RECORD_BLOCK_BYTES } from '../../../client/receive/part-record.js'
+import { openFileSink } from '../../../client/receive/sink.js'
+import { findTarget } from '../../../client/receive/target.js'
 import { EssError, type StatusEvent } from '../../../shared/index.js'
 import { sha256 } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
@@ -314,4 +319,54 @@ test('a part is kept when the server is away, and the message says how to go on'
     / What came so far is in .*\.part\. To go on, type the same command again soon\.$/,
   )
   expect(existsSync(broken.part)).toBe(true)
+})
+
+test.each([
+  ['has removed', 'nothing', async (part: string) => await rm(part)],
+  ['has cut', 'a short file', async (part: string) => await writeFile(part, '')],
+  [
+    'has put another in the place of',
+    'another file',
+    async (part: string) => {
+      await rm(part)
+      await writeFile(part, 'whole')
+    },
+  ],
+])('a part that another run %s is no whole download (%s)', async (_how, _left, change) => {
+  const folder = await tempDir()
+  const path = join(folder, 'film.mkv')
+  const target = findTarget(path, { force: false, isTyped: true })
+  if (target.kind !== 'file') throw new Error('a new name is no stream')
+  const sink = await openFileSink(target, false, { id: 'AbCdEfGhIjKl', isFresh: false, signal: undefined })
+  sink.writable.end('whole')
+  await finished(sink.writable)
+  // Another file gets another inode, even where the first one's is free again.
+  const part = `${path}.AbCdEfGhIjKl.part`
+  const held = await open(part, 'r')
+  onTestFinished(() => held.close())
+  await change(part)
+  await expect(sink.commit()).rejects.toMatchObject({ code: 'file-unwritable' })
+  expect(await readdir(folder)).not.toContain(basename(path))
+})
+
+test('a run that goes on cuts off nothing that a suspended one has written', async () => {
+  const folder = await tempDir()
+  const path = join(folder, 'film.mkv')
+  const target = findTarget(path, { force: false, isTyped: true })
+  if (target.kind !== 'file') throw new Error('a new name is no stream')
+  const terms = { id: 'AbCdEfGhIjKl', isFresh: false, signal: undefined }
+  const first = await openFileSink(target, false, terms)
+  await new Promise<void>((resolve, reject) => {
+    first.writable.write('first half, ', (error) => (error ? reject(error) : resolve()))
+  })
+  // It is silent for a while.
+  const longAgo = new Date(Date.now() - 60_000)
+  await utimes(`${path}.AbCdEfGhIjKl.part`, longAgo, longAgo)
+  const second = await openFileSink(target, false, terms)
+  expect(second.begun).toBe(0)
+  second.writable.destroy()
+  first.writable.end('second half')
+  await finished(first.writable)
+  expect(await first.commit()).toBeUndefined()
+  expect(await readFile(path, 'utf8')).toBe('first half, second half')
 })
