@@ -441,6 +441,14 @@ describe('a range', () => {
     await stranger.until(/^HTTP\/1\.1 409 [\s\S]*busy/)
   })
 
+  test('from byte 0 is that of a second receiver, even at the same address', async () => {
+    const { port, sender, receiver } = await halfway()
+    const second = await ask(port, `GET /${sender.id}`, { Range: 'bytes=0-' })
+    await second.until(/^HTTP\/1\.1 409 [\s\S]*busy/)
+    await sender.write('world')
+    await receiver.until(/helloworld$/)
+  })
+
   test('from the same address takes it over', async () => {
     const { port, sender, receiver } = await halfway()
     await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' })
