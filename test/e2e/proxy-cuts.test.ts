@@ -73,8 +73,9 @@ describe.each(GOES_ON)('behind $name, a $kind', ({ name, kind }) => {
     expect(resumed).toEqual([expect.any(Number)])
     expect(resumed[0]).toBeGreaterThan(SIZE / 10)
     expect(await within(TRANSFER_MS, 'the verdict', sending.verdict)).toMatchObject({ bytes: SIZE })
-    // In pieces, a rewind is the answer to one.
-    expect(told).toEqual(expect.arrayContaining(['interrupted', 'resumed', 'delivered']))
+    // A receiver that is back before its old connection is known to be gone takes over, and the sender only rewinds.
+    expect(told.some((event) => event === 'interrupted' || event === 'rewind')).toBe(true)
+    expect(told).toEqual(expect.arrayContaining(['resumed', 'delivered']))
     expect(await sha256OfFile(to)).toBe(hash)
   })
 })
