@@ -14,10 +14,12 @@ export const EXIT_STATUS = {
   broken: 5,
   /** The server is unreachable, stopping, full (for all clients or for this one), or is not an ESS server. */
   unavailable: 6,
-  /** Could not be verified or decrypted. */
+  /** Sent, but the receiver has not confirmed that it has everything. */
   unverified: 7,
   /** Trouble with a local file: it exists, no space, no permission. */
   local: 8,
+  /** The wrong key, or bytes that are not what the sender sealed, or that are not safe to unpack. Nothing was kept. */
+  untrusted: 9,
   /** Interrupted by Ctrl-C (128 + SIGINT). Another signal gives 128 plus its own number. */
   interrupted: 130,
 } as const satisfies Record<string, number>

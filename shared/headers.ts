@@ -2,8 +2,10 @@
 export const HEADERS = {
   contentDisposition: 'content-disposition',
   contentLength: 'content-length',
+  essBundle: 'ess-bundle',
   essOffset: 'ess-offset',
   essResume: 'ess-resume',
+  essSealed: 'ess-sealed',
   prefer: 'prefer',
   te: 'te',
   uploadComplete: 'upload-complete',
@@ -39,7 +41,7 @@ export const DOWNLOAD_HEADERS = {
 export const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers':
-    'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Upload-Offset, Upload-Complete, Upload-Length, Upload-Limit',
+    'Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, Retry-After, Ess-Offset, Ess-Sealed, Ess-Bundle, Upload-Offset, Upload-Complete, Upload-Length, Upload-Limit',
 } as const
 
 /** The response to a preflight, Private Network Access included. */
@@ -47,7 +49,7 @@ export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
   'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
   'Access-Control-Allow-Headers':
-    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Offset, Ess-Resume, Upload-Offset, Upload-Complete, Upload-Length, Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length',
+    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Offset, Ess-Resume, Ess-Sealed, Ess-Bundle, Upload-Offset, Upload-Complete, Upload-Length, Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length',
   'Access-Control-Allow-Private-Network': 'true',
   'Access-Control-Max-Age': '86400',
 } as const

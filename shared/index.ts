@@ -1,4 +1,5 @@
 /** The protocol, for ESS itself and for other clients: plain data and pure functions. */
+export * from './bundle.js'
 export * from './content-disposition.js'
 export * from './content-type.js'
 export * from './curl.js'
@@ -11,6 +12,7 @@ export * from './length-trailer.js'
 export * from './percent-decode.js'
 export * from './problems.js'
 export * from './routes.js'
+export * from './sealed.js'
 export * from './status.js'
 export * from './status-decoder.js'
 export * from './units.js'

@@ -170,6 +170,22 @@ export const PROBLEMS = {
   'file-unreadable': { status: null, exit: EXIT_STATUS.local, title: 'The file cannot be read' },
   'file-unwritable': { status: null, exit: EXIT_STATUS.local, title: 'The file cannot be written' },
   'file-changed': { status: null, exit: EXIT_STATUS.local, title: 'The file changed while it was sent' },
+  'key-required': {
+    status: null,
+    exit: EXIT_STATUS.usage,
+    title: 'This file is sealed, and you gave no key',
+  },
+  'wrong-key': { status: null, exit: EXIT_STATUS.untrusted, title: 'Your key does not open this file' },
+  'not-authentic': {
+    status: null,
+    exit: EXIT_STATUS.untrusted,
+    title: 'What came is not what the sender sealed',
+  },
+  'unsafe-bundle': {
+    status: null,
+    exit: EXIT_STATUS.untrusted,
+    title: 'This folder is not safe to unpack',
+  },
   interrupted: { status: null, exit: EXIT_STATUS.interrupted, title: 'Interrupted' },
 } as const satisfies Record<string, ProblemKind>
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { entityTag } from '../../shared/entity-tag.js'
 import {
   announcesLength,
+  type BundleNote,
   DEFAULT_CONTENT_TYPE,
   EssError,
   formatBytes,
@@ -33,6 +34,10 @@ export interface Offer {
   readonly size: number | undefined
   /** The Content-Type. */
   readonly type: string
+  /** Set for a tar that the sender's `ess` made of a folder or of several files. */
+  readonly bundle?: BundleNote | undefined
+  /** True if it is encrypted from end to end. Then the name, the size and the type are those of what is inside. */
+  readonly isSealed?: boolean
 }
 
 /** An offer with what only a download needs to know. */

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { EssError } from '../../shared/index.js'
+import { type BundleNote, EssError } from '../../shared/index.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
@@ -18,6 +18,12 @@ export interface Source {
   readonly name: string | undefined
   /** Bytes; undefined for a stream or a device, which ends when it ends. */
   readonly size: number | undefined
+  /** Its Content-Type. Default: `application/octet-stream`. */
+  readonly type?: string | undefined
+  /** Set if it is a tar that an `ess` receiver unpacks. */
+  readonly bundle?: BundleNote | undefined
+  /** Set if the bytes are sealed: the value of the header `Ess-Sealed`. Then the name and the type are in it. */
+  readonly sealed?: string | undefined
   /** True if you may call `read` again, for the same bytes from the first one on. Default: false. */
   readonly isRepeatable?: boolean
   /**
