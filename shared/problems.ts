@@ -73,7 +73,7 @@ export const PROBLEMS = {
   cancelled: {
     status: 410,
     exit: EXIT_STATUS.absent,
-    title: 'The sender cancelled the transfer',
+    title: 'The sender stopped the transfer',
     next: 'Ask the sender for a new link.',
   },
   gone: {

@@ -33,13 +33,9 @@ export async function openWhenRead(path: string, signal: AbortSignal | undefined
       if (codeOf(error) !== 'ENXIO') throw error
     }
     await delay(POLL_MS, undefined, { ...(signal && { signal }) }).catch((cause: unknown) => {
-      throw new EssError(
-        'interrupted',
-        'Interrupted before a program opened the pipe to read from it. Run the command again to start over.',
-        {
-          cause,
-        },
-      )
+      throw new EssError('interrupted', 'Interrupted before a program opened the pipe to read from it.', {
+        cause,
+      })
     })
   }
 }

@@ -89,9 +89,10 @@ export function goneBecause(outcome: Outcome): EssError {
   const words: Partial<Record<Outcome, string>> = {
     delivered: 'This link worked once and has been used. Ask the sender for a new one.',
     expired: 'This link expired before anyone used it. Ask the sender for a new one.',
-    cancelled: 'The sender cancelled this transfer. Ask the sender for a new link.',
+    cancelled: 'The sender stopped this transfer. Ask the sender for a new link.',
     'sender-lost': "The sender's connection was lost. Ask the sender for a new link.",
-    'receiver-lost': "The receiver's connection was lost. Ask the sender for a new link.",
+    'receiver-lost':
+      'The download broke off and wasn't resumed in time. Ask the sender for a new link.',
   }
   return new EssError(
     'gone',

@@ -212,7 +212,7 @@ export class EphemeralSocket implements Subject {
   }
 
   /** The sender, or the embedder, no longer wants the transfer. */
-  cancel(detail = 'The sender cancelled the transfer, so its link no longer works.'): void {
+  cancel(detail = 'The sender stopped the transfer, so its link no longer works.'): void {
     this.apply('cancelled', { detail })
   }
 

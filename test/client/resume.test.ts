@@ -166,7 +166,7 @@ describe('Ctrl-C', () => {
     expect(await receiver.ended()).toMatchObject({
       code: 5,
       stderr: expect.stringMatching(
-        /^ess: The download broke off after .*\. The sender cancelled this transfer\. Nothing was kept\. Ask/,
+        /^ess: The download broke off after .*\. The sender stopped this transfer\. Nothing was kept\. Ask/,
       ),
     })
   })

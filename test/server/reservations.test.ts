@@ -437,11 +437,11 @@ describe('DELETE', () => {
     await expectSenderFailed(
       sender,
       'cancelled',
-      /^The sender cancelled the transfer, so its link no longer works\.$/,
+      /^The sender stopped the transfer, so its link no longer works\.$/,
     )
     expect(await exchange(served.port, requestHead(`GET /${sender.id}`))).toMatchObject({
       status: 410,
-      body: 'The sender cancelled this transfer. Ask the sender for a new link. [gone]\n',
+      body: 'The sender stopped this transfer. Ask the sender for a new link. [gone]\n',
     })
     expect((await exchange(served.port, requestHead(`DELETE ${path}`))).status).toBe(404)
   })

@@ -62,7 +62,7 @@ test('Ctrl-C on a receiving terminal leaves a line, the cursor, and no file', as
   const { code, stdout } = await program.ended()
   expect(code).toBe(130)
   expect(stdout.toString()).toMatch(
-    /Interrupted before the transfer was complete\. Run the command again to start over\. \[interrupted\]\r\n/,
+    /Interrupted before the transfer was complete\. \[interrupted\]\r\n/,
   )
   expectAsFound(stdout.toString())
   expect(await readdir(cwd)).toEqual([])
