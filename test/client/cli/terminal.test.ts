@@ -61,9 +61,7 @@ test('Ctrl-C on a receiving terminal leaves a line, the cursor, and no file', as
   program.stdin.write(CTRL_C)
   const { code, stdout } = await program.ended()
   expect(code).toBe(130)
-  expect(stdout.toString()).toMatch(
-    /Interrupted before the transfer was complete\. \[interrupted\]\r\n/,
-  )
+  expect(stdout.toString()).toMatch(/Interrupted before the transfer was complete\. \[interrupted\]\r\n/)
   expectAsFound(stdout.toString())
   expect(await readdir(cwd)).toEqual([])
   expect(await connection.ending()).toBe('rst')
