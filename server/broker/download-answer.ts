@@ -91,8 +91,7 @@ export function goneBecause(outcome: Outcome): EssError {
     expired: 'This link expired before anyone used it. Ask the sender for a new one.',
     cancelled: 'The sender stopped this transfer. Ask the sender for a new link.',
     'sender-lost': "The sender's connection was lost. Ask the sender for a new link.",
-    'receiver-lost':
-      "The download broke off and wasn't resumed in time. Ask the sender for a new link.",
+    'receiver-lost': "The download broke off and wasn't resumed in time. Ask the sender for a new link.",
   }
   return new EssError(
     'gone',
