@@ -71,7 +71,11 @@ export const COMMANDS = {
       ['ess get AbCdEfGhIjKl -o ~/Downloads/', 'into a folder'],
       ['ess get AbCdEfGhIjKl | tar x', 'unpack a folder'],
     ],
-    exits: { ok: 'the file is here, whole', ...TRANSFER_FAILURE },
+    exits: {
+      ok: 'the file is here, whole',
+      ...TRANSFER_FAILURE,
+      untrusted: 'the wrong key, or not what the sender sealed, or not safe to unpack; nothing was kept',
+    },
   },
   doctor: {
     aliases: [],

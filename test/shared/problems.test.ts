@@ -66,6 +66,10 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'file-unreadable': 8,
   'file-unwritable': 8,
   'file-changed': 8,
+  'key-required': 2,
+  'wrong-key': 9,
+  'not-authentic': 9,
+  'unsafe-bundle': 9,
   interrupted: 130,
 }
 
@@ -130,6 +134,10 @@ test('a status is an error of HTTP, and none belongs to what only a client meets
     'file-unreadable',
     'file-unwritable',
     'file-changed',
+    'key-required',
+    'wrong-key',
+    'not-authentic',
+    'unsafe-bundle',
     'interrupted',
   ])
 })
