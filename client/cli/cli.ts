@@ -60,8 +60,8 @@ function lookOf(command: TransferCommand, io: Io): Look {
   // When data goes to the same terminal, nothing may come in between.
   const isDataShown = io.stdout.isTTY === true
   const hasData = command.command === 'send' ? command.json : command.output === '-'
-  const isWatched = io.stderr.isTTY === true && !(isDataShown && hasData)
-  if (!isWatched || command.noProgress || command.quiet) return 'silent'
+  if (command.quiet || (isDataShown && hasData)) return 'silent'
+  if (io.stderr.isTTY !== true || command.noProgress) return 'terse'
   // A serial line reports no columns, and without them nothing can be drawn.
   return io.stderr.columns === 0 || io.env['TERM'] === 'dumb' ? 'plain' : 'drawn'
 }

@@ -2,8 +2,8 @@ import { formatBytes, formatCount, formatDuration, printable } from '../../share
 import type { Hints } from './hints.js'
 
 /**
- * What a person sees, and how it behaves. All of it goes to stderr. If no person is looking, there is nothing but one
- * line for a failure. One thing moves at a time, a spinner or a bar. However it ends, the terminal is left as it was
+ * What a person sees, and how it behaves. All of it goes to stderr. If no person is looking, there is nothing but a
+ * line for each trouble. One thing moves at a time, a spinner or a bar. However it ends, the terminal is left as it was
  * found.
  */
 export interface Screen {

@@ -84,7 +84,29 @@ describe('the screen of an interruption', () => {
     )
   })
 
-  test('is none without one', async () => {
+  test('is one line without one, however often it is told', async () => {
+    const { screen, text } = await screenOf('terse')
+    screen.interrupted(CONNECTION_LOST, 121)
+    screen.interrupted(CONNECTION_LOST, 120)
+    screen.resumed(0)
+    screen.moving(100)
+    for (const secondsLeft of [119, 118, 88]) screen.interrupted(CONNECTION_LOST, secondsLeft)
+    screen.resumed(50)
+    screen.resumed(50)
+    expect(text()).toBe(
+      'ess: Connection lost, trying again. 2 min left.\ness: Waiting for the receiver again.\ness: Connection lost, trying again. 1 min 58 s left.\ness: Going on from 50 B.\n',
+    )
+  })
+
+  test('is none without one where the next try mends it', async () => {
+    const { screen, text } = await screenOf('terse')
+    screen.moving(100)
+    screen.interrupted(CONNECTION_LOST, 118)
+    screen.resumed(50)
+    expect(text()).toBe('')
+  })
+
+  test('is none with --quiet', async () => {
     const { screen, text } = await screenOf('silent')
     screen.moving(100)
     screen.interrupted(CONNECTION_LOST, 118)
