@@ -23,7 +23,16 @@ const FLOORS = {
     ['relay', 'answer'],
     ['node'],
   ],
-  client: [['main.ts'], ['cli'], ['index.ts'], ['send', 'receive', 'doctor'], ['files'], ['http'], ['node']],
+  client: [
+    ['main.ts'],
+    ['cli'],
+    ['index.ts'],
+    ['send', 'receive', 'doctor'],
+    ['bundle', 'seal'],
+    ['ends', 'files'],
+    ['http'],
+    ['node'],
+  ],
 } as const
 type Side = keyof typeof FLOORS
 // `Object.keys` forgets what the keys are.

@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
+import type { Sink } from '../ends/sink.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { giveName } from './give-name.js'
@@ -18,28 +19,7 @@ export interface OpenDevice {
   readonly device: Writable
 }
 
-/** Where the bytes of one download are written. */
-export interface Sink {
-  /** Takes the bytes. If `ends` is true, it is ended after the last one. */
-  readonly writable: Writable
-  readonly ends: boolean
-  /** The file's final path; undefined for a stream. */
-  readonly path: string | undefined
-  /** Bytes of an earlier run that are there already; undefined if there was none. */
-  readonly begun: number | undefined
-  /**
-   * Completes the download: the file gets its name. Throws EssError `file-unwritable` if bytes were lost. If every
-   * byte is there and only the name can't be had, it resolves with an EssError that says where the bytes are.
-   */
-  commit(): Promise<EssError | undefined>
-  /**
-   * Makes sure that another run can go on from what was written. Resolves with the file that has it, or undefined for a
-   * stream.
-   */
-  keep(): Promise<string | undefined>
-  /** Leaves nothing behind but what was kept: now, or by an earlier run unless the transfer `isOver`. */
-  discard(isOver: boolean): Promise<void>
-}
+export type { Sink }
 
 /** Opens a sink that writes a file. Throws EssError `file-exists` or `file-unwritable`. */
 export async function openFileSink(target: FileTarget, force: boolean, terms: PartTerms): Promise<Sink> {

@@ -4,41 +4,16 @@ import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { type BundleNote, EssError } from '../../shared/index.js'
+import { EssError } from '../../shared/index.js'
+import type { Source } from '../ends/source.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
+import { missing } from '../files/missing.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
 import { blockReader } from './block-reader.js'
 import { KeptBlocks } from './kept-blocks.js'
-import { missing } from './missing.js'
 
-/** The bytes to send, and the facts known about them beforehand. */
-export interface Source {
-  /** The file's name; undefined for a stream. */
-  readonly name: string | undefined
-  /** Bytes; undefined for a stream or a device, which ends when it ends. */
-  readonly size: number | undefined
-  /** Its Content-Type. Default: `application/octet-stream`. */
-  readonly type?: string | undefined
-  /** Set if it is a tar that an `ess` receiver unpacks. */
-  readonly bundle?: BundleNote | undefined
-  /** Set if the bytes are sealed: the value of the header `Ess-Sealed`. Then the name and the type are in it. */
-  readonly sealed?: string | undefined
-  /** True if you may call `read` again, for the same bytes from the first one on. Default: false. */
-  readonly isRepeatable?: boolean
-  /**
-   * How many bytes `read` can go back from the furthest that was read: Infinity for a file. Undefined if it reads from
-   * the first byte alone, and then a cut ends the transfer.
-   */
-  readonly reach?: number
-  /**
-   * Starts to read, from this offset on (default: 0). Throws EssError `file-unreadable`, or `file-changed` before the last byte is out. A block of a
-   * file is valid until you ask for the next one; then its memory is used again.
-   */
-  read(from?: number): AsyncGenerator<Uint8Array>
-  /** Closes the file or the stream, read or not. */
-  close(): Promise<void>
-}
+export type { Source }
 
 /** The largest memory page of a usual machine. */
 const MAX_PAGE_BYTES = 64 * 1024

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { EssError } from '../../shared/index.js'
-import { NOT_UTF8 } from '../files/raw-arguments.js'
 import { nearestFile } from '../http/nearest-name.js'
 import { codeOf } from '../node/errno-words.js'
+import { NOT_UTF8 } from './raw-arguments.js'
 
 /** The error for a file that isn't there. It names the file in that folder that was probably meant. */
 export async function missing(path: string, cause: unknown): Promise<EssError> {
