@@ -6,6 +6,7 @@ export interface Programs {
   readonly sender: string
   readonly receiver: string
   readonly relay: string
+  readonly timed: string
   /** False where the headers of OpenSSL are missing: what needs TLS is left out then. */
   readonly speakTls: boolean
 }
@@ -21,16 +22,18 @@ export function compilePrograms(sources: string, folder: string): Programs {
     return program
   }
   const relay = compile('relay')
+  const timed = compile('timed')
   const tlsFlags = ['-DWITH_TLS', '-lssl', '-lcrypto']
   try {
     return {
       sender: compile('sender', ...tlsFlags),
       receiver: compile('receiver', ...tlsFlags),
       relay,
+      timed,
       speakTls: true,
     }
   } catch {
     // No libssl-dev; were it anything else, the same sources would not compile now either.
-    return { sender: compile('sender'), receiver: compile('receiver'), relay, speakTls: false }
+    return { sender: compile('sender'), receiver: compile('receiver'), relay, timed, speakTls: false }
   }
 }
