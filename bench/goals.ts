@@ -4,10 +4,12 @@ import { median, pairRatios } from './statistics.js'
 /** One line of what was promised. */
 export interface Goal {
   /** Its number in the README's list. */
-  readonly number: 1 | 2 | 3 | 4 | 5 | 6 | 7
+  readonly number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
   readonly scenario: ScenarioName
   readonly metric: string
   readonly subject: string
+  /** Whose median is taken off the subject's first: what counts is the difference. */
+  readonly beyond?: string
   /** Of whose median the subject's is a ratio; without it the subject's own value is judged. */
   readonly against?: string
   readonly atMost?: number
@@ -33,6 +35,12 @@ export const GOALS: readonly Goal[] = [
   goal(6, 'clients', 'sendCpuPerGiB', 'ess to curl', { against: 'curl to curl', atMost: 1.3 }),
   goal(6, 'clients', 'getCpuPerGiB', 'curl to ess', { against: 'curl to curl', atMost: 1.3 }),
   goal(7, 'start', 'linkMs', 'ess send', { against: 'node -e 0', atMost: 3 }),
+  goal(8, 'sealed', 'sendCpuPerGiB', 'ess -e', { beyond: 'ess', against: 'node:crypto', atMost: 1.4 }),
+  goal(8, 'sealed', 'getCpuPerGiB', 'ess -e', { beyond: 'ess', against: 'node:crypto', atMost: 1.4 }),
+  goal(8, 'sealed', 'gibPerS', 'ess -e', { against: 'ess', atLeast: 0.45 }),
+  goal(8, 'sealed', 'gibPerS', 'ess -e', { against: 'typage', atLeast: 5 }),
+  goal(8, 'sealed', 'sendGrownMiB', 'ess -e', { atMost: 32 }),
+  goal(8, 'sealed', 'getGrownMiB', 'ess -e', { atMost: 32 }),
 ]
 
 function goal(
@@ -40,7 +48,7 @@ function goal(
   scenario: ScenarioName,
   metric: string,
   subject: string,
-  rest: Pick<Goal, 'against' | 'atMost' | 'atLeast'>,
+  rest: Pick<Goal, 'beyond' | 'against' | 'atMost' | 'atLeast'>,
 ): Goal {
   return { number, scenario, metric, subject, ...rest }
 }
@@ -54,10 +62,12 @@ export type Lookup = (
 
 /** Whether a goal needs this subject in this scenario: the quick form measures nothing else. */
 export function isJudged(name: ScenarioName, subjectName: string): boolean {
-  return GOALS.some(
-    ({ scenario, subject, against }) =>
-      scenario === name && (subject === subjectName || against === subjectName),
-  )
+  return GOALS.some((goal) => goal.scenario === name && subjectsOf(goal).includes(subjectName))
+}
+
+/** The subject, and all that it is compared with. */
+export function subjectsOf({ subject, beyond, against }: Goal): string[] {
+  return [subject, beyond, against].filter((name) => name !== undefined)
 }
 
 /** One goal and what came of it; `missed, beyond twice` is what fails the quick form. */
@@ -78,26 +88,26 @@ export function isFarOff({ verdict }: Judgement): boolean {
 /** Holds what was measured against each goal. */
 export function judge(lookup: Lookup): Judgement[] {
   return GOALS.map((goal) => {
-    const { scenario, metric, subject, against } = goal
-    const values = lookup(scenario, subject, metric)
-    if (against === undefined) return judgeOne(goal, values, values)
-    const others = lookup(scenario, against, metric)
-    return judgeOne(goal, values, others && values && pairRatios(values, others), others)
+    const [values, less, by] = [goal.subject, goal.beyond, goal.against].map((subject) =>
+      subject === undefined ? undefined : (lookup(goal.scenario, subject, goal.metric) ?? []),
+    )
+    const measured = ((middle(values) ?? 0) - (middle(less) ?? 0)) / (middle(by) ?? 1)
+    if (Number.isNaN(measured)) return { goal, measured: undefined, runs: [], verdict: 'not measured' }
+    const own = (values ?? []).map((value, run) =>
+      less === undefined ? value : value - (less[run] ?? Number.NaN),
+    )
+    return {
+      goal,
+      measured,
+      runs: by === undefined ? own : pairRatios(own, by),
+      verdict: verdictOf(goal, measured),
+    }
   })
 }
 
-function judgeOne(
-  goal: Goal,
-  values: readonly number[] | undefined,
-  runs: readonly number[] | undefined,
-  others?: readonly number[],
-): Judgement {
-  if (values === undefined || runs === undefined) {
-    return { goal, measured: undefined, runs: [], verdict: 'not measured' }
-  }
-  const measured = median(values) / (others === undefined ? 1 : median(others))
-  if (Number.isNaN(measured)) return { goal, measured: undefined, runs: [], verdict: 'not measured' }
-  return { goal, measured, runs, verdict: verdictOf(goal, measured) }
+/** NaN where all of it failed, or nothing was measured; undefined where there is nothing to measure. */
+function middle(values: readonly number[] | undefined): number | undefined {
+  return values && median(values)
 }
 
 function verdictOf({ atMost, atLeast }: Goal, measured: number): Judgement['verdict'] {

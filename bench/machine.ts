@@ -22,6 +22,7 @@ export function describeMachine(root: string, sources: string): Machine {
     'piping-server': packageVersion(join(sources, 'node_modules/piping-server')),
     hono: packageVersion(join(root, 'node_modules/hono')),
     '@hono/node-server': packageVersion(join(root, 'node_modules/@hono/node-server')),
+    'age-encryption': packageVersion(join(root, 'node_modules/age-encryption')),
     nginx: programVersion('nginx', '-v'),
     haproxy: programVersion('haproxy', '-v'),
     curl: programVersion('curl', '--version'),

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drawChart } from './chart.js'
-import { isFarOff, isJudged, type Judgement, judge, type Lookup } from './goals.js'
+import { isFarOff, isJudged, type Judgement, judge, type Lookup, subjectsOf } from './goals.js'
 import { describeMachine } from './machine.js'
 import { describeWaiting } from './runs/waiting.js'
 import type { Scenario } from './scenario.js'
@@ -21,6 +21,7 @@ const { values: flags } = parseArgs({
     scenario: { type: 'string', multiple: true },
     subject: { type: 'string', multiple: true },
     runs: { type: 'string' },
+    results: { type: 'string' },
     'ess-dist': { type: 'string', default: OWN_DIST },
   },
 })
@@ -103,9 +104,7 @@ async function withSecondLook(judgements: readonly Judgement[]): Promise<readonl
   const doubtful = judgements.filter(isFarOff).map(({ goal }) => goal)
   for (const name of new Set(doubtful.map(({ scenario }) => scenario))) {
     const scenario: Scenario = SCENARIOS[name]
-    const subjects = doubtful.flatMap((goal) =>
-      goal.scenario === name ? [goal.subject, goal.against ?? goal.subject] : [],
-    )
+    const subjects = doubtful.flatMap((goal) => (goal.scenario === name ? subjectsOf(goal) : []))
     console.log(
       `\n${name}: beyond twice a goal, and so measured once more: ${[...new Set(subjects)].join(', ')}`,
     )
@@ -160,10 +159,11 @@ function lookup(...[scenario, subject, metric]: Parameters<Lookup>): ReturnType<
     ?.map((numbers) => numbers[metric] ?? Number.NaN)
 }
 
-/** A whole run is what the README shows; any other goes beside it, where git does not look. */
+/** A whole run is what the README shows; any other goes beside it, where git does not look, unless it has a name. */
 function writeResults(): void {
-  const name = isPartial || !isOwnBuild ? 'partial' : flags.quick ? 'quick' : 'full'
-  writeJson(name, { ...measuredSoFar(), goals: judgements })
+  const name = flags.results ?? (isPartial || !isOwnBuild ? 'partial' : flags.quick ? 'quick' : 'full')
+  const goals = judgements.filter(({ verdict }) => flags.results === undefined || verdict !== 'not measured')
+  writeJson(name, { ...measuredSoFar(), goals })
   rmSync(join(RESULTS, 'unfinished.json'))
   const drawn = (['length', 'chunked', 'small', 'first-byte'] as const).flatMap((scenario) => {
     const measured = results.get(scenario)

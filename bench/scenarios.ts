@@ -1,8 +1,10 @@
+import { CIPHERS } from './ciphers.js'
 import { PAIRINGS } from './pairings.js'
 import { BULK_METRICS, bulk } from './runs/bulk.js'
 import { clients } from './runs/clients.js'
 import { fairness } from './runs/fairness.js'
 import { firstByte } from './runs/first-byte.js'
+import { SEALED, sealed } from './runs/sealed.js'
 import { slowReceiver } from './runs/slow-receiver.js'
 import { small } from './runs/small.js'
 import { start } from './runs/start.js'
@@ -138,6 +140,22 @@ export const SCENARIOS = {
     runs: 7,
     quickRuns: 3,
     run: start,
+  },
+  sealed: {
+    title: 'A large file from ess to ess, from memory to /dev/null, plain and sealed',
+    metrics: {
+      sendCpuPerGiB: { title: 'sender s/GiB', digits: 3 },
+      getCpuPerGiB: { title: 'receiver s/GiB', digits: 3 },
+      relayCpuPerGiB: { title: 'relay s/GiB', digits: 3 },
+      gibPerS: { title: 'GiB/s', digits: 2 },
+      sendMiB: { title: 'sender MiB', digits: 0 },
+      getMiB: { title: 'receiver MiB', digits: 0 },
+    },
+    subjects: ['ess', SEALED, ...Object.keys(CIPHERS)],
+    reference: 'ess',
+    runs: 5,
+    quickRuns: 2,
+    run: sealed,
   },
 } as const satisfies Record<string, Scenario>
 

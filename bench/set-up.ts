@@ -14,8 +14,8 @@ export const SOURCES = join(ROOT, 'bench')
 
 /** Linux's file system in memory. */
 const MEMORY_FOLDER = '/dev/shm'
-/** Two files of the clients', and as much again for everybody else. */
-const ROOM_BYTES = 4 * GIB
+/** The clients' files, and half as much again for everybody else. */
+const ROOM_BYTES = { quick: 4 * GIB, full: 10 * GIB }
 
 /**
  * Builds what a run needs, in a folder that is gone when this process ends. Throws where there is no Linux, or no
@@ -27,7 +27,9 @@ export function setUp({ essDist, isQuick }: { readonly essDist: string; readonly
 } {
   if (process.platform !== 'linux') throw new Error('Expected Linux: the CPU of a process is read from /proc')
   const scratch = makeFolder(tmpdir())
-  const files = hasRoomInMemory() ? makeFolder(MEMORY_FOLDER) : scratch
+  const files = hasRoomInMemory(isQuick ? ROOM_BYTES.quick : ROOM_BYTES.full)
+    ? makeFolder(MEMORY_FOLDER)
+    : scratch
   // Through 'exit', so that the folder goes too.
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
   const programs = compilePrograms(join(SOURCES, 'c'), scratch)
@@ -50,11 +52,11 @@ function makeFolder(parent: string): string {
   return folder
 }
 
-function hasRoomInMemory(): boolean {
+function hasRoomInMemory(bytes: number): boolean {
   try {
     accessSync(MEMORY_FOLDER, constants.W_OK)
     const { bavail, bsize } = statfsSync(MEMORY_FOLDER)
-    return Math.min(bavail * bsize, freemem()) >= ROOM_BYTES
+    return Math.min(bavail * bsize, freemem()) >= bytes
   } catch {
     return false // There is none.
   }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CIPHERS } from './ciphers.js'
 import type { Programs } from './compile.js'
 import { PAIRINGS } from './pairings.js'
 import { STARTS } from './starts.js'
@@ -73,7 +74,10 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     proxy('nginx', (place) => nginx(parts, place)),
     proxy('haproxy', (place) => haproxy(parts, place)),
     // The clients' runs start ESS as it comes, and are named by who sends to whom, or by what is started.
-    ...[...Object.keys(PAIRINGS), ...Object.keys(STARTS)].map((pairing) => essSubject(pairing, parts, [])),
+    ...[...Object.keys(PAIRINGS), ...Object.keys(STARTS), ...Object.keys(CIPHERS)].map((each) =>
+      essSubject(each, parts, []),
+    ),
+    essSubject('ess -e', parts, []),
   ]
   return new Map(subjects.map((subject) => [subject.name, subject]))
 }

@@ -44,8 +44,9 @@ export function printGoals(judgements: readonly Judgement[]): void {
   ])
 }
 
-function describeGoal({ scenario, metric, subject, against }: Goal): string {
-  return `${scenario}: ${metric} of ${subject}${against === undefined ? '' : ` by ${against}`}`
+function describeGoal({ scenario, metric, subject, beyond, against }: Goal): string {
+  const more = beyond === undefined ? '' : ` beyond ${beyond}`
+  return `${scenario}: ${metric} of ${subject}${more}${against === undefined ? '' : ` by ${against}`}`
 }
 
 function column(measured: Measured, subject: string, key: string): number[] {
