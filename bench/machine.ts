@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { GIB } from './scenario.js'
+import { INSTALLED } from './tools.js'
 
 /** What the numbers were taken on and with. No name of the machine, no path. */
 export interface Machine {
@@ -23,6 +24,8 @@ export function describeMachine(root: string, sources: string): Machine {
     hono: packageVersion(join(root, 'node_modules/hono')),
     '@hono/node-server': packageVersion(join(root, 'node_modules/@hono/node-server')),
     'age-encryption': packageVersion(join(root, 'node_modules/age-encryption')),
+    croc: programVersion(join(INSTALLED, 'croc'), '--version'),
+    'magic-wormhole': programVersion(join(INSTALLED, 'wormhole/bin/wormhole'), '--version'),
     nginx: programVersion('nginx', '-v'),
     haproxy: programVersion('haproxy', '-v'),
     curl: programVersion('curl', '--version'),

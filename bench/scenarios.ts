@@ -2,6 +2,7 @@ import { CIPHERS } from './ciphers.js'
 import { PAIRINGS } from './pairings.js'
 import { BULK_METRICS, bulk } from './runs/bulk.js'
 import { clients } from './runs/clients.js'
+import { END_TO_END_METRICS, fileEndToEnd, folderEndToEnd } from './runs/end-to-end.js'
 import { fairness } from './runs/fairness.js'
 import { firstByte } from './runs/first-byte.js'
 import { SEALED, sealed } from './runs/sealed.js'
@@ -156,6 +157,24 @@ export const SCENARIOS = {
     runs: 5,
     quickRuns: 2,
     run: sealed,
+  },
+  file: {
+    title: 'A file of 1 GiB, from end to end, each through its own relay',
+    metrics: END_TO_END_METRICS,
+    subjects: [SEALED, 'ess', 'croc', 'croc --no-compress', 'croc, direct', 'wormhole', 'wormhole, direct'],
+    reference: SEALED,
+    runs: 3,
+    quickRuns: 1,
+    run: fileEndToEnd,
+  },
+  folder: {
+    title: 'A folder of 10,000 files of 4 KiB, from end to end, each through its own relay',
+    metrics: END_TO_END_METRICS,
+    subjects: [SEALED, 'ess', 'croc', 'croc --zip', 'croc, direct', 'wormhole', 'wormhole, direct'],
+    reference: SEALED,
+    runs: 2,
+    quickRuns: 1,
+    run: folderEndToEnd,
   },
 } as const satisfies Record<string, Scenario>
 

@@ -5,6 +5,7 @@ import type { Programs } from './compile.js'
 import { PAIRINGS } from './pairings.js'
 import { STARTS } from './starts.js'
 import type { Command } from './subject-process.js'
+import { TOOLS } from './tools.js'
 
 /** A key pair made for the run. */
 export interface Certificate {
@@ -77,7 +78,9 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     ...[...Object.keys(PAIRINGS), ...Object.keys(STARTS), ...Object.keys(CIPHERS)].map((each) =>
       essSubject(each, parts, []),
     ),
-    essSubject('ess -e', parts, []),
+    ...Object.entries(TOOLS).map(([name, { relay }]) =>
+      relay === undefined ? essSubject(name, parts, []) : named(name, '', ({ port }) => relay(port)),
+    ),
   ]
   return new Map(subjects.map((subject) => [subject.name, subject]))
 }
