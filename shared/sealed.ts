@@ -3,5 +3,6 @@ export const MAX_SEALED_NOTE = 3 * 1024
 
 /** True for a value of the header `Ess-Sealed`: base64url without padding (RFC 4648, 5), at most 3 KiB. */
 export function isSealedNote(value: string): boolean {
-  return value.length <= MAX_SEALED_NOTE && /^[\w-]+$/.test(value)
+  // Four characters are three bytes; what is left is one byte or two.
+  return value.length <= MAX_SEALED_NOTE && value.length % 4 !== 1 && /^[\w-]+$/.test(value)
 }

@@ -1,4 +1,5 @@
-import { curlLine, formatBytes } from '../../shared/index.js'
+import { curlLine, formatBytes, quoteUrl } from '../../shared/index.js'
+import { quoteForShell } from '../../shared/shell-word.js'
 
 /** The content of a download page. */
 export interface Offer {
@@ -11,7 +12,12 @@ export interface Offer {
   readonly isReady: boolean
   /** Where npx gets the client; undefined if this server doesn't serve it. */
   readonly clientUrl?: string | undefined
+  /** True for several files or a folder, as one tar. */
+  readonly isBundle?: boolean
 }
+
+/** The same of a sealed file, whose name in the open is made of its link. */
+export type SealedOffer = Omit<Offer, 'isBundle' | 'fileName'> & { readonly fileName: string }
 
 /** Headers of every page: no script, nothing from other sites, and no framing. */
 export const PAGE_HEADERS = {
@@ -35,24 +41,56 @@ export const DOWNLOAD_PAGE_HEADERS = {
  * The page for a person who opens a link in a browser. Looking doesn't use the link up. The button does, by a POST,
  * which robots that follow links don't send.
  */
-export function downloadPage({ fileName, size, url, isReady, clientUrl }: Offer): string {
+export function downloadPage({ fileName, size, url, isReady, clientUrl, isBundle = false }: Offer): string {
   const name = fileName ?? 'A file without a name'
-  const facts = [size === undefined ? 'size not known' : formatBytes(size), 'this link works once'].join(
-    ' · ',
-  )
-  const note = isReady ? '' : '<p>The sender has not started yet. Your download begins when it does.</p>'
+  const kind = isBundle ? '<p>Several files or a folder, as one tar.</p>' : ''
+  const unpack = isBundle
+    ? `\n<p>Or unpack it into the current folder, as it comes:</p>\n${pre(`curl -f ${quoteUrl(url)} | tar x`)}`
+    : ''
   const byClient =
     clientUrl === undefined
       ? ''
-      : `\n<p>With Node, and checked to the last byte:</p>\n<pre>${escapeHtml(`npx ${clientUrl} get ${url}`)}</pre>`
+      : `\n<p>With Node, and checked to the last byte:</p>\n${pre(`npx ${clientUrl} get ${url}`)}`
   return page(
     name,
     `<h1>${escapeHtml(name)}</h1>
-<p>${facts}</p>${note}
+<p>${factsOf(size)}</p>${kind}${noteOf(isReady)}
 <form method="post"><button>Download</button></form>
 <p>Or in a terminal:</p>
-<pre>${escapeHtml(curlLine(url, fileName, 'file'))}</pre>${byClient}`,
+${pre(curlLine(url, fileName, 'file'))}${unpack}${byClient}`,
   )
+}
+
+/**
+ * The same for a sealed file. A browser doesn't send the end of a link, from the # on, so the page can neither open the
+ * file nor put the key into its lines. The button gives the file as it is.
+ */
+export function sealedPage({ fileName, size, url, isReady, clientUrl }: SealedOffer): string {
+  const client = clientUrl === undefined ? 'ess' : `npx ${clientUrl}`
+  return page(
+    'A sealed file',
+    `<h1>A sealed file</h1>
+<p>${factsOf(size)}</p>${noteOf(isReady)}
+<p>It is encrypted, and this server has no key for it and doesn't know its name. The key is the end of your link, behind the #. If your link has no #, the file is sealed for a key or a password that you and the sender share.</p>
+<p>With ess, where LINK is the whole link, with its end:</p>
+${pre(`${client} get 'LINK'`)}
+<p>Or with curl and age. For the file key.txt, copy the end of the link, from AGE-SECRET-KEY on; for a password, leave out -i key.txt:</p>
+${pre(`${curlLine(url, fileName, 'file')}\nage -d -i key.txt -o FILE ${quoteForShell(fileName)}`)}
+<form method="post"><button>Download it sealed</button></form>
+<p>The button uses the link up, and gives you ${escapeHtml(fileName)}, which age opens.</p>`,
+  )
+}
+
+function factsOf(size: number | undefined): string {
+  return [size === undefined ? 'size not known' : formatBytes(size), 'this link works once'].join(' · ')
+}
+
+function noteOf(isReady: boolean): string {
+  return isReady ? '' : '<p>The sender has not started yet. Your download begins when it does.</p>'
+}
+
+function pre(text: string): string {
+  return `<pre>${escapeHtml(text)}</pre>`
 }
 
 /** The page of a problem, for a person in a browser. The code is for searches. */

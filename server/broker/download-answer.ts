@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { DOWNLOAD_HEADERS, EssError, formatContentDisposition } from '../../shared/index.js'
+import { DOWNLOAD_HEADERS, EssError, formatContentDisposition, safeFileName } from '../../shared/index.js'
 import type { Cors } from '../answer/cors.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { beginResponse, fixed, withFixedHeaders } from '../answer/head.js'
@@ -84,6 +84,11 @@ export function failDownload(
   else if (!request.socket.destroyed) trySendProblem(request, response, cors, asSeenByReceiver(error))
 }
 
+/** The name that a sealed file has in the open. An embedder's ids may have characters that no name may. */
+export function sealedName(id: string): string {
+  return safeFileName(`${id}.age`) ?? 'sealed.age'
+}
+
 /** The refusal for a receiver that comes after the end. */
 export function goneBecause(outcome: Outcome): EssError {
   const words: Partial<Record<Outcome, string>> = {
@@ -108,10 +113,13 @@ function asSeenByReceiver(error: EssError): EssError {
     : error
 }
 
-function fieldsOf({ id, fileName, contentType }: NamedFile): Record<string, string | number> {
-  return {
+function fieldsOf({ id, fileName, contentType, sealed, bundle }: NamedFile): Record<string, string | number> {
+  const own: Record<string, string | number> = {
     'Content-Type': contentType,
-    'Content-Disposition': formatContentDisposition(fileName),
+    'Content-Disposition': formatContentDisposition(sealed === undefined ? fileName : sealedName(id)),
     ETag: entityTag(id),
   }
+  if (sealed !== undefined) own['Ess-Sealed'] = sealed
+  if (bundle !== undefined) own['Ess-Bundle'] = bundle
+  return own
 }

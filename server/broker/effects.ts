@@ -3,6 +3,7 @@ import type { Ticking } from '../answer/progress-clock.js'
 import type { Entry } from '../node/entry.js'
 import { Occurrence } from '../node/occurrence.js'
 import type { TransferEnd } from '../relay/transfer.js'
+import type { Notes } from '../request/notes.js'
 import type { Payload } from '../request/payload.js'
 import type { Reach } from '../request/resume.js'
 import { Audience } from './audience.js'
@@ -50,6 +51,11 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
 
   get payload(): Payload {
     return this.#sender.payload
+  }
+
+  /** What the sender has said of its file to the receiver alone; undefined while it may still say so. */
+  get notes(): Notes | undefined {
+    return this.#sender.notes
   }
 
   get segment(): Segment | undefined {

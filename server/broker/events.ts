@@ -7,7 +7,7 @@ import type { Outcome, Phase } from './lifecycle.js'
 export interface SocketInfo {
   readonly id: string
   readonly phase: Phase
-  /** The sender's name for the file, made safe; undefined if it gave none. */
+  /** The sender's name for the file, made safe; undefined if it gave none, or sealed the file. */
   readonly fileName: string | undefined
   /** Bytes, as the sender declared them; undefined if the body is chunked or the sender isn't there yet. */
   readonly contentLength: number | undefined

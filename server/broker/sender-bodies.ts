@@ -11,7 +11,8 @@ import { RawBody } from '../relay/gears/raw-body.js'
 import { gatherSmallChunks } from '../relay/gears/small-chunks.js'
 import type { Relay } from '../relay/relay.js'
 import { isForm, readForm } from '../request/multipart.js'
-import { declaredLength, fileNameOf, readPayload } from '../request/payload.js'
+import { notesOf } from '../request/notes.js'
+import { declaredLength, fileNameOf, readPayload, veiled } from '../request/payload.js'
 import { type PieceHead, reachOf } from '../request/resume.js'
 import { checkSize } from '../request/sender.js'
 import type { Call } from './exchange.js'
@@ -67,7 +68,8 @@ export class SenderBodies {
     if (request.isPaused()) request.resume()
     const { payload, body } = await reading
     checkSize(payload.contentLength, this.#options)
-    return { payload: { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }, body }
+    const named = { ...payload, fileName: payload.fileName ?? fileNameOf({}, query, fileName) }
+    return { payload: veiled({ ...named, ...notesOf(request.headers) }), body }
   }
 
   /** The same for a piece, whose body is never a form. Its type is the file's in the first one. */

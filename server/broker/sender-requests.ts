@@ -5,6 +5,7 @@ import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
 import { checkReferer } from '../request/access.js'
 import { creationOf, endsUnsaid, goesByOffset, refuseAsWhole, refuseDraft } from '../request/draft.js'
+import { notesOf } from '../request/notes.js'
 import { fileNameOf, type Payload } from '../request/payload.js'
 import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/resume.js'
 import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
@@ -102,11 +103,13 @@ export class SenderRequests {
     checkSize(creation?.total, options)
     const base = baseOf(call, options)
     const ttl = requestedTtl(query, options.ttlMs)
-    const fileName = fileNameOf(creation === undefined ? {} : request.headers, query, undefined)
+    const notes = notesOf(request.headers)
+    const said = fileNameOf(creation === undefined ? {} : request.headers, query, undefined)
+    const fileName = notes.sealed === undefined ? said : undefined
     const id = registry.mint()
     const share = limits.takeReservation(request)
     const terms = { ...ttl, base, giveBack: share.giveBackSocket }
-    const known = { fileName, contentLength: creation?.total }
+    const known = { fileName, contentLength: creation?.total, ...notes }
     const socket = this.#createSocket(id, terms, undefined, known)
     // It never rejects: it is settled when the reservation ends, too.
     void socket.senderCame.then(share.giveBackReservation)
@@ -126,6 +129,7 @@ export class SenderRequests {
     checkSender(request, options)
     socket.inspect('sender-arrived')
     socket.checkOffset(0)
+    socket.checkNotes(notesOf(request.headers))
     outlastHost(request, response)
     const file = await senderBodies.readFile(call, undefined)
     if (hasEnded(call)) return
@@ -158,6 +162,7 @@ export class SenderRequests {
     checkSize(piece.total ?? piece.offset + (piece.length ?? 0), options)
     socket.inspect('sender-arrived')
     socket.checkOffset(piece.offset)
+    socket.checkNotes(notesOf(request.headers))
     outlastHost(request, response)
     const { payload, body } = await senderBodies.readPiece(call, piece)
     if (hasEnded(call)) return

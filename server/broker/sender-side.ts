@@ -1,5 +1,6 @@
 import type { RewindEvent } from '../../shared/index.js'
-import type { Payload } from '../request/payload.js'
+import type { Notes } from '../request/notes.js'
+import { type Payload, veiled } from '../request/payload.js'
 import type { Reach } from '../request/resume.js'
 import type { Audience } from './audience.js'
 import { holdBody, releaseBody, type Segment } from './segment.js'
@@ -9,6 +10,8 @@ const UNKNOWN: Payload = {
   fileName: undefined,
   contentType: 'application/octet-stream',
   contentLength: undefined,
+  sealed: undefined,
+  bundle: undefined,
 }
 
 /** The sender of a socket: what it said in its first request, and the request that is there now. */
@@ -32,6 +35,12 @@ export class SenderSide {
     return this.#payload
   }
 
+  /** What it may not contradict any more. A reservation that said nothing of the kind leaves it to the upload. */
+  get notes(): Notes | undefined {
+    const { sealed, bundle } = this.#payload
+    return this.#hasCome || sealed !== undefined || bundle !== undefined ? { sealed, bundle } : undefined
+  }
+
   /** What the sender said it can do. */
   get reach(): Reach {
     return this.#reach
@@ -50,7 +59,14 @@ export class SenderSide {
   /** In the place of the one before, if there is one: that ends without a verdict, and its file keeps its name. */
   take(segment: Segment): void {
     if (!this.#hasCome) {
-      this.#payload = { ...segment.payload, fileName: segment.payload.fileName ?? this.#payload.fileName }
+      const { payload } = segment
+      const { fileName, sealed, bundle } = this.#payload
+      this.#payload = veiled({
+        ...payload,
+        fileName: payload.fileName ?? fileName,
+        sealed: payload.sealed ?? sealed,
+        bundle: payload.bundle ?? bundle,
+      })
       this.#reach = segment.reach
       this.#hasCome = true
     }

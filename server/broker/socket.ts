@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
+import { checkNotes, type Notes } from '../request/notes.js'
 import type { Payload } from '../request/payload.js'
 import { Delivery } from './delivery.js'
 import { downloadHeaders } from './download-answer.js'
@@ -63,6 +64,20 @@ export class EphemeralSocket implements Subject {
     return this.#effects.payload.fileName
   }
 
+  /** True once it is known whether the file is sealed or a bundle. */
+  get isNoted(): boolean {
+    return this.#effects.notes !== undefined
+  }
+
+  get isSealed(): boolean {
+    return this.#effects.payload.sealed !== undefined
+  }
+
+  /** `Ess-Bundle`, as the sender said it in the open. */
+  get bundle(): string | undefined {
+    return this.#effects.payload.bundle
+  }
+
   get contentLength(): number | undefined {
     return this.#effects.payload.contentLength
   }
@@ -80,6 +95,11 @@ export class EphemeralSocket implements Subject {
   /** Settled when a reservation is over: its sender came, or it ended without one. */
   get senderCame(): Promise<void> {
     return this.#effects.senderCame.promise
+  }
+
+  /** The same, or when `signal` is aborted. */
+  async senderCameOr(signal: AbortSignal): Promise<void> {
+    await this.#effects.senderCame.orAborted(signal)
   }
 
   /** Settled when the socket has ended, well or not. */
@@ -142,11 +162,12 @@ export class EphemeralSocket implements Subject {
 
   /**
    * Takes the sender: its first request, the one that goes on, or another one that begins again while no byte of the
-   * one before has been read. Throws EssError `already-open`, `mismatching-upload-offset` or `gone`.
+   * one before has been read. Throws EssError `already-open`, `mismatching-upload-offset`, `bad-request` or `gone`.
    */
   admit(segment: Segment): void {
     this.inspect('sender-arrived')
     this.checkOffset(segment.offset)
+    this.checkNotes(segment.payload)
     // The receiver may have read the length already.
     const isSameLength = segment.payload.contentLength === this.contentLength
     // A receiver that is there doesn't wait for another request of a sender that can't go on.
@@ -163,6 +184,11 @@ export class EphemeralSocket implements Subject {
       `This upload goes on at byte ${this.offset}. The request began at byte ${offset}.`,
       { fields: { 'Upload-Offset': String(this.offset), 'Upload-Complete': '?0' } },
     )
+  }
+
+  /** Throws EssError `bad-request` for what contradicts the head that a receiver may have read already. */
+  checkNotes(notes: Notes): void {
+    checkNotes(notes, this.#effects.notes)
   }
 
   /**

@@ -5,6 +5,7 @@ import { withResolvers } from '../node/with-resolvers.js'
 import type { SenderBody } from '../relay/transfer.js'
 import { type FilePart, readFilePart } from './form-part.js'
 import { brokenForm, FormScanner } from './form-scanner.js'
+import type { Notes } from './notes.js'
 import type { Payload } from './payload.js'
 
 /** How long the head of the file's part may take to come. */
@@ -40,7 +41,7 @@ const ONE_LINE_END: readonly RegExp[] = [
 
 /** The one file in a form. */
 export interface FormFile {
-  readonly payload: Payload
+  readonly payload: Omit<Payload, keyof Notes>
   readonly body: SenderBody
 }
 

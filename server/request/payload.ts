@@ -7,9 +7,11 @@ import {
   safeContentType,
   safeFileName,
 } from '../../shared/index.js'
+import { type Notes, notesOf } from './notes.js'
 
 /** What a sender says of its file. */
-export interface Payload {
+export interface Payload extends Notes {
+  /** Undefined for a sealed file too: see `veiled`. */
   readonly fileName: string | undefined
   /** Safe to serve from our origin. */
   readonly contentType: string
@@ -23,11 +25,23 @@ export function readPayload(
   query: URLSearchParams,
   pathName: string | undefined,
 ): Payload {
-  return {
+  const { sealed, bundle } = notesOf(headers)
+  return veiled({
     fileName: fileNameOf(headers, query, pathName),
     contentType: safeContentType(headers['content-type']),
     contentLength: declaredLength(headers),
-  }
+    sealed,
+    bundle,
+  })
+}
+
+/**
+ * The same without a sealed file's name and type, wherever its sender has said them in the open: nothing remembers
+ * them, and so nothing can show them.
+ */
+export function veiled(payload: Payload): Payload {
+  if (payload.sealed === undefined) return payload
+  return { ...payload, fileName: undefined, contentType: 'application/octet-stream' }
 }
 
 /** Bytes; undefined for a chunked body. A request with neither field has no body (RFC 9112, 6.3): 0 bytes. */

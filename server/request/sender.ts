@@ -3,6 +3,7 @@ import { EssError, formatAgainstLimit } from '../../shared/index.js'
 import { uploadLimit } from '../answer/draft-fields.js'
 import { isProxied } from './client-address.js'
 import { boundaryOf, isForm } from './multipart.js'
+import { notesOf } from './notes.js'
 import { declaredLength, requestedForm } from './payload.js'
 import { checkHeaderCount } from './request-head.js'
 
@@ -49,6 +50,7 @@ export function checkSender(request: IncomingMessage, options: SizeLimit): void 
     )
   }
   checkUnread(request)
+  notesOf(headers)
   // A form is larger than its file, and the file's own size isn't known yet.
   if (isForm(request)) boundaryOf(request)
   const overhead = isForm(request) ? MAX_FORM_OVERHEAD : 0

@@ -10,8 +10,9 @@ import {
 import { VERSION } from '../../shared/version.js'
 import { hasClientPackage } from '../answer/client-package.js'
 import { uploadLimit } from '../answer/draft-fields.js'
-import { DOWNLOAD_PAGE_HEADERS, downloadPage } from '../answer/page.js'
+import { DOWNLOAD_PAGE_HEADERS, downloadPage, sealedPage } from '../answer/page.js'
 import { usageText } from '../answer/usage.js'
+import { sealedName } from '../broker/download-answer.js'
 import type { Service } from '../broker/service.js'
 import { tokensAskedBy } from '../request/access.js'
 import { pageStatus } from '../request/visitor.js'
@@ -91,15 +92,17 @@ export function giveUpDownload(broker: Service, { request, address }: Visit): Pa
 /** A link's page, for a visitor that only looks. */
 export function linkPage(broker: Service, visit: Visit): Page {
   const id = decodeSegment(visit.address.key)
-  const { fileName, contentLength, phase } = broker.inspect(id)
+  const { fileName, contentLength, phase, isSealed, bundle } = broker.inspect(id)
   const base = baseOf(broker, visit)
-  const body = downloadPage({
-    fileName,
+  const offer = {
     size: contentLength,
     url: joinUrl(base, downloadPath(id, fileName)),
     isReady: phase !== 'reserved',
     clientUrl: servesClient(broker) ? joinUrl(base, ROUTES.clientPackageOfVersion) : undefined,
-  })
+  }
+  const body = isSealed
+    ? sealedPage({ ...offer, fileName: sealedName(id) })
+    : downloadPage({ ...offer, fileName, isBundle: bundle !== undefined })
   // A program is never sent here: see `entryOf`.
   return { status: pageStatus(visit.request) ?? 406, headers: DOWNLOAD_PAGE_HEADERS, body }
 }

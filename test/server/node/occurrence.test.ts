@@ -17,3 +17,19 @@ test('what happened before the first question has happened', async () => {
   occurrence.happen()
   await within(DEADLINE_MS, 'who asks is told', occurrence.promise)
 })
+
+test('a wait for it may end before', async () => {
+  const once = new Occurrence()
+  const gone = new AbortController()
+  let over = 0
+  const first = once.orAborted(gone.signal).then(() => over++)
+  const second = once.orAborted(new AbortController().signal).then(() => over++)
+  gone.abort()
+  await first
+  expect(over).toBe(1)
+  once.happen()
+  await second
+  await once.orAborted(new AbortController().signal)
+  await new Occurrence().orAborted(gone.signal)
+  expect(over).toBe(2)
+})
