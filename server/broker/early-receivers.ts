@@ -24,35 +24,38 @@ export class EarlyReceivers {
   }
 
   /**
-   * Waits until the sender of a reservation is there, or the reservation has ended. A receiver that leaves meanwhile
-   * uses nothing up. Throws EssError `busy` or `over-share`.
+   * Waits until the sender of a reservation is there, until the reservation has ended, or until `waitMs` have passed. A
+   * receiver that leaves meanwhile uses nothing up. Throws EssError `busy` or `over-share`.
    */
-  async awaitSender(socket: EphemeralSocket, { request, response }: Exchange): Promise<void> {
+  async awaitSender(
+    socket: EphemeralSocket,
+    { request, response }: Exchange,
+    waitMs?: number,
+  ): Promise<void> {
     socket.receive(request, response)
     try {
       const giveBack = this.#limits.take('waiting', request)
-      await untilLeft(request, (left) => Promise.race([socket.senderCame, aborted(left)])).finally(giveBack)
+      await untilLeft(request, (left) => socket.senderCameOr(left), waitMs).finally(giveBack)
     } finally {
       socket.loseEarlyReceiver()
     }
   }
 }
 
-/** Runs `wait` with a signal that is aborted when this request's peer leaves. */
+/** Runs `wait` with a signal that is aborted when this request's peer leaves, and when `waitMs` have passed. */
 async function untilLeft(
   request: IncomingMessage,
   wait: (left: AbortSignal) => Promise<void>,
+  waitMs?: number,
 ): Promise<void> {
   const left = new AbortController()
   const leave = () => left.abort()
   request.socket.once('close', leave)
+  const deadline = waitMs === undefined ? undefined : setTimeout(leave, waitMs)
   try {
     await wait(left.signal)
   } finally {
     request.socket.off('close', leave)
+    clearTimeout(deadline)
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -64,6 +64,23 @@ export class ReceiverRequests {
     else socket.receive(request, response, start.from)
   }
 
+  /** See `Service.awaitNews`. */
+  async awaitNews(exchange: Exchange, id: string): Promise<void> {
+    const { options, registry } = this.#parts
+    const { request, response, query } = exchange
+    const waitMs = requestedWaitMs(request, query, options.ttlMs)
+    if (waitMs === 0) return
+    const endMs = performance.now() + waitMs
+    refusePipelined(response)
+    // Only reading on shows that this client has left.
+    if (request.httpVersionMajor === 1) request.resume()
+    outlastHost(request, response)
+    const socket = registry.get(id) ?? (await this.#find(request, id, waitMs))
+    const leftMs = endMs - performance.now()
+    const mayHaveNews = socket.phase === 'reserved' && !socket.isNoted
+    if (mayHaveNews && leftMs > 0) await this.#early.awaitSender(socket, exchange, leftMs)
+  }
+
   /**
    * True for a receiver that has come back while its old connection still looks alive: it names an offset, and knows the
    * file's tag or, beyond byte 0, has the old one's address.

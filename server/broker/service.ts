@@ -214,6 +214,15 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
+   * Waits as a receiver would, but no longer than this request says: until the id exists and, for a reservation, until
+   * its sender has come or it is known whether the file is sealed or a bundle. It uses nothing up, and doesn't say how
+   * it ended: call `inspect` afterwards. Rejects with the EssError to refuse the request with.
+   */
+  async awaitNews(exchange: Exchange, id: string): Promise<void> {
+    await this.#receiverRequests.awaitNews(exchange, id)
+  }
+
+  /**
    * The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. A `request` that
    * knows the link's tag may be that of a receiver that comes back, so the one that is there is no reason to refuse it.
    */

@@ -55,11 +55,13 @@ export const RECEIVE: Transfer = {
   transfer: (broker, visit) => broker.receive(visit, keyOf(visit)),
 }
 
-/** What a download would say of the file, without its bytes. */
+/** What a download would say of the file, without its bytes. It waits as a download does. */
 const INSPECT: Transfer = {
   guards: { access: 'receive', misses: true },
-  transfer: (broker, visit) => {
+  transfer: async (broker, visit) => {
     const { request, response } = visit
+    await broker.awaitNews(visit, keyOf(visit))
+    if (response.destroyed || response.headersSent) return
     removeForeignFields(response)
     response.writeHead(200, broker.inspect(keyOf(visit), request).downloadHeaders(request))
     response.end()

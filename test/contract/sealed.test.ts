@@ -284,6 +284,21 @@ describe.each(HOSTS.filter(({ name }) => WAYS_IN.includes(name)))(
       await sender.until(/"delivered"/)
     })
 
+    test('HEAD waits for a sender, to see whether its file is sealed', async () => {
+      const { port } = await start()
+      const { id, upload } = await reserve(port)
+      const looking = await connectRaw(port)
+      await looking.write(requestHead(`HEAD ${path}/${id}?wait=60`))
+      const follower = await connectRaw(port)
+      await follower.write(requestHead(`GET ${path}${upload}/events`))
+      await follower.until(/reserved/)
+      expect(looking.text()).toBe('')
+      const sender = await send(port, hello('PUT UPLOAD'), SEALED, upload)
+      await looking.until(/^HTTP\/1\.1 200 [\s\S]*ess-sealed: [\s\S]*\r\n\r\n/i)
+      expect(await ask(port, `GET /${id}`)).toMatchObject({ status: 200, body: 'hello' })
+      await sender.until(/"delivered"/)
+    })
+
     test('a bundle keeps its name and type, and its page says what it is', async () => {
       const { port } = await start()
       const request = hello('PUT /photos.tar', { 'Content-Type': 'application/x-tar', ...BUNDLE })
