@@ -108,7 +108,22 @@ const MISTAKES: readonly (readonly [name: string, call: () => unknown, words: st
   [
     'something to send that is neither file nor stream',
     () => send(js({ path: 'x' }), NOWHERE).verdict,
-    'send() takes the path of a file, a Readable, or what openFile() or fromStream() returns, not a plain object.',
+    'send() takes a path, an array of paths, a Readable, or what openFile() or fromStream() returns, not a plain object.',
+  ],
+  [
+    'an array of other things than paths',
+    () => send(js(['x', 7]), NOWHERE).verdict,
+    'send() takes an array of paths, each a string or a Buffer, not 7.',
+  ],
+  [
+    'one pattern in place of several',
+    () => send(['x'], js({ ...NOWHERE, exclude: '*.tmp' })).verdict,
+    'send: exclude must be an array of patterns, not "*.tmp".',
+  ],
+  [
+    'a pattern without a word',
+    () => send(['x'], { ...NOWHERE, exclude: ['*.tmp', ' '] }).verdict,
+    'send: each pattern in exclude must say something, and one is " ".',
   ],
   [
     'a misspelt option of get',

@@ -1,3 +1,6 @@
+import { EssError } from '../../shared/index.js'
+import { kindOf } from '../../shared/option-names.js'
+
 /** For whom a transfer is encrypted. Give one of both. */
 export interface Encryption {
   /** Public keys, such as `age1…`. Whoever has the secret key of one of them can open it. */
@@ -29,6 +32,22 @@ export interface SendOptions {
    * not encrypted.
    */
   readonly encrypt?: boolean | Encryption | undefined
+  /**
+   * Of a folder or several files: patterns of what is left out, as in a .gitignore file at the top of each folder. When you
+   * name several files or folders, those whose own name matches are left out too. Default: none.
+   */
+  readonly exclude?: readonly string[] | undefined
+  /**
+   * True leaves out of a folder what git ignores by the .gitignore files in it and above it and by .git/info/exclude, and `.git`
+   * itself. Your own global patterns don't count, so that the same folder is the same bundle for everyone. A file that git
+   * tracks although a pattern matches it is left out too. Default: false.
+   */
+  readonly gitignore?: boolean | undefined
+  /**
+   * Of a folder: true sends what symbolic links lead to, wherever that is, so a link to a secret sends the secret. Default:
+   * false, the links themselves; then one that leads out of what is sent is refused.
+   */
+  readonly followLinks?: boolean | undefined
   /** Aborting it resets the connection; the verdict is then `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -41,5 +60,21 @@ export const SEND_OPTIONS = {
   ttl: true,
   reserve: true,
   encrypt: true,
+  exclude: true,
+  gitignore: true,
+  followLinks: true,
   signal: true,
 } as const satisfies Record<keyof SendOptions, true>
+
+/** Throws EssError `usage` for patterns that leave nothing out, which a caller without types may pass. */
+export function checkExclude(exclude: unknown): asserts exclude is SendOptions['exclude'] {
+  if (exclude === undefined) return
+  if (!Array.isArray(exclude))
+    throw new EssError('usage', `send: exclude must be an array of patterns, not ${kindOf(exclude)}.`)
+  const wrong = exclude.find((pattern) => typeof pattern !== 'string' || pattern.trim() === '')
+  if (wrong !== undefined)
+    throw new EssError(
+      'usage',
+      `send: each pattern in exclude must say something, and one is ${kindOf(wrong)}.`,
+    )
+}

@@ -1,13 +1,13 @@
-import { Readable } from 'node:stream'
 import { type DeliveredEvent, EssError, type StatusEvent } from '../../shared/index.js'
-import { checkOptionNames, kindOf } from '../../shared/option-names.js'
+import { checkOptionNames } from '../../shared/option-names.js'
 import { nearestName } from '../http/nearest-name.js'
 import { isOurs, uploadEarly } from './early-upload.js'
 import { EventQueue } from './event-queue.js'
 import { canGoOn, goOn } from './go-on.js'
+import { openSource, type Sendable } from './open-source.js'
 import { cancelReservation, reserve } from './reservation.js'
-import { SEND_OPTIONS, type SendOptions } from './send-options.js'
-import { fromStream, openFile, type Source } from './source.js'
+import { checkExclude, SEND_OPTIONS, type SendOptions } from './send-options.js'
+import type { Source } from './source.js'
 import { uploadByPieces } from './upload-by-pieces.js'
 import { expectDelivered } from './verdict.js'
 
@@ -21,10 +21,10 @@ export interface Sending extends AsyncIterable<StatusEvent> {
 }
 
 /**
- * Sends a file (pass its path), a stream, or an open source, and closes it at the end. It reads nothing before a
- * receiver is there.
+ * Sends a file (pass its path), a stream, or an open source, and closes it at the end. A folder's path, or an array of
+ * paths, makes one tar, which an `ess` receiver unpacks. No content is read before a receiver is there.
  */
-export function send(source: string | Readable | Source, options: SendOptions = {}): Sending {
+export function send(source: Sendable, options: SendOptions = {}): Sending {
   const events = new EventQueue()
   const verdict = upload(source, options, events)
   verdict.then(
@@ -35,13 +35,10 @@ export function send(source: string | Readable | Source, options: SendOptions = 
   return { verdict, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() }
 }
 
-async function upload(
-  from: string | Readable | Source,
-  options: SendOptions,
-  events: EventQueue,
-): Promise<DeliveredEvent> {
+async function upload(from: Sendable, options: SendOptions, events: EventQueue): Promise<DeliveredEvent> {
   checkOptionNames('send', options, SEND_OPTIONS, nearestName)
-  const source = await openSource(from)
+  checkExclude(options.exclude)
+  const source = await openSource(from, options)
   const onEvent = (event: StatusEvent) => events.push(event)
   try {
     if (options.reserve) return await uploadReserved(source, options, onEvent)
@@ -92,17 +89,4 @@ function isReservationRequired(error: unknown): boolean {
 
 function isWithoutReservations(error: unknown): boolean {
   return error instanceof EssError && error.code === 'method-not-allowed'
-}
-
-async function openSource(from: string | Readable | Source): Promise<Source> {
-  if (typeof from === 'string') return await openFile(from)
-  if (from instanceof Readable) return fromStream(from)
-  if (isSource(from)) return from
-  const wanted = 'the path of a file, a Readable, or what openFile() or fromStream() returns'
-  throw new EssError('usage', `send() takes ${wanted}, not ${kindOf(from)}.`)
-}
-
-/** A caller without types may pass anything; only a source has `read` and `close`. */
-function isSource(from: unknown): from is Source {
-  return typeof from === 'object' && from !== null && 'read' in from && 'close' in from
 }

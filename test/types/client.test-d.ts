@@ -21,14 +21,19 @@ import {
 import type { DeliveredEvent, ProblemCode, StatusEvent } from 'ephemeral-socket-service/protocol'
 import { expectTypeOf, test } from 'vitest'
 
-test('send takes a path, a stream or a source, and gives events and a verdict', () => {
-  expectTypeOf(send).parameter(0).toEqualTypeOf<string | Readable | Source>()
+test('send takes a path, several paths, a stream or a source, and gives events and a verdict', () => {
+  expectTypeOf(send).parameter(0).toEqualTypeOf<string | readonly (string | Buffer)[] | Readable | Source>()
   expectTypeOf(send).toBeCallableWith('file', {
     server: new URL(DEFAULT_SERVER),
     name: 'x',
     ttl: 60,
     reserve: true,
     signal: new AbortController().signal,
+  })
+  expectTypeOf(send).toBeCallableWith(['folder', Buffer.from('file')], {
+    exclude: ['*.tmp'],
+    gitignore: true,
+    followLinks: true,
   })
   expectTypeOf(send).toBeCallableWith('file', { signal: undefined })
   expectTypeOf(send).returns.toEqualTypeOf<Sending>()

@@ -1,0 +1,83 @@
+import { Header } from '../tar-format.js'
+import type { Entry } from './entry.js'
+import { isAscii } from './names.js'
+
+/** All parts of a tar begin at a multiple of this. */
+export const RECORD_BYTES = 512
+
+const TYPES = {
+  folder: 'Directory',
+  file: 'File',
+  'symbolic link': 'SymbolicLink',
+  'hard link': 'Link',
+} as const satisfies Record<Entry['kind'], string>
+
+/** The longest name and the longest target in a header. A longer name could still be cut in two, but not every one. */
+const MAX_NAME_BYTES = 99
+const MAX_TARGET_BYTES = 100
+/** The largest size in octal digits. */
+const MAX_SIZE = 0o77777777777
+
+/** Bytes of what precedes an entry's content. */
+export function headerLength(entry: Entry): number {
+  const more = paxRecords(entry)
+  return more === '' ? RECORD_BYTES : RECORD_BYTES * 2 + padded(Buffer.byteLength(more))
+}
+
+/** Writes what precedes an entry's content to the beginning of `memory`: the same bytes each time. */
+export function writeHeader(entry: Entry, memory: Buffer): void {
+  memory.fill(0)
+  const more = paxRecords(entry)
+  if (more !== '') {
+    const size = memory.write(more, RECORD_BYTES)
+    new Header({ ...NOBODY, path: 'PaxHeader', mode: 0o644, size, type: 'ExtendedHeader' }).encode(memory)
+  }
+  const { kind, mode } = entry
+  new Header({
+    ...NOBODY,
+    path: tarPath(entry),
+    mode,
+    size: kind === 'file' ? entry.size : 0,
+    mtime: new Date(entry.mtime * 1000),
+    type: TYPES[kind],
+    ...('target' in entry && { linkpath: entry.target }),
+  }).encode(memory, memory.length - RECORD_BYTES)
+}
+
+/** Who sends it is nothing to the receiver. */
+const NOBODY = { uid: 0, gid: 0, uname: '', gname: '' } as const
+
+/** Rounded up to where the next part begins. */
+export function padded(bytes: number): number {
+  return Math.ceil(bytes / RECORD_BYTES) * RECORD_BYTES
+}
+
+function tarPath({ kind, path }: Entry): string {
+  return kind === 'folder' ? `${path}/` : path
+}
+
+/**
+ * What the header proper can't hold, or not for every reader, as records of the extended header (POSIX.1-2017, pax). A
+ * name that isn't ASCII is in both: tar.exe takes that of the header for one in the code page of its machine.
+ */
+function paxRecords(entry: Entry): string {
+  const path = tarPath(entry)
+  let records = ''
+  if (!fits(path, MAX_NAME_BYTES)) records += record('path', path)
+  if ('target' in entry && !fits(entry.target, MAX_TARGET_BYTES)) records += record('linkpath', entry.target)
+  if (entry.kind === 'file' && entry.size > MAX_SIZE) records += record('size', String(entry.size))
+  if (entry.mtime < 0) records += record('mtime', String(entry.mtime))
+  return records
+}
+
+function fits(text: string, maxBytes: number): boolean {
+  return text.length <= maxBytes && isAscii(text)
+}
+
+/** `LENGTH KEY=VALUE` and a line feed; the length counts its own digits too. */
+function record(key: string, value: string): string {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`)
+  let length = rest
+  while (length !== rest + String(length).length) length = rest + String(length).length
+  return `${length} ${key}=${value}\n`
+}
