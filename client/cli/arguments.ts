@@ -23,7 +23,7 @@ export type Command =
   | Printed
   | ({
       readonly command: 'send'
-      readonly file: string | undefined
+      readonly operands: readonly string[]
       /** Why the operands can't be sent. It is thrown later, because with --json it is an event too. */
       readonly refusal: EssError | undefined
     } & Transfer<'send'>)
@@ -128,9 +128,11 @@ async function sendCommand(words: Words, io: Outside): Promise<Command> {
     )
   return {
     command: 'send',
-    file: words.operands[0],
+    operands: words.operands,
     refusal: refusalToSend(words, io.cwd),
     name,
+    text: isOn(words, 'text'),
+    qr: isOn(words, 'qr'),
     ttl: duration(words, 'ttl'),
     reserve: isOn(words, 'reserve'),
     json: isOn(words, 'json'),

@@ -4,13 +4,14 @@ import type { Writable } from 'node:stream'
 import { EssError, formatBytes, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
 import { download } from '../receive/download.js'
-import type { Destination } from '../receive/sink.js'
+import { type Destination, written } from '../receive/sink.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { CONNECTION_LOST, type Screen, summary } from './screen.js'
-import { shellWord } from './tar-line.js'
+import { A_TEXT, CONNECTION_LOST, type Screen, summary } from './screen.js'
+import { shellWord } from './shell-word.js'
+import { shownText } from './shown-text.js'
 import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>
@@ -19,7 +20,14 @@ type GetCommand = Extract<Command, { command: 'get' }>
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force, fresh } = command
   const token = await readToken(command, io)
-  const to = destination(command.output, io)
+  let isText = false
+  const to = destination(command.output, io, (bytes) => {
+    isText = true
+    return shownText(bytes, (text) => {
+      screen.clear()
+      return written(io.stdout, Buffer.from(text))
+    })
+  })
   if ('stream' in to && !command.quiet && mayHaveBeenClosed(io.stdout.fd))
     io.stderr.write('ess: Standard output is closed, or /dev/null: the bytes of this download go nowhere.\n')
   let startedAt = performance.now()
@@ -52,15 +60,16 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
       interruptions.resumed()
     },
   })
-  const name = received.path === undefined ? received.name : basename(received.path)
+  const name = isText ? A_TEXT : received.path === undefined ? received.name : basename(received.path)
   const course = { bytes: received.bytes, ms: performance.now() - startedAt, begun }
   return `Received ${summary(name, { ...course, interruptions: interruptions.count })}`
 }
 
-function destination(output: string | undefined, io: Io): Destination {
+/** On a terminal a text is printed by `text`. */
+function destination(output: string | undefined, io: Io, text: (bytes: number) => Writable): Destination {
   if (output === '-' || (output === undefined && !io.stdout.isTTY)) return { stream: standardOutput(io) }
   if (output !== undefined) return place(output, absolute(io.cwd, output))
-  if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.') }
+  if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.'), text }
   throw new EssError('usage', 'The current folder is gone. cd to another one, or name a file with -o.')
 }
 

@@ -16,10 +16,10 @@ import { send } from '../send/send.js'
 import { fromStream, isSameFile, openFile, type Source } from '../send/source.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
-import { receivingLines } from './hints.js'
+import { receivingLines, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
+import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
 import { readToken } from './token.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
@@ -41,7 +41,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const name = command.name ?? source.name
     if (!command.quiet) warnOfLostStreams(command, io)
     screen.connecting(withoutUserinfo(command.server))
-    const { server, ttl, reserve } = command
+    const { server, ttl, reserve, text: isText } = command
     const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: link.signal })
     let connectedAt = performance.now()
     for await (const event of sending) {
@@ -52,7 +52,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         link.print(command.json ? encodeStatus(event, 'ndjson') : `${event.url}\n`)
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
-        screen.waiting(receivingLines(event, name), event.ttl)
+        screen.waiting(receivingLines(event, { name, isText }), event.ttl)
+        if (command.qr) screen.print(await codeOfLink(shortLink(event), io))
       } else if (event.event === 'waiting' || event.event === 'reserved') {
         screen.timeLeft(event.secondsLeft)
         resumed()
@@ -79,7 +80,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       throw new EssError('unconfirmed', `${taken} Ask the receiver whether the file is whole.`)
     }
     const course = { bytes, ms: performance.now() - connectedAt, interruptions: interruptions.count }
-    return `Delivered ${summary(name, course)}`
+    return `Delivered ${summary(isText ? A_TEXT : name, course)}`
   } catch (thrown) {
     const error = link.failure ?? thrown
     // The events tell of every ending, also of one that only this side noticed.
@@ -110,7 +111,17 @@ function watchLink({ stdout, signal }: Io) {
   }
 }
 
-async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
+/** Loads the code that makes it only here. */
+async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
+  const { qrCode } = await import('./qr-code.js')
+  const isTerminal = stderr.isTTY === true
+  const isColored = isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  return qrCode(link, { columns: isTerminal ? stderr.columns : undefined, isColored })
+}
+
+async function openOperand(command: SendCommand, io: Io): Promise<Source> {
+  if (command.text) return await (await import('./sent-text.js')).openText(command, io)
+  const [file] = command.operands
   if (file === undefined && io.stdin.isTTY)
     throw new EssError(
       'usage',
@@ -127,10 +138,10 @@ async function openOperand({ file }: SendCommand, io: Io): Promise<Source> {
 }
 
 /** A closed stream isn't refused, because it can't be told from a /dev/null that was meant. */
-function warnOfLostStreams({ file }: SendCommand, { stdin, stdout, stderr }: Io): void {
+function warnOfLostStreams({ operands, text }: SendCommand, { stdin, stdout, stderr }: Io): void {
   if (mayHaveBeenClosed(stdout.fd))
     stderr.write('ess: Standard output is closed, or /dev/null: you cannot read the link there.\n')
-  const isStdin = file === undefined || file === '-'
+  const isStdin = !text && (operands.join() === '' || operands.join() === '-')
   if (isStdin && mayHaveBeenClosed(stdin.fd))
     stderr.write('ess: Standard input is closed, or /dev/null: the receiver gets an empty file.\n')
 }

@@ -47,6 +47,8 @@ export const COMMANDS = {
     examples: [
       ['ess send movie.mkv', 'a file'],
       ['tar c photos | ess send --name photos.tar', 'a folder'],
+      ['ess send --text "see you at 8"', 'a text, which ess get prints'],
+      ['ess send --qr movie.mkv', 'to a phone'],
       ['ess send --ttl 1h30m movie.mkv', 'keep the link open for longer'],
       ['ess send --server send.example.org movie.mkv', 'through another server'],
     ],
@@ -61,7 +63,7 @@ export const COMMANDS = {
     operand: { name: 'LINK', of: 'link' },
     summary: 'Receive a file',
     about: [
-      'Saves the file under the name that its sender gave it, or prints it if you pipe the output. A file appears only when it is whole. A link works once.',
+      'Saves the file under the name that its sender gave it, or prints it if you pipe the output. Prints a text on a terminal. A file appears only when it is whole. A link works once.',
       'If the connection is lost, the transfer goes on by itself. If ess or your computer stopped, type the same command again soon: it goes on where it was, as long as the sender waits.',
       LINK_FORMS,
     ],

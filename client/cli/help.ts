@@ -21,9 +21,9 @@ export function overview(width: number): string {
       'Options:',
       table(
         [
-          ...Object.entries(GROUPS).map(
-            ([group, title]): Row => [title, flagNames(FLAGS.filter((flag) => flag.group === group))],
-          ),
+          ...Object.entries(GROUPS)
+            .map(([group, title]): Row => [title, flagNames(FLAGS.filter((flag) => flag.group === group))])
+            .filter(([, names]) => names !== ''),
           ['Help', flagNames(OWN_FLAGS)],
         ],
         width,

@@ -10,17 +10,30 @@ export interface Hints {
   readonly advice: string
 }
 
+/** What is sent, as far as the other side's commands depend on it. */
+export interface Sent {
+  readonly name: string | undefined
+  readonly isText: boolean
+}
+
 /** The commands to type on the other machine, for a transfer that was just opened. */
-export function receivingLines({ id, url }: OpenedEvent, name: string | undefined): Hints {
+export function receivingLines({ id, url }: OpenedEvent, { name, isText }: Sent): Hints {
   const { hostname } = new URL(url)
   const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
   return {
     title: isHere
       ? 'To receive it on this machine, open the link, or type either of these:'
       : 'To receive it on the other machine, open the link, or type either of these:',
-    lines: [essLine(id, url), curlLine(url, name, namelessFile(id))],
+    lines: [essLine(id, url), isText ? `curl -f ${quoteUrl(url)}` : curlLine(url, name, namelessFile(id))],
     advice: 'The link works once. Keep this running until the file is delivered.',
   }
+}
+
+/** The link without the file's name, which makes a QR code larger and tells the server nothing. */
+export function shortLink({ id, url }: OpenedEvent): string {
+  const path = downloadPath(id)
+  const at = url.lastIndexOf(`${path}/`)
+  return at === -1 ? url : url.slice(0, at + path.length)
 }
 
 function essLine(id: string, url: string): string {

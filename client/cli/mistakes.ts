@@ -8,7 +8,8 @@ import { readLink } from './link.js'
 import { meant } from './meant.js'
 import type { Words } from './parser.js'
 import { isHttpUrl } from './server-address.js'
-import { shellWord, tarLine } from './tar-line.js'
+import { shellWord } from './shell-word.js'
+import { tarLine } from './tar-line.js'
 
 /** The error for a word that is no command: it may be a file or a link, whose command was left out. */
 export function noCommand(typed: string, words: Words, cwd: string | undefined): EssError {
@@ -63,10 +64,17 @@ function isLink(typed: string): boolean {
   }
 }
 
-/** Several files, or a folder, are refused with the line that sends them today. Undefined for what can be sent. */
+/**
+ * Several files, or a folder, are refused with the line that sends them today; a name is refused for a text. Undefined for
+ * what can be sent.
+ */
 export function refusalToSend(words: Words, cwd: string | undefined): EssError | undefined {
-  const { operands } = words
+  const { operands, options } = words
   const [file, ...others] = operands
+  if (options.text === true)
+    return options.name === undefined
+      ? undefined
+      : usage('A text has no name. Leave out --name; or send it as a file, without --text.')
   if (file === undefined) return undefined
   if (operands.includes(''))
     return usage('The name of a file is empty. Name a file, as in ess send report.pdf, or pipe something in.')

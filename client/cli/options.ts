@@ -6,6 +6,8 @@ export type OptionCommand = 'send' | 'get' | 'doctor'
 /** What options are for. `--help`, the man page and docs list them under these headings, in this order. */
 export const GROUPS = {
   file: 'File',
+  folders: 'Folders',
+  encryption: 'Encryption',
   waiting: 'Waiting',
   server: 'Server',
   output: 'Output',
@@ -18,14 +20,19 @@ export const GROUPS = {
 export interface OptionRow {
   readonly of: readonly OptionCommand[]
   readonly group: keyof typeof GROUPS
-  /** A switch takes no value. A secret has no flag, because every user of a machine can read its command lines. */
-  readonly kind: 'text' | 'duration' | 'duration or 0' | 'switch' | 'secret'
+  /**
+   * A switch takes no value. `on or off` is one that `--no-…` turns off again. Give `texts` as often as you like. A secret
+   * has no flag, because every user of a machine can read its command lines.
+   */
+  readonly kind: 'text' | 'texts' | 'duration' | 'duration or 0' | 'switch' | 'on or off' | 'secret'
   /** What stands for the value in `--help`. Its completion follows from it: `FILE`, `DIR`. A switch has none. */
   readonly value?: string
   /** The letter of its short flag. */
   readonly short?: string
   /** Sentences without the last full stop. */
   readonly words: string
+  /** The same of the flag that turns it off. */
+  readonly offWords?: string
   /** What `--help` gives as its default; absent if there is nothing to say. */
   readonly fallback?: string
   /** The environment variable that sets it. The flag overrides the variable. */
@@ -54,6 +61,12 @@ export const OPTIONS = {
     short: 'o',
     words: 'Save as FILE. A folder keeps the name that the sender gave; - is standard output',
     fallback: "the sender's name, or - when piped",
+  },
+  text: {
+    of: ['send'],
+    group: 'file',
+    kind: 'switch',
+    words: 'Send a text in place of a file: the words that follow, or what you type or pipe in',
   },
   force: { of: ['get'], group: 'file', kind: 'switch', short: 'f', words: 'Overwrite an existing file' },
   fresh: {
@@ -117,6 +130,12 @@ export const OPTIONS = {
     kind: 'switch',
     words: 'Get the link first, then upload. For a server behind a proxy that needs it, such as nginx',
   },
+  qr: {
+    of: ['send'],
+    group: 'output',
+    kind: 'switch',
+    words: 'Also show the link as a QR code, for a phone',
+  },
   quiet: { of: EVERY_COMMAND, group: 'output', kind: 'switch', short: 'q', words: 'Print errors only' },
   noProgress: {
     of: EVERY_COMMAND,
@@ -149,25 +168,40 @@ type FlagOf<Command extends OptionCommand> = {
 export type ValuesOf<Command extends OptionCommand> = {
   readonly [Name in FlagOf<Command>]: ValueOf<Options[Name]['kind']>
 }
-type ValueOf<Kind> = Kind extends 'switch' ? boolean : (Kind extends 'text' ? string : number) | undefined
+type ValueOf<Kind> = Kind extends keyof Values ? Values[Kind] : number | undefined
+interface Values {
+  readonly text: string | undefined
+  readonly texts: readonly string[]
+  readonly switch: boolean
+  readonly 'on or off': boolean | undefined
+}
 
 /** An option's flag without its dashes: `token-file` for `tokenFile`. */
 export function flagOf(name: OptionName): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** An option that has a flag. */
-export interface Flag extends OptionRow {
+/** A flag of an option. */
+export interface Flag
+  extends Pick<OptionRow, 'of' | 'group' | 'value' | 'short' | 'words' | 'fallback' | 'variable'> {
   readonly name: OptionName
   /** Without dashes. */
   readonly flag: string
+  /** True if it may be given several times. */
+  readonly isMany: boolean
+  /** True for the one that turns its option off. */
+  readonly isOff: boolean
 }
 
-/** Every option with a flag, in the order of the table. */
-export const FLAGS: readonly Flag[] = Object.entries<OptionRow>(OPTIONS)
-  .filter(([, { kind }]) => kind !== 'secret')
-  // Object.entries types the names as plain text.
-  .map(([name, row]) => ({ ...row, name: name as OptionName, flag: flagOf(name as OptionName) }))
+/** Every flag, in the order of the table. The flag that turns an option off follows the one that turns it on. */
+export const FLAGS: readonly Flag[] = Object.entries<OptionRow>(OPTIONS).flatMap(([key, row]) => {
+  const name = key as OptionName // Object.entries types the names as plain text.
+  if (row.kind === 'secret') return []
+  const on = { ...row, name, flag: flagOf(name), isMany: row.kind === 'texts', isOff: false }
+  if (row.offWords === undefined) return [on]
+  const { of, group, offWords } = row
+  return [on, { of, group, name, words: offWords, flag: `no-${on.flag}`, isMany: false, isOff: true }]
+})
 
 export interface FlagNames {
   readonly flag: string

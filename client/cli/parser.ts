@@ -2,14 +2,17 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { EssError } from '../../shared/index.js'
 import { type CommandName, commandNamed } from './commands.js'
 import { meant } from './meant.js'
-import { FLAGS, type Flag, type OptionName } from './options.js'
+import { FLAGS, type Flag, flagOf, type OptionName } from './options.js'
+
+/** What was typed after a flag. False for `--no-…`; all values of a flag that may be given several times. */
+type Value = string | boolean | readonly string[]
 
 /** A command line, cut into its parts. Every value is still text; `arguments.ts` checks it. */
 export interface Words {
   /** The first operand, which should be a command. */
   readonly command: string | undefined
   readonly operands: readonly string[]
-  readonly options: Readonly<Partial<Record<OptionName, string | boolean>>>
+  readonly options: Readonly<Partial<Record<OptionName, Value>>>
   readonly isHelp: boolean
   readonly isVersion: boolean
 }
@@ -45,31 +48,38 @@ export function cut(argv: readonly string[]): Words {
   const [typed] = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []))
   const known = flagsOf(typed === undefined ? undefined : commandNamed(typed))
   const operands: string[] = []
-  const options: Partial<Record<string, string | boolean>> = {}
+  const given = new Map<string, (string | true)[]>()
   let isLiteral = false
   for (const token of tokens) {
     if (token.kind === 'option-terminator') isLiteral = true
     if (token.kind === 'positional') operands.push(isLiteral ? token.value : withoutDash(token.value))
     if (token.kind !== 'option') continue
     const { name } = token
-    const value = read(token, argv[token.index] ?? '', known)
-    // With two values, ignoring one could write over the wrong file.
-    if (options[name] !== undefined && !OWN_FLAGS.some(({ flag }) => flag === name))
-      throw new EssError('usage', `--${name} was given more than once. Give it once.`)
-    options[name] = value
+    given.set(name, [...(given.get(name) ?? []), read(token, argv[token.index] ?? '', known)])
   }
   const [command, ...rest] = operands
-  const { help = false, version = false } = options
-  const values = FLAGS.flatMap(({ name, flag }) =>
-    options[flag] === undefined ? [] : [[name, options[flag]]],
-  )
   return {
     command,
     operands: rest,
-    options: Object.fromEntries(values),
-    isHelp: help !== false,
-    isVersion: version !== false,
+    options: optionsOf(given),
+    isHelp: given.has('help'),
+    isVersion: given.has('version'),
   }
+}
+
+/** With two values of a flag that has one, ignoring either could write over the wrong file. */
+function optionsOf(given: ReadonlyMap<string, readonly (string | true)[]>): Words['options'] {
+  const options: Partial<Record<OptionName, Value>> = {}
+  for (const { name, flag, isMany, isOff } of FLAGS) {
+    const [value, ...others] = given.get(flag) ?? []
+    if (value === undefined) continue
+    if (others.length > 0 && !isMany)
+      throw new EssError('usage', `--${flag} was given more than once. Give it once.`)
+    if (options[name] !== undefined)
+      throw new EssError('usage', `--${flagOf(name)} and --${flag} contradict each other. Give one of them.`)
+    options[name] = isMany ? [value, ...others].map(String) : isOff ? false : value
+  }
+  return options
 }
 
 /** The flags to think of where one is misspelt: those of the command, if it is known. */
@@ -85,8 +95,9 @@ function flagsOf(command: CommandName | undefined): Known {
 
 /** The command that was typed. Throws EssError `usage` for an option of another command. */
 export function checkOptionsOf(command: CommandName, { options }: Words): void {
-  for (const { name, of, flag } of FLAGS) {
-    if (options[name] === undefined || of.some((one) => one === command)) continue
+  for (const { name, of, flag, isOff } of FLAGS) {
+    const isGiven = isOff ? options[name] === false : (options[name] ?? false) !== false
+    if (!isGiven || of.some((one) => one === command)) continue
     throw new EssError(
       'usage',
       `--${flag} is an option of ess ${of[0]}, not of ess ${command}. Run ess ${command} --help for its options.`,
@@ -105,7 +116,7 @@ function read(
   { name, rawName, value, inlineValue }: OptionToken,
   argument: string,
   ofCommand: Known,
-): string | boolean {
+): string | true {
   // `-force` would be read as -f -o rce.
   const [, long] = /^-([a-z][a-z-]+)$/.exec(argument) ?? []
   const known = KNOWN.find(({ flag }) => flag === name)

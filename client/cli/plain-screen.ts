@@ -67,6 +67,10 @@ export class PlainScreen implements Screen {
     this.#say(line)
   }
 
+  print(lines: string): void {
+    this.#stderr.write(lines)
+  }
+
   succeeded(line: string): void {
     this.#say(line)
   }

@@ -21,6 +21,8 @@ export interface Screen {
   resumed(bytes: number): void
   /** An earlier run has left so many bytes. The line says so, and stays. */
   goesOn(bytes: number, line: string): void
+  /** Prints lines that were asked for, also where no person is looking. They stay. */
+  print(lines: string): void
   /** Prints the last line. */
   succeeded(line: string): void
   failed(line: string): void
@@ -32,6 +34,9 @@ export interface Screen {
 export const CONNECTION_LOST = 'Connection lost, trying again.'
 /** What a sender reads while it waits for a receiver to come back, before the time left. */
 export const RECEIVER_LOST = "The receiver's connection is lost; waiting for it,"
+
+/** How the last line calls a text. */
+export const A_TEXT = 'a text'
 
 /** A transfer below this has no speed worth telling: most of its time went into connecting. */
 const MIN_TIMED_MS = 1_000

@@ -1,13 +1,14 @@
 import { basename, dirname, join, normalize, relative, resolve } from 'node:path'
 import { withoutUserinfo } from '../../shared/index.js'
-import { quoteForShell } from '../../shared/shell-word.js'
 import { NOT_UTF8 } from '../files/raw-arguments.js'
 import { absolute } from './current-folder.js'
 import { flagOf, OPTIONS, type OptionName } from './options.js'
+import type { Words } from './parser.js'
+import { shellWord } from './shell-word.js'
 
 /** What was typed, as far as it matters for another line that does the same. */
 export interface Typed {
-  readonly options: Readonly<Partial<Record<OptionName, string | boolean>>>
+  readonly options: Words['options']
 }
 
 /**
@@ -96,9 +97,4 @@ function othersOf(options: Typed['options']): string[] {
 /** A path that no program takes for an option, as one word for a shell. */
 function shellPath(path: string): string {
   return shellWord(/^[-@]/.test(path) ? `./${path}` : path)
-}
-
-/** Text as one word for a shell, quoted only where it has to be. */
-export function shellWord(text: string): string {
-  return /^[\w./:@+,-][\w./:@+,=-]*$/.test(text) ? text : quoteForShell(text)
 }

@@ -85,6 +85,12 @@ export class TerminalScreen implements Screen {
     this.#draw()
   }
 
+  print(lines: string): void {
+    this.clear()
+    this.#terminal.write(`${lines}\n`)
+    this.#draw()
+  }
+
   succeeded(line: string): void {
     this.clear()
     this.#terminal.write(`${this.#paint('magenta', '✔')} ${line}\n`)

@@ -8,7 +8,9 @@ import {
   formatBytes,
   formatPart,
   HEADERS,
+  isTextType,
   LENGTH_TRAILER,
+  MAX_TEXT_BYTES,
   PROBLEM_MEDIA_TYPE,
   parseContentDisposition,
   percentDecode,
@@ -198,6 +200,12 @@ function nameOf(head: IncomingMessage, url: URL, id: string): string {
   const given = parseContentDisposition(head.headers['content-disposition'] ?? '')
   const named = last === id ? undefined : percentDecode(last)
   return localFileName(safeFileName(given ?? '') ?? safeFileName(named ?? '') ?? namelessFile(id))
+}
+
+/** True for a text that is meant to be read at once: it has no name, and at most 1 MiB. */
+export function isText<Some extends Offer>(offer: Some): offer is Some & { readonly size: number } {
+  const { id, name, size = Number.POSITIVE_INFINITY, type, bundle } = offer
+  return name === namelessFile(id) && size <= MAX_TEXT_BYTES && isTextType(type) && bundle === undefined
 }
 
 /** The declared size. Without one, only chunked coding distinguishes the end of a file from a cut. */

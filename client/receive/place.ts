@@ -3,7 +3,7 @@ import { EssError } from '../../shared/index.js'
 import { openWhenRead } from '../files/fifo.js'
 import { unwritable } from '../files/unwritable.js'
 import { refuseIfUnderWay } from './live-part.js'
-import type { OpenOffer } from './offer.js'
+import { isText, type OpenOffer } from './offer.js'
 import { type RoomCheck, roomForDescriptor, roomForFile, roomForStream } from './room.js'
 import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
 import { checkFolder, type FileTarget, findTarget, type StreamTarget } from './target.js'
@@ -59,7 +59,7 @@ export class Place {
     if ('folder' in this.#to) {
       checkFolder(this.#to.folder)
       const preview = await lookAhead()
-      if (preview === undefined) return
+      if (preview === undefined || (this.#to.text !== undefined && isText(preview))) return
       const target = await this.#reach(join(this.#to.folder, preview.name), false)
       if (target !== undefined) await this.#openPart(target, preview, fresh)
       return await this.#expect(preview.size)
@@ -78,6 +78,10 @@ export class Place {
     if ('stream' in this.#to) {
       await this.#expect(size)
       return streamSink(this.#to.stream)
+    }
+    if ('folder' in this.#to && this.#to.text !== undefined && isText(offer)) {
+      await this.discard(true)
+      return streamSink(this.#to.text(offer.size))
     }
     const path = 'folder' in this.#to ? join(this.#to.folder, offer.name) : this.#to.file
     const isFile = 'folder' in this.#to || this.#target !== undefined

@@ -11,7 +11,11 @@ import type { FileTarget, StreamTarget } from './target.js'
 /** Where a download goes: to a file, to a file with the sender's name in a folder, or to a stream such as stdout. */
 export type Destination =
   | { readonly file: string }
-  | { readonly folder: string }
+  | {
+      readonly folder: string
+      /** Gives a stream for a text without a name, of so many bytes, at most 1 MiB. Default: a text becomes a file too. */
+      readonly text?: (bytes: number) => Writable
+    }
   | { readonly stream: Writable }
 
 /** A pipe or a device that was opened for one download, and is ended after its last byte. */

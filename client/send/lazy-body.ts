@@ -22,7 +22,7 @@ export function uploadHeaders(
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     // The head goes out at once, and tells a proxy in between that the body comes later.
     expect: '100-continue',
-    'content-type': DEFAULT_CONTENT_TYPE,
+    'content-type': source.type ?? DEFAULT_CONTENT_TYPE,
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
     ...(source.size !== undefined && { 'content-length': String(source.size) }),
   }

@@ -23,13 +23,18 @@ export async function runEss(
 
 /**
  * The real `ess` on a terminal that can't be drawn on, in the folder `cwd`. What it writes to the terminal is the program's
- * stdout; its own stdout goes into the file `out`.
+ * stdout; its own stdout goes into the file `out`, unless it is `isWhole`.
  */
-export function essOnTerminal(cwd: string, args: readonly string[]): Promise<Program> {
+export function essOnTerminal(cwd: string, args: readonly string[], isWhole = false): Promise<Program> {
   const line = [process.execPath, ESS, ...args].map((word) => `'${word}'`).join(' ')
-  return run(`ess ${args.join(' ')}`, 'script', ['-qec', `exec ${line} > out`, '/dev/null'], {
-    stdin: 'open',
-    cwd,
-    env: { TERM: 'dumb', SHELL: '/bin/sh' },
-  })
+  return run(
+    `ess ${args.join(' ')}`,
+    'script',
+    ['-qec', `exec ${line} ${isWhole ? '' : '> out'}`, '/dev/null'],
+    {
+      stdin: 'open',
+      cwd,
+      env: { TERM: 'dumb', SHELL: '/bin/sh' },
+    },
+  )
 }

@@ -17,6 +17,8 @@ export interface Shell {
   scrolledBack(): Promise<string[]>
   /** Waits until what is on the screen matches, and gives its lines, without empty ones. */
   untilScreen(pattern: RegExp): Promise<string[]>
+  /** What is on the screen, cell by cell, with the escape sequences of its colours. */
+  drawn(): Promise<string>
   resize(columns: number): Promise<void>
   /** Of the terminal itself: whether the cursor is there, and whether lines wrap. */
   modes(): Promise<string>
@@ -59,6 +61,7 @@ export async function shellInTmux(cwd: string, env: Readonly<Record<string, stri
     press: async (key) => void (await tmux('send-keys', '-t', 's', key)),
     scrolledBack: () => capture('-S', '-'),
     untilScreen,
+    drawn: () => tmux('capture-pane', '-p', '-e', '-N', '-t', 's'),
     resize: async (columns) =>
       void (await tmux('resize-window', '-t', 's', '-x', String(columns), '-y', '24')),
     modes: async () =>

@@ -57,7 +57,9 @@ test('get gives a stream that says what it is', () => {
 test('download writes to exactly one kind of place', () => {
   expectTypeOf(download).returns.resolves.toEqualTypeOf<Received>()
   expectTypeOf<Destination>().toEqualTypeOf<
-    { readonly file: string } | { readonly folder: string } | { readonly stream: Writable }
+    | { readonly file: string }
+    | { readonly folder: string; readonly text?: (bytes: number) => Writable }
+    | { readonly stream: Writable }
   >()
   expectTypeOf<Received['path']>().toEqualTypeOf<string | undefined>()
 })
