@@ -222,6 +222,8 @@ const plainFields = fc.oneof(
   field('TE', 'trailers', 'gzip;q=x', ''),
   field('Trailer', 'Content-Length', 'Ess-Length'),
   field('User-Agent', 'Googlebot/2.1', 'curl/8', '', '\xff'),
+  field('Ess-Sealed', 'YWJj', '', 'YWJj, YWJj', 'a\x9b', 'x'.repeat(3072), 'x'.repeat(3076)),
+  field('Ess-Bundle', 'tar;entries=3', 'tar; entries=0', 'tar', '\xff', `tar;entries=${'9'.repeat(400)}`),
   field('Sec-Purpose', 'prefetch', 'x'),
   field('Service-Worker', 'script'),
   field('Referer', 'http://localhost/', 'x', '\x9b'),
