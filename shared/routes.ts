@@ -81,9 +81,10 @@ export function withoutUserinfo(text: string): string {
   return text.replace(isUrl ? /^([a-z]+:\/\/)[^/?#\\]*@/i : /^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1')
 }
 
-/** Text from outside, for a message. */
+/** Text from outside, for a message. A fragment may be a key. */
 function shown(text: string): string {
-  return JSON.stringify(withoutUserinfo(text).slice(0, 200))
+  const [address = ''] = text.split('#')
+  return JSON.stringify(withoutUserinfo(address).slice(0, 200))
 }
 
 /**

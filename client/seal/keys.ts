@@ -1,3 +1,4 @@
+import { isBech32 } from '../../shared/bech32.js'
 import { EssError } from '../../shared/index.js'
 
 /** What a receiver can open a header with. */
@@ -32,8 +33,10 @@ export function recipientKind(recipient: string, where = 'A recipient'): KeyKind
 
 /** The kind of a secret key. Throws EssError `usage` if it is none of ours, and never quotes it. */
 export function identityKind(identity: string, where = 'An identity'): KeyKind {
-  if (IDENTITY.pq.test(identity)) return 'pq'
-  if (IDENTITY.x25519.test(identity)) return 'x25519'
+  if (isBech32(identity)) {
+    if (IDENTITY.pq.test(identity)) return 'pq'
+    if (IDENTITY.x25519.test(identity)) return 'x25519'
+  }
   throw new EssError(
     'usage',
     `${where} must be a secret key of age, AGE-SECRET-KEY-1… or AGE-SECRET-KEY-PQ-1…${whyNoIdentity(identity)}`,
