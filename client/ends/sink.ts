@@ -6,6 +6,8 @@ export interface Sink {
   /** Takes the bytes. If `ends` is true, it is ended after the last one. */
   readonly writable: Writable
   readonly ends: boolean
+  /** True if it wants every byte at once, and false or undefined if it wants large blocks. */
+  readonly isLive?: boolean | undefined
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
   /** Bytes of an earlier run that are there already; undefined if there was none. */

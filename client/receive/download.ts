@@ -3,19 +3,12 @@ import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../http/nearest-name.js'
 import { type GoOnHooks, isOver } from './go-on.js'
 import { leftoversOf, removeLeftovers } from './leftovers.js'
-import {
-  downloadUrl,
-  expectPreview,
-  type Offer,
-  type OpenOffer,
-  RECEIVE_OPTIONS,
-  type ReceiveOptions,
-  requestDownload,
-  tagOf,
-} from './offer.js'
+import { isUnasked, LookAhead } from './look-ahead.js'
+import { type Offer, RECEIVE_OPTIONS, type ReceiveOptions } from './offer.js'
 import { Place } from './place.js'
 import { goOnLater, type Received, Receiving } from './receiving.js'
 import type { Destination } from './sink.js'
+import { wantedOf } from './wanted.js'
 
 export type { Received }
 
@@ -43,9 +36,6 @@ const DOWNLOAD_OPTIONS = {
   onResumed: true,
 } as const satisfies Record<keyof DownloadOptions, true>
 
-/** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
-const UNASKED: readonly string[] = ['interrupted', 'server-unreachable', 'proxy-failed']
-
 /**
  * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place, and only
  * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in two cases:
@@ -62,48 +52,32 @@ export async function download(idOrUrl: string, options: DownloadOptions = {}): 
     const wanted = '"to" must be { file }, { folder } or { stream }'
     throw new EssError('usage', `download: ${wanted}, not ${kindOf(to)}.`)
   }
-  const url = downloadUrl(idOrUrl, options)
+  const wanted = wantedOf(idOrUrl, options)
   const place = new Place(to, { force, fresh, signal })
+  const ahead = new LookAhead(wanted, options)
   await place
-    .prepare(() => lookAhead(url, options))
-    .catch((error: unknown) => {
-      throw isUnasked(error) ? withLeftovers(error, url, to) : error
+    .prepare(() => ahead.offer())
+    // A pipe needs no preparation, but a sealed download needs a key, and the link works once.
+    .then(() => ahead.offer())
+    .catch(async (error: unknown) => {
+      await place.discard(false)
+      throw isUnasked(error) ? withLeftovers(error, wanted.url, to) : error
     })
-  const { received, trouble } = await new Receiving(url, place, options)
+  const { received, trouble } = await new Receiving(ahead.wanted, place, options)
     .run()
     .catch(async (error: unknown) => {
       await place.discard(true)
-      if (isOver(error)) await removeLeftovers(url, to)
+      if (isOver(error)) await removeLeftovers(wanted.url, to)
       throw error
     })
   if (trouble !== undefined) throw trouble
   return received
 }
 
-/**
- * A HEAD uses nothing up: if the file can't get its name or has no room, the transfer is still there for another try.
- * It waits for nothing either, so with `wait` the sender may come only after it.
- */
-async function lookAhead(url: URL, options: ReceiveOptions): Promise<OpenOffer | undefined> {
-  const look = requestDownload('HEAD', url, options, false, tagOf(url))
-  try {
-    return await expectPreview(look, url)
-  } catch (error) {
-    if (isUnasked(error)) throw error
-    // The GET will report any other trouble, in the server's own words.
-    return undefined
-  } finally {
-    look.reset()
-  }
-}
-
-function isUnasked(error: unknown): error is EssError {
-  return error instanceof EssError && UNASKED.includes(error.code)
-}
-
 /** The same error, and where the part of an earlier run is. */
 function withLeftovers(error: EssError, url: URL, to: Destination): EssError {
-  const [part] = leftoversOf(url, to)
+  // What is left of an age file that was sent without a note can't be gone on with.
+  const part = leftoversOf(url, to).find((path) => !path.endsWith('.age.part'))
   if (part === undefined) return error
   return new EssError(error.code, `${error.message} ${goOnLater(part)}`, { cause: error })
 }

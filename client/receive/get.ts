@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
+import type { BundleNote } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { Exchange } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import { interrupted } from '../node/interrupted.js'
+import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOver } from './go-on.js'
+import { LookAhead } from './look-ahead.js'
 import {
-  downloadUrl,
-  expectOffer,
   incomplete,
   isProven,
   type Offer,
@@ -16,6 +17,8 @@ import {
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
+import { expectOpenOffer } from './open-offer.js'
+import { type Wanted, wantedOf } from './wanted.js'
 
 export interface GetOptions extends ReceiveOptions, GoOnHooks {}
 
@@ -39,10 +42,13 @@ export interface Download extends Readable, Offer {}
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
   checkOptionNames('get', options, GET_OPTIONS, nearestName)
-  const url = downloadUrl(idOrUrl, options)
-  const answer = requestDownload('GET', url, options)
+  const ahead = new LookAhead(wantedOf(idOrUrl, options), options)
+  // A sealed download needs a key, and the link works once.
+  await ahead.offer()
+  const { wanted } = ahead
+  const answer = requestDownload('GET', wanted.url, options)
   try {
-    return new DownloadStream(url, answer, await expectOffer(answer, url), options)
+    return new DownloadStream(wanted, answer, await expectOpenOffer(answer, wanted), options)
   } catch (error) {
     answer.reset()
     throw error
@@ -56,27 +62,35 @@ class DownloadStream extends Readable implements Download {
   readonly name: string
   readonly size: number | undefined
   readonly type: string
+  readonly bundle: BundleNote | undefined
+  readonly isSealed?: boolean
   readonly #url: URL
   readonly #offer: OpenOffer
   readonly #options: GetOptions
   /** Ends every wait when the reader has left. */
   readonly #left = new AbortController()
+  /** Bytes of the body that were handed on, or opened. */
   readonly #written = { bytes: 0 }
+  /** Undefined unless the body is sealed. */
+  readonly #opener: BodyOpener | undefined
   #answer: Exchange
   /** True while the reader has room. */
   #isWanted = false
   /** True once the server knows that the transfer is over. */
   #isOver = false
 
-  constructor(url: URL, answer: Exchange, offer: OpenOffer, options: GetOptions) {
+  constructor({ url }: Wanted, answer: Exchange, offer: OpenOffer, options: GetOptions) {
     super()
     this.id = offer.id
     this.name = offer.name
     this.size = offer.size
     this.type = offer.type
+    this.bundle = offer.bundle
+    if (offer.isSealed !== undefined) this.isSealed = offer.isSealed
     this.#url = url
     this.#answer = answer
     this.#offer = offer
+    this.#opener = offer.seal && new BodyOpener(offer.seal, 0, true)
     this.#options = options
     // The body may have ended while our reader is still busy with it.
     options.signal?.addEventListener('abort', this.#interrupt, { once: true })
@@ -120,6 +134,7 @@ class DownloadStream extends Readable implements Download {
         url: this.#url,
         offer: this.#offer,
         written: this.#written,
+        inside: (bodyBytes: number) => this.#inside(bodyBytes),
         reason: error,
       }
       await goOn(
@@ -136,16 +151,22 @@ class DownloadStream extends Readable implements Download {
     this.#answer = answer
     const from = this.#written.bytes
     const { body } = answer
-    const broken = () => incomplete(answer.failure, this.#written.bytes, this.size, true)
+    const broken = () => incomplete(answer.failure, this.#inside(this.#written.bytes), this.size, true)
+    let fail: (error: unknown) => void = () => {}
     const onData = (chunk: Buffer) => {
       this.#written.bytes += chunk.length
-      this.#isWanted = this.push(chunk)
+      try {
+        this.#handOn(this.#opener?.push(chunk) ?? [chunk])
+      } catch (error) {
+        fail(error)
+      }
       if (!this.#isWanted) body.pause()
     }
     // Pause first, because a listener for data would start the flow.
     body.pause()
     try {
       await new Promise<void>((resolve, reject) => {
+        fail = reject
         const cut = () => reject(broken())
         body.on('data', onData).once('end', resolve).once('error', cut).once('close', cut)
         // It may have broken after its head.
@@ -159,8 +180,18 @@ class DownloadStream extends Readable implements Download {
     // Surplus bytes would come now.
     await answer.lastWord()
     const { bytes } = this.#written
-    const isWhole = (this.size === undefined || bytes === this.size) && (await isProven(answer, bytes - from))
+    const { bodySize } = this.#offer
+    const isWhole = (bodySize === undefined || bytes === bodySize) && (await isProven(answer, bytes - from))
     if (answer.failure !== undefined || !isWhole) throw broken()
+    this.#handOn(this.#opener?.end() ?? [])
+  }
+
+  #handOn(pieces: Iterable<Buffer>): void {
+    for (const piece of pieces) this.#isWanted = this.push(piece)
+  }
+
+  #inside(bodyBytes: number): number {
+    return this.#opener?.inside(bodyBytes) ?? bodyBytes
   }
 
   readonly #interrupt = (): void => {

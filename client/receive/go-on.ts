@@ -5,7 +5,7 @@ import { connectionGivenUp, watchSilence } from '../http/silence.js'
 import {
   expectRest,
   incomplete,
-  type Offer,
+  type OpenOffer,
   type ReceiveOptions,
   rangeFrom,
   requestDownload,
@@ -37,9 +37,11 @@ export interface GoOnHooks {
 /** A download that broke off. */
 export interface BrokenDownload {
   readonly url: URL
-  readonly offer: Offer
-  /** Bytes that are in their place. */
+  readonly offer: OpenOffer
+  /** Bytes of the body that are in their place. */
   readonly written: { readonly bytes: number }
+  /** How many bytes of the file they are: fewer, if the body is sealed. */
+  readonly inside: (bodyBytes: number) => number
   /** Why it broke off. Undefined if another run began it: that this one goes on is no cut. */
   readonly reason: EssError | undefined
   /** True if what came so far stays with the caller. */
@@ -85,7 +87,10 @@ export function isCut(error: unknown): error is EssError {
 
 /** True for an ending of our own, which the server can't know of. */
 export function isOurs(error: unknown): boolean {
-  return error instanceof EssError && /^(?:interrupted|file-unwritable|file-exists)$/.test(error.code)
+  return (
+    error instanceof EssError &&
+    /^(?:interrupted|file-unwritable|file-exists|not-authentic)$/.test(error.code)
+  )
 }
 
 /** True if the same transfer may go on at another time. */
@@ -109,7 +114,7 @@ export function isUseless(error: unknown): boolean {
  * one.
  */
 export async function goOn(
-  { url, offer, written, reason: first, isStream, inBlocks }: BrokenDownload,
+  { url, offer, written, inside, reason: first, isStream, inBlocks }: BrokenDownload,
   options: ReceiveOptions & GoOnHooks,
   take: (answer: Exchange) => Promise<void>,
   rest: (reason: EssError) => Promise<EssError>,
@@ -120,12 +125,12 @@ export async function goOn(
   for (;;) {
     const before = written.bytes
     // There is no rest, and the server would take us for one that has it all.
-    if (reason !== undefined && offer.size !== undefined && before >= offer.size) throw reason
+    if (reason !== undefined && offer.bodySize !== undefined && before >= offer.bodySize) throw reason
     const asking = requestDownload('GET', url, options, inBlocks, rangeFrom(before, offer))
     const stopWatching = watchDownload(asking, { url, written }, options)
     try {
       await expectRest(asking, url, before, offer)
-      options.onResumed?.(before)
+      options.onResumed?.(inside(before))
       return await take(asking)
     } catch (error) {
       asking.reset()
@@ -145,7 +150,7 @@ export async function goOn(
   /** The cut says how far we got; the server, why it can't go on. */
   function overFor(refusal: EssError): EssError {
     const [why] = refusal.message.split(/(?<=[.!?]) /)
-    return incomplete(refusal, written.bytes, offer.size, isStream, why)
+    return incomplete(refusal, inside(written.bytes), offer.size, isStream, why)
   }
 }
 

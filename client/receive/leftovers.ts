@@ -2,7 +2,7 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isSocketId } from '../../shared/index.js'
-import { isOwnFile, partNames } from './part-file.js'
+import { isOwnFile } from './part-file.js'
 import { readRecord } from './part-record.js'
 import type { Destination } from './sink.js'
 
@@ -11,18 +11,25 @@ export function leftoversOf(url: URL, to: Destination): readonly string[] {
   if ('stream' in to) return []
   const folder = 'folder' in to ? to.folder : dirname(to.file)
   const start = 'folder' in to ? '' : basename(to.file)
-  const ends = url.pathname
-    .split('/')
-    .filter(isSocketId)
-    .flatMap((id) => partNames('', id))
+  const ends = url.pathname.split('/').filter(isSocketId).map(endOfPart)
   return namesIn(folder)
-    .filter((name) => ends.some((end) => name === end || (name.startsWith(start) && name.endsWith(end))))
+    .filter((name) => ends.some((end) => isPart(name, start, end)))
     .map((name) => join(folder, name))
     .filter((path) => {
       const stat = lstatSync(path, { throwIfNoEntry: false })
       // Another program's file could have such a name, but it has no record.
       return isOwnFile(stat) && readRecord(stat) !== undefined
     })
+}
+
+/** How the parts of a link end. In those of a sealed download, more stands behind the id. */
+function endOfPart(id: string): RegExp {
+  return new RegExp(`(?:^ess-|\\.)${id}(?:\\.(?:age|[0-9a-f]{16}))?\\.part$`)
+}
+
+function isPart(name: string, start: string, end: RegExp): boolean {
+  const at = name.search(end)
+  return at === 0 || (at > 0 && name.startsWith(start))
 }
 
 /** Removes what earlier runs have left of a link that is over. */

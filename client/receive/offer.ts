@@ -12,17 +12,17 @@ import {
   LENGTH_TRAILER,
   MAX_TEXT_BYTES,
   PROBLEM_MEDIA_TYPE,
+  parseBundleNote,
   parseContentDisposition,
   percentDecode,
-  QUERY,
-  resolveDownloadUrl,
   safeFileName,
 } from '../../shared/index.js'
 import { bearer } from '../http/bearer.js'
-import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
+import type { AskPassphrase } from './keyring.js'
 import { localFileName, namelessFile } from './local-name.js'
+import type { Seal } from './seal.js'
 
 /** A file of any type is welcome. The problem type only has to be named. */
 const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
@@ -42,10 +42,24 @@ export interface Offer {
   readonly isSealed?: boolean
 }
 
+/** What the head of a download says in the open. Its size is that of the body, sealed or not. */
+export interface HeadOffer extends Offer {
+  /** True if the download can go on by another request after a cut. */
+  readonly isResumable: boolean
+  /** The value of `Ess-Sealed`. */
+  readonly note: string | undefined
+}
+
 /** An offer with what only a download needs to know. */
 export interface OpenOffer extends Offer {
   /** True if the download can go on by another request after a cut. */
   readonly isResumable: boolean
+  /** Bytes of the body, sealed or not; undefined if the sender doesn't know. */
+  readonly bodySize: number | undefined
+  /** What opens the body. Undefined if it is not sealed, or if only the body itself can tell. */
+  readonly seal: Seal | undefined
+  /** What the name of its part has. Another run goes on only with the part of the same bytes under the same key. */
+  readonly partId: string
 }
 
 export interface ReceiveOptions {
@@ -58,6 +72,17 @@ export interface ReceiveOptions {
   readonly token?: string | undefined
   /** Seconds to wait for a sender that is not there yet. Default: 0, so an unknown id fails at once. */
   readonly wait?: number | undefined
+  /**
+   * Your secret keys, `AGE-SECRET-KEY-1…` or `AGE-SECRET-KEY-PQ-1…`, for a download that is sealed for them. The key that a
+   * link has behind its `#` counts too. With any of them, nothing is accepted that is not sealed. Default: none.
+   */
+  readonly identities?: readonly string[] | undefined
+  /**
+   * The password of a download that is sealed with one. With a string, nothing is accepted that is not sealed. A function
+   * is called only for a download that wants a password, before anything is used up: with 1, and after a wrong password
+   * with 2, and so on. With undefined, or with the same password again, the download fails. Default: none.
+   */
+  readonly passphrase?: string | AskPassphrase | undefined
   /** Aborting it resets the connection and fails with `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -67,15 +92,10 @@ export const RECEIVE_OPTIONS = {
   server: true,
   token: true,
   wait: true,
+  identities: true,
+  passphrase: true,
   signal: true,
 } as const satisfies Record<keyof ReceiveOptions, true>
-
-/** The URL to receive from. Throws EssError `usage` for text that is neither an id nor a URL. */
-export function downloadUrl(idOrUrl: string, options: ReceiveOptions): URL {
-  const url = resolveDownloadUrl(idOrUrl, String(options.server ?? DEFAULT_SERVER))
-  if (options.wait !== undefined) url.searchParams.set(QUERY.wait, String(options.wait))
-  return url
-}
 
 /** Asks for a download; with HEAD, only for its head. */
 export function requestDownload(
@@ -92,23 +112,25 @@ export function requestDownload(
 }
 
 /** Reads the offer from the response's head. Throws the server's refusal, or EssError `not-ess` or `incomplete`. */
-export async function expectOffer(answer: Exchange, url: URL): Promise<OpenOffer> {
+export async function expectOffer(answer: Exchange, url: URL): Promise<HeadOffer> {
   const { head, id } = await expectDownload(answer, url)
   return offerIn(head, url, id, sizeOf(head))
 }
 
-function offerIn(head: IncomingMessage, url: URL, id: string, size: number | undefined): OpenOffer {
+function offerIn(head: IncomingMessage, url: URL, id: string, size: number | undefined): HeadOffer {
   const type = head.headers['content-type'] ?? DEFAULT_CONTENT_TYPE
+  const bundle = parseBundleNote(String(head.headers[HEADERS.essBundle] ?? ''))
+  const note = head.headers[HEADERS.essSealed]?.toString()
   const isResumable =
     size === undefined
       ? head.headers[HEADERS.essOffset] !== undefined
       : head.headers['accept-ranges'] === 'bytes'
-  return { id, name: nameOf(head, url, id), size, type, isResumable }
+  return { id, name: nameOf(head, url, id), size, type, bundle, isResumable, note }
 }
 
 /** The fields that ask for the rest of `offer`, from this offset on, and of no other file. */
-export function rangeFrom(bytes: number, { id, size }: Offer): Readonly<Record<string, string>> {
-  const field = size === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
+export function rangeFrom(bytes: number, { id, bodySize }: OpenOffer): Readonly<Record<string, string>> {
+  const field = bodySize === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
   return { ...field, 'if-match': entityTag(id) }
 }
 
@@ -116,17 +138,21 @@ export function rangeFrom(bytes: number, { id, size }: Offer): Readonly<Record<s
  * Waits for the head of the rest of `offer`. Throws the server's refusal, or EssError `not-ess` if it is not the rest of
  * that very file, from that very byte on.
  */
-export async function expectRest(answer: Exchange, url: URL, bytes: number, offer: Offer): Promise<void> {
+export async function expectRest(
+  answer: Exchange,
+  url: URL,
+  bytes: number,
+  { id, bodySize: size }: OpenOffer,
+): Promise<void> {
   const head = await answer.head
   const status = head.statusCode ?? 0
   if (status >= 400) throw await readRefusal(answer, head, url)
-  const { size } = offer
   const isRest =
     size === undefined
       ? status === 200 && head.headers[HEADERS.essOffset] === String(bytes)
       : (status === 206 && head.headers['content-range'] === `bytes ${bytes}-${size - 1}/${size}`) ||
         (status === 200 && bytes === 0 && sizeOf(head) === size)
-  if (!isRest || head.headers.etag !== entityTag(offer.id)) throw notEss(head, url)
+  if (!isRest || head.headers.etag !== entityTag(id)) throw notEss(head, url)
 }
 
 /**
@@ -139,7 +165,7 @@ export function tagOf(url: URL): Readonly<Record<string, string>> {
 }
 
 /** The offer in the answer to a HEAD. Its size is undefined if the head gives none; the GET may still give one. */
-export async function expectPreview(answer: Exchange, url: URL): Promise<OpenOffer> {
+export async function expectPreview(answer: Exchange, url: URL): Promise<HeadOffer> {
   const { head, id } = await expectDownload(answer, url)
   const length = head.headers['content-length']
   return offerIn(head, url, id, length === undefined ? undefined : Number(length))

@@ -12,7 +12,7 @@ import type { FileTarget } from './target.js'
 
 /** Which part is opened. */
 export interface PartTerms {
-  /** The link's id; undefined if it is not known yet. Then no other run finds this part. */
+  /** The link's id, and more if it is sealed; undefined if it is not known yet. Then no other run finds this part. */
   readonly id: string | undefined
   /** True begins anew, whatever an earlier run has left. */
   readonly isFresh: boolean

@@ -34,8 +34,8 @@ export class Place {
   #target: FileTarget | undefined
   #device: StreamTarget | undefined
   #sink: Sink | undefined
-  /** The id for which the part was opened. */
-  #id: string | undefined
+  /** What the part that was opened is for. */
+  #partId: string | undefined
   /** Undefined if we can't know how much room there is. */
   #room: RoomCheck | undefined
 
@@ -86,7 +86,7 @@ export class Place {
     const path = 'folder' in this.#to ? join(this.#to.folder, offer.name) : this.#to.file
     const isFile = 'folder' in this.#to || this.#target !== undefined
     // Only the response to the GET may have told the name, or the id.
-    if (isFile && (this.#sink?.path !== path || this.#id !== offer.id)) {
+    if (isFile && (this.#sink?.path !== path || this.#partId !== offer.partId)) {
       await this.discard(true)
       this.#begun = undefined
       const target = await this.#reach(path, 'file' in this.#to)
@@ -102,7 +102,7 @@ export class Place {
   /** What an earlier run has left is of no use: `open` begins anew. */
   forget(): void {
     this.#begun = undefined
-    this.#id = undefined
+    this.#partId = undefined
   }
 
   /** Leaves nothing behind but what another run can go on from: nothing of a transfer that `isOver`. */
@@ -131,9 +131,9 @@ export class Place {
 
   async #openPart(target: FileTarget, offer: OpenOffer | undefined, isFresh: boolean): Promise<void> {
     const { force, signal } = this.#options
-    this.#id = offer?.id
+    this.#partId = offer?.partId
     // A transfer that can't go on begins anew.
-    const terms = { id: offer?.id, isFresh: isFresh || offer?.isResumable !== true, signal }
+    const terms = { id: offer?.partId, isFresh: isFresh || offer?.isResumable !== true, signal }
     this.#sink = await openFileSink(target, force, terms)
     const { begun } = this.#sink
     if (offer?.isResumable === true && begun !== undefined) this.#begun = { offer, bytes: begun }

@@ -1,10 +1,10 @@
 import { EssError } from '../../shared/index.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
+import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOurs, isUseless, watchDownload } from './go-on.js'
 import {
-  expectOffer,
   howItEnded,
   incomplete,
   isProven,
@@ -13,8 +13,11 @@ import {
   type ReceiveOptions,
   requestDownload,
 } from './offer.js'
+import { expectOpenOffer, opensByHead, told } from './open-offer.js'
 import type { Begun, Place } from './place.js'
+import { sealedSink } from './sealed-sink.js'
 import type { Sink } from './sink.js'
+import type { Wanted } from './wanted.js'
 import { ended, writeBlocks, writeChunks } from './write-blocks.js'
 
 export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
@@ -32,9 +35,10 @@ export interface Received extends Offer {
 /** One download on its way to its place, by as many requests as it takes. */
 export class Receiving {
   readonly #url: URL
+  readonly #wanted: Wanted
   readonly #place: Place
   readonly #options: ReceivingOptions
-  /** Bytes that are in their place. */
+  /** Bytes of the body that are in their place. */
   readonly #written = { bytes: 0 }
   #answer: Exchange | undefined
   #sink: Sink | undefined
@@ -42,8 +46,9 @@ export class Receiving {
   /** As far as the server knows. */
   #mayComeBack = true
 
-  constructor(url: URL, place: Place, options: ReceivingOptions) {
-    this.#url = url
+  constructor(wanted: Wanted, place: Place, options: ReceivingOptions) {
+    this.#url = wanted.url
+    this.#wanted = wanted
     this.#place = place
     this.#options = options
   }
@@ -55,15 +60,15 @@ export class Receiving {
   async run(): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
     try {
       const { begun } = this.#place
-      const { offer, sink } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
+      const { offer, sink, inside } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
       if (sink.ends) await ended(sink)
       this.#answer?.ignoreAbort()
       const trouble = await sink.commit()
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
       this.#answer?.close()
       sink.writable.off('error', ignore)
-      const { id, name, size, type } = offer
-      return { received: { id, name, size, type, bytes: this.#written.bytes, path: sink.path }, trouble }
+      const bytes = inside(this.#written.bytes)
+      return { received: { ...told(offer), bytes, path: sink.path }, trouble }
     } catch (error) {
       this.#answer?.reset()
       if (this.#sink?.ends) abandon(this.#sink)
@@ -75,13 +80,14 @@ export class Receiving {
 
   /** Receives what an earlier run lacks. Resolves with undefined if what it has left is of no use. */
   async #goOnWith({ offer, bytes }: Begun): Promise<Taking | undefined> {
-    const taking = await this.#open(offer)
-    this.#written.bytes = bytes
+    const taking = await this.#open(offer, bytes)
+    const { from } = taking
+    this.#written.bytes = from
     try {
       await this.#fetchRest(taking, undefined)
       return taking
     } catch (error) {
-      if (!isUseless(error) || this.#written.bytes > bytes) throw error
+      if (!isUseless(error) || this.#written.bytes > from) throw error
       this.#written.bytes = 0
       this.#place.forget()
       return undefined
@@ -89,9 +95,9 @@ export class Receiving {
   }
 
   async #beginAnew(): Promise<Taking> {
-    const answer = requestDownload('GET', this.#url, this.#options, true)
+    const answer = requestDownload('GET', this.#url, this.#options, opensByHead(this.#wanted))
     this.#answer = answer
-    const taking = await this.#open(await expectOffer(answer, this.#url))
+    const taking = await this.#open(await expectOpenOffer(answer, this.#wanted), 0)
     const stopWatching = taking.offer.isResumable
       ? watchDownload(answer, { url: this.#url, written: this.#written }, this.#options)
       : () => {}
@@ -104,24 +110,33 @@ export class Receiving {
     return taking
   }
 
-  async #open(offer: OpenOffer): Promise<Taking> {
+  /** Opens the place for what comes behind the first `begun` bytes of the file. */
+  async #open(offer: OpenOffer, begun: number): Promise<Taking> {
     this.#mayComeBack = offer.isResumable
-    const sink = await this.#place.open(offer)
+    const place = await this.#place.open(offer)
+    const opener = offer.seal && new BodyOpener(offer.seal, begun, place.path === undefined)
+    const sink = offer.seal && opener ? sealedSink(place, opener, offer.seal) : place
     this.#sink = sink
     // The write that fails tells of it, also where the failure comes between two connections.
     sink.writable.on('error', ignore)
-    if (!this.#isAnnounced) this.#options.onOffer?.(offer)
+    if (!this.#isAnnounced) this.#options.onOffer?.(told(offer))
     this.#isAnnounced = true
-    return { offer, sink }
+    return {
+      offer,
+      sink,
+      from: opener?.at ?? begun,
+      inside: (bodyBytes) => opener?.inside(bodyBytes) ?? bodyBytes,
+    }
   }
 
   async #fetchRest(taking: Taking, reason: EssError | undefined): Promise<void> {
-    const { offer, sink } = taking
+    const { offer, sink, inside } = taking
     await goOn(
       {
         url: this.#url,
         offer,
         written: this.#written,
+        inside,
         reason,
         isStream: sink.path === undefined,
         inBlocks: true,
@@ -136,10 +151,11 @@ export class Receiving {
   }
 
   /** The words for a download that another run can go on with. */
-  async #rest({ sink, offer }: Taking, last: EssError): Promise<EssError> {
+  async #rest({ sink, offer, inside }: Taking, last: EssError): Promise<EssError> {
     const part = await sink.keep()
     if (part === undefined) return last
-    const what = last.code === 'incomplete' ? howItEnded(this.#written.bytes, offer.size) : last.message
+    const what =
+      last.code === 'incomplete' ? howItEnded(inside(this.#written.bytes), offer.size) : last.message
     return new EssError(last.code, `${what} ${goOnLater(part)}`, { cause: last })
   }
 
@@ -147,28 +163,30 @@ export class Receiving {
    * Moves a body into the sink, at the sink's pace, behind the bytes that are there. Resolves when the server has nothing
    * more to say, and all of it is known to be whole.
    */
-  async #takeBody(answer: Exchange, { sink, offer }: Taking): Promise<void> {
+  async #takeBody(answer: Exchange, { sink, offer, inside }: Taking): Promise<void> {
     const { onProgress = () => {} } = this.#options
     const written = this.#written
     const from = written.bytes
     const broken = (cause: EssError | undefined) =>
-      incomplete(cause, written.bytes, offer.size, sink.path === undefined)
+      incomplete(cause, inside(written.bytes), offer.size, sink.path === undefined)
     const count = (bytes: number) => {
       written.bytes += bytes
     }
     try {
-      const blocks = answer.blocks((bytes) => onProgress(from + bytes))
+      const blocks = answer.blocks((bytes) => onProgress(inside(from + bytes)))
       if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
       else
         await writeChunks(answer.body, sink, (bytes) => {
           count(bytes)
-          onProgress(written.bytes)
+          onProgress(inside(written.bytes))
         })
     } catch (error) {
+      if (error instanceof EssError) throw error
       if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
       throw broken(answer.failure)
     }
-    if (offer.size !== undefined && written.bytes !== offer.size) throw broken(undefined)
+    const { bodySize } = offer
+    if (bodySize !== undefined && written.bytes !== bodySize) throw broken(undefined)
     await answer.lastWord()
     if (answer.failure !== undefined || !(await isProven(answer, written.bytes - from)))
       throw broken(answer.failure)
@@ -179,6 +197,10 @@ export class Receiving {
 interface Taking {
   readonly offer: OpenOffer
   readonly sink: Sink
+  /** The offset in the body of the first byte to fetch. */
+  readonly from: number
+  /** How many bytes of the file are in the first bytes of the body. */
+  readonly inside: (bodyBytes: number) => number
 }
 
 /** How to go on with the part of a download that may not be over. */

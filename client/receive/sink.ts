@@ -62,6 +62,7 @@ export function deviceSink(writable: Writable): Sink {
   return {
     ...streamSink(writable),
     ends: true,
+    isLive: false,
     async commit() {
       return undefined
     },
@@ -76,6 +77,7 @@ export function streamSink(writable: Writable): Sink {
   return {
     writable,
     ends: false,
+    isLive: true,
     path: undefined,
     begun: undefined,
     async commit() {

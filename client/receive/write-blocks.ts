@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { EssError } from '../../shared/index.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { CutError } from '../node/intake.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
@@ -13,7 +14,7 @@ import { type Sink, written } from './sink.js'
  */
 export async function writeBlocks(
   blocks: TwoBlocks,
-  { writable, ends }: Sink,
+  { writable, isLive = false }: Sink,
   onWritten: (bytes: number) => void,
   goesOn: boolean,
 ): Promise<void> {
@@ -34,7 +35,7 @@ export async function writeBlocks(
   try {
     for (;;) {
       // A file is written in whole blocks; a stream's reader wants every byte at once.
-      const block = await blocks.next(!ends)
+      const block = await blocks.next(isLive)
       if (block === undefined) break
       await (goesOn ? write(block) : unlessBroken(write(block)))
     }
@@ -78,6 +79,6 @@ export async function writeChunks(
 /** Ends the sink, and resolves when everything is written. */
 export async function ended({ writable, path }: Sink): Promise<void> {
   await finished(writable.end()).catch((error: unknown) => {
-    throw unwritable(path, error, USED_UP)
+    throw error instanceof EssError ? error : unwritable(path, error, USED_UP)
   })
 }

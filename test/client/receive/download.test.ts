@@ -95,8 +95,7 @@ test('an output that fails behind its last byte, with the end of the connection 
   })
   const received = download(ID, { server: server.url, to: { stream } })
   // All in one packet: for a body of which more is to come, its writes are awaited one by one.
-  const connection = await server.accept()
-  await connection.until(/\r\n\r\n/)
+  const connection = await acceptGet(server)
   connection.write(`${downloadHead('Content-Length: 5')}hello`)
   await expect.poll(() => fail).toBeDefined()
   const failed = once(stream, 'error')

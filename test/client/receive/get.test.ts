@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type Download, get } from '../../../client/index.js'
 import { EssError } from '../../../shared/index.js'
 import { rawServer } from '../../helpers/client-raw-server.js'
-import { chunk, ID, LAST_CHUNK, openDownload, problem } from '../../helpers/client-wire.js'
+import { acceptGet, chunk, ID, LAST_CHUNK, openDownload, problem } from '../../helpers/client-wire.js'
 import { DEADLINE_MS, within } from '../../helpers/within.js'
 
 async function textOf(stream: Download): Promise<string> {
@@ -178,13 +178,11 @@ test('an interruption before the head, and one that came first', async () => {
 test('a refusal, a stranger and a typing error reject', async () => {
   const server = await rawServer()
   const refused = failure(get(ID, { server: server.url }))
-  const connection = await server.accept()
-  await connection.until(/\r\n\r\n/)
+  const connection = await acceptGet(server)
   connection.end(problem(410, 'gone', 'used'))
   expect(await refused).toMatchObject({ code: 'gone', message: 'used' })
   const stranger = failure(get(ID, { server: server.url }))
-  const other = await server.accept()
-  await other.until(/\r\n\r\n/)
+  const other = await acceptGet(server)
   other.end('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>')
   expect((await stranger).code).toBe('not-ess')
   expect((await failure(get('short', { server: server.url }))).code).toBe('usage')

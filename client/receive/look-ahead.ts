@@ -1,0 +1,71 @@
+import { EssError } from '../../shared/index.js'
+import { type OpenOffer, type ReceiveOptions, requestDownload, tagOf } from './offer.js'
+import { expectOpenPreview } from './open-offer.js'
+import { afterWaiting, type Wanted } from './wanted.js'
+
+/** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
+const UNASKED: readonly string[] = ['interrupted', 'server-unreachable', 'proxy-failed']
+
+/** The codes of a download that we can't open. */
+const UNOPENED: readonly string[] = ['key-required', 'wrong-key']
+
+/** Other codes that the GET would only repeat. */
+const FINAL: readonly string[] = ['not-authentic', 'usage']
+
+/**
+ * Asks for a download's head, once. A HEAD uses nothing up: if the file can't get its name, has no room, or doesn't open
+ * with our keys, the transfer is still there for another try.
+ */
+export class LookAhead {
+  readonly #wanted: Wanted
+  readonly #options: ReceiveOptions
+  #asked: Promise<OpenOffer | undefined> | undefined
+  #waitedMs = 0
+
+  constructor(wanted: Wanted, options: ReceiveOptions) {
+    this.#wanted = wanted
+    this.#options = options
+  }
+
+  /** What to GET now. A server may have let the HEAD wait for the sender, and the GET only waits for the rest of that time. */
+  get wanted(): Wanted {
+    const { url, keyring } = this.#wanted
+    return { url: afterWaiting(url, this.#waitedMs), keyring }
+  }
+
+  /**
+   * The offer; undefined if the GET has to tell it, or to tell the trouble in the server's own words. Throws EssError
+   * `key-required`, `wrong-key` or `not-authentic`, or why no server was reached.
+   */
+  offer(): Promise<OpenOffer | undefined> {
+    this.#asked ??= this.#ask()
+    return this.#asked
+  }
+
+  async #ask(): Promise<OpenOffer | undefined> {
+    const { url } = this.#wanted
+    const startedAt = performance.now()
+    const look = requestDownload('HEAD', url, this.#options, false, tagOf(url))
+    await look.head.catch(() => {}) // Told below.
+    this.#waitedMs = performance.now() - startedAt
+    try {
+      return await expectOpenPreview(look, this.#wanted)
+    } catch (error) {
+      const code = error instanceof EssError ? error.code : undefined
+      if (error instanceof EssError && UNOPENED.includes(error.code)) throw stillThere(error)
+      if (code === undefined || [...UNASKED, ...FINAL].includes(code)) throw error
+      return undefined
+    } finally {
+      look.reset()
+    }
+  }
+}
+
+/** True if no server was reached. */
+export function isUnasked(error: unknown): error is EssError {
+  return error instanceof EssError && UNASKED.includes(error.code)
+}
+
+function stillThere(error: EssError): EssError {
+  return new EssError(error.code, `${error.message} The link still works.`, { cause: error })
+}
