@@ -1,6 +1,7 @@
 import {
   DEFAULT_CONTENT_TYPE,
   EssError,
+  formatBundleNote,
   formatContentDisposition,
   HEADERS,
   PARTIAL_UPLOAD,
@@ -24,7 +25,16 @@ export function uploadHeaders(
     expect: '100-continue',
     'content-type': source.type ?? DEFAULT_CONTENT_TYPE,
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
+    ...noteHeaders(source),
     ...(source.size !== undefined && { 'content-length': String(source.size) }),
+  }
+}
+
+/** The headers that the server passes on to the receiver: what is sealed, or that it is a bundle. */
+export function noteHeaders({ sealed, bundle }: Source): Readonly<Record<string, string>> {
+  return {
+    ...(sealed !== undefined && { [HEADERS.essSealed]: sealed }),
+    ...(bundle !== undefined && { [HEADERS.essBundle]: formatBundleNote(bundle) }),
   }
 }
 

@@ -12,7 +12,7 @@ import { bearer } from '../http/bearer.js'
 import type { Reply } from '../http/exchange.js'
 import type { Line, LineAnswer, LineRequest } from '../http/line.js'
 import { notEss, readRefusal } from '../http/refusal.js'
-import { resumeHeader } from './lazy-body.js'
+import { noteHeaders, resumeHeader } from './lazy-body.js'
 import type { SendOptions } from './send-options.js'
 import { JSON_MEDIA_TYPE, readText } from './short-answer.js'
 import type { Source } from './source.js'
@@ -53,6 +53,7 @@ export async function sendInPieces(
         accept: `${JSON_MEDIA_TYPE}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
         // An old server refuses the first one, and must do so before it begins.
         ...(isFirst && { expect: '100-continue' }),
+        ...(offset === 0 && noteHeaders(source)),
         ...resumeHeader(source),
         'content-type': PARTIAL_UPLOAD,
         [HEADERS.uploadOffset]: String(offset),

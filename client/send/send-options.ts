@@ -1,11 +1,14 @@
 import { EssError } from '../../shared/index.js'
 import { kindOf } from '../../shared/option-names.js'
 
-/** For whom a transfer is encrypted. Give one of both. */
+/** Who can open an encrypted transfer. Give one of the two. */
 export interface Encryption {
-  /** Public keys, such as `age1…`. Whoever has the secret key of one of them can open it. */
+  /**
+   * Public keys of age: `age1…` or, against quantum computers, `age1pq1…`; not both. The secret key of any of them opens
+   * it. There is room for some twenty of the first kind, and for one of the second.
+   */
   readonly recipients?: readonly string[] | undefined
-  /** A passphrase, which the receiver must type. */
+  /** A passphrase, which the receiver must know. It is worth as much as it is hard to guess: take six random words. */
   readonly passphrase?: string | undefined
 }
 
@@ -65,6 +68,12 @@ export const SEND_OPTIONS = {
   followLinks: true,
   signal: true,
 } as const satisfies Record<keyof SendOptions, true>
+
+/** The same for its option `encrypt`. */
+export const ENCRYPTION = {
+  recipients: true,
+  passphrase: true,
+} as const satisfies Record<keyof Encryption, true>
 
 /** Throws EssError `usage` for patterns that leave nothing out, which a caller without types may pass. */
 export function checkExclude(exclude: unknown): asserts exclude is SendOptions['exclude'] {

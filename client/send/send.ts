@@ -1,7 +1,8 @@
-import { type DeliveredEvent, EssError, type StatusEvent } from '../../shared/index.js'
+import { type DeliveredEvent, EssError, type StatusEvent, sealedLink } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import { nearestName } from '../http/nearest-name.js'
 import { isOurs, uploadEarly } from './early-upload.js'
+import { checkEncryption, encrypt } from './encrypt.js'
 import { EventQueue } from './event-queue.js'
 import { canGoOn, goOn } from './go-on.js'
 import { openSource, type Sendable } from './open-source.js'
@@ -38,21 +39,41 @@ export function send(source: Sendable, options: SendOptions = {}): Sending {
 async function upload(from: Sendable, options: SendOptions, events: EventQueue): Promise<DeliveredEvent> {
   checkOptionNames('send', options, SEND_OPTIONS, nearestName)
   checkExclude(options.exclude)
+  checkEncryption(options.encrypt)
   const source = await openSource(from, options)
-  const onEvent = (event: StatusEvent) => events.push(event)
   try {
-    if (options.reserve) return await uploadReserved(source, options, onEvent)
-    return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
-      // Up to the first event, no byte of the source has been read. After it, this code can only be ours, midway.
-      if (!isReservationRequired(error) || events.hasBegun) throw error
-      return uploadReserved(source, options, onEvent).catch((second: unknown) => {
-        // The first refusal says what to do. "No reservations here" doesn't.
-        throw isWithoutReservations(second) ? error : second
-      })
-    })
+    if (!options.encrypt) return await uploadOpened(source, options, events, (event) => events.push(event))
+    const sealed = await encrypt(source, options.encrypt, options)
+    // The name is sealed too, and the server sees none.
+    return await uploadOpened(sealed.source, { ...options, name: undefined }, events, (event) =>
+      events.push(withKey(event, sealed.identity)),
+    )
   } finally {
     await source.close()
   }
+}
+
+async function uploadOpened(
+  source: Source,
+  options: SendOptions,
+  events: EventQueue,
+  onEvent: (event: StatusEvent) => void,
+): Promise<DeliveredEvent> {
+  if (options.reserve) return await uploadReserved(source, options, onEvent)
+  return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
+    // Up to the first event, no byte of the source has been read. After it, this code can only be ours, midway.
+    if (!isReservationRequired(error) || events.hasBegun) throw error
+    return uploadReserved(source, options, onEvent).catch((second: unknown) => {
+      // The first refusal says what to do. "No reservations here" doesn't.
+      throw isWithoutReservations(second) ? error : second
+    })
+  })
+}
+
+/** The event as our caller gets it. The server tells a link without the key, which it doesn't have. */
+function withKey(event: StatusEvent, identity: string | undefined): StatusEvent {
+  if (event.event !== 'opened' || identity === undefined) return event
+  return { ...event, url: sealedLink(event.url, identity) }
 }
 
 async function uploadReserved(
