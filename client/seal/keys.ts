@@ -48,7 +48,7 @@ function whyNoRecipient(text: string): string {
   if (/^age-secret-key-/i.test(text))
     return '. This is a secret key: give its public one, which age-keygen -y prints.'
   if (/^(?:ssh|ecdsa|sk)-/.test(text)) return '. SSH keys are not taken: make one with age-keygen.'
-  if (/^age1tag/.test(text) || /^age1[a-z0-9]+1/.test(text)) return '. Keys of age plugins are not taken.'
+  if (/^age1(?!pq1)[a-z0-9]+1/.test(text)) return '. Keys of age plugins are not taken.'
   if (/^age1/.test(text)) return `, and ${shown(text)} is not complete or has a typo.`
   return `, not ${shown(text)}.`
 }

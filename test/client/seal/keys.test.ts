@@ -12,9 +12,11 @@ const pqRecipient = await identityToRecipient(pqIdentity)
 const usage = (message: RegExp) =>
   expect.objectContaining({ code: 'usage', message: expect.stringMatching(message) })
 
-/** A key with its last letter replaced by another one. */
-const mistyped = (key: string) =>
-  `${key.slice(0, -1)}${/q$/i.test(key) ? (key.at(-2) === 'p' ? 'z' : 'p') : /[a-z]$/.test(key) ? 'q' : 'Q'}`
+/** A key with another last letter. */
+function mistyped(key: string): string {
+  const letter = key.endsWith(key.startsWith('age') ? 'q' : 'Q') ? 'p' : 'q'
+  return key.slice(0, -1) + (key.startsWith('age') ? letter : letter.toUpperCase())
+}
 
 describe('a public key', () => {
   test('is one of X25519, or against quantum computers', () => {
@@ -28,6 +30,7 @@ describe('a public key', () => {
     ['age1tag1q0jm6jy', /plugins are not taken/],
     [recipient.slice(0, -1), /is not complete or has a typo/],
     [recipient.toUpperCase(), /must be a public key/],
+    [pqRecipient.toUpperCase().replace('AGE1PQ1', 'age1pq1'), /is not complete or has a typo/],
     ['bob@example.com', /, not bob@example\.com\.$/],
     ['', /must be a public key/],
   ])('is not %s', (text, words) => {
