@@ -1,6 +1,7 @@
 import {
   acceptsTrailers,
   announcesLength,
+  type BundleNote,
   CORS_HEADERS,
   type ConnectedEvent,
   codeOfProblem,
@@ -15,6 +16,7 @@ import {
   encodeStatus,
   type FailedEvent,
   formatAgainstLimit,
+  formatBundleNote,
   formatBytes,
   formatContentDisposition,
   formatCount,
@@ -25,10 +27,14 @@ import {
   HEADERS,
   type InterruptedEvent,
   isProblemCode,
+  isSealedNote,
   isSocketId,
   isTerminal,
+  isTextType,
   joinUrl,
   type LENGTH_TRAILER,
+  type MAX_SEALED_NOTE,
+  type MAX_TEXT_BYTES,
   type OpenedEvent,
   type PARTIAL_UPLOAD,
   PASS_THROUGH_HEADERS,
@@ -38,6 +44,7 @@ import {
   type Problem,
   type ProblemCode,
   type ProgressEvent,
+  parseBundleNote,
   parseByteSize,
   parseContentDisposition,
   parseDuration,
@@ -62,7 +69,10 @@ import {
   type StatusForm,
   safeContentType,
   safeFileName,
+  sealedLink,
   shorterThanAsked,
+  splitSealedLink,
+  type TEXT_TYPE,
   type TerminalEvent,
   toFailedProblem,
   toProblem,
@@ -129,6 +139,21 @@ test('a problem has its status and its exit status in one table', () => {
   expectTypeOf(problemText).toEqualTypeOf<InWords>()
   expectTypeOf(problemSentences).toEqualTypeOf<InWords>()
   expectTypeOf(codeOfProblem).toEqualTypeOf<(problem: Problem) => string>()
+})
+
+test('what a sender says of a bundle or a sealed file goes both ways', () => {
+  expectTypeOf(formatBundleNote).toEqualTypeOf<(note: BundleNote) => string>()
+  expectTypeOf(parseBundleNote).toEqualTypeOf<(value: string) => BundleNote | undefined>()
+  expectTypeOf(isSealedNote).toEqualTypeOf<(value: string) => boolean>()
+  expectTypeOf<typeof MAX_SEALED_NOTE>().toEqualTypeOf<number>()
+  expectTypeOf(sealedLink).toEqualTypeOf<(link: string, identity: string) => string>()
+  expectTypeOf(splitSealedLink('')).toEqualTypeOf<{
+    readonly link: string
+    readonly identity: string | undefined
+  }>()
+  expectTypeOf<typeof TEXT_TYPE>().toExtend<string>()
+  expectTypeOf<typeof MAX_TEXT_BYTES>().toEqualTypeOf<number>()
+  expectTypeOf(isTextType).parameter(0).toExtend<string | undefined>()
 })
 
 test('ids, tokens and addresses are text', () => {
