@@ -66,14 +66,14 @@ ${pre(curlLine(url, fileName, 'file'))}${unpack}${byClient}`,
  * file nor put the key into its lines. The button gives the file as it is.
  */
 export function sealedPage({ fileName, size, url, isReady, clientUrl }: SealedOffer): string {
-  const client = clientUrl === undefined ? 'ess' : `npx ${clientUrl}`
+  const byNpx = clientUrl === undefined ? '' : `\nnpx ${clientUrl} get 'LINK'`
   return page(
     'A sealed file',
     `<h1>A sealed file</h1>
 <p>${factsOf(size)}</p>${noteOf(isReady)}
 <p>It is encrypted, and this server has no key for it and doesn't know its name. The key is the end of your link, behind the #. If your link has no #, the file is sealed for a key or a password that you and the sender share.</p>
-<p>With ess, where LINK is the whole link, with its end:</p>
-${pre(`${client} get 'LINK'`)}
+<p>${clientUrl === undefined ? 'With ess' : 'With ess, or by Node alone'}, where LINK is the whole link, with its end:</p>
+${pre(`ess get 'LINK'${byNpx}`)}
 <p>Or with curl and age. For the file key.txt, copy the end of the link, from AGE-SECRET-KEY on; for a password, leave out -i key.txt:</p>
 ${pre(`${curlLine(url, fileName, 'file')}\nage -d -i key.txt -o FILE ${quoteForShell(fileName)}`)}
 <form method="post"><button>Download it sealed</button></form>

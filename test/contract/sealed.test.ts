@@ -114,6 +114,8 @@ describe.each(HOSTS.filter(({ name }) => WAYS_IN.includes(name)))(
       const page = await ask(port, `GET /${id}`, BROWSER)
       expect(page).toMatchObject({ status: 406, body: expect.stringContaining('<h1>A sealed file</h1>') })
       expect(page.body).not.toMatch(TELLTALE)
+      expect(page.body).toContain('ess get &#39;LINK&#39;')
+      expect(page.body).toContain(`age -d -i key.txt -o FILE &#39;${id}.age&#39;`)
       const answer = await ask(port, `GET /${id}`)
       expect(answer).toMatchObject({ status: 200, body: 'hello' })
       expect(shown(answer.headers)).toEqual(expected)
