@@ -35,6 +35,7 @@ export function checkAsSeen(entry: FileEntry, fd: number): void {
   const { seen } = entry
   const now = fstatSync(fd, { bigint: true })
   if (now.isDirectory()) throw changed(entry, 'it is a folder now')
+  if (!now.isFile()) throw changed(entry, 'it is no file any more')
   if (now.dev !== seen.dev || now.ino !== seen.ino) throw changed(entry, 'another file has taken its place')
   if (now.size !== seen.size) throw changed(entry, `it had ${seen.size} bytes, and now ${now.size}`)
   if (now.mtimeNs !== seen.mtimeNs) throw changed(entry, 'it was written to')

@@ -14,12 +14,16 @@ export function isAscii(text: string): boolean {
   return /^[\0-\x7f]*$/.test(text)
 }
 
-/** A name for a message of one line. What else can't be shown is replaced where the message is printed. */
-export function shownName(name: string): string {
-  return name.replaceAll('\n', '\\n')
+/** A longer path would hide the rest of a message. */
+const MAX_SHOWN = 240
+
+/** A path for a message of one line. What else can't be shown is replaced where the message is printed. */
+export function shownName(path: string): string {
+  const line = path.replaceAll('\n', '\\n')
+  return line.length <= MAX_SHOWN ? line : `${line.slice(0, MAX_SHOWN / 2)}…${line.slice(-MAX_SHOWN / 2)}`
 }
 
-/** A name whose bytes are not UTF-8, for a message: those that are not ASCII as `\xe9`. */
+/** A path whose bytes are not UTF-8, for a message: those that are not ASCII as `\xe9`. */
 export function shownBytes(latin1: string): string {
   return shownName(latin1.replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`))
 }

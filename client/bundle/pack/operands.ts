@@ -43,12 +43,13 @@ export function placeIn({ place, name }: Operand, path: string): string | Buffer
 }
 
 async function operandOf(place: string | Buffer): Promise<Operand> {
+  if (place.length === 0) throw new EssError('usage', 'A path is empty. Name a file or a folder.')
   // As Latin-1, so that each byte stays what it is.
   const bytes = Buffer.from(place).toString('latin1')
   const name = fromBytes(await nameOf(place, bytes))
   const text = fromBytes(bytes)
   const shown = text === undefined ? shownBytes(bytes) : shownName(text)
-  if (name === undefined) throw cannotSend([{ path: shown, why: NOT_UTF8_NAME }])
+  if (name === undefined) throw cannotSend([{ path: shown, why: NOT_UTF8_NAME, isNamed: true }])
   return { place, shown, name }
 }
 

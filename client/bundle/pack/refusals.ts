@@ -8,6 +8,8 @@ export interface Refusal {
   readonly why: string
   /** True for a link that may only be sent as what it leads to. */
   readonly isLink?: boolean
+  /** True if it was named to be sent. */
+  readonly isNamed?: boolean
 }
 
 /** How many a message names. More would fill the terminal. */
@@ -18,9 +20,13 @@ export function cannotSend(refusals: readonly Refusal[]): EssError {
   const named = refusals.slice(0, MAX_NAMED).map(({ path, why }) => `${path}: ${why}`)
   const more = refusals.length - named.length
   const list = [...named, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')
+  return new EssError('file-unreadable', `Cannot send ${list}. ${adviceOn(refusals)}Nothing was sent.`)
+}
+
+function adviceOn(refusals: readonly Refusal[]): string {
+  if (refusals.every(({ isNamed }) => isNamed)) return ''
   const it = refusals.length === 1 ? 'it' : 'them'
-  const follow = refusals.some(({ isLink }) => isLink)
-    ? `Send what links lead to with -L, or leave ${it} out with --exclude.`
-    : `Leave ${it} out with --exclude.`
-  return new EssError('file-unreadable', `Cannot send ${list}. ${follow} Nothing was sent.`)
+  return refusals.some(({ isLink }) => isLink)
+    ? `Send what links lead to with -L, or leave ${it} out with --exclude. `
+    : `Leave ${it} out with --exclude. `
 }

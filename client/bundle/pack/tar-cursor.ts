@@ -115,7 +115,7 @@ export class TarCursor {
     let bytes = 0
     while (bytes < wanted.length) {
       const more = attempt(entry, () => readSync(fd, wanted, bytes, wanted.length - bytes, position + bytes))
-      if (more === 0) throw shrunk(entry, position + bytes)
+      if (more === 0) throw shrunk(entry, fd, position + bytes)
       bytes += more
     }
     this.#check(entry, fd, position + bytes)
@@ -129,7 +129,7 @@ export class TarCursor {
     const { bytesRead } = await readLater(fd, wanted, 0, wanted.length, position).catch((error: unknown) => {
       throw unreadable(entry, error)
     })
-    if (bytesRead === 0) throw shrunk(entry, position)
+    if (bytesRead === 0) throw shrunk(entry, fd, position)
     this.#check(entry, fd, position + bytesRead)
     return bytesRead
   }
@@ -159,7 +159,9 @@ function attempt(entry: FileEntry, reading: () => number): number {
   }
 }
 
-function shrunk(entry: FileEntry, bytes: number): EssError {
+/** The error for a file that ends too early, in a file system that may not know it yet. */
+function shrunk(entry: FileEntry, fd: number, bytes: number): EssError {
+  checkAsSeen(entry, fd)
   return changed(entry, `it had ${entry.size} bytes, and now ${bytes}`)
 }
 

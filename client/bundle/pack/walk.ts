@@ -91,17 +91,28 @@ class Walker {
   #stat(one: Ahead): BigIntStats | 'missing' | undefined {
     const place = placeIn(one.operand, one.path)
     const isNamed = one.parent === undefined
+    const isFollowed = this.#options.followLinks || isNamed
     try {
-      const stat = (this.#options.followLinks || isNamed ? statSync : lstatSync)(place, STAT)
+      const stat = (isFollowed ? statSync : lstatSync)(place, STAT)
       if (stat !== undefined) return stat
       if (isNamed) return 'missing'
-      const link = lstatSync(place, STAT)
-      if (link !== undefined && !this.#isLeftOut(one, link))
-        this.#refuse(one, 'it links to what is not there')
+      if (isFollowed) this.#refuseLink(one, 'it links to what is not there')
     } catch (error) {
-      this.#refuse(one, words(error))
+      if (isNamed && codeOf(error) === 'ENOTDIR') return 'missing'
+      if (isFollowed && !isNamed) this.#refuseLink(one, words(error))
+      else this.#refuse(one, words(error))
     }
     return undefined
+  }
+
+  /** Refuses what can't be followed, unless it is a link that is left out, or was removed a moment ago. */
+  #refuseLink(one: Ahead, why: string): void {
+    try {
+      const link = lstatSync(placeIn(one.operand, one.path), STAT)
+      if (link !== undefined && !this.#isLeftOut(one, link)) this.#refuse(one, why)
+    } catch {
+      this.#refuse(one, why)
+    }
   }
 
   #isLeftOut({ path, rules }: Ahead, stat: BigIntStats): boolean {
@@ -182,7 +193,7 @@ class Walker {
   }
 
   #refuse({ path }: { readonly path: string }, why: string, isLink = false): void {
-    this.#refusals.push({ path: shownName(path), why, isLink })
+    this.#refusals.push({ path: shownName(path), why, isLink, isNamed: this.#tops.has(path) })
   }
 }
 
