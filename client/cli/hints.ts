@@ -1,6 +1,6 @@
 import { curlLine, downloadPath, isSocketId, type OpenedEvent, quoteUrl } from '../../shared/index.js'
+import { namelessFile } from '../files/local-name.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
-import { namelessFile } from '../receive/local-name.js'
 
 /** What to tell the person at the receiving end. */
 export interface Hints {

@@ -17,11 +17,11 @@ import {
   percentDecode,
   safeFileName,
 } from '../../shared/index.js'
+import { localFileName, namelessFile } from '../files/local-name.js'
 import { bearer } from '../http/bearer.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
 import type { AskPassphrase } from './keyring.js'
-import { localFileName, namelessFile } from './local-name.js'
 import type { Seal } from './seal.js'
 
 /** A file of any type is welcome. The problem type only has to be named. */

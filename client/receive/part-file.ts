@@ -3,10 +3,10 @@ import { type BigIntStats, constants, lstatSync, type Stats, type WriteStream } 
 import { chmod, type FileHandle, lstat, open, rm, truncate, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EssError } from '../../shared/index.js'
+import { localFileName } from '../files/local-name.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { isBeingWritten, PULSE_MS } from './live-part.js'
-import { localFileName } from './local-name.js'
 import { readRecord, writeRecord } from './part-record.js'
 import type { FileTarget } from './target.js'
 

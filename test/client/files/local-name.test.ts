@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { localFileName } from '../../../client/receive/local-name.js'
+import { localFileName } from '../../../client/files/local-name.js'
 import { safeFileName } from '../../../shared/index.js'
 
 test.each([
