@@ -19,6 +19,11 @@ export interface DownloadOptions extends ReceiveOptions, GoOnHooks {
   readonly force?: boolean | undefined
   /** True begins anew, even if an earlier run has left a part of this download. Default: false. */
   readonly fresh?: boolean | undefined
+  /**
+   * False writes a bundle (several files or a folder, which the sender's `ess` made one tar of) as that tar. So does a
+   * stream, a pipe, a device, and a file whose name ends in `.tar`. Default: true.
+   */
+  readonly unpack?: boolean | undefined
   /** Called once, before the first byte. */
   readonly onOffer?: (offer: Offer) => void
   /** Called with the number of bytes so far, for each piece received. */
@@ -30,6 +35,7 @@ const DOWNLOAD_OPTIONS = {
   to: true,
   force: true,
   fresh: true,
+  unpack: true,
   onOffer: true,
   onProgress: true,
   onInterrupted: true,
@@ -40,20 +46,20 @@ const DOWNLOAD_OPTIONS = {
  * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place, and only
  * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in two cases:
  *
- * - Every byte is on the disk, but the file can't get its name any more. Then the sender is told "delivered", and the
+ * - Every byte is on the disk, but the file, or what was unpacked, can't get its name any more. Then the sender is told "delivered", and the
  *   `file-exists` or `file-unwritable` says where the file is.
  * - The transfer is not over, but the server could not be reached for minutes. Then the part stays, the message names it,
  *   and another call goes on from it. So does one after this process was killed.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
   checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)
-  const { to = { folder: '.' }, force = false, fresh = false, signal } = options
+  const { to = { folder: '.' }, force = false, fresh = false, unpack = true, signal } = options
   if (!isDestination(to)) {
     const wanted = '"to" must be { file }, { folder } or { stream }'
     throw new EssError('usage', `download: ${wanted}, not ${kindOf(to)}.`)
   }
   const wanted = wantedOf(idOrUrl, options)
-  const place = new Place(to, { force, fresh, signal })
+  const place = new Place(to, { force, fresh, unpack, signal })
   const ahead = new LookAhead(wanted, options)
   await place
     .prepare(() => ahead.offer())

@@ -89,7 +89,7 @@ export function isCut(error: unknown): error is EssError {
 export function isOurs(error: unknown): boolean {
   return (
     error instanceof EssError &&
-    /^(?:interrupted|file-unwritable|file-exists|not-authentic)$/.test(error.code)
+    /^(?:interrupted|file-unwritable|file-exists|not-authentic|unsafe-bundle)$/.test(error.code)
   )
 }
 

@@ -1,8 +1,9 @@
 import { lstatSync, readdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isSocketId } from '../../shared/index.js'
+import { removeTree } from '../bundle/unpack/remove-tree.js'
 import { isOwnFile } from './part-file.js'
+import { isOwnPartFolder } from './part-folder.js'
 import { readRecord } from './part-record.js'
 import type { Destination } from './sink.js'
 
@@ -18,7 +19,7 @@ export function leftoversOf(url: URL, to: Destination): readonly string[] {
     .filter((path) => {
       const stat = lstatSync(path, { throwIfNoEntry: false })
       // Another program's file could have such a name, but it has no record.
-      return isOwnFile(stat) && readRecord(stat) !== undefined
+      return (isOwnFile(stat) && readRecord(stat) !== undefined) || isOwnPartFolder(path)
     })
 }
 
@@ -35,7 +36,7 @@ function isPart(name: string, start: string, end: RegExp): boolean {
 /** Removes what earlier runs have left of a link that is over. */
 export async function removeLeftovers(url: URL, to: Destination): Promise<void> {
   // A folder may accept files but not their removal.
-  for (const path of leftoversOf(url, to)) await rm(path, { force: true }).catch(() => {})
+  for (const path of leftoversOf(url, to)) await removeTree(path).catch(() => {})
 }
 
 function namesIn(folder: string): readonly string[] {

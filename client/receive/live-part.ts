@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, type Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EssError } from '../../shared/index.js'
+import { JOURNAL } from '../bundle/unpack/journal-name.js'
 
 /** How often a part that is being written is touched, because no byte may come for minutes. */
 export const PULSE_MS = 3_000
@@ -29,10 +30,10 @@ export async function refuseIfUnderWay(
   }
 }
 
-/** True if another program writes this part. Throws EssError `interrupted`. */
+/** True if another program writes this part, a file or the folder of a bundle. Throws EssError `interrupted`. */
 export async function isBeingWritten(part: string, signal: AbortSignal | undefined): Promise<boolean> {
   const first = look(part)
-  // A folder, a link or a pipe with this name is no download.
+  // A link or a pipe with this name is no download, and neither is a folder without a journal.
   if (first?.isFile() !== true || Math.abs(Date.now() - first.mtimeMs) >= LIVE_MS) return false
   const endsAt = performance.now() + WATCH_MS
   while (performance.now() < endsAt) {
@@ -47,7 +48,8 @@ export async function isBeingWritten(part: string, signal: AbortSignal | undefin
 }
 
 function look(part: string): Stats | undefined {
-  return lstatSync(part, { throwIfNoEntry: false })
+  const stat = lstatSync(part, { throwIfNoEntry: false })
+  return stat?.isDirectory() ? lstatSync(join(part, JOURNAL), { throwIfNoEntry: false }) : stat
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -2,9 +2,11 @@ import { join } from 'node:path'
 import { EssError } from '../../shared/index.js'
 import { openWhenRead } from '../files/fifo.js'
 import { unwritable } from '../files/unwritable.js'
+import { type BundleTarget, bundleTarget, expectFree } from './bundle-target.js'
 import { refuseIfUnderWay } from './live-part.js'
 import { isText, type OpenOffer } from './offer.js'
-import { type RoomCheck, roomForDescriptor, roomForFile, roomForStream } from './room.js'
+import type { PartTerms } from './part-file.js'
+import { type RoomCheck, roomForBundle, roomForDescriptor, roomForFile, roomForStream } from './room.js'
 import { type Destination, deviceSink, openDeviceSink, openFileSink, type Sink, streamSink } from './sink.js'
 import { checkFolder, type FileTarget, findTarget, type StreamTarget } from './target.js'
 
@@ -13,6 +15,8 @@ export interface PlaceOptions {
   readonly force: boolean
   /** True begins anew, whatever an earlier run has left. */
   readonly fresh: boolean
+  /** True unpacks a bundle where it can. */
+  readonly unpack: boolean
   /** Ends every wait. */
   readonly signal: AbortSignal | undefined
 }
@@ -36,6 +40,8 @@ export class Place {
   #sink: Sink | undefined
   /** What the part that was opened is for. */
   #partId: string | undefined
+  /** True if the part takes what a bundle has, and not the bundle. */
+  #isBundle = false
   /** Undefined if we can't know how much room there is. */
   #room: RoomCheck | undefined
 
@@ -60,6 +66,7 @@ export class Place {
       checkFolder(this.#to.folder)
       const preview = await lookAhead()
       if (preview === undefined || (this.#to.text !== undefined && isText(preview))) return
+      if (this.#bundleIn(preview) !== undefined) return await this.#openBundle(preview, fresh)
       const target = await this.#reach(join(this.#to.folder, preview.name), false)
       if (target !== undefined) await this.#openPart(target, preview, fresh)
       return await this.#expect(preview.size)
@@ -68,6 +75,8 @@ export class Place {
     if ('stream' in this.#to) this.#room = roomForStream(this.#to.stream)
     if (this.#room === undefined) return
     const preview = await lookAhead()
+    if (target !== undefined && preview !== undefined && this.#bundleIn(preview) !== undefined)
+      return await this.#openBundle(preview, fresh)
     if (target !== undefined) await this.#openPart(target, preview, fresh)
     await this.#expect(preview?.size)
   }
@@ -85,12 +94,18 @@ export class Place {
     }
     const path = 'folder' in this.#to ? join(this.#to.folder, offer.name) : this.#to.file
     const isFile = 'folder' in this.#to || this.#target !== undefined
+    const bundle = isFile ? this.#bundleIn(offer) : undefined
+    const isOpen =
+      this.#sink?.path === (bundle?.path ?? path) &&
+      this.#partId === offer.partId &&
+      this.#isBundle === (bundle !== undefined)
     // Only the response to the GET may have told the name, or the id.
-    if (isFile && (this.#sink?.path !== path || this.#partId !== offer.partId)) {
+    if (isFile && !isOpen) {
       await this.discard(true)
       this.#begun = undefined
-      const target = await this.#reach(path, 'file' in this.#to)
-      if (target !== undefined) await this.#openPart(target, offer, true)
+      const target = bundle === undefined ? await this.#reach(path, 'file' in this.#to) : undefined
+      if (bundle !== undefined) await this.#openBundle(offer, true)
+      else if (target !== undefined) await this.#openPart(target, offer, true)
     }
     await this.#expect(size)
     // Only now, because the reader of a pipe notices when we open it.
@@ -130,11 +145,42 @@ export class Place {
   }
 
   async #openPart(target: FileTarget, offer: OpenOffer | undefined, isFresh: boolean): Promise<void> {
+    this.#isBundle = false
+    await this.#openSink(offer, isFresh, (terms) => openFileSink(target, this.#options.force, terms))
+  }
+
+  /** Where this offer is unpacked, if it is. */
+  #bundleIn(offer: OpenOffer): BundleTarget | undefined {
+    return offer.bundle !== undefined && this.#options.unpack ? bundleTarget(this.#to, offer) : undefined
+  }
+
+  async #openBundle(offer: OpenOffer, isFresh: boolean): Promise<void> {
     const { force, signal } = this.#options
+    const { size, bundle } = offer
+    const target = this.#bundleIn(offer)
+    if (target === undefined || bundle === undefined) throw new Error('not a bundle that is unpacked')
+    expectFree(target, offer, force)
+    if (!force) await refuseIfUnderWay(target.path, target.path, signal)
+    this.#room = roomForBundle(target, bundle.entries)
+    this.#isBundle = true
+    const { openBundleSink } = await import('./bundle-sink.js')
+    await this.#openSink(offer, isFresh, (terms) => openBundleSink(target, { size, bundle }, force, terms))
+    await this.#expect(size)
+  }
+
+  async #openSink(
+    offer: OpenOffer | undefined,
+    isFresh: boolean,
+    open: (terms: PartTerms) => Promise<Sink>,
+  ): Promise<void> {
     this.#partId = offer?.partId
     // A transfer that can't go on begins anew.
-    const terms = { id: offer?.partId, isFresh: isFresh || offer?.isResumable !== true, signal }
-    this.#sink = await openFileSink(target, force, terms)
+    const terms = {
+      id: offer?.partId,
+      isFresh: isFresh || offer?.isResumable !== true,
+      signal: this.#options.signal,
+    }
+    this.#sink = await open(terms)
     const { begun } = this.#sink
     if (offer?.isResumable === true && begun !== undefined) this.#begun = { offer, bytes: begun }
   }

@@ -1,5 +1,4 @@
 import { EssError } from '../../shared/index.js'
-import { USED_UP, unwritable } from '../files/unwritable.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
@@ -18,7 +17,7 @@ import type { Begun, Place } from './place.js'
 import { sealedSink } from './sealed-sink.js'
 import type { Sink } from './sink.js'
 import type { Wanted } from './wanted.js'
-import { ended, writeBlocks, writeChunks } from './write-blocks.js'
+import { ended, lost, writeBlocks, writeChunks } from './write-blocks.js'
 
 export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
   readonly onOffer?: (offer: Offer) => void
@@ -28,7 +27,10 @@ export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
 /** A download that is whole and in its place. */
 export interface Received extends Offer {
   readonly bytes: number
-  /** The path of the file; undefined for a stream. */
+  /**
+   * The path of the file, or of the folder that a bundle was sent as; of the folder that it was unpacked into if it was sent
+   * as several. Undefined for a stream.
+   */
   readonly path: string | undefined
 }
 
@@ -181,8 +183,7 @@ export class Receiving {
           onProgress(inside(written.bytes))
         })
     } catch (error) {
-      if (error instanceof EssError) throw error
-      if (!isExchangeError(error)) throw unwritable(sink.path, error, USED_UP)
+      if (!isExchangeError(error)) throw lost(sink.path, error)
       throw broken(answer.failure)
     }
     const { bodySize } = offer

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError, formatBytes } from '../../shared/index.js'
 import { openFile } from '../files/open-file.js'
+import type { BundleTarget } from './bundle-target.js'
 import type { FileTarget } from './target.js'
 
 /** Throws EssError `file-unwritable` if there is no room for `size` bytes, as far as we can tell. */
@@ -14,6 +15,14 @@ export function roomForFile({ real, path, isFixed, old }: FileTarget): RoomCheck
     check(dirname(real), path, size)
     // The file may be mounted from elsewhere, and keeps the room that it has.
     if (isFixed) check(real, path, size - (old?.size ?? 0))
+  }
+}
+
+/** The check for a bundle of so many entries. */
+export function roomForBundle({ folder, path }: BundleTarget, entries: number): RoomCheck {
+  return (size) => {
+    check(folder, path, size)
+    checkEntries(folder, path, entries)
   }
 }
 
@@ -47,6 +56,16 @@ function check(place: string, path: string, size: number): void {
   const room = `it needs ${formatBytes(size)}, and the disk has ${formatBytes(free)} left`
   const words = `There is no room for ${path}: ${room}. Free ${formatBytes(size - free)}, or choose another disk.`
   throw new EssError('file-unwritable', words)
+}
+
+function checkEntries(place: string, path: string, entries: number): void {
+  const system = statfs(place)
+  // Many file systems have as many files as there is room for, and say 0.
+  if (system === undefined || system.files === 0 || entries <= system.ffree) return
+  throw new EssError(
+    'file-unwritable',
+    `There is no room for ${path}: it has ${entries} files and folders, and the disk takes ${system.ffree} more. Delete some files, or choose another disk.`,
+  )
 }
 
 function statfs(place: string): StatsFs | undefined {

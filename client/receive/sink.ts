@@ -104,7 +104,8 @@ export function written(writable: Writable, bytes: Uint8Array | ''): Promise<voi
   })
 }
 
-function keptAside(part: string, path: string, cause: unknown): EssError {
+/** The error for a whole download that could not get its name, and stays in `part`. */
+export function keptAside(part: string, path: string, cause: unknown): EssError {
   const where = `The whole download is in ${part}.`
   if (cause instanceof EssError) return new EssError(cause.code, `${cause.message} ${where}`, { cause })
   if (codeOf(cause) === 'EEXIST') {

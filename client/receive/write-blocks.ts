@@ -79,6 +79,11 @@ export async function writeChunks(
 /** Ends the sink, and resolves when everything is written. */
 export async function ended({ writable, path }: Sink): Promise<void> {
   await finished(writable.end()).catch((error: unknown) => {
-    throw error instanceof EssError ? error : unwritable(path, error, USED_UP)
+    throw lost(path, error)
   })
+}
+
+/** The error for bytes that the sink at `path` did not take. It may be one of its own. */
+export function lost(path: string | undefined, error: unknown): EssError {
+  return error instanceof EssError ? error : unwritable(path, error, USED_UP)
 }
