@@ -16,7 +16,7 @@ COPY scripts scripts
 COPY shared shared
 COPY server server
 COPY client client
-COPY scripts scripts
+COPY web web
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:22-slim

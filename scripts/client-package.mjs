@@ -2,12 +2,13 @@
 // Makes the client's own package of what tsc has built: one file without dependencies, which `ess-server` serves at
 // /ess.tgz, and which is the `ess` of the whole package too, because it starts sooner. Into FOLDER (default: dist) go
 // ess/ with the files of the package, and ess.tgz; and the head of a file that the server adds. The same input gives the same bytes, on the same Node.
-import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { packTar } from 'modern-tar'
+import { licencesOf } from './licences.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** The time that npm gives to all files of a package. */
@@ -16,12 +17,12 @@ const PROGRAM = 'ess.cjs'
 
 const [folder = join(ROOT, 'dist')] = process.argv.slice(2).map((path) => resolve(path))
 const own = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
-const { program, packages } = await bundle()
+const { program, metafile } = await bundle()
 const files = [
   { name: 'package.json', text: `${JSON.stringify(manifest(own), undefined, 2)}\n` },
   { name: PROGRAM, text: program, mode: 0o755 },
   { name: 'LICENSE', text: await readFile(join(ROOT, 'LICENSE'), 'utf8') },
-  { name: 'LICENSES', text: await licences(packages) },
+  { name: 'LICENSES', text: await licencesOf(metafile, PROGRAM) },
 ]
 await mkdir(join(folder, 'ess'), { recursive: true })
 for (const { name, text, mode } of files) await write(join(folder, 'ess', name), text, mode)
@@ -54,14 +55,7 @@ async function bundle() {
     outfile: PROGRAM,
     logLevel: 'warning',
   })
-  return { program: outputFiles[0].text, packages: packagesIn(metafile) }
-}
-
-/** The folders of the packages that are in the bundle, in the order of their names. */
-function packagesIn({ outputs }) {
-  const inputs = Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs))
-  const folders = inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
-  return [...new Set(folders)].sort()
+  return { program: outputFiles[0].text, metafile }
 }
 
 /** Private, so that it is published by nobody's mistake. Its name is not that of the whole package, which has a server. */
@@ -75,26 +69,6 @@ function manifest({ name, version, description, license, engines }) {
     engines,
     bin: { ess: PROGRAM },
   }
-}
-
-async function licences(folders) {
-  const texts = await Promise.all(
-    folders.map(async (folder) => {
-      const { name, version, license } = JSON.parse(
-        await readFile(join(ROOT, folder, 'package.json'), 'utf8'),
-      )
-      return `${name} ${version} (${license})\n\n${await licenceIn(folder)}\n`
-    }),
-  )
-  const head = `${PROGRAM} contains these packages, besides its own code, whose license is in LICENSE.\n`
-  return [head, ...texts].join(`\n${'-'.repeat(80)}\n\n`)
-}
-
-async function licenceIn(folder) {
-  const names = await readdir(join(ROOT, folder))
-  const name = names.find((one) => /^licen[cs]e(?:[.-]|$)/i.test(one))
-  if (name === undefined) throw new Error(`Expected a license in ${folder}, got none`)
-  return (await readFile(join(ROOT, folder, name), 'utf8')).trim()
 }
 
 /** As `npm pack` does it: every file in the folder `package`, of nobody, and without a time of its own. */
