@@ -16,8 +16,8 @@ export interface PageFacts {
   readonly resumeWithin: number
   readonly needsTokenToSend: boolean
   readonly needsTokenToReceive: boolean
-  /** The path of the client's package for npx, from `root` on; absent where the server doesn't serve it. */
-  readonly client?: string
+  /** True if the server hands out the client, at `ROUTES.clientPackageOfVersion`. */
+  readonly servesClient: boolean
   /** What the page's link leads to. Only on a link's page. */
   readonly link?: LinkFacts
 }
@@ -25,18 +25,17 @@ export interface PageFacts {
 /** A file behind a link, as far as the server knows it. */
 export interface LinkFacts {
   readonly id: string
-  /** The path of the download, from `root` on, with the file's name if it has one. */
-  readonly path: string
   /** The size in bytes, of the sealed file if it is sealed; absent if the sender didn't say. */
   readonly size?: number
   /** The file's name; absent if it has none, or is sealed. */
   readonly name?: string
   readonly contentType: string
-  readonly isSealed: boolean
-  /** The sealed note (the field `Ess-Sealed`). Absent for a file that isn't sealed. */
+  /** The sealed note (the field `Ess-Sealed`); absent for a file that isn't sealed. */
   readonly sealed?: string
   /** What a bundle says of itself in the open (the field `Ess-Bundle`), such as `tar;entries=12`. */
   readonly bundle?: string
+  /** False while only the sender can say whether the file is sealed or a bundle, and it has not come. */
+  readonly isNoted: boolean
   /** False until the sender of a reservation has come. */
   readonly isReady: boolean
   /** True if a receiver that lost its connection may come back for the rest. */

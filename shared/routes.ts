@@ -15,6 +15,8 @@ export const ROUTES = {
   clientPackage: '/ess.tgz',
   /** The same, for npx: it asks a URL once, and from then on runs what it got. So each version has a URL of its own. */
   clientPackageOfVersion: `/ess-${VERSION}.tgz`,
+  /** `GET`, `HEAD`: a script or a style of the pages. Only where there are pages. */
+  webAsset: '/web/:asset',
   /** The sender's own address for its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
   uploadResource: '/uploads/:token',
   /** `GET`: the status stream alone. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import { distFolder } from './dist-folder.js'
 import type { Fields } from './head.js'
 
 /** The package of the client for one server: what `npx https://…/ess.tgz` runs, and `npm i -g` installs. */
@@ -79,15 +80,4 @@ function readFiles(): Built | undefined {
     // Not built.
     return undefined
   }
-}
-
-/**
- * Where the build puts the package. Undefined in a bundle, beside which an `ess.tgz` would be another program's: in
- * CommonJS `import.meta` is empty, and in an ES module it has the bundle's own name.
- */
-function distFolder(): URL | undefined {
-  const own: string | undefined = import.meta.url
-  if (own?.endsWith('/answer/client-package.js')) return new URL('../../', own)
-  if (own?.endsWith('/answer/client-package.ts')) return new URL('../../dist/', own)
-  return undefined
 }

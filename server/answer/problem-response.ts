@@ -13,7 +13,7 @@ import type { ResponsePort } from '../node/ports.js'
 import type { Cors } from './cors.js'
 import { removeForeignFields } from './foreign-fields.js'
 import { navigates } from './navigates.js'
-import { PAGE_HEADERS, problemPage } from './page.js'
+import { problemPage } from './problem-page.js'
 
 /** The `Retry-After` of a server that is full or stops, in seconds. */
 const RETRY_AFTER = 30
@@ -23,6 +23,9 @@ const RETRY_AFTER = 30
  * programs. Each has a line of its own, because Chromium reads one challenge a line.
  */
 const CHALLENGES = ['Basic realm="ESS", charset="UTF-8"', 'Bearer realm="ESS"']
+
+/** For a page's script that reads problems: for Basic, the browser would open a dialog of its own over the page. */
+const SCRIPT_CHALLENGES = CHALLENGES.slice(1)
 
 /** An embedder's own answer to a refused request, from its option `onError`. */
 export interface ErrorAnswer {
@@ -49,10 +52,10 @@ export function sendProblem(
     return
   }
   const retryAfter = error.retryAfter ?? (error.status === 503 ? RETRY_AFTER : undefined)
-  const { body, contentType } =
+  const { body, fields }: Rendered =
     own === undefined
       ? renderProblem(error, request.headers, retryAfter)
-      : { body: own.body, contentType: 'text/plain; charset=utf-8' }
+      : { body: own.body, fields: PLAIN_TEXT }
   const { headers: sent } = request
   // `complete` alone won't do: Node sets it a moment after the head, even without a body. In HTTP/2 the stream is
   // closed behind the answer, and other streams need the connection.
@@ -68,12 +71,11 @@ export function sendProblem(
   response.writeHead(own?.status ?? error.status, {
     ...cors.headers(request),
     ...PASS_THROUGH_HEADERS,
-    ...(contentType === PAGE_HEADERS['Content-Type'] && PAGE_HEADERS),
-    'Content-Type': contentType,
+    ...fields,
     'Content-Length': Buffer.byteLength(body),
     ...(hasUnreadBody && { Connection: 'close' }),
     ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
-    ...(error.code === 'unauthorized' && { 'WWW-Authenticate': CHALLENGES }),
+    ...(error.code === 'unauthorized' && { 'WWW-Authenticate': challengesFor(fields) }),
     ...error.fields,
     ...headers,
     ...own?.headers,
@@ -116,10 +118,10 @@ export function abandon(request: IncomingMessage, error: unknown): void {
 
 /** A problem as bytes for a bare connection, for a request so broken that Node has no request object for it. */
 export function problemAsBytes(error: EssError, headers: Readonly<Record<string, string>> = {}): string {
-  const { body, contentType } = renderProblem(error, {})
+  const { body, fields } = renderProblem(error, {})
   const head = [
     `HTTP/1.1 ${error.status} ${error.code}`,
-    `Content-Type: ${contentType}`,
+    `Content-Type: ${fields['Content-Type']}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
@@ -127,19 +129,32 @@ export function problemAsBytes(error: EssError, headers: Readonly<Record<string,
   return `${head.join('\r\n')}\r\n\r\n${body}`
 }
 
+/** A problem as it is written. */
+interface Rendered {
+  readonly body: string
+  readonly fields: Readonly<Record<string, string>>
+}
+
+const PLAIN_TEXT = { 'Content-Type': 'text/plain; charset=utf-8' } as const
+const PROBLEM_JSON = { 'Content-Type': PROBLEM_MEDIA_TYPE } as const
+
+function challengesFor(fields: Rendered['fields']): string[] {
+  return fields === PROBLEM_JSON ? SCRIPT_CHALLENGES : CHALLENGES
+}
+
 function renderProblem(
   error: EssError,
   headers: IncomingHttpHeaders,
   retryAfter = error.retryAfter,
-): { body: string; contentType: string } {
+): Rendered {
   const { accept = '' } = headers
   const wantsJson = /application\/(?:problem\+)?json/i.test(accept)
   // Some programs accept text/html among others, and would print the page.
   if (!wantsJson && /\btext\/html\b/i.test(accept) && navigates(headers)) {
-    const body = problemPage(PROBLEMS[error.code].title, problemSentences(error, retryAfter), error.code)
-    return { body, contentType: PAGE_HEADERS['Content-Type'] }
+    const page = problemPage(PROBLEMS[error.code].title, problemSentences(error, retryAfter), error.code)
+    return { body: page.body, fields: page.headers }
   }
   return wantsJson
-    ? { body: `${JSON.stringify(toProblem(error))}\n`, contentType: PROBLEM_MEDIA_TYPE }
-    : { body: problemLine(error, retryAfter), contentType: 'text/plain; charset=utf-8' }
+    ? { body: `${JSON.stringify(toProblem(error))}\n`, fields: PROBLEM_JSON }
+    : { body: problemLine(error, retryAfter), fields: PLAIN_TEXT }
 }

@@ -175,6 +175,14 @@ export const OPTIONS = {
     commandDefault: true,
     words: 'Serve the client at /ess.tgz, for npx and npm i -g; it asks for no token',
   },
+  web: {
+    by: 'both',
+    kind: 'switch',
+    group: 'Operating',
+    default: false,
+    commandDefault: true,
+    words: 'Show browsers a page that sends and receives; false leaves them the text that curl gets',
+  },
   requiredReferer: {
     by: 'both',
     kind: 'url',

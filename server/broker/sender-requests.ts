@@ -230,7 +230,8 @@ export class SenderRequests {
     const { options, relay, statusStreams, observer } = this.#parts
     const { maxUploadBytes, stallTimeoutMs, resumeWithinMs, reservations, cors } = options
     const tokens = new UploadTokens()
-    if (reservations || (reach !== undefined && resumeWithinMs > 0)) tokens.renew()
+    const isReserved = known !== undefined
+    if (isReserved || reservations || (reach !== undefined && resumeWithinMs > 0)) tokens.renew()
     return new EphemeralSocket(
       {
         id,

@@ -119,6 +119,14 @@ export interface ServiceOptions {
    */
   readonly serveClient?: boolean
   /**
+   * Shows browsers a page that sends, at `/` under the mount, and lets a link's page open what is sealed. Its scripts are
+   * under `/web/`. Pages of its own origin may reserve, whatever `reservations` says.
+   *
+   * False by default, because these addresses may be your app's, and its page shares your origin. Programs get the same
+   * as without it. A bundle of the library has no pages to show, and answers as without it.
+   */
+  readonly web?: boolean
+  /**
    * The URL of the page that may reserve. The `Referer` must be this URL or lie under it.
    *
    * Null, the default, asks for no `Referer`. It keeps other sites' pages out, but no other program: any client can send

@@ -69,8 +69,13 @@ export class EphemeralSocket implements Subject {
     return this.#effects.notes !== undefined
   }
 
-  get isSealed(): boolean {
-    return this.#effects.payload.sealed !== undefined
+  /** `Ess-Sealed`, as the sender said it. */
+  get sealed(): string | undefined {
+    return this.#effects.payload.sealed
+  }
+
+  get contentType(): string {
+    return this.#effects.payload.contentType
   }
 
   /** `Ess-Bundle`, as the sender said it in the open. */

@@ -64,6 +64,22 @@ export function refuseCrossSite(request: IncomingMessage, access: Access, option
   )
 }
 
+/**
+ * Refuses a reservation where they are off, unless a page of the service's own origin asks for it: that page is the
+ * service's, and can't read a link in an early response. Throws EssError `not-found`, as where there is no such address.
+ */
+export function refuseReservation(request: IncomingMessage, options: SiteOptions): void {
+  const { method, headers } = request
+  const site = headers['sec-fetch-site']
+  // Over plain HTTP to another machine, browsers send `Origin` alone.
+  const isOfPage = site === undefined ? isOwn(headers.origin, request, options) : site === 'same-origin'
+  if (method === 'POST' && isOfPage) return
+  throw new EssError(
+    'not-found',
+    'This server takes reservations from its own page only. Send without one, or ask its operator for --reservations.',
+  )
+}
+
 /** True if a page of another origin made the browser send this, and `corsOrigins` doesn't list that origin. */
 function isFromElsewhere(request: IncomingMessage, options: SiteOptions): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers

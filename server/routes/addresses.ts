@@ -29,25 +29,28 @@ const ORDER: readonly Route[] = [
   'reserve',
   'clientPackage',
   'clientPackageOfVersion',
+  'webAsset',
   'uploadResource',
   'uploadEvents',
   'download',
   'namedDownload',
 ]
 
-type Switches = Pick<ResolvedOptions, 'reservations' | 'serveClient' | 'resumeWithinMs'>
+type Switches = Pick<ResolvedOptions, 'reservations' | 'serveClient' | 'resumeWithinMs' | 'web'>
 
 /** Where these are off, the words are names and ids like any other. */
 const SWITCHED: Readonly<Partial<Record<Route, (switches: Switches) => boolean>>> = {
-  reserve: ({ reservations }) => reservations,
+  // Without `reservations`, the page alone may reserve.
+  reserve: ({ reservations, web }) => reservations || web,
   uploadResource: hasUploads,
   uploadEvents: hasUploads,
   clientPackage: ({ serveClient }) => serveClient,
   clientPackageOfVersion: ({ serveClient }) => serveClient,
+  webAsset: ({ web }) => web,
 }
 
-function hasUploads({ reservations, resumeWithinMs }: Switches): boolean {
-  return reservations || resumeWithinMs > 0
+function hasUploads({ reservations, resumeWithinMs, web }: Switches): boolean {
+  return reservations || resumeWithinMs > 0 || web
 }
 
 const SHAPES = ORDER.map(shapeOf)
@@ -118,9 +121,14 @@ export function plainAddressOf(url: string): Address | undefined {
  * framework has decoded its own path already, which hides a malformed `%`.
  */
 export function segmentsOf({ url = '/' }: IncomingMessage): string[] {
-  const path = withoutOrigin(url)
+  return splitPath(pathOf(url))
+}
+
+/** The path in a request's target. */
+export function pathOf(target: string): string {
+  const path = withoutOrigin(target)
   const end = path.indexOf('?')
-  return splitPath(end < 0 ? path : path.slice(0, end))
+  return end < 0 ? path : path.slice(0, end)
 }
 
 function splitPath(path: string): string[] {

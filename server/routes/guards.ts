@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Service } from '../broker/service.js'
 import { checkVersion } from '../node/http-version.js'
-import { type Access, refuseCrossSite } from '../request/access.js'
+import { type Access, refuseCrossSite, refuseReservation } from '../request/access.js'
 import { checkHeaderCount, checkHosts } from '../request/request-head.js'
 import { checkUnread } from '../request/sender.js'
 import { refuseUnasked } from '../request/visitor.js'
@@ -17,6 +17,8 @@ export interface Guards {
   readonly visitors?: true
   /** Refuses requests that another site's page makes a browser send: the answer uses something up. */
   readonly crossSite?: Access
+  /** Refuses all but the service's own page where `reservations` is off. */
+  readonly reservation?: true
   /** Refuses a body that something in front of the service has read. */
   readonly unreadBody?: true
 }
@@ -31,6 +33,7 @@ export function guard(broker: Service, visit: Visit, guards: Guards): void {
   if (guards.misses) broker.checkMisses(request)
   if (guards.visitors) refuseUnasked(request)
   if (guards.crossSite !== undefined) refuseCrossSite(request, guards.crossSite, broker.options)
+  if (guards.reservation && !broker.options.reservations) refuseReservation(request, broker.options)
   if (guards.unreadBody && visit.isBodyPromised !== undefined) checkUnread(request, visit.isBodyPromised)
   checkVersion(request)
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { segmentsOf } from './addresses.js'
+import { pathOf, segmentsOf } from './addresses.js'
 
 /** What Express and Connect add to a request when they strip the mount's path from its `url`. */
 interface Mounted {
@@ -21,6 +21,12 @@ export function mountOf(request: IncomingMessage, template: string): string {
   return encodePath([stripped, ...inHono].join('/').replace(/\/+$/, ''))
 }
 
+/** The path that the client asked for, as it wrote it, whatever a framework has stripped. */
+export function pathSeenByClient(request: IncomingMessage): string {
+  const { originalUrl, url = '/' } = request as IncomingMessage & Mounted
+  return pathOf(typeof originalUrl === 'string' ? originalUrl : url)
+}
+
 function countSegments(template: string): number {
   return template.split('/').filter((segment) => segment !== '').length
 }
@@ -36,7 +42,7 @@ function strippedPath(originalUrl: unknown, url = '/'): string {
 const NO_PATH = /%[\da-f]{2}|[^\w/!$&'()*+,;=:@.~-]/giu
 
 /** Encodes a request's path for use in a link. */
-function encodePath(path: string): string {
+export function encodePath(path: string): string {
   return path.replace(NO_PATH, (part) =>
     part.startsWith('%') && part.length > 1 ? part.toUpperCase() : encodeURIComponent(part.toWellFormed()),
   )

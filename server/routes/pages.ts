@@ -8,9 +8,11 @@ import {
   shorterThanAsked,
 } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
-import { hasClientPackage } from '../answer/client-package.js'
 import { uploadLimit } from '../answer/draft-fields.js'
-import { DOWNLOAD_PAGE_HEADERS, downloadPage, sealedPage } from '../answer/page.js'
+import { downloadPage, sealedPage } from '../answer/link-page.js'
+import { navigates } from '../answer/navigates.js'
+import { hasPageScripts } from '../answer/page.js'
+import { sendPage } from '../answer/send-page.js'
 import { usageText } from '../answer/usage.js'
 import { sealedName } from '../broker/download-answer.js'
 import type { Service } from '../broker/service.js'
@@ -18,6 +20,7 @@ import { tokensAskedBy } from '../request/access.js'
 import { pageStatus } from '../request/visitor.js'
 import { decodeSegment } from './addresses.js'
 import { baseOf } from './base.js'
+import { linkFacts, pageFacts, servesClient } from './page-facts.js'
 import type { Visit } from './visit.js'
 
 /** A complete answer. */
@@ -31,7 +34,7 @@ const UNCACHED = { 'Cache-Control': 'no-store' } as const
 const JSON_HEADERS = { 'Content-Type': 'application/json', ...UNCACHED } as const
 const TEXT_HEADERS = { ...PASS_THROUGH_HEADERS, 'Content-Type': 'text/plain; charset=utf-8' } as const
 
-/** How to use this server. */
+/** How to use this server: a page that sends for a person in a browser, and text for programs. */
 export function usage(broker: Service, visit: Visit): Page {
   const { ttlMs, maxUploadBytes, earlyResponse, proxyHidesCuts, authorize, cors } = broker.options
   const asked = authorize === undefined ? [] : tokensAskedBy(authorize)
@@ -41,6 +44,8 @@ export function usage(broker: Service, visit: Visit): Page {
     needsTokenToSend: asked.includes('send'),
     needsTokenToReceive: asked.includes('receive'),
   }
+  if (hasScripts(broker) && navigates(visit.request.headers))
+    return { status: 200, ...sendPage(terms, pageFacts(broker, visit)) }
   const body = usageText(terms, {
     ttl: formatDuration(ttlMs / 1000),
     maxUpload: maxUploadBytes === 0 ? undefined : formatLimit(maxUploadBytes),
@@ -92,21 +97,26 @@ export function giveUpDownload(broker: Service, { request, address }: Visit): Pa
 /** A link's page, for a visitor that only looks. */
 export function linkPage(broker: Service, visit: Visit): Page {
   const id = decodeSegment(visit.address.key)
-  const { fileName, contentLength, phase, isSealed, bundle } = broker.inspect(id)
+  const socket = broker.inspect(id)
+  const { fileName, contentLength, phase, sealed, bundle } = socket
   const base = baseOf(broker, visit)
   const offer = {
     size: contentLength,
     url: joinUrl(base, downloadPath(id, fileName)),
     isReady: phase !== 'reserved',
     clientUrl: servesClient(broker) ? joinUrl(base, ROUTES.clientPackageOfVersion) : undefined,
+    script: hasScripts(broker)
+      ? ({ entry: 'receive', facts: { ...pageFacts(broker, visit), link: linkFacts(socket) } } as const)
+      : undefined,
   }
-  const body = isSealed
-    ? sealedPage({ ...offer, fileName: sealedName(id) })
-    : downloadPage({ ...offer, fileName, isBundle: bundle !== undefined })
+  const page =
+    sealed !== undefined
+      ? sealedPage({ ...offer, fileName: sealedName(id) })
+      : downloadPage({ ...offer, fileName, isBundle: bundle !== undefined })
   // A program is never sent here: see `entryOf`.
-  return { status: pageStatus(visit.request) ?? 406, headers: DOWNLOAD_PAGE_HEADERS, body }
+  return { status: pageStatus(visit.request) ?? 406, ...page }
 }
 
-function servesClient({ options }: Service): boolean {
-  return options.serveClient && hasClientPackage()
+function hasScripts({ options }: Service): boolean {
+  return options.web && hasPageScripts()
 }

@@ -9,6 +9,7 @@ import { type Guards, guard } from './guards.js'
 import { cancelUpload, giveUpDownload, health, linkPage, type Page, reserve, usage } from './pages.js'
 import { answerThrown } from './refusal.js'
 import type { Visit } from './visit.js'
+import { sendWebAsset } from './web-asset.js'
 
 /** An answer on Node's own response, which may stay open for as long as a transfer takes. */
 export interface Transfer {
@@ -115,7 +116,7 @@ const GIVE_UP: Answer = {
 
 const RESERVE: Answer = {
   // A prefetch or a preview of this address would leave a reservation that is never used.
-  guards: { access: 'send', visitors: true, crossSite: 'send' },
+  guards: { access: 'send', visitors: true, crossSite: 'send', reservation: true },
   page: reserve,
 }
 
@@ -136,6 +137,9 @@ const CLIENT: Row = {
   },
 }
 
+/** They hold no secret. A service worker's script is among them. */
+const WEB_ASSET: Transfer = { guards: {}, transfer: sendWebAsset }
+
 /** Every address with all that it answers. A `PUT` to one segment is an upload, even if the segment is `health`. */
 const TABLE: Readonly<Record<Route, Row>> = {
   root: { methods: { GET: USAGE, HEAD: USAGE, POST: OPEN, PUT: OPEN } },
@@ -143,6 +147,7 @@ const TABLE: Readonly<Record<Route, Row>> = {
   reserve: { methods: { GET: RESERVE, POST: RESERVE, PUT: OPEN_NAMED } },
   clientPackage: CLIENT,
   clientPackageOfVersion: CLIENT,
+  webAsset: { methods: { GET: WEB_ASSET, HEAD: WEB_ASSET } },
   uploadResource: { methods: { HEAD: OFFSET, PUT: UPLOAD, POST: UPLOAD, PATCH: APPEND, DELETE: CANCEL } },
   uploadEvents: { methods: { GET: FOLLOW } },
   download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },

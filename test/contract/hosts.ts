@@ -116,6 +116,7 @@ function embedded(name: string, mount: Mount, path: string): Host {
         ...options,
         reservations: true,
         serveClient: true,
+        web: true,
         ...(refuses && { authorize }),
       })
       const server = mount(service, path)

@@ -14,6 +14,7 @@ const PLACES: Readonly<Record<Route, string>> = {
   reserve: '/reserve',
   clientPackage: '/ess.tgz',
   clientPackageOfVersion: ROUTES.clientPackageOfVersion,
+  webAsset: '/web/sw.js',
   uploadResource: '/uploads/none',
   uploadEvents: '/uploads/none/events',
   download: `/${UNKNOWN}`,

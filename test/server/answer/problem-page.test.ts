@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import { problemPage } from '../../../server/answer/page.js'
+import { problemPage } from '../../../server/answer/problem-page.js'
 import { EssError, PROBLEMS, problemSentences } from '../../../shared/index.js'
 
 test('the page of a problem says nothing twice, and has the code for a search', () => {
   const error = new EssError('busy')
-  const page = problemPage(PROBLEMS.busy.title, problemSentences(error), 'busy')
-  expect(page).toContain('<h1>Someone else is downloading this file</h1>')
-  expect(page).toContain('<p>A link works once. Ask the sender for a link of your own.</p>')
-  expect(page).toContain('<small>busy</small>')
+  const { body } = problemPage(PROBLEMS.busy.title, problemSentences(error), 'busy')
+  expect(body).toContain('<h1>Someone else is downloading this file</h1>')
+  expect(body).toContain('<p>A link works once. Ask the sender for a link of your own.</p>')
+  expect(body).toContain('<small>busy</small>')
 })
 
 test('a detail of its own stands whole under the title', () => {
-  const page = problemPage('This link no longer works', 'This link worked once & has been used.', 'gone')
-  expect(page).toContain('<p>This link worked once &#38; has been used.</p>')
+  const { body } = problemPage('This link no longer works', 'This link worked once & has been used.', 'gone')
+  expect(body).toContain('<p>This link worked once &#38; has been used.</p>')
 })

@@ -22,7 +22,7 @@ function defaultOf(name: FlagName): unknown {
 }
 
 /** The options whose default is another one for the command than for the library. */
-const OF_THE_COMMAND = { maxUploadBytes: 0, serveClient: true }
+const OF_THE_COMMAND = { maxUploadBytes: 0, serveClient: true, web: true }
 
 describe('without any flag', () => {
   test('each has the default of its row', async () => {
