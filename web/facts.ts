@@ -1,4 +1,5 @@
 import { FACTS_ELEMENT, type PageFacts } from '../shared/page-facts.js'
+import { downloadPath, joinUrl, uploadEventsPath, uploadPath } from '../shared/routes.js'
 
 /** What the page knows from its server, with its addresses resolved. */
 export interface Facts extends Omit<PageFacts, 'root' | 'base'> {
@@ -20,11 +21,25 @@ export function readFacts(page: Document): Facts {
   return { ...facts, root, base: facts.base ?? root.href.replace(/\/+$/, '') }
 }
 
+/** The URL of an address of the server, for the page's own requests. `path` is one of `shared/routes.ts`. */
+export function addressOf({ root }: Pick<Facts, 'root'>, path: string): URL {
+  return new URL(path.replace(/^\/+/, './'), root)
+}
+
 /**
- * The URL of an address of the server, for the page's own requests: the policy of the page allows its origin alone.
- * `path` is one of `shared/routes.ts`, or a URL that the server gave, which may have the operator's public name.
+ * The addresses of an upload, for the page's own requests. The server's answer to a reservation has its public name in
+ * them, which may be of another origin than the page: behind a proxy of which the server knows nothing, for instance.
+ * The policy of the page allows its own origin alone. `upload` is that answer's member.
  */
-export function addressOf(facts: Pick<Facts, 'root' | 'base'>, path: string): URL {
-  const below = path.startsWith(facts.base) ? path.slice(facts.base.length) : path
-  return new URL(below.replace(/^\/+/, ''), facts.root)
+export function uploadAddresses(facts: Pick<Facts, 'root'>, upload: string): { upload: URL; events: URL } {
+  const token = upload.slice(upload.lastIndexOf('/') + 1)
+  return {
+    upload: addressOf(facts, uploadPath(token)),
+    events: addressOf(facts, uploadEventsPath(token)),
+  }
+}
+
+/** The link for the receiver, without the key of what is sealed. */
+export function linkOf({ base }: Pick<Facts, 'base'>, id: string, fileName?: string): string {
+  return joinUrl(base, downloadPath(id, fileName))
 }
