@@ -54,8 +54,7 @@ export function createApp(broker: Service): ServiceApp {
   /** Passes on what is no address of ours: it may be a page of the app that mounts us. */
   function enter(context: AppContext, next: Next, length: number): Response | Promise<undefined> {
     const { incoming } = context.env
-    // Hono leaves its own mount in the path.
-    const below = length === 0 ? [''] : segmentsOf(incoming).slice(-length)
+    const below = length === 0 ? [''] : segmentsBelow(segmentsOf(incoming), length)
     const address = addressOf(below, options)
     if (address === undefined || !isOurs(address, incoming, options)) return pass(next)
     // Hono's own method: its middleware may have overridden the request's.
@@ -123,6 +122,11 @@ export function createApp(broker: Service): ServiceApp {
     refuse(broker, context.env.incoming, responseOf(context), error, headers)
     return alreadySent(context)
   }
+}
+
+/** Hono leaves its own mount in the path. It takes a final slash for nothing, and that is one segment more. */
+function segmentsBelow(segments: readonly string[], length: number): readonly string[] {
+  return segments.slice(-(segments.at(-1) === '' ? length + 1 : length))
 }
 
 async function pass(next: Next): Promise<undefined> {

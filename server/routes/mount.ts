@@ -16,8 +16,10 @@ export function mountOf(request: IncomingMessage, template: string): string {
   // Express tells what it has stripped. Hono strips nothing: all in front of our route is its mount.
   const stripped = typeof baseUrl === 'string' ? baseUrl : strippedPath(originalUrl, url)
   const segments = segmentsOf(request)
-  while (segments.at(-1) === '') segments.pop()
-  const inHono = segments.slice(0, Math.max(0, segments.length - countSegments(template)))
+  const own = countSegments(template)
+  // The root may be asked for with its final slash or without.
+  if (own === 0) while (segments.at(-1) === '') segments.pop()
+  const inHono = segments.slice(0, Math.max(0, segments.length - own))
   return encodePath([stripped, ...inHono].join('/').replace(/\/+$/, ''))
 }
 
