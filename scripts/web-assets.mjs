@@ -1,7 +1,8 @@
 // Usage: web-assets.mjs [FOLDER]
 // Bundles the pages' scripts and style into FOLDER (default: dist/web), for browsers: entries with hashed names, which
-// a browser may keep for ever; chunks that an entry loads when it needs them; sw.js, whose name must stay; each with its
-// .gz and .br beside it; and manifest.json, by which the server finds them. The same input gives the same bytes.
+// a browser may keep for ever; chunks that an entry loads when it needs them; sw.js, whose name must stay; the licences
+// of the packages in them; each with its .gz and .br beside it; and manifest.json, by which the server finds them. The
+// same input gives the same bytes.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,6 +49,9 @@ const worker = await build({
 
 const outputs = { ...pages.metafile.outputs, ...worker.metafile.outputs }
 const bundled = [...pages.outputFiles, ...worker.outputFiles]
+// Their licences ask for it wherever the packages go, so browsers get it too.
+const licences = await licencesOf({ outputs }, "The pages' script")
+bundled.push({ path: 'LICENSES.txt', contents: Buffer.from(licences) })
 const files = await Promise.all(
   bundled.map(async ({ path, contents }) => {
     const [gz, br] = await Promise.all([zipped(contents), brotli(contents)])
@@ -56,13 +60,17 @@ const files = await Promise.all(
 )
 const manifest = {
   entries: Object.fromEntries(Object.entries(ENTRIES).map(([name, source]) => [name, entryOf(source)])),
-  worker: 'sw.js',
   // By name, so that the server opens nothing else. The sizes are those that go over the line.
   files: Object.fromEntries(
     files
       .map(({ name, contents, gz, br }) => [
         name,
-        { bytes: contents.length, gzip: gz.length, brotli: br.length },
+        {
+          bytes: contents.length,
+          gzip: gz.length,
+          brotli: br.length,
+          isHashed: /-[A-Z0-9]{8}\.\w+$/.test(name),
+        },
       ])
       .sort(([one], [other]) => (one < other ? -1 : 1)),
   ),
@@ -74,7 +82,6 @@ for (const { name, contents, gz, br } of files) {
   await write(`${name}.gz`, gz)
   await write(`${name}.br`, br)
 }
-await write('LICENSES', await licencesOf({ outputs }, "The pages' script"))
 // Last, so that what it names is there.
 await write('manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`)
 await removeOthers()
@@ -117,7 +124,7 @@ async function write(name, content) {
 
 /** What earlier builds have left. */
 async function removeOthers() {
-  const kept = new Set(['LICENSES', 'manifest.json'])
+  const kept = new Set(['manifest.json'])
   for (const { name } of files) for (const end of ['', '.gz', '.br']) kept.add(name + end)
   for (const name of await readdir(folder)) if (!kept.has(name)) await rm(join(folder, name), { force: true })
 }

@@ -11,9 +11,7 @@ export interface AssetEntry {
 /** The manifest that `scripts/web-assets.mjs` writes. */
 interface Manifest {
   readonly entries: Readonly<Record<'send' | 'receive' | 'style', AssetEntry>>
-  /** The service worker, whose name stays the same. */
-  readonly worker: string
-  readonly files: Readonly<Record<string, unknown>>
+  readonly files: Readonly<Record<string, { readonly isHashed: boolean }>>
 }
 
 /** A file as it goes out. */
@@ -37,6 +35,7 @@ const ENCODINGS = Object.keys(SUFFIXES) as Encoding[]
 const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
   css: 'text/css; charset=utf-8',
+  txt: 'text/plain; charset=utf-8',
 }
 
 let manifest: Manifest | undefined | 'not read' = 'not read'
@@ -57,12 +56,13 @@ export function styleText(): string | undefined {
 
 /** The file of this name, in the best coding that the client accepts. Undefined for a name that is none of ours. */
 export function assetOf(name: string, acceptEncoding: string | undefined): Asset | undefined {
-  const known = readManifest()
-  if (known === undefined || !Object.hasOwn(known.files, name)) return undefined
+  const files = readManifest()?.files ?? {}
+  const known = Object.hasOwn(files, name) ? files[name] : undefined
+  if (known === undefined) return undefined
   const accepted = acceptedOf(acceptEncoding)
   const encoding = ENCODINGS.find((one) => accepted.has(one))
   const key = `${name}${encoding === undefined ? '' : SUFFIXES[encoding]}`
-  if (!read.has(key)) read.set(key, readAsset(key, name, encoding, name !== known.worker))
+  if (!read.has(key)) read.set(key, readAsset(key, name, encoding, known.isHashed))
   return read.get(key)
 }
 
