@@ -33,6 +33,7 @@ const TEXTS = [
   'bench/README.md',
   ...(await namesIn('docs', /\.md$/)),
   ...(await namesIn('shared', /\.ts$/)),
+  ...(await namesIn('web', /\.ts$/)),
   ...(await namesIn('server', /\.ts$/)),
   ...(await namesIn('client', /\.ts$/)),
 ]
