@@ -42,7 +42,7 @@ describe('the Dockerfile', () => {
     })
     const { code, stderr } = await build.ended(100_000)
     expect(code, stderr).toBe(0)
-    for (const name of ['dist/server/main.js', 'dist/ess/ess.cjs', 'dist/ess.tgz'])
+    for (const name of ['dist/server/main.js', 'dist/ess/ess.cjs', 'dist/ess.tgz', 'dist/web/manifest.json'])
       await access(join(folder, name))
   })
 })

@@ -8,11 +8,14 @@ import { packTar, unpackTar } from 'modern-tar'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { ROUTES } from '../shared/index.js'
 import { VERSION } from '../shared/version.js'
+import { exchange, requestHead } from './helpers/http-exchange.js'
 import { readPage } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
+import { loadedBy } from './helpers/pages.js'
 import { type Program, run } from './helpers/run.js'
 import { startServer } from './helpers/start-server.js'
 import { tempDir } from './helpers/temp-dir.js'
+import { BROWSER } from './helpers/visitors.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** npm gets its packages from a registry, and builds: that takes as long as the network. */
@@ -93,6 +96,13 @@ async function expectToWork({ installed, cwd }: Npm): Promise<string> {
   expect((await sender.ended()).code).toBe(0)
   // A server that was packed has the client too.
   expect((await fetch(url + ROUTES.clientPackage, { method: 'HEAD' })).status).toBe(200)
+  // And the pages, with all that they load.
+  // Node's fetch says of itself that it shows nobody a page.
+  const { body } = await exchange(Number(new URL(url).port), requestHead('GET /', BROWSER))
+  const parts = loadedBy(body)
+  expect(parts.length).toBeGreaterThan(1)
+  for (const part of parts)
+    expect((await fetch(new URL(part, `${url}/`), { method: 'HEAD' })).status, part).toBe(200)
   return server.stderr()
 }
 
