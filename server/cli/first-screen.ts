@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import { quoteForShell } from '../../shared/shell-word.js'
 import { receiveWithCurl, receiveWithEss, sendWithCurl, sendWithEss, type Terms } from '../answer/how-to.js'
+import { hasPageScripts } from '../answer/page.js'
 import { OPTIONS } from '../broker/option-table.js'
 import type { Listening } from '../listen/listen.js'
 import { isExposed } from '../ops/exposure.js'
@@ -21,6 +22,7 @@ type Shown = Pick<
   | 'earlyResponse'
   | 'proxyFullDuplex'
   | 'proxyHidesCuts'
+  | 'web'
 >
 
 /** What a person who has typed `ess-server` and `argv` on a terminal does next, on one screen. */
@@ -40,8 +42,9 @@ export async function firstScreen(server: Listening, flags: Shown, argv: readonl
   const send = terms.mustReserve
     ? `:\n\n${indented([ess])}\n\n${words.replace('Send', 'Or with curl,')}\n\n${indented(lines)}`
     : ` (both print the link at once; leave them running):\n\n${indented([ess, ...lines.slice(0, 1)])}`
+  const byPage = flags.web && hasPageScripts() ? `\n\nOr open ${base} in a browser.` : ''
   return `
-Send a file${isPublic || flags.baseUrl !== undefined ? '' : ' from this machine'}${send}
+Send a file${isPublic || flags.baseUrl !== undefined ? '' : ' from this machine'}${send}${byPage}
 
 Receive it, with the LINK that the sender prints:
 

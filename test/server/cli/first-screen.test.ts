@@ -61,10 +61,15 @@ describe('on a terminal, ess-server shows', () => {
       'ess-server --host 0.0.0.0 --open --port 0 --log off',
       'ess-server --host 0.0.0.0 --send-tokens FILE --port 0 --log off',
     ])
+    expect(screen).toContain(`\n\nOr open ${base} in a browser.\n\n`)
     expect(screen).toContain('Only this machine reaches this server.')
     const lines = screen.split('\n')
     expect(lines.length).toBeLessThanOrEqual(24)
     expect(lines.filter((line) => line.length > 80)).toEqual([])
+  })
+
+  test('no page where there is none', async () => {
+    expect((await screenOf('--web=false')).screen).not.toContain('browser')
   })
 
   test('the addresses by which other machines reach it, and none that they cannot', async () => {
