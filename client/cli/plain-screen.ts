@@ -1,11 +1,13 @@
 import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
+import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
-import { Pace } from './pace.js'
 import { progressWords, type Screen } from './screen.js'
 
 /** How often a line tells how far a transfer is. A person may have them read aloud. */
 const NEWS_MS = 10_000
+
+const now = () => performance.now()
 
 /**
  * The screen of a terminal that can't be drawn on: `TERM=dumb`, as in Emacs and for some screen readers, or a serial
@@ -14,7 +16,7 @@ const NEWS_MS = 10_000
 export class PlainScreen implements Screen {
   readonly #stderr: Writable
   #size: number | undefined
-  #pace = new Pace()
+  #pace = new Pace(now)
   #isMoving = false
   /** What was said of the interruption that lasts. */
   #trouble: string | undefined
@@ -36,7 +38,7 @@ export class PlainScreen implements Screen {
   moving(size: number | undefined): void {
     this.#size = size
     this.#isMoving = true
-    this.#pace = new Pace()
+    this.#pace = new Pace(now)
     this.#nextNewsMs = performance.now() + NEWS_MS
     this.#say(`The transfer has begun${size === undefined ? '' : `: ${formatBytes(size)}`}.`)
   }
@@ -58,12 +60,12 @@ export class PlainScreen implements Screen {
   resumed(bytes: number): void {
     if (this.#trouble === undefined) return
     this.#trouble = undefined
-    if (this.#isMoving) this.#pace = new Pace(bytes)
+    if (this.#isMoving) this.#pace = new Pace(now, bytes)
     this.#say(this.#isMoving ? `Going on from ${formatBytes(bytes)}.` : 'Waiting for the receiver again.')
   }
 
   goesOn(bytes: number, line: string): void {
-    this.#pace = new Pace(bytes)
+    this.#pace = new Pace(now, bytes)
     this.#say(line)
   }
 

@@ -1,9 +1,9 @@
 import progress from 'cli-progress'
 import ora, { spinners } from 'ora'
 import { formatDuration, printable } from '../../shared/index.js'
+import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
-import { Pace } from './pace.js'
 import { progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
@@ -19,6 +19,8 @@ const BAR_WIDTH = 30
 /** Room for the words beside the bar. A narrower terminal gets the words alone. */
 const WORDS_WIDTH = 60
 
+const now = () => performance.now()
+
 /** The screen of a terminal: a spinner while we wait, a bar while bytes move. */
 export class TerminalScreen implements Screen {
   readonly #terminal: TerminalOutput
@@ -26,7 +28,7 @@ export class TerminalScreen implements Screen {
   readonly #line: StatusLine
   /** Measured by `performance.now`, so that setting the clock doesn't change the time left. */
   #expiresMs = 0
-  #pace = new Pace()
+  #pace = new Pace(now)
   /** Draws what the terminal shows while nothing is wrong. */
   #draw = () => {}
   /** When an interruption ends the transfer. */
@@ -57,7 +59,7 @@ export class TerminalScreen implements Screen {
   }
 
   moving(size: number | undefined): void {
-    this.#pace = new Pace()
+    this.#pace = new Pace(now)
     this.#show(() => this.#line.show(() => this.#barLine(size)))
   }
 
@@ -74,13 +76,13 @@ export class TerminalScreen implements Screen {
   resumed(bytes: number): void {
     if (!this.#isInterrupted) return
     this.#isInterrupted = false
-    this.#pace = new Pace(bytes)
+    this.#pace = new Pace(now, bytes)
     this.#draw()
   }
 
   goesOn(bytes: number, line: string): void {
     this.clear()
-    this.#pace = new Pace(bytes)
+    this.#pace = new Pace(now, bytes)
     this.#terminal.write(`${line}\n`)
     this.#draw()
   }

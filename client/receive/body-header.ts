@@ -1,5 +1,5 @@
+import { damaged, headerEnd } from '../../shared/age-header.js'
 import type { Exchange } from '../http/exchange.js'
-import { damaged, headerEnd } from '../seal/header.js'
 import { PAYLOAD_NONCE_BYTES } from '../seal/payload.js'
 import { incomplete } from './offer.js'
 

@@ -1,6 +1,6 @@
+import { isForPassphrase } from '../../shared/age-header.js'
 import { EssError } from '../../shared/index.js'
 import type { OpenHeader } from '../seal/age.js'
-import { isForPassphrase } from '../seal/header.js'
 import { identityKind } from '../seal/keys.js'
 import { headerOfNote, readNote, type SealedNote } from '../seal/sealed-note.js'
 

@@ -26,7 +26,7 @@ export interface Start {
 
 export function makeSeal(
   { header, fileKey }: OpenHeader,
-  nonce: Buffer,
+  nonce: Uint8Array,
   { size, isNoted }: Pick<Seal, 'size' | 'isNoted'>,
 ): Seal {
   return { begin: Buffer.concat([header, nonce]), key: payloadKey(fileKey, nonce), size, isNoted }

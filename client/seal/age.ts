@@ -1,6 +1,6 @@
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption'
+import { damaged, isForPassphrase, recipientTypes } from '../../shared/age-header.js'
 import { EssError } from '../../shared/index.js'
-import { damaged, isForPassphrase, recipientTypes } from './header.js'
 import { identityKind, type Keys, type Lock, recipientKind } from './keys.js'
 import { passphraseIdentity, passphraseRecipient } from './passphrase.js'
 import { PAYLOAD_NONCE_BYTES, TAG_BYTES } from './payload.js'

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
-import { damaged } from './header.js'
+import { damaged } from '../../shared/age-header.js'
 
 /**
  * The recipient type `scrypt` of age-encryption.org/v1. By OpenSSL, on a thread of its own, because in JavaScript it holds up

@@ -1,35 +1,31 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import {
+  isChunkSize,
+  nonceOfChunk,
+  PAYLOAD_KEY_BYTES,
+  PAYLOAD_KEY_INFO,
+  TAG_BYTES,
+} from '../../shared/age-payload.js'
 
-/**
- * The payload of an age file (age-encryption.org/v1, "Payload"): a nonce, and then STREAM, which is chunks of 64 KiB,
- * each with its own tag. By OpenSSL, which takes a seventh of the time that JavaScript takes.
+export {
+  CHUNK_BYTES,
+  PAYLOAD_NONCE_BYTES,
+  plainSize,
+  SEALED_CHUNK_BYTES,
+  sealedSize,
+  TAG_BYTES,
+} from '../../shared/age-payload.js'
+
+/*
+ * The payload of an age file by OpenSSL, which takes a seventh of the time that JavaScript takes.
  */
-export const CHUNK_BYTES = 64 * 1024
-export const TAG_BYTES = 16
-export const SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
-
-/** The bytes before the first chunk. They go into the key, and must be random for every payload. */
-export const PAYLOAD_NONCE_BYTES = 16
 
 const CIPHER = 'chacha20-poly1305'
 const CIPHER_OPTIONS = { authTagLength: TAG_BYTES } as const
-const KEY_BYTES = 32
 
 /** Gives the key of a payload. A file key may have several payloads, with a nonce each. */
 export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, 'payload', KEY_BYTES))
-}
-
-/** A chunk's nonce: eleven bytes count the chunks, and the last byte is 1 for the last one. */
-const chunkNonce = Buffer.alloc(12)
-const MAX_INDEX = 2 ** 48
-
-/** The cipher copies it, so one serves for all. */
-function nonceOf(index: number, isLast: boolean): Buffer {
-  if (index >= MAX_INDEX) throw new RangeError(`Expected a chunk below 2^48, got ${index}`)
-  chunkNonce.writeUIntBE(index, 5, 6)
-  chunkNonce[11] = isLast ? 1 : 0
-  return chunkNonce
+  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, PAYLOAD_KEY_INFO, PAYLOAD_KEY_BYTES))
 }
 
 /**
@@ -44,7 +40,7 @@ export function sealChunk(
   into: Uint8Array,
   at: number,
 ): number {
-  const cipher = createCipheriv(CIPHER, key, nonceOf(index, isLast), CIPHER_OPTIONS)
+  const cipher = createCipheriv(CIPHER, key, nonceOfChunk(index, isLast), CIPHER_OPTIONS)
   into.set(cipher.update(plain), at)
   cipher.final()
   const tagAt = at + plain.length
@@ -59,9 +55,9 @@ export function openChunk(
   isLast: boolean,
   sealed: Uint8Array,
 ): Buffer | undefined {
-  if (isLast ? !isPossibleLast(index, sealed.length) : sealed.length !== SEALED_CHUNK_BYTES) return undefined
+  if (!isChunkSize(index, isLast, sealed.length)) return undefined
   const tagAt = sealed.length - TAG_BYTES
-  const decipher = createDecipheriv(CIPHER, key, nonceOf(index, isLast), CIPHER_OPTIONS)
+  const decipher = createDecipheriv(CIPHER, key, nonceOfChunk(index, isLast), CIPHER_OPTIONS)
   decipher.setAuthTag(sealed.subarray(tagAt))
   const plain = decipher.update(sealed.subarray(0, tagAt))
   try {
@@ -71,22 +67,4 @@ export function openChunk(
     return undefined
   }
   return plain
-}
-
-function isPossibleLast(index: number, length: number): boolean {
-  return length <= SEALED_CHUNK_BYTES && length >= TAG_BYTES && (length > TAG_BYTES || index === 0)
-}
-
-/** Bytes of all sealed chunks of that many bytes. */
-export function sealedSize(plainSize: number): number {
-  return plainSize + TAG_BYTES * Math.max(1, Math.ceil(plainSize / CHUNK_BYTES))
-}
-
-/** The other way round; undefined if no payload has that size. */
-export function plainSize(sealedSize: number): number | undefined {
-  const whole = Math.floor(sealedSize / SEALED_CHUNK_BYTES)
-  const rest = sealedSize - whole * SEALED_CHUNK_BYTES
-  if (rest === 0) return whole === 0 ? undefined : whole * CHUNK_BYTES
-  if (!isPossibleLast(whole, rest)) return undefined
-  return whole * CHUNK_BYTES + rest - TAG_BYTES
 }

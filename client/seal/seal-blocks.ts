@@ -1,5 +1,5 @@
+import type { SealedTags } from '../../shared/sealed-tags.js'
 import { CHUNK_BYTES, SEALED_CHUNK_BYTES, sealChunk } from './payload.js'
-import type { SealedTags } from './sealed-tags.js'
 
 /** As many as the blocks that a file is read in. */
 const CHUNKS_AT_ONCE = 32

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { SealedTags } from '../../shared/sealed-tags.js'
 import type { Source } from '../ends/source.js'
 import type { OpenHeader } from './age.js'
 import { CHUNK_BYTES, PAYLOAD_NONCE_BYTES, payloadKey, SEALED_CHUNK_BYTES, sealedSize } from './payload.js'
 import { sealBlocks } from './seal-blocks.js'
 import { sealNote } from './sealed-note.js'
-import { SealedTags } from './sealed-tags.js'
 
 /**
  * Seals what `plain` gives: an age file with this header. Its name and type are in the note alone; `name` is the one that the

@@ -3,7 +3,6 @@ import { open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { makeHeader, makeIdentity, openHeader, recipientOf } from '../../client/seal/age.js'
-import { headerEnd } from '../../client/seal/header.js'
 import {
   openChunk,
   PAYLOAD_NONCE_BYTES,
@@ -12,6 +11,7 @@ import {
   sealedSize,
 } from '../../client/seal/payload.js'
 import { headerOfNote, readNote, sealNote } from '../../client/seal/sealed-note.js'
+import { headerEnd } from '../../shared/age-header.js'
 import { STRICT_NODE } from '../helpers/child-env.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'

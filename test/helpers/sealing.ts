@@ -1,10 +1,10 @@
 import { makeHeader, makeIdentity, openHeader, recipientOf } from '../../client/seal/age.js'
-import { headerEnd } from '../../client/seal/header.js'
 import type { Keys } from '../../client/seal/keys.js'
 import { PAYLOAD_NONCE_BYTES, payloadKey } from '../../client/seal/payload.js'
 import { PayloadOpener } from '../../client/seal/payload-opener.js'
 import { sealedSource } from '../../client/seal/sealed-source.js'
 import type { Source } from '../../client/send/source.js'
+import { headerEnd } from '../../shared/age-header.js'
 
 /** A key pair of age, and a header that it opens. */
 export async function newKey() {

@@ -1,9 +1,9 @@
 import { generateHybridIdentity, identityToRecipient } from 'age-encryption'
 import { describe, expect, test } from 'vitest'
 import { makeHeader, openHeader, recipientOf } from '../../../client/seal/age.js'
-import { headerEnd, MAX_HEADER_BYTES, recipientTypes } from '../../../client/seal/header.js'
 import { parseIdentityFile, parseRecipientFile } from '../../../client/seal/key-file.js'
 import { identityKind, recipientKind } from '../../../client/seal/keys.js'
+import { headerEnd, MAX_HEADER_BYTES, recipientTypes } from '../../../shared/age-header.js'
 import { newKey } from '../../helpers/sealing.js'
 
 const { identity, recipient, header: own } = await newKey()

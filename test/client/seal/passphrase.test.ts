@@ -1,8 +1,8 @@
 import { Encrypter } from 'age-encryption'
 import { describe, expect, test } from 'vitest'
 import { makeHeader, openHeader } from '../../../client/seal/age.js'
-import { headerEnd, recipientTypes } from '../../../client/seal/header.js'
 import { passphraseRecipient } from '../../../client/seal/passphrase.js'
+import { headerEnd, recipientTypes } from '../../../shared/age-header.js'
 import { newKey } from '../../helpers/sealing.js'
 
 const { identity, recipient, header: own } = await newKey()

@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { headerEnd } from '../../../client/seal/header.js'
 import {
   CHUNK_BYTES,
   openChunk,
@@ -10,6 +9,7 @@ import {
   sealChunk,
   sealedSize,
 } from '../../../client/seal/payload.js'
+import { headerEnd } from '../../../shared/age-header.js'
 import { bytesOf } from '../../helpers/bytes.js'
 import { openBytes, sealBytes } from '../../helpers/sealing.js'
 

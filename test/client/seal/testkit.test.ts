@@ -3,9 +3,9 @@ import { inflateSync } from 'node:zlib'
 import * as testkit from 'cctv-age'
 import { describe, expect, test } from 'vitest'
 import { openHeader } from '../../../client/seal/age.js'
-import { headerEnd } from '../../../client/seal/header.js'
 import { PAYLOAD_NONCE_BYTES, payloadKey } from '../../../client/seal/payload.js'
 import { PayloadOpener } from '../../../client/seal/payload-opener.js'
+import { headerEnd } from '../../../shared/age-header.js'
 import { EssError } from '../../../shared/index.js'
 
 /** One of the test vectors for implementations of age (https://c2sp.org/CCTV/age). */

@@ -10,19 +10,21 @@ interface Sample {
 
 /** How far a transfer is, and how fast it goes. */
 export class Pace {
+  readonly #now: () => number
   #bytes: number
   #samples: Sample[]
 
-  /** `bytes` moved before, at an unknown speed. */
-  constructor(bytes = 0) {
+  /** `now` gives milliseconds, such as `performance.now`. `bytes` moved before, at an unknown speed. */
+  constructor(now: () => number, bytes = 0) {
+    this.#now = now
     this.#bytes = bytes
-    this.#samples = [{ bytes, atMs: performance.now() }]
+    this.#samples = [{ bytes, atMs: now() }]
   }
 
   /** Call this with the number of bytes that have moved so far. */
   at(bytes: number): void {
     this.#bytes = bytes
-    const now = performance.now()
+    const now = this.#now()
     if (now - (this.#samples.at(-1)?.atMs ?? 0) < SAMPLE_MS) return
     this.#samples.push({ bytes, atMs: now })
     // The newest sample older than the window stays, to measure from.
@@ -36,7 +38,7 @@ export class Pace {
   /** Bytes per second; undefined until there is enough to measure. */
   get rate(): number | undefined {
     const [first] = this.#samples
-    const elapsedMs = performance.now() - (first?.atMs ?? 0)
+    const elapsedMs = this.#now() - (first?.atMs ?? 0)
     return first === undefined || elapsedMs < 2 * SAMPLE_MS
       ? undefined
       : ((this.#bytes - first.bytes) / elapsedMs) * 1000

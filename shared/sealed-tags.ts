@@ -1,5 +1,5 @@
-import { EssError } from '../../shared/index.js'
-import { TAG_BYTES } from './payload.js'
+import { TAG_BYTES } from './age-payload.js'
+import { EssError } from './problems.js'
 
 const PAGE_LENGTH = 65_536
 
@@ -12,8 +12,8 @@ export class SealedTags {
   readonly #pages: Uint32Array[] = []
 
   /** Call it before the chunk goes anywhere; its tag ends at `end`. Throws EssError `file-changed`. */
-  check(index: number, sealed: Buffer, end: number): void {
-    const tag = (sealed.readUInt32LE(end - TAG_BYTES) | 1) >>> 0
+  check(index: number, sealed: Uint8Array, end: number): void {
+    const tag = (firstWord(sealed, end - TAG_BYTES) | 1) >>> 0
     const page = this.#page(Math.floor(index / PAGE_LENGTH))
     const at = index % PAGE_LENGTH
     if (page[at] === 0) page[at] = tag
@@ -30,4 +30,8 @@ export class SealedTags {
     this.#pages[number] = page
     return page
   }
+}
+
+function firstWord(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0, true)
 }
