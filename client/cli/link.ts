@@ -85,7 +85,8 @@ function shortForm(word: string, server: string): string | undefined {
 function wholeLink(link: string): string {
   const url = new URL(link)
   url.pathname = url.pathname.replace(/\/+$/, '')
-  const shown = withoutUserinfo(link)
+  // A fragment may be a key.
+  const [shown = ''] = withoutUserinfo(link).split('#')
   if (url.pathname === '/')
     throw new EssError('usage', `${shown} is a server's address. A link also has an id. ${ADVICE}`)
   if (isClientPackage(url))

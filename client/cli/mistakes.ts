@@ -96,8 +96,11 @@ export function refusalToSend(words: Words, cwd: string | undefined): EssError |
 }
 
 function useGet(link: string, whatItIsNot: 'command' | 'file'): string {
-  const shown = withoutUserinfo(link)
-  return `${shown} is a link, not a ${whatItIsNot}. To receive it, run ess get ${shellWord(shown)}`
+  // A fragment may be a key.
+  const [shown = '', fragment] = withoutUserinfo(link).split('#')
+  const line =
+    fragment === undefined ? `run ess get ${shellWord(shown)}` : 'type ess get before the whole link.'
+  return `${shown} is a link, not a ${whatItIsNot}. To receive it, ${line}`
 }
 
 /** The link in the operand of `ess get`. Throws EssError `usage`. */
