@@ -103,7 +103,7 @@ function insideOf(begin: Buffer, bodySize: number | undefined): number | undefin
 function otherSize(): EssError {
   return new EssError(
     'not-authentic',
-    'What the server offers has another size than what the sender sealed. Ask the sender to send it again.',
+    'The server offers another size than that of what the sender sealed. Ask the sender to send it again.',
   )
 }
 
