@@ -10,10 +10,10 @@ import {
 import { EssError } from '../../../shared/index.js'
 import { missing } from '../../files/missing.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
+import { LinkCheck } from '../link-check.js'
 import type { Entry } from './entry.js'
-import { LinkCheck } from './link-check.js'
 import { isMadeWhenRead } from './made-when-read.js'
-import { fromBytes, shownBytes, shownName } from './names.js'
+import { fromBytes, shownBytes, shownName, toBytes } from './names.js'
 import { NOT_UTF8_NAME, type Operand, placeIn } from './operands.js'
 import { cannotSend, type Refusal } from './refusals.js'
 import type { Rules } from './rules.js'
@@ -186,9 +186,13 @@ class Walker {
 
   #checkLinks(): void {
     const links = this.entries.flatMap((entry) => (entry.kind === 'symbolic link' ? [entry] : []))
-    const check = new LinkCheck(this.#tops, new Set(links.map(({ path }) => path)))
+    const asBytes = ({ path, target }: { path: string; target: string }) => ({
+      path: toBytes(path),
+      target: toBytes(target),
+    })
+    const check = new LinkCheck([...this.#tops].map(toBytes), links.map(asBytes))
     for (const link of links)
-      if (check.leadsOut(link.path, link.target))
+      if (check.troubleWith(asBytes(link)) !== undefined)
         this.#refuse(link, `it links to ${shownName(link.target)}, out of what is sent`, true)
   }
 
