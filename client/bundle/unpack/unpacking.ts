@@ -4,6 +4,7 @@ import { USED_UP, unwritable } from '../../files/unwritable.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Content } from './content.js'
 import { type Entry, PERMISSIONS } from './entry.js'
+import { fileTime } from './file-time.js'
 import type { Journal, Noted } from './journal.js'
 import { type LocalPath, localPath, localText } from './local-path.js'
 import { makeEntry } from './make-entry.js'
@@ -104,11 +105,11 @@ export class Unpacking {
 
 function makeSymlink(path: LocalPath, { target, mtime }: Entry): void {
   symlinkSync(localText(target), path)
-  lutimesSync(path, mtime, mtime)
+  lutimesSync(path, fileTime(mtime), fileTime(mtime))
 }
 
 function finishFolder(path: LocalPath, { mode, mtime }: Entry): void {
-  utimesSync(path, mtime, mtime)
+  utimesSync(path, fileTime(mtime), fileTime(mtime))
   // The system has applied the umask, and may have set a bit that is passed on from folder to folder.
   if ((mode & OWN_BITS) !== OWN_BITS) chmodSync(path, lstatSync(path).mode & (mode | ~PERMISSIONS))
 }
