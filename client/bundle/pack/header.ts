@@ -15,8 +15,8 @@ const TYPES = {
 /** The longest name and the longest target in a header. A longer name could still be cut in two, but not every one. */
 const MAX_NAME_BYTES = 99
 const MAX_TARGET_BYTES = 100
-/** The largest size in octal digits. */
-const MAX_SIZE = 0o77777777777
+/** The largest size or time in octal digits. */
+const MAX_NUMBER = 0o77777777777
 
 /** Bytes of what precedes an entry's content. */
 export function headerLength(entry: Entry): number {
@@ -79,8 +79,8 @@ function paxRecords(entry: Entry): string {
   let records = ''
   if (!fits(path, MAX_NAME_BYTES)) records += record('path', path)
   if ('target' in entry && !fits(entry.target, MAX_TARGET_BYTES)) records += record('linkpath', entry.target)
-  if (entry.kind === 'file' && entry.size > MAX_SIZE) records += record('size', String(entry.size))
-  if (entry.mtime < 0) records += record('mtime', String(entry.mtime))
+  if (entry.kind === 'file' && entry.size > MAX_NUMBER) records += record('size', String(entry.size))
+  if (entry.mtime < 0 || entry.mtime > MAX_NUMBER) records += record('mtime', String(entry.mtime))
   return records
 }
 

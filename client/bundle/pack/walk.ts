@@ -120,7 +120,8 @@ class Walker {
   }
 
   #take(one: Ahead, stat: BigIntStats): void {
-    if (stat.isDirectory()) this.#folder(one, stat)
+    if (isTooLong(one.path)) this.#refuse(one, 'its name is too long for a receiver')
+    else if (stat.isDirectory()) this.#folder(one, stat)
     else if (stat.isFile()) this.#file(one, stat)
     else if (stat.isSymbolicLink()) this.#link(one, stat)
     else this.#refuse(one, `it is ${KINDS.find(([is]) => stat[is]())?.[1] ?? 'no file'}`)
@@ -217,6 +218,15 @@ function common(mode: bigint, mtimeNs: bigint) {
   // A division of BigInts rounds towards zero, which is later for a time before 1970.
   const mtime = Number(mtimeNs / NS_PER_SECOND) - (rest < 0n ? 1 : 0)
   return { mode: Number(mode & 0o777n), mtime }
+}
+
+/** No receiver can be told to have more than Linux has. macOS counts a name's characters, and not its bytes. */
+const MAX_PATH_BYTES = 4095
+const MAX_NAME_BYTES = 255
+
+function isTooLong(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return Buffer.byteLength(name) > MAX_NAME_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES
 }
 
 /** The folder above that is the same as this one. */
