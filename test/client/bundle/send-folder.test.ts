@@ -7,10 +7,10 @@ import { send } from '../../../client/index.js'
 import type { StatusEvent } from '../../../shared/index.js'
 import { unpacked } from '../../helpers/bundles.js'
 import { bytesOf } from '../../helpers/bytes.js'
+import { plant, snapshot, type Tree } from '../../helpers/planted.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { startTcpProxy } from '../../helpers/tcp-proxy.js'
 import { tempDir } from '../../helpers/temp-dir.js'
-import { plant, snapshot, type Tree } from '../../helpers/trees.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 
 /** Some 7 MiB: small files, a large one, links, and names that need more than a header. */
