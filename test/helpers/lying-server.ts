@@ -48,8 +48,11 @@ export async function lyingServer(lie: Lie): Promise<LyingServer> {
     last = connection
     const from = Number(offset ?? 0)
     const fields = headersOf(lie, from, lie.noteOfGet ?? lie.note)
-    const status = range === undefined ? '200 OK' : '206 Partial Content'
-    connection.write(downloadHead(...fields).replace('200 OK', status))
+    if (range === undefined) connection.write(downloadHead(...fields))
+    else {
+      fields.push(`Content-Range: bytes ${from}-${lie.body.length - 1}/${lie.body.length}`)
+      connection.write(downloadHead(...fields).replace('200 OK', '206 Partial Content'))
+    }
     await give(connection, lie, from, cuts.shift())
   }
 
@@ -82,10 +85,8 @@ function headersOf(
     framing === 'known'
       ? [`Content-Length: ${length}`, 'Accept-Ranges: bytes']
       : ['Transfer-Encoding: chunked', 'Trailer: Ess-Length', `Ess-Offset: ${from}`]
-  const range =
-    framing === 'known' && from > 0 ? [`Content-Range: bytes ${from}-${body.length - 1}/${body.length}`] : []
   const sealed = note === undefined ? [] : [`Ess-Sealed: ${note}`]
-  return [...size, ...range, ...sealed, `Content-Disposition: attachment; filename="${ID}.age"`]
+  return [...size, ...sealed, `Content-Disposition: attachment; filename="${ID}.age"`]
 }
 
 /** Writes the body from an offset on, up to `cut` or its end. */
