@@ -123,8 +123,6 @@ function wrongKey(wantsPassphrase: boolean, { passphrase }: Keys): EssError {
   const isAnother = passphrase !== undefined
   return new EssError(
     'wrong-key',
-    isAnother
-      ? 'This is not the passphrase of this file.'
-      : 'This file opens with a passphrase, not with a key.',
+    isAnother ? 'This is not the password of this file.' : 'This file opens with a password, not with a key.',
   )
 }
