@@ -23,6 +23,8 @@ export interface WalkOptions {
   /** True sends what symbolic links lead to. What was named to be sent is followed anyway. */
   readonly followLinks: boolean
   readonly rulesOf: (operand: Operand) => Rules
+  /** A file that is written meanwhile. */
+  readonly writtenTo: Pick<BigIntStats, 'dev' | 'ino'> | undefined
 }
 
 /** A folder on the way down. */
@@ -163,7 +165,9 @@ class Walker {
       this.entries.push({ kind: 'hard link', path, target, ...common(mode, mtimeNs) })
       return
     }
-    const why = whyUnreadable(placeIn(operand, path), stat)
+    const { writtenTo } = this.#options
+    const isOutput = writtenTo !== undefined && writtenTo.ino === ino && writtenTo.dev === dev
+    const why = isOutput ? 'standard output goes there' : whyUnreadable(placeIn(operand, path), stat)
     if (why !== undefined) {
       this.#refuse(one, why)
       return
