@@ -10,8 +10,8 @@ export type AskPassphrase = (attempt: number) => Promise<string | undefined> | s
 export interface KeyringOptions {
   readonly identities: readonly string[]
   readonly passphrase: string | AskPassphrase | undefined
-  /** True if nothing is acceptable that is not sealed, even without a key. */
-  readonly isStrict: boolean
+  /** True if nothing is acceptable that is not sealed, even without a key. Default: false. */
+  readonly isStrict?: boolean
 }
 
 /** A note that was opened, and the header that it shares with the body. */
@@ -29,7 +29,7 @@ export class Keyring {
   #opened: { readonly value: string; readonly note: OpenNote } | undefined
 
   /** Throws EssError `usage` for an identity that is none. */
-  constructor({ identities, passphrase, isStrict }: KeyringOptions) {
+  constructor({ identities, passphrase, isStrict = false }: KeyringOptions) {
     for (const identity of identities) identityKind(identity)
     this.#identities = identities
     this.#passphrase = passphrase
