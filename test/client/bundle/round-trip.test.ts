@@ -22,7 +22,7 @@ test.skipIf(process.platform !== 'linux')(
         expect(await unpack(to, bytes, source.bundle)).toBeUndefined()
         expect(snapshot(join(to, 'folder'))).toEqual(snapshot(join(from, 'folder')))
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     )
   },
 )

@@ -263,7 +263,7 @@ describe('gitignore', () => {
         const files = all.filter((one) => !one.endsWith('/')).map((one) => one.replace('project/', ''))
         expect(files.sort()).toEqual(expected.sort())
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 })
