@@ -150,7 +150,7 @@ const REFUSED: Readonly<
   'a password that is asked for': {
     code: 'key-required',
     exit: 2,
-    words: /a password does not open it/,
+    words: /all that is behind its #/,
     options: {
       passphrase: () => {
         throw new Error('It wants no password')
@@ -370,7 +370,7 @@ describe('an age file of another program', () => {
       return attempt === 1 ? 'open' : 'sesame'
     }
     const folder = await tempDir()
-    await download(link, { to: { folder }, passphrase })
+    await download(link, { to: { folder }, passphrase, sealed: true })
     expect(await readFile(join(folder, 'note.txt'), 'utf8')).toBe('hello')
     expect(asked).toEqual([1, 2])
   })
