@@ -46,7 +46,7 @@ export const COMMANDS = {
     about: [
       "Sends files and folders, or what is piped in if you name none. Prints the link at once, and ends when the receiver has everything. No file's content is read until someone starts downloading.",
       'A folder or several files go as one tar, which ess get unpacks; without ess, tar x does.',
-      'With --encrypt, the server sees nothing but the size. The format is that of age, so age -d opens it without ess.',
+      'With --encrypt, the server can read neither the content nor the name. The format is that of age, so age -d opens it without ess.',
     ],
     examples: [
       ['ess send movie.mkv', 'a file'],
