@@ -45,7 +45,11 @@ export async function onTerminal<T>(
   const prompt = new Prompt(terminal)
   const stop = () => prompt.end()
   const offJob = job?.onStop(
-    () => prompt.pause(),
+    () => {
+      prompt.pause()
+      // Where there is no job control, SIGTSTP stops nothing, and no SIGCONT will come.
+      setImmediate(() => prompt.resume())
+    },
     () => prompt.resume(),
   )
   signal.addEventListener('abort', stop, { once: true })
@@ -112,9 +116,9 @@ class Prompt {
     if (this.#input.isRaw) this.#input.setRawMode(false)
   }
 
-  /** Takes it again, and asks again. */
+  /** Takes it again, and asks again. You may call it again. */
   resume(): void {
-    if (this.#question === undefined) return
+    if (this.#question === undefined || this.#input.isRaw) return
     this.#input.setRawMode(true)
     this.#input.resume()
     this.#screen.write(`\r${this.#question.text}`)
@@ -163,8 +167,6 @@ class Prompt {
   #handOn(signal: NodeJS.Signals): void {
     this.pause()
     process.kill(0, signal)
-    // Where there is no job control, SIGTSTP stops nothing. Then no one tells us to go on.
-    if (signal === 'SIGTSTP') setImmediate(() => this.resume())
   }
 
   /** The cursor goes to the next line, because the Enter was not shown either. */
