@@ -20,6 +20,8 @@ import { keptAside, type Sink } from './sink.js'
 /** In the part: what was unpacked, and what `force` replaces until all is in its place. */
 const FILES = 'files'
 const REPLACED = 'replaced'
+/** After so many bytes, others get a turn. */
+const TURN_BYTES = 256 * 1024
 
 /** Opens a sink that unpacks a bundle. Throws EssError `file-exists` or `file-unwritable`. */
 export async function openBundleSink(
@@ -112,11 +114,18 @@ async function sinkOf(
 /** A writable that hands on its bytes, one piece at a time. */
 function writableTo(unpacking: Unpacking, end: () => void): { writable: Writable; closed: Promise<void> } {
   let working: Promise<void> = Promise.resolve()
+  let sinceTurn = 0
   const writable = new Writable({
     highWaterMark: 1024 * 1024,
     write(chunk: Buffer, _encoding, done) {
       working = unpacking.take(chunk)
-      working.then(() => done(), done)
+      sinceTurn += chunk.length
+      if (sinceTurn < TURN_BYTES) working.then(() => done(), done)
+      else {
+        sinceTurn = 0
+        // Small files are written without a wait, and a timer or a signal must not wait for thousands of them.
+        working.then(() => setImmediate(done), done)
+      }
     },
     final(done) {
       try {
