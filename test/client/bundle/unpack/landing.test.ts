@@ -70,7 +70,7 @@ test.each(['a', 'b', 'c'])('without force, if %s of several is there, none gets 
   await keptAside(to, SEVERAL, false)
 })
 
-test('what appears in the last moment takes all others back', async () => {
+test('a move that fails takes all others back', async () => {
   const [from, to, aside] = [await tempDir(), await tempDir(), await tempDir()]
   mkdirSync(join(from, 'a/sub'), { recursive: true })
   chmodSync(join(from, 'a'), 0o555)
