@@ -9,6 +9,7 @@ import { landingsFor } from '../bundle/unpack/landings.js'
 import { removeTree } from '../bundle/unpack/remove-tree.js'
 import { beginAnew, resume } from '../bundle/unpack/resume.js'
 import { Unpacking } from '../bundle/unpack/unpacking.js'
+import { unsafe } from '../bundle/unpack/unsafe.js'
 import { unwritable } from '../files/unwritable.js'
 import type { BundleTarget } from './bundle-target.js'
 import { PULSE_MS } from './live-part.js'
@@ -20,6 +21,8 @@ import { keptAside, type Sink } from './sink.js'
 /** In the part: what was unpacked, and what `force` replaces until all is in its place. */
 const FILES = 'files'
 const REPLACED = 'replaced'
+/** The paths of all entries are kept in memory. */
+const MAX_ENTRIES = 4_000_000
 /** After so many bytes, others get a turn. */
 const TURN_BYTES = 256 * 1024
 
@@ -30,6 +33,7 @@ export async function openBundleSink(
   force: boolean,
   terms: PartTerms,
 ): Promise<Sink> {
+  if (offer.bundle.entries > MAX_ENTRIES) throw unsafe(`it has more than ${MAX_ENTRIES} entries`)
   const part = await openPartFolder(target.path, target.path, terms)
   try {
     return await sinkOf(part.path, part.isNew, target, offer, force, terms)
@@ -88,7 +92,14 @@ async function sinkOf(
       await close()
       journal.expectOurs()
       try {
-        await unpacking.complete()
+        await unpacking.complete(`All else is in ${files}.`)
+      } catch (error) {
+        if (!(error instanceof EssError) || error.code === 'unsafe-bundle') throw error
+        // Such as on Windows, where not everyone may make links.
+        rmSync(join(part, JOURNAL), { force: true })
+        return error
+      }
+      try {
         // From here on it is whole, and no part that a run could go on with.
         rmSync(join(part, JOURNAL))
         mkdirSync(join(part, REPLACED))
@@ -96,7 +107,6 @@ async function sinkOf(
         await land(landings, force, join(part, REPLACED))
         landed = path
       } catch (error) {
-        if (error instanceof EssError && error.code === 'unsafe-bundle') throw error
         for (const own of [JOURNAL, REPLACED]) rmSync(join(part, own), { recursive: true, force: true })
         return keptAside(files, target.path, error)
       }
@@ -140,10 +150,9 @@ function writableTo(unpacking: Unpacking, end: () => void): { writable: Writable
       // A file must not be closed while it is being written.
       void working
         .catch(() => {}) // It was told where it was made.
-        .then(() => {
-          unpacking.close()
-          done(error)
-        })
+        .then(() => unpacking.close())
+        .catch(() => {}) // What was written to that file is of no use.
+        .then(() => done(error))
     },
   })
   return { writable, closed: new Promise((resolve) => writable.once('close', resolve)) }

@@ -20,6 +20,8 @@ export interface Terms {
   readonly id?: string
   /** The path that the bundle gets. Default: each thing in it gets its own name in the folder. */
   readonly file?: string
+  /** How long it may take. */
+  readonly ms?: number
 }
 
 /** A sink for this tar in a folder, or at a path. */
@@ -70,7 +72,7 @@ export async function unpack(
   const sink = await sinkFor(folder, tar, terms)
   sink.writable.on('error', () => {}) // The write that fails tells of it.
   try {
-    return await within(DEADLINE_MS, 'the bundle is unpacked', takeRest(sink, tar, lengths))
+    return await within(terms.ms ?? DEADLINE_MS, 'the bundle is unpacked', takeRest(sink, tar, lengths))
   } catch (error) {
     await sink.discard(true)
     if (error instanceof EssError) return error
