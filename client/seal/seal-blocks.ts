@@ -1,3 +1,4 @@
+import { keepFreedMemory } from './freed-memory.js'
 import { CHUNK_BYTES, SEALED_CHUNK_BYTES, sealChunk } from './payload.js'
 import type { SealedTags } from './sealed-tags.js'
 
@@ -25,6 +26,7 @@ export async function* sealBlocks(
   tags: SealedTags,
   isCurrent: () => boolean,
 ): AsyncGenerator<Buffer> {
+  keepFreedMemory()
   const out = Buffer.allocUnsafeSlow(head.length + (CHUNKS_AT_ONCE + 1) * SEALED_CHUNK_BYTES)
   const begun = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   let begunBytes = 0
