@@ -70,6 +70,26 @@ test.each(['a', 'b', 'c'])('without force, if %s of several is there, none gets 
   await keptAside(to, SEVERAL, false)
 })
 
+const KINDS = {
+  folder: (path: string) => mkdirSync(path),
+  file: (path: string) => writeFileSync(path, 'x'),
+  link: (path: string) => symlinkSync('x', path),
+}
+const PAIRS = Object.keys(KINDS).flatMap((one) => Object.keys(KINDS).map((other) => [one, other] as const))
+
+test.each(PAIRS)('a %s that appears in the last moment is not replaced by a %s', async (one, other) => {
+  const [from, to] = [await tempDir(), await tempDir()]
+  const kinds = new Map(Object.entries(KINDS))
+  kinds.get(one)?.(join(from, 'first'))
+  kinds.get(other)?.(join(from, 'second'))
+  const before = snapshot(from)
+  // When the second one comes, the first one has just taken the name.
+  const landings = ['first', 'second'].map((name) => ({ from: join(from, name), to: join(to, 'x') }))
+  await expect(land(landings, false, from)).rejects.toMatchObject({ code: 'file-exists' })
+  expect(readdirSync(to)).toEqual([])
+  expect(snapshot(from)).toEqual(before)
+})
+
 test('a move that fails takes all others back', async () => {
   const [from, to, aside] = [await tempDir(), await tempDir(), await tempDir()]
   mkdirSync(join(from, 'a/sub'), { recursive: true })

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect, onTestFinished, test } from 'vitest'
@@ -143,6 +143,41 @@ test('a link that can not be made leaves all else in the part', async () => {
   })
   expect(readdirSync(to)).toEqual([`photos.${PART_ID}.part`])
   expect(readdirSync(part)).toEqual(['files'])
+})
+
+test('a run whose part another one has taken says so, and leaves it alone', async () => {
+  const to = await tempDir()
+  const tar = tarOf(folder('photos'), { name: 'photos/a', content: 'x' }, { name: 'photos/b', content: 'y' })
+  const [first, third] = [await sinkFor(to, tar), 1024]
+  first.writable.on('error', () => {}) // The write that fails tells of it.
+  await pour(first, tar.subarray(0, third), [512])
+  // It looks as if it had been killed.
+  utimesSync(join(to, `photos.${PART_ID}.part/journal`), 1, 1)
+  const second = await sinkFor(to, tar)
+  await pour(second, tar.subarray(second.begun), [512])
+  const trouble = {
+    code: 'file-unwritable',
+    message: expect.stringContaining('Another program has removed or changed'),
+  }
+  await expect(pour(first, tar.subarray(third), [512])).rejects.toMatchObject(trouble)
+  await first.discard(true)
+  await ended(second)
+  expect(await second.commit()).toBeUndefined()
+  expect(readdirSync(to)).toEqual(['photos'])
+})
+
+test('a run whose part another one has taken in its last moment does not complete it', async () => {
+  const to = await tempDir()
+  const tar = tarOf(folder('photos'), { name: 'photos/a', content: 'x' })
+  const first = await sinkFor(to, tar)
+  await pour(first, tar, [512])
+  await ended(first)
+  utimesSync(join(to, `photos.${PART_ID}.part/journal`), 1, 1)
+  const second = await sinkFor(to, tar)
+  await expect(first.commit()).rejects.toMatchObject({ code: 'file-unwritable' })
+  await first.discard(true)
+  expect(await takeRest(second, tar, [512])).toBeUndefined()
+  expect(readdirSync(to)).toEqual(['photos'])
 })
 
 test('an extended header is read in any pieces, and its memory is bounded', async () => {
