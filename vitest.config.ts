@@ -65,7 +65,7 @@ const OTHER_PROGRAMS = [
 const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
-  'test/client/cli/{commands,completion,link,tar-line,usage}.test.ts',
+  'test/client/cli/{commands,completion,link,usage}.test.ts',
   'test/client/doctor/*.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',

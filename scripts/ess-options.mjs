@@ -3,7 +3,7 @@
 // With --check it writes nothing, and exits with 1 where the table is not current.
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { flagOf, OPTIONS } from '../dist/client/cli/options.js'
+import { FLAGS, OPTIONS } from '../dist/client/cli/options.js'
 
 /** How many commands have options. */
 const EVERY = Math.max(...Object.values(OPTIONS).map(({ of }) => of.length))
@@ -12,19 +12,16 @@ const HEAD = ['| `ess` | of | variable | default | |', '| --- | --- | --- | --- 
 
 /** The rows of the table. A secret has no flag, and so no row: another one tells of its variable. */
 function optionRows() {
-  return Object.entries(OPTIONS)
-    .filter(([, { kind }]) => kind !== 'secret')
-    .map(([name, { of, short, variable, fallback, words }]) => {
-      const flags = [short && `-${short}`, `--${flagOf(name)}`].filter(Boolean).map(asCode).join(', ')
-      return [
-        flags,
-        of.length === EVERY ? 'all' : of.map(asCode).join(', '),
-        variable ? asCode(variable) : '',
-        fallback ?? '',
-        words,
-      ]
-    })
-    .map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`)
+  return FLAGS.map(({ flag, of, short, variable, fallback, words }) => {
+    const flags = [short && `-${short}`, `--${flag}`].filter(Boolean).map(asCode).join(', ')
+    return [
+      flags,
+      of.length === EVERY ? 'all' : of.map(asCode).join(', '),
+      variable ? asCode(variable) : '',
+      fallback ?? '',
+      words,
+    ]
+  }).map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`)
 }
 
 function asCode(text) {

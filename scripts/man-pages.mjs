@@ -5,7 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { COMMAND_NAMES, rowOf, synopsis } from '../dist/client/cli/commands.js'
+import { COMMAND_NAMES, operandName, rowOf, synopsis } from '../dist/client/cli/commands.js'
 import { inOrder } from '../dist/client/cli/exit-words.js'
 import { NOTES } from '../dist/client/cli/help.js'
 import { wrap } from '../dist/client/cli/layout.js'
@@ -48,7 +48,7 @@ function clientPage() {
 
 function synopsisLine(name) {
   const { operand } = rowOf(name)
-  const operandText = italic(operand.name)
+  const operandText = italic(operandName(operand))
   const hasOptions = FLAGS.some(({ of }) => of.includes(name))
   const end = hasOptions ? ` [${italic('options')}]` : ''
   return `${bold(`ess ${name}`)} ${operand.isOptional ? `[${operandText}]` : operandText}${end}\n`
@@ -82,6 +82,8 @@ function clientVariables() {
     ['ESS_SERVER', 'The server. --server overrides it.'],
     ['ESS_TOKEN', 'Your token for that server. --token-file overrides it.'],
     ['ESS_TOKEN_FILE', 'The file that holds your token.'],
+    ['ESS_ENCRYPT', 'true encrypts all that you send. --encrypt and --no-encrypt override it.'],
+    ['ESS_PASSWORD_FILE', 'The file that holds the password, so that none is asked for.'],
   ]
   return rows.map(([name, words]) => item(bold(name), words)).join('')
 }

@@ -4,6 +4,9 @@ export interface BundleNote {
   readonly entries: number
 }
 
+/** The name of a bundle of several files, if its sender gives it no other. One of a folder is named after that. */
+export const SEVERAL_FILES = 'files.tar'
+
 const NOTE = /^tar;\s*entries=(\d{1,9})$/
 
 /** The value of the header `Ess-Bundle`, such as `tar;entries=12`. */

@@ -34,9 +34,10 @@ export function formatPart(bytes: number, total: number | undefined): string {
   return whole === '' ? part : `${part} of ${whole}`
 }
 
-/** A number of things, for people: `1 transfer`, `32 transfers`. */
+/** A number of things, for people: `1 transfer`, `32 transfers`, `1,204 items`. */
 export function formatCount(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+  const digits = String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
+  return `${digits} ${noun}${count === 1 ? '' : 's'}`
 }
 
 function inUnits(bytes: number, { base, units }: typeof DECIMAL | typeof BINARY): string {

@@ -19,9 +19,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
  *
  *   sh            runs to its end
  *   sh server     starts a server; the first one is the one that the other blocks speak to
- *   sh sender     starts a sender, in a folder that holds report.pdf and photos/
+ *   sh sender     starts a sender, in a folder that holds report.pdf, notes.txt and photos/
  *   sh receiver   runs to its end, and so must the sender; what it wrote is compared. All of them run in one folder,
- *                 so that no block meets a file that the block before left there and that it doesn't overwrite
+ *                 so that no block meets a file that the block before left there and that it doesn't overwrite. An
+ *                 `ess get` without `-o` and without a pipe runs on a terminal: there it picks the name itself, and
+ *                 prints what was sent with --text
  *   sh link       installs the commands, in a folder of the test's. A page without such a block finds them on the PATH
  *   sh client     gets the client from the server, with no package in the cache: each line is run, and what it sends is
  *                 received
@@ -30,14 +32,16 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
  *   json config   is a configuration file that `ess` takes
  *   text          is what the block before it prints
  *
- * Three things differ from a reader's terminal: servers take a free port (by ESS_PORT and ESS_SERVER), `ID`
- * stands for the id that the last sender was given, and curl is told -N, because it writes into a pipe.
+ * Three things differ from a reader's terminal: servers take a free port (by ESS_PORT and ESS_SERVER); `LINK` stands for
+ * the link that the last sender printed, `ID` for its id and `KEY` for its fragment; and curl is told -N, because it
+ * writes into a pipe.
  */
-test.for(['README.md', 'docs/cli.md', 'docs/server.md'])(
+test.for(['README.md', 'docs/bundles.md', 'docs/cli.md', 'docs/security.md', 'docs/server.md'])(
   'every block of %s does what it says',
   async (path, context) => {
-    needs(context, 'curl', 'tar')
+    needs(context, 'curl', 'script', 'tar')
     const blocks = fencedBlocks(await readPage(path))
+    if (blocks.some(({ info, text }) => info.startsWith('sh ') && /\bage\b/.test(text))) needs(context, 'age')
     const reader = await newReader()
     if (!blocks.some(({ info }) => info === 'sh link')) await reader.haveCommands()
     for (const block of blocks) await reader.follow(block)
@@ -46,7 +50,7 @@ test.for(['README.md', 'docs/cli.md', 'docs/server.md'])(
 )
 
 test('the README is one page', async () => {
-  expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(140)
+  expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(150)
 })
 
 interface Reader {
@@ -67,6 +71,7 @@ async function newReader(): Promise<Reader> {
   for (const name of ['report.pdf', 'copy.pdf']) await writeFile(join(here, name), bytesOf(2_400_000))
   await writeFile(join(here, 'photos', 'one.jpg'), bytesOf(100_000, 2))
   await writeFile(join(here, 'photos', 'two.jpg'), bytesOf(300_000, 3))
+  await writeFile(join(here, 'notes.txt'), 'Bring the umbrella.\n')
   const curl = await run('which curl', 'bash', ['-c', 'command -v curl'])
   const curlPath = (await curl.ended()).stdout.toString().trim()
   await writeFile(join(shims, 'curl'), `#!/bin/sh\nexec "${curlPath}" -q -N "$@"\n`)
@@ -74,12 +79,16 @@ async function newReader(): Promise<Reader> {
   const path = [shims, join(prefix, 'bin'), dirname(process.execPath), process.env['PATH']].join(delimiter)
 
   let server: { program: Program; url: string } | undefined
-  let sender: { program: Program; url: string; id: string; expected?: string } | undefined
+  let sender: { program: Program; url: string; id: string; expected?: string; words?: string } | undefined
   let id = ''
+  let link = ''
   let printed: string | undefined
 
   function substitute(text: string): string {
-    return text.replaceAll('http://127.0.0.1:9000', server?.url ?? '').replace(/\bID\b/g, id)
+    const words: Readonly<Record<string, string>> = { LINK: link, ID: id, KEY: link.split('#')[1] ?? '' }
+    return text
+      .replaceAll('http://127.0.0.1:9000', server?.url ?? '')
+      .replace(/\b(?:LINK|ID|KEY)\b/g, (word) => words[word] ?? word)
   }
 
   function asPrinted(text: string): string {
@@ -87,9 +96,18 @@ async function newReader(): Promise<Reader> {
   }
 
   function start({ line, text }: Block, cwd: string, shell = 'set -euo pipefail'): Promise<Program> {
-    return run(`the block in line ${line}`, 'bash', ['-c', `${shell}\n${substitute(text)}`], {
+    const script = `${shell}\n${substitute(text)}`
+    const picksName = /^ess get (?!.*(?: -o\b|\|))/m.test(text)
+    const [program, args] = picksName ? ['script', ['-qec', script, '/dev/null']] : ['bash', ['-c', script]]
+    return run(`the block in line ${line}`, program, args, {
       cwd,
-      env: { PATH: path, ESS_PORT: '0', ESS_SERVER: server?.url, npm_config_prefix: prefix },
+      env: {
+        PATH: path,
+        SHELL: '/bin/bash',
+        ESS_PORT: '0',
+        ESS_SERVER: server?.url,
+        npm_config_prefix: prefix,
+      },
     })
   }
 
@@ -117,18 +135,23 @@ async function newReader(): Promise<Reader> {
       // With --json the first line is an event that holds the link.
       const [, url = ''] = await program.untilStdout(/^(?:\{.*"url":")?(http[^\s"]+).*\n/)
       id = new URL(url).pathname.split('/')[1] ?? ''
-      sender = { program, url, id }
+      link = url
+      const [, words] = /--text (.+)/.exec(block.text) ?? []
+      sender = { program, url, id, ...(words !== undefined && { words }) }
     },
 
     'sh receiver': async (block) => {
       if (sender === undefined) throw new Error(`The receiver in line ${block.line} has no sender`)
-      const { program, expected } = sender
+      const { program, expected, words } = sender
       const receiver = await (await start(block, there)).ended()
-      expect(receiver.code, `line ${block.line}, the receiver: ${receiver.stderr}`).toBe(0)
+      // A terminal has one stream.
+      const told = `${receiver.stderr}${receiver.stdout.subarray(0, 2000)}`
+      expect(receiver.code, `line ${block.line}, the receiver: ${told}`).toBe(0)
       const sent = await program.ended()
       expect(sent.code, `line ${block.line}, its sender: ${sent.stderr}`).toBe(0)
       if (expected !== undefined) expect(asPrinted(sent.stdout.toString())).toBe(expected)
-      await expectSameFiles(there, here)
+      if (words === undefined) await expectSameFiles(there, here)
+      else expect(receiver.stdout.toString()).toContain(words)
       sender = undefined
     },
 

@@ -1,3 +1,2 @@
-/** The headers of a tar (POSIX.1-2017, pax), by node-tar: the one file that imports it. */
+/** The header of a tar's entry (POSIX.1-2017, pax), by node-tar: the one file that imports it. */
 export { Header } from 'tar/header'
-export { Pax } from 'tar/pax'

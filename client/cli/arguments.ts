@@ -2,6 +2,7 @@ import { EssError, parseDuration, safeFileName, withoutUserinfo } from '../../sh
 import { bytesOf } from '../files/raw-arguments.js'
 import { type CommandName, commandNamed, SHELLS } from './commands.js'
 import { type Config, readConfig } from './config.js'
+import { checkTogether, WAYS_TO_ENCRYPT } from './contradictions.js'
 import { commandHelp, overview, versionLine } from './help.js'
 import { HOME_SERVER } from './home-server.js'
 import type { Io } from './io.js'
@@ -26,7 +27,11 @@ export type Command =
       readonly operands: readonly string[]
       /** Why the operands can't be sent. It is thrown later, because with --json it is an event too. */
       readonly refusal: EssError | undefined
-    } & Transfer<'send'>)
+      /** What the flags, the variable and the configuration come to. */
+      readonly encrypt: boolean
+      /** True if only the configuration could have asked for encryption, and it can't be read. */
+      readonly isEncryptionUnknown: boolean
+    } & Omit<Transfer<'send'>, 'encrypt'>)
   /** `idOrUrl` is an id of `server`, or a whole URL. */
   | ({ readonly command: 'get'; readonly idOrUrl: string } & Transfer<'get'>)
   | ({ readonly command: 'doctor' } & Transfer<'doctor'>)
@@ -60,7 +65,7 @@ export async function parseArguments(argv: readonly string[], io: Outside): Prom
   if (words.isVersion) return { command: 'print', text: versionLine, isAsked: true }
   if (words.command === undefined) return overviewFor(words.isHelp, io)
   const name = commandNamed(words.command)
-  if (name === undefined) throw noCommand(words.command, words, io.cwd)
+  if (name === undefined) throw noCommand(words.command, io.cwd)
   const toHelpWith = (name === 'help' ? helpTopic(words) : undefined) ?? (words.isHelp ? name : undefined)
   if (toHelpWith !== undefined)
     return { command: 'print', text: commandHelp(toHelpWith, helpWidth(columnsOf(io.stdout))), isAsked: true }
@@ -126,6 +131,9 @@ async function sendCommand(words: Words, io: Outside): Promise<Command> {
       'usage',
       `${JSON.stringify(name)} can't be a file name. Give --name one without a folder, such as --name photos.tar.`,
     )
+  checkTogether(words)
+  const { own, ...common } = await readCommon(words, io)
+  const encrypt = wantsEncryption(words, io.env)
   return {
     command: 'send',
     operands: words.operands,
@@ -133,12 +141,32 @@ async function sendCommand(words: Words, io: Outside): Promise<Command> {
     name,
     text: isOn(words, 'text'),
     qr: isOn(words, 'qr'),
+    exclude: texts(words, 'exclude'),
+    gitignore: isOn(words, 'gitignore'),
+    dereference: isOn(words, 'dereference'),
+    encrypt: encrypt ?? own.encrypt ?? false,
+    isEncryptionUnknown: encrypt === undefined && common.configTrouble !== undefined,
+    to: texts(words, 'to'),
+    toFile: texts(words, 'toFile'),
+    password: isOn(words, 'password'),
     ttl: duration(words, 'ttl'),
     reserve: isOn(words, 'reserve'),
     json: isOn(words, 'json'),
     ...output(words),
-    ...(await readCommon(words, io)),
+    ...common,
   }
+}
+
+/** Undefined if neither a flag nor the variable says. */
+function wantsEncryption({ options }: Words, env: Outside['env']): boolean | undefined {
+  if (options.encrypt !== undefined) return options.encrypt === true
+  if (WAYS_TO_ENCRYPT.some((name) => options[name] !== undefined)) return true
+  const { variable } = OPTIONS.encrypt
+  const typed = env[variable] ?? ''
+  if (typed === '') return undefined
+  if (typed === 'true' || typed === '1') return true
+  if (typed === 'false' || typed === '0') return false
+  throw new EssError('usage', `${variable} must be true or false, not ${JSON.stringify(typed)}.`)
 }
 
 async function getCommand(words: Words, io: Outside): Promise<Command> {
@@ -160,13 +188,16 @@ async function getCommand(words: Words, io: Outside): Promise<Command> {
       'The value of --output is empty. Write --output FILE, or --output - for standard output.',
     )
   const isWhole = /https?:\//i.test(pasted)
-  const common = await readCommon(words, io, isWhole)
+  const { own: _own, ...common } = await readCommon(words, io, isWhole)
   return {
     command: 'get',
     idOrUrl: linkIn(pasted, common.server, io.cwd),
     output: path,
     force: isOn(words, 'force'),
     fresh: isOn(words, 'fresh'),
+    noUnpack: isOn(words, 'noUnpack'),
+    identity: texts(words, 'identity'),
+    password: isOn(words, 'password'),
     wait: duration(words, 'wait'),
     ...output(words),
     ...common,
@@ -182,7 +213,7 @@ async function doctorCommand(words: Words, io: Outside): Promise<Command> {
       'usage',
       `ess doctor examines one server, and you named ${operands.length}. Run it once for each.`,
     )
-  const common = await readCommon(
+  const { own: _own, ...common } = await readCommon(
     { ...words, options: server === undefined ? options : { ...options, server } },
     io,
   )
@@ -203,8 +234,12 @@ function output(words: Words) {
   }
 }
 
-/** `isNamed` is true if the operand names its own server. */
-async function readCommon(words: Words, { env }: Outside, isNamed = false): Promise<Common> {
+/** With `own`, the whole configuration. `isNamed` is true if the operand names its own server. */
+async function readCommon(
+  words: Words,
+  { env }: Outside,
+  isNamed = false,
+): Promise<Common & { readonly own: Config }> {
   const { config: configured, trouble } = await readConfig(env)
   const named = [
     { from: '--server', server: text(words, 'server') },
@@ -215,7 +250,7 @@ async function readCommon(words: Words, { env }: Outside, isNamed = false): Prom
   const server = named === undefined ? ownServer : serverUrl(named.server ?? '', named.from)
   // The configured token belongs to the configured server and goes to no other.
   const isItsOwn = new URL(server).origin === new URL(ownServer).origin
-  return { server, configured: isItsOwn ? configured : {}, configTrouble: trouble }
+  return { server, configured: isItsOwn ? configured : {}, configTrouble: trouble, own: configured }
 }
 
 function duration(
@@ -237,7 +272,20 @@ function duration(
 
 function text({ options }: Words, name: OptionName): string | undefined {
   const typed = options[name]
-  if (typeof typed !== 'string') return undefined
+  return typeof typed === 'string' ? inUtf8(typed, name) : undefined
+}
+
+/** Every value of an option that may be given several times. */
+function texts({ options }: Words, name: OptionsWith<{ kind: 'texts' }>): readonly string[] {
+  const typed = options[name]
+  if (!Array.isArray(typed)) return []
+  const flag = `--${flagOf(name)}`
+  if (typed.includes(''))
+    throw new EssError('usage', `The value of ${flag} is empty. Write ${flag} ${OPTIONS[name].value}.`)
+  return typed.map((one) => inUtf8(one, name))
+}
+
+function inUtf8(typed: string, name: OptionName): string {
   if (bytesOf(typed) === undefined) return typed
   const advice =
     name === 'output' ? 'Write to standard output instead: ess get LINK > FILE' : 'Use another name.'

@@ -1,17 +1,20 @@
 import { createWriteStream, fstatSync, statSync } from 'node:fs'
 import { basename, sep } from 'node:path'
 import type { Writable } from 'node:stream'
-import { EssError, formatBytes, withoutUserinfo } from '../../shared/index.js'
+import { EssError, formatBytes, SEVERAL_FILES, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
-import { download } from '../receive/download.js'
+import { download, type Received } from '../receive/download.js'
 import { type Destination, written } from '../receive/sink.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
+import { identitiesOf } from './keys-and-passwords.js'
+import { knownPassword } from './password.js'
 import { A_TEXT, CONNECTION_LOST, type Screen, summary } from './screen.js'
 import { shellWord } from './shell-word.js'
 import { shownText } from './shown-text.js'
+import { titleOf } from './title.js'
 import { readToken } from './token.js'
 
 type GetCommand = Extract<Command, { command: 'get' }>
@@ -20,6 +23,7 @@ type GetCommand = Extract<Command, { command: 'get' }>
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force, fresh } = command
   const token = await readToken(command, io)
+  const identities = await identitiesOf(command, io)
   let isText = false
   const to = destination(command.output, io, (bytes) => {
     isText = true
@@ -41,9 +45,20 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     force,
     fresh,
     to,
+    unpack: !command.noUnpack,
+    identities,
+    async passphrase(attempt) {
+      screen.clear()
+      const password = await knownPassword(io, attempt)
+      screen.connecting(withoutUserinfo(server))
+      return password
+    },
+    sealed: command.password,
     signal: io.signal,
-    onOffer({ size }) {
+    onOffer({ name, size, bundle }) {
       startedAt = performance.now()
+      if (bundle !== undefined && size !== undefined)
+        screen.note(`${titleOf(name, bundle)}, ${formatBytes(size)}`)
       screen.moving(size)
     },
     onProgress: (bytes) => screen.moved(bytes),
@@ -60,9 +75,17 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
       interruptions.resumed()
     },
   })
-  const name = isText ? A_TEXT : received.path === undefined ? received.name : basename(received.path)
+  const name = isText ? A_TEXT : titleOfReceived(received, to)
   const course = { bytes: received.bytes, ms: performance.now() - startedAt, begun }
   return `Received ${summary(name, { ...course, interruptions: interruptions.count })}`
+}
+
+function titleOfReceived({ name, path, bundle }: Received, to: Destination): string | undefined {
+  if (path === undefined) return name
+  const isTar = bundle === undefined || /\.tar$/i.test(path)
+  if (isTar) return basename(path)
+  // Several files have no folder of their own, and `path` is the one that they went to.
+  return titleOf('folder' in to && name === SEVERAL_FILES ? name : basename(path), bundle)
 }
 
 /** On a terminal a text is printed by `text`. */

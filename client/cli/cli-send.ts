@@ -13,14 +13,18 @@ import { bytesOf } from '../files/raw-arguments.js'
 import { unwritable } from '../files/unwritable.js'
 import { written } from '../receive/sink.js'
 import { send } from '../send/send.js'
+import type { Encryption } from '../send/send-options.js'
 import { fromStream, isSameFile, openFile, type Source } from '../send/source.js'
 import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
-import { receivingLines, shortLink } from './hints.js'
+import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
+import { encryptionOf } from './keys-and-passwords.js'
 import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
+import { titleOf } from './title.js'
 import { readToken } from './token.js'
+import { withoutKeys } from './without-keys.js'
 
 type SendCommand = Extract<Command, { command: 'send' }>
 
@@ -37,12 +41,27 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   try {
     if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
-    const source = await openOperand(command, io)
+    const source = await openOperands(command, io)
+    const encrypt = await encryptionOf(command, io).catch(async (error: unknown) => {
+      await source.close()
+      throw error
+    })
+    const { server, ttl, reserve } = command
     const name = command.name ?? source.name
-    if (!command.quiet) warnOfLostStreams(command, io)
-    screen.connecting(withoutUserinfo(command.server))
-    const { server, ttl, reserve, text: isText } = command
-    const sending = send(source, { server, token, name: command.name, ttl, reserve, signal: link.signal })
+    const title = command.text ? A_TEXT : titleOf(name, source.bundle)
+    const { size, bundle } = source
+    const what = bundle && `${title}, ${formatBytes(size ?? 0)}`
+    const sent = { name, what, kind: kindOf(command, source), lock: lockOf(encrypt) }
+    if (!command.quiet) warn(command, io)
+    screen.connecting(withoutUserinfo(server))
+    const sending = send(source, {
+      ...{ server, token, name: command.name, ttl, reserve },
+      encrypt,
+      signal: link.signal,
+    })
+    // What is encrypted takes a little more, of which a person need not know.
+    const inside = (sentBytes: number) =>
+      encrypt === false || source.size === undefined ? sentBytes : Math.min(sentBytes, source.size)
     let connectedAt = performance.now()
     for await (const event of sending) {
       if (command.json && event.event !== 'opened') io.stdout.write(encodeStatus(event, 'ndjson'))
@@ -52,13 +71,13 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         link.print(command.json ? encodeStatus(event, 'ndjson') : `${event.url}\n`)
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
-        screen.waiting(receivingLines(event, { name, isText }), event.ttl)
+        screen.waiting(receivingLines(event, sent), event.ttl)
         if (command.qr) screen.print(await codeOfLink(shortLink(event), io))
       } else if (event.event === 'waiting' || event.event === 'reserved') {
         screen.timeLeft(event.secondsLeft)
         resumed()
       } else if (event.event === 'interrupted') {
-        bytes = event.bytes
+        bytes = inside(event.bytes)
         interruptions.lost()
         screen.interrupted(event.side === 'receiver' ? RECEIVER_LOST : CONNECTION_LOST, event.secondsLeft)
       } else if (event.event === 'rewind') interruptions.lost()
@@ -68,8 +87,8 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         interruptions.resumed()
       } else if ('bytes' in event) {
         // A last report of progress may come after the loss.
-        const isBack = event.event === 'resumed' || event.bytes > bytes
-        bytes = event.bytes
+        const isBack = event.event === 'resumed' || inside(event.bytes) > bytes
+        bytes = inside(event.bytes)
         if (isBack) resumed()
         screen.moved(bytes)
       }
@@ -80,12 +99,14 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       throw new EssError('unconfirmed', `${taken} Ask the receiver whether the file is whole.`)
     }
     const course = { bytes, ms: performance.now() - connectedAt, interruptions: interruptions.count }
-    return `Delivered ${summary(isText ? A_TEXT : name, course)}`
+    return `Delivered ${summary(title, course)}`
   } catch (thrown) {
     const error = link.failure ?? thrown
     // The events tell of every ending, also of one that only this side noticed.
     if (command.json && !isOver && error instanceof EssError)
-      io.stdout.write(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson'))
+      io.stdout.write(
+        withoutKeys(encodeStatus({ event: 'failed', problem: toFailedProblem(error), bytes }, 'ndjson')),
+      )
     throw error
   }
 }
@@ -111,6 +132,16 @@ function watchLink({ stdout, signal }: Io) {
   }
 }
 
+function kindOf({ text }: SendCommand, { bundle }: Source): Sent['kind'] {
+  if (text) return 'text'
+  return bundle === undefined ? 'file' : 'bundle'
+}
+
+function lockOf(encrypt: boolean | Encryption): Sent['lock'] {
+  if (typeof encrypt === 'boolean') return encrypt ? 'key in the link' : 'none'
+  return encrypt.passphrase === undefined ? 'own key' : 'password'
+}
+
 /** Loads the code that makes it only here. */
 async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
   const { qrCode } = await import('./qr-code.js')
@@ -119,16 +150,18 @@ async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
   return qrCode(link, { columns: isTerminal ? stderr.columns : undefined, isColored })
 }
 
-async function openOperand(command: SendCommand, io: Io): Promise<Source> {
-  if (command.text) return await (await import('./sent-text.js')).openText(command, io)
-  const [file] = command.operands
+async function openOperands(command: SendCommand, io: Io): Promise<Source> {
+  const { operands, text } = command
+  if (text) return await (await import('./sent-text.js')).openText(command, io)
+  const [file, ...others] = operands
   if (file === undefined && io.stdin.isTTY)
     throw new EssError(
       'usage',
-      'There is nothing to send. Name a file, as in ess send report.pdf, or pipe something in.',
+      'There is nothing to send. Name a file or a folder, as in ess send report.pdf, or pipe something in.',
     )
   if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
-  const path = bytesOf(file) ?? absolute(io.cwd, file)
+  const path = pathOf(file, io)
+  if (others.length > 0 || isFolder(path)) return await openBundle(command, io)
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError(
       'usage',
@@ -137,7 +170,38 @@ async function openOperand(command: SendCommand, io: Io): Promise<Source> {
   return await openFile(path)
 }
 
+async function openBundle(command: SendCommand, io: Io): Promise<Source> {
+  const { operands, exclude, gitignore, dereference } = command
+  // The code that makes tars is loaded for them alone.
+  const { bundleSource } = await import('../bundle/pack/bundle-source.js')
+  return await bundleSource(
+    operands.map((one) => pathOf(one, io)),
+    { exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd },
+  )
+}
+
+function pathOf(operand: string, { cwd }: Io): string | Buffer {
+  return bytesOf(operand) ?? absolute(cwd, operand)
+}
+
+function isFolder(path: string | Buffer): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch {
+    // Opening it will report the trouble.
+    return false
+  }
+}
+
 /** A closed stream isn't refused, because it can't be told from a /dev/null that was meant. */
+function warn(command: SendCommand, io: Io): void {
+  warnOfLostStreams(command, io)
+  if (command.isEncryptionUnknown)
+    io.stderr.write(
+      'ess: This is not encrypted. Your configuration may say otherwise, but it cannot be read; --encrypt would do it.\n',
+    )
+}
+
 function warnOfLostStreams({ operands, text }: SendCommand, { stdin, stdout, stderr }: Io): void {
   if (mayHaveBeenClosed(stdout.fd))
     stderr.write('ess: Standard output is closed, or /dev/null: you cannot read the link there.\n')

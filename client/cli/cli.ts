@@ -7,6 +7,7 @@ import { interruptedStatus, unlessStuck } from './ending.js'
 import type { Io } from './io.js'
 import { oneLine, type Screen } from './screen.js'
 import { type Look, openScreen } from './terminal.js'
+import { withoutKeys } from './without-keys.js'
 
 /**
  * Runs `ess`: reads the command line and does what it says. Resolves with the exit status once nothing is left to do;
@@ -75,17 +76,17 @@ interface Told {
 
 async function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): Promise<number> {
   if (!(error instanceof EssError)) {
-    const words = error instanceof Error ? error.message : String(error)
+    const words = withoutKeys(error instanceof Error ? error.message : String(error))
     screen?.clear()
     io.stderr.write(`ess: This is a bug in ess: ${oneLine(words)}. Please report it; DEBUG=1 shows more.\n`)
-    if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`)
+    if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${withoutKeys(String(error.stack))}\n`)
     return EXIT_STATUS.bug
   }
   const isRefusedToken = error.code === 'unauthorized' && transfer !== undefined
   const refusal = isRefusedToken
     ? (await import('./token-refused.js')).tokenRefusal(error, transfer, io)
     : undefined
-  const line = oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`)
+  const line = withoutKeys(oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`))
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
   const lines = refusal === undefined ? [] : [refusal.next, trouble?.message]

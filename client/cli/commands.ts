@@ -6,6 +6,8 @@ export interface Operand {
   /** As `--help` shows it, such as `FILE`. */
   readonly name: string
   readonly isOptional?: true
+  /** True if there may be several. */
+  readonly isMany?: true
   /** How a shell completes it. `link` and `server`: not at all. */
   readonly of: 'file' | 'link' | 'server' | 'command' | 'shell'
 }
@@ -39,14 +41,18 @@ const LINK_FORMS =
 export const COMMANDS = {
   send: {
     aliases: [],
-    operand: { name: 'FILE', isOptional: true, of: 'file' },
-    summary: 'Send a file, or what is piped in',
+    operand: { name: 'FILE', isOptional: true, isMany: true, of: 'file' },
+    summary: 'Send files and folders, or what is piped in',
     about: [
-      "Sends FILE, or what is piped in if you name no file. Prints the link at once, and ends when the receiver has everything. The file isn't read until someone starts downloading.",
+      "Sends files and folders, or what is piped in if you name none. Prints the link at once, and ends when the receiver has everything. No file's content is read until someone starts downloading.",
+      'A folder or several files go as one tar, which ess get unpacks; without ess, tar x does.',
+      'With --encrypt, the server can read neither the content nor the name. The format is that of age, so age -d opens it without ess.',
     ],
     examples: [
       ['ess send movie.mkv', 'a file'],
-      ['tar c photos | ess send --name photos.tar', 'a folder'],
+      ['ess send photos notes.txt', 'a folder and a file'],
+      ['ess send --encrypt movie.mkv', 'so that the server cannot read it'],
+      ['pg_dump app | ess send --name app.sql', 'what a program prints'],
       ['ess send --text "see you at 8"', 'a text, which ess get prints'],
       ['ess send --qr movie.mkv', 'to a phone'],
       ['ess send --ttl 1h30m movie.mkv', 'keep the link open for longer'],
@@ -61,9 +67,10 @@ export const COMMANDS = {
   get: {
     aliases: ['receive'],
     operand: { name: 'LINK', of: 'link' },
-    summary: 'Receive a file',
+    summary: 'Receive what was sent',
     about: [
-      'Saves the file under the name that its sender gave it, or prints it if you pipe the output. Prints a text on a terminal. A file appears only when it is whole. A link works once.',
+      'Saves the file under the name that its sender gave it, or prints it if you pipe the output. Unpacks a folder or several files, unless they go to a pipe or to a name that ends in .tar. Prints a text on a terminal. Everything appears only when it is whole. A link works once.',
+      "If the link has a key behind a #, quote the link. If the file was encrypted for your own key, name that key's file with -i. If it has a password, you are asked for it.",
       'If the connection is lost, the transfer goes on by itself. If ess or your computer stopped, type the same command again soon: it goes on where it was, as long as the sender waits.',
       LINK_FORMS,
     ],
@@ -71,7 +78,8 @@ export const COMMANDS = {
       ['ess get https://send.example.org/AbCdEfGhIjKl', 'a file'],
       ['ess get AbCdEfGhIjKl', 'on your own server'],
       ['ess get AbCdEfGhIjKl -o ~/Downloads/', 'into a folder'],
-      ['ess get AbCdEfGhIjKl | tar x', 'unpack a folder'],
+      ['ess get AbCdEfGhIjKl -o photos.tar', 'a folder, as a tar'],
+      ['ess get AbCdEfGhIjKl -i key.txt', 'for your own key'],
     ],
     exits: {
       ok: 'the file is here, whole',
@@ -109,7 +117,7 @@ export const COMMANDS = {
   help: {
     aliases: [],
     operand: { name: 'COMMAND', isOptional: true, of: 'command' },
-    summary: 'Explain a command',
+    summary: 'Explain a command: all its options and exit statuses',
     about: ['Prints what `ess COMMAND --help` prints.'],
     examples: [['ess help get', 'everything about ess get']],
     exits: { ok: 'printed', ...ANY_FAILURE },
@@ -132,8 +140,13 @@ export function rowOf(name: CommandName): CommandRow {
   return COMMANDS[name]
 }
 
-/** `ess send [FILE]` */
+/** `ess send [FILE...]` */
 export function synopsis(name: CommandName): string {
   const { operand } = rowOf(name)
-  return `ess ${name} ${operand.isOptional ? `[${operand.name}]` : operand.name}`
+  return `ess ${name} ${operand.isOptional ? `[${operandName(operand)}]` : operandName(operand)}`
+}
+
+/** `FILE...` */
+export function operandName({ name, isMany }: Operand): string {
+  return isMany ? `${name}...` : name
 }

@@ -6,14 +6,21 @@ import { meant } from './meant.js'
 import { OPTIONS, type OptionRow, type OptionsWith } from './options.js'
 
 /**
- * What config.json sets, named after the options: a server and its token. `tokenFile` is an absolute path here; in
- * the file it may be relative to the file's own folder.
+ * What config.json sets, named after the options: a server and its token, and whether to encrypt. `tokenFile` is an
+ * absolute path here; in the file it may be relative to the file's own folder.
  */
-export type Config = { readonly [Name in OptionsWith<{ isConfigurable: true }>]?: string }
+export type Config = {
+  readonly [Name in OptionsWith<{
+    isConfigurable: true
+  }>]?: (typeof OPTIONS)[Name]['kind'] extends 'on or off' ? boolean : string
+}
 
-const KEYS = Object.entries<OptionRow>(OPTIONS)
-  .filter(([, { isConfigurable }]) => isConfigurable)
-  .map(([name]) => name)
+const KINDS = new Map(
+  Object.entries<OptionRow>(OPTIONS)
+    .filter(([, { isConfigurable }]) => isConfigurable)
+    .map(([name, { kind }]) => [name, kind]),
+)
+const KEYS = [...KINDS.keys()]
 
 /** The configuration, or why it can't be read: under `sudo`, cron or systemd, HOME may be another user's. */
 export interface ConfigReading {
@@ -67,7 +74,13 @@ function parseConfig(text: string, path: string): Config {
     throw wrong(path, `must hold an object. ${EXAMPLE}`)
   for (const [key, value] of Object.entries(config)) {
     if (!KEYS.includes(key)) throw wrong(path, `has a key that ess doesn't know, "${key}". ${adviceOn(key)}`)
-    if (typeof value !== 'string')
+    if (KINDS.get(key) === 'on or off') {
+      if (typeof value !== 'boolean')
+        throw wrong(
+          path,
+          `has a value for "${key}" that is not true or false. Write one of them, without quotes.`,
+        )
+    } else if (typeof value !== 'string')
       throw wrong(path, `has a value for "${key}" that is not text. Write it between double quotes.`)
   }
   return config // Every member was checked above.

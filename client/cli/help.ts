@@ -8,7 +8,7 @@ import { OWN_FLAGS } from './parser.js'
 /** What `ess --help` prints: one screen of 80 columns and 24 rows. */
 export function overview(width: number): string {
   return page([
-    [...wrap('ess sends a file to another machine, through a server that stores nothing.', width)],
+    [...wrap('ess sends files to another machine, through a server that stores nothing.', width)],
     section('Examples:', examples(OVERVIEW_EXAMPLES, width)),
     section(
       'Commands:',
@@ -29,15 +29,13 @@ export function overview(width: number): string {
         width,
       ),
     ),
-    wrap('ess help send and ess help get explain the options and the exit statuses.', width),
   ])
 }
 
 const OVERVIEW_EXAMPLES = [
   ['ess send movie.mkv', 'prints a link'],
   ['ess get https://send.example.org/AbCdEfGhIjKl', 'saves the file'],
-  ['tar c photos | ess send --name photos.tar', 'sends a folder'],
-  ['ess get LINK | tar x', 'receives it'],
+  ['ess send --encrypt photos notes.txt', 'a folder and a file, encrypted'],
 ] as const
 
 function summaryOf(name: CommandName): string {
@@ -81,7 +79,7 @@ export function commandHelp(name: CommandName, width: number): string {
 
 /** What is true of every command that asks a server. The man page has it too. */
 export const NOTES = [
-  '~/.config/ess/config.json may set "server", and its "token" or "tokenFile": {"server": "https://send.example.org"}. The token goes to that server only.',
+  '~/.config/ess/config.json may set "server", its "token" or "tokenFile", and "encrypt": {"server": "https://send.example.org", "encrypt": true}. The token goes to that server only.',
   'HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS and NO_COLOR work as usual.',
 ] as const
 

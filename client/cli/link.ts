@@ -85,7 +85,8 @@ function shortForm(word: string, server: string): string | undefined {
 function wholeLink(link: string): string {
   const url = new URL(link)
   url.pathname = url.pathname.replace(/\/+$/, '')
-  const shown = withoutUserinfo(link)
+  // A fragment may be a key.
+  const [shown = ''] = withoutUserinfo(link).split('#')
   if (url.pathname === '/')
     throw new EssError('usage', `${shown} is a server's address. A link also has an id. ${ADVICE}`)
   if (isClientPackage(url))
@@ -107,8 +108,10 @@ const ADVICE =
 
 function noLink(pasted: string): EssError {
   // A fragment may be a key.
-  const [typed = ''] = withoutUserinfo(pasted.trim()).split('#')
+  const [typed = '', key] = withoutUserinfo(pasted.trim()).split(/#|(?=AGE-SECRET-KEY-)/i)
   const shown = JSON.stringify(typed.slice(0, 200))
+  if (/^AGE-SECRET-KEY-/i.test(key ?? typed) && (key === undefined || typed === ''))
+    return new EssError('usage', `This is a key, and not the link that it belongs to. ${ADVICE}`)
   if (typed === '') return new EssError('usage', `The link is empty. ${ADVICE}`)
   if (/^[\w-]{6,24}$/.test(typed) && typed.length !== 12)
     return new EssError('usage', `${shown} has ${typed.length} characters, and an id has 12. ${ADVICE}`)

@@ -1,4 +1,4 @@
-import { lstatSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { EssError, isSocketId, withoutUserinfo } from '../../shared/index.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
@@ -9,17 +9,14 @@ import { meant } from './meant.js'
 import type { Words } from './parser.js'
 import { isHttpUrl } from './server-address.js'
 import { shellWord } from './shell-word.js'
-import { tarLine } from './tar-line.js'
 
 /** The error for a word that is no command: it may be a file or a link, whose command was left out. */
-export function noCommand(typed: string, words: Words, cwd: string | undefined): EssError {
+export function noCommand(typed: string, cwd: string | undefined): EssError {
   if (typed.trim() === '') return usage(`The name of the command is empty. ${adviceOnCommand(typed, 'ess ')}`)
   const shown = withoutUserinfo(typed)
   const line = shellWord(shown)
-  if (isFolder(typed, cwd)) {
-    const tar = tarLine([typed], cwd, words)
-    return usage(`${shown} is a folder, not a command. To send it as one file, run ${tar}`)
-  }
+  if (isFolder(typed, cwd))
+    return usage(`${shown} is a folder, not a command. To send it, run ess send ${line}`)
   if (exists(typed, cwd)) return usage(`${shown} is a file, not a command. To send it, run ess send ${line}`)
   const isNear = nearestCommand(typed) !== undefined
   if (!isNear && isLink(typed)) return usage(useGet(typed, 'command'))
@@ -64,40 +61,28 @@ function isLink(typed: string): boolean {
   }
 }
 
-/**
- * Several files, or a folder, are refused with the line that sends them today; a name is refused for a text. Undefined for
- * what can be sent.
- */
-export function refusalToSend(words: Words, cwd: string | undefined): EssError | undefined {
-  const { operands, options } = words
-  const [file, ...others] = operands
-  if (options.text === true)
-    return options.name === undefined
-      ? undefined
-      : usage('A text has no name. Leave out --name; or send it as a file, without --text.')
-  if (file === undefined) return undefined
+/** Undefined for what can be sent, as far as its names tell. */
+export function refusalToSend({ operands, options }: Words, cwd: string | undefined): EssError | undefined {
+  if (options.text === true) return undefined
   if (operands.includes(''))
     return usage('The name of a file is empty. Name a file, as in ess send report.pdf, or pipe something in.')
-  if (others.length === 0) {
-    if (isFolder(file, cwd))
-      return usage(`${file} is a folder. To send it as one file, run ${tarLine([file], cwd, words)}`)
-    return isHttpUrl(file) && isLink(file) ? usage(useGet(file, 'file')) : undefined
-  }
-  const joined = operands.join(' ')
-  if (exists(joined, cwd) && !operands.some((one) => exists(one, cwd)))
-    return usage(`${joined} has a space in its name. Quote it: ess send ${shellWord(joined)}`)
-  const many = `ess send takes one file, and you named ${operands.length}`
+  const link = operands.find((one) => isHttpUrl(one) && isLink(one))
+  if (link !== undefined) return usage(useGet(link, 'file'))
+  if (operands.length < 2) return undefined
   if (operands.includes('-'))
-    return usage(`${many}; - is standard input. Send what is piped in by itself, with ess send -`)
-  const missing = operands.find((one) => isMissing(one, cwd))
-  if (missing !== undefined)
-    return usage(`${many}, and there is no file ${withoutUserinfo(missing)}. Check its name.`)
-  return usage(`${many}. To send them as one, run ${tarLine(operands, cwd, words)}`)
+    return usage('- is standard input, which is sent by itself: ess send -. Or put it into a file first.')
+  const joined = operands.join(' ')
+  return exists(joined, cwd) && !operands.some((one) => exists(one, cwd))
+    ? usage(`${joined} has a space in its name. Quote it: ess send ${shellWord(joined)}`)
+    : undefined
 }
 
 function useGet(link: string, whatItIsNot: 'command' | 'file'): string {
-  const shown = withoutUserinfo(link)
-  return `${shown} is a link, not a ${whatItIsNot}. To receive it, run ess get ${shellWord(shown)}`
+  // A fragment may be a key.
+  const [shown = '', fragment] = withoutUserinfo(link).split('#')
+  const line =
+    fragment === undefined ? `run ess get ${shellWord(shown)}` : 'type ess get before the whole link.'
+  return `${shown} is a link, not a ${whatItIsNot}. To receive it, ${line}`
 }
 
 /** The link in the operand of `ess get`. Throws EssError `usage`. */
@@ -105,24 +90,9 @@ export function linkIn(pasted: string, server: string, cwd: string | undefined):
   try {
     return readLink(pasted, server)
   } catch (error) {
-    if (isFolder(pasted, cwd)) {
-      // The options of ess get are not for ess send.
-      const tar = tarLine([pasted], cwd, { options: {} })
-      throw usage(`${pasted} is a folder here, not a link. To send it as one file, run ${tar}`)
-    }
     if (!exists(pasted, cwd)) throw error
-    throw usage(`${pasted} is a file here, not a link. To send it, run ess send ${shellWord(pasted)}`)
-  }
-}
-
-/** True if `tar` would find nothing of this name, not even a symbolic link that leads nowhere. */
-function isMissing(path: string, cwd: string | undefined): boolean {
-  if (cwd === undefined) return false
-  try {
-    return lstatSync(bytesOf(path) ?? absolute(cwd, path), { throwIfNoEntry: false }) === undefined
-  } catch {
-    // It is in a folder that can't be searched: tar will say so.
-    return false
+    const what = isFolder(pasted, cwd) ? 'a folder' : 'a file'
+    throw usage(`${pasted} is ${what} here, not a link. To send it, run ess send ${shellWord(pasted)}`)
   }
 }
 

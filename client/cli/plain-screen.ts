@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
-import { progressWords, type Screen } from './screen.js'
+import { oneLine, progressWords, type Screen } from './screen.js'
 
 /** How often a line tells how far a transfer is. A person may have them read aloud. */
 const NEWS_MS = 10_000
@@ -28,7 +28,8 @@ export class PlainScreen implements Screen {
 
   connecting(): void {}
 
-  waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
+  waiting({ what, title, lines, advice }: Hints, secondsLeft: number): void {
+    if (what !== undefined) this.#say(oneLine(what))
     for (const line of [title, ...lines, advice]) this.#say(line)
     this.#say(`Waiting for the receiver, ${formatDuration(secondsLeft)} left.`)
   }
@@ -67,6 +68,10 @@ export class PlainScreen implements Screen {
   goesOn(bytes: number, line: string): void {
     this.#pace = new Pace(now, bytes)
     this.#say(line)
+  }
+
+  note(line: string): void {
+    this.#say(oneLine(line))
   }
 
   print(lines: string): void {

@@ -21,6 +21,8 @@ export interface Screen {
   resumed(bytes: number): void
   /** An earlier run has left so many bytes. The line says so, and stays. */
   goesOn(bytes: number, line: string): void
+  /** Says something in passing. The line stays. */
+  note(line: string): void
   /** Prints lines that were asked for, also where no person is looking. They stay. */
   print(lines: string): void
   /** Prints the last line. */

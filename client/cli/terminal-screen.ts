@@ -4,7 +4,7 @@ import { formatDuration, printable } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
-import { progressWords, type Screen } from './screen.js'
+import { oneLine, progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
@@ -45,10 +45,11 @@ export class TerminalScreen implements Screen {
     this.#show(() => this.#spin(() => `Waiting for ${printable(server)}`))
   }
 
-  waiting({ title, lines, advice }: Hints, secondsLeft: number): void {
+  waiting({ what, title, lines, advice }: Hints, secondsLeft: number): void {
     this.clear()
     const typed = lines.map((line) => `    ${this.#paint('bold', line)}\n`).join('')
-    this.#terminal.write(`\n${this.#folded(title)}\n${typed}\n${this.#folded(advice)}\n`)
+    const first = what === undefined ? '' : `\n${this.#folded(oneLine(what))}`
+    this.#terminal.write(`${first}\n${this.#folded(title)}\n${typed}\n${this.#folded(advice)}\n`)
     this.timeLeft(secondsLeft)
     // The server reports the time left every half minute; the screen counts it down in between.
     this.#show(() => this.#spin(() => this.#waitingText()))
@@ -87,9 +88,13 @@ export class TerminalScreen implements Screen {
     this.#draw()
   }
 
+  note(line: string): void {
+    this.print(`${oneLine(line)}\n`)
+  }
+
   print(lines: string): void {
     this.clear()
-    this.#terminal.write(`${lines}\n`)
+    this.#terminal.write(lines)
     this.#draw()
   }
 

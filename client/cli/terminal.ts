@@ -36,6 +36,7 @@ function silentScreen(stderr: Writable): Screen {
     interrupted: nothing,
     resumed: nothing,
     goesOn: nothing,
+    note: nothing,
     print: (lines) => void stderr.write(lines),
     succeeded: nothing,
     failed: (line) => void stderr.write(`ess: ${line}\n`),

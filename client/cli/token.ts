@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { EssError } from '../../shared/index.js'
 import { checkToken } from '../http/bearer.js'
-import { codeOf, errnoWords } from '../node/errno-words.js'
 import type { Config } from './config.js'
-import { absolute } from './current-folder.js'
 import type { Io } from './io.js'
 import { flagOf, OPTIONS } from './options.js'
+import { readSecretFile } from './secret-file.js'
 
 /** Where `ess` was told to find its token. */
 export interface TokenSource {
@@ -14,8 +11,6 @@ export interface TokenSource {
   /** The configuration if it is for this server; otherwise empty. */
   readonly configured: Config
 }
-
-const NO_FILE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']
 
 /**
  * Reads the token: from `--token-file`, else from `ESS_TOKEN`, else from the file that `ESS_TOKEN_FILE` names, else
@@ -61,21 +56,6 @@ function findToken({ tokenFile, configured }: TokenSource, env: Io['env']): Foun
 }
 
 async function readTokenFile(path: string, namedBy: string, cwd: string | undefined): Promise<string> {
-  if (path === '') throw new EssError('usage', `${namedBy} is empty. Name the file of your token.`)
-  const text = await readFile(absolute(cwd, path), 'utf8').catch((error: unknown) => {
-    const code = codeOf(error) || 'unknown'
-    // If there is no such file, its "name" may be the token itself, put in the wrong place. Node's error would quote
-    // it.
-    if (NO_FILE.includes(code))
-      throw new EssError(
-        'file-unreadable',
-        `The file that ${namedBy} names does not exist. Correct its path.`,
-      )
-    throw new EssError(
-      'file-unreadable',
-      `Cannot read the token in ${path}: ${errnoWords('read', error) ?? code}. Name a file that you may read.`,
-      { cause: error },
-    )
-  })
-  return checkToken(text.trim(), `the token in ${path}`)
+  const text = await readSecretFile(path, { namedBy, what: 'token' }, cwd)
+  return checkToken(text.toString().trim(), `the token in ${path}`)
 }

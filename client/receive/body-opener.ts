@@ -49,7 +49,11 @@ export class BodyOpener {
   *end(): Generator<Buffer, void> {
     try {
       if (this.#compared < this.#seal.begin.length) throw notSealed('It ends in its header.')
-      yield* this.#unknownOf(this.#payload.end())
+      const { offset } = this.#payload
+      const last = this.#payload.end()
+      const { size = offset + last.length } = this.#seal
+      if (offset + last.length !== size) throw notSealed(`It has not the ${size} bytes that were announced.`)
+      yield* this.#unknownOf(last)
       if (this.#skip > 0) throw notSealed('It ends before the part that is here already.')
     } catch (error) {
       throw this.#explained(error)

@@ -9,6 +9,7 @@ import { landingsFor } from '../bundle/unpack/landings.js'
 import { removeTree } from '../bundle/unpack/remove-tree.js'
 import { beginAnew, resume } from '../bundle/unpack/resume.js'
 import { Unpacking } from '../bundle/unpack/unpacking.js'
+import { unsafe } from '../bundle/unpack/unsafe.js'
 import { unwritable } from '../files/unwritable.js'
 import type { BundleTarget } from './bundle-target.js'
 import { PULSE_MS } from './live-part.js'
@@ -20,6 +21,10 @@ import { keptAside, type Sink } from './sink.js'
 /** In the part: what was unpacked, and what `force` replaces until all is in its place. */
 const FILES = 'files'
 const REPLACED = 'replaced'
+/** The paths of all entries are kept in memory. */
+const MAX_ENTRIES = 4_000_000
+/** After so many bytes, others get a turn. */
+const TURN_BYTES = 256 * 1024
 
 /** Opens a sink that unpacks a bundle. Throws EssError `file-exists` or `file-unwritable`. */
 export async function openBundleSink(
@@ -28,6 +33,7 @@ export async function openBundleSink(
   force: boolean,
   terms: PartTerms,
 ): Promise<Sink> {
+  if (offer.bundle.entries > MAX_ENTRIES) throw unsafe(`it has more than ${MAX_ENTRIES} entries`)
   const part = await openPartFolder(target.path, target.path, terms)
   try {
     return await sinkOf(part.path, part.isNew, target, offer, force, terms)
@@ -86,7 +92,14 @@ async function sinkOf(
       await close()
       journal.expectOurs()
       try {
-        await unpacking.complete()
+        await unpacking.complete(`All else is in ${files}.`)
+      } catch (error) {
+        if (!(error instanceof EssError) || error.code === 'unsafe-bundle') throw error
+        // Such as on Windows, where not everyone may make links.
+        rmSync(join(part, JOURNAL), { force: true })
+        return error
+      }
+      try {
         // From here on it is whole, and no part that a run could go on with.
         rmSync(join(part, JOURNAL))
         mkdirSync(join(part, REPLACED))
@@ -94,7 +107,6 @@ async function sinkOf(
         await land(landings, force, join(part, REPLACED))
         landed = path
       } catch (error) {
-        if (error instanceof EssError && error.code === 'unsafe-bundle') throw error
         for (const own of [JOURNAL, REPLACED]) rmSync(join(part, own), { recursive: true, force: true })
         return keptAside(files, target.path, error)
       }
@@ -112,11 +124,18 @@ async function sinkOf(
 /** A writable that hands on its bytes, one piece at a time. */
 function writableTo(unpacking: Unpacking, end: () => void): { writable: Writable; closed: Promise<void> } {
   let working: Promise<void> = Promise.resolve()
+  let sinceTurn = 0
   const writable = new Writable({
     highWaterMark: 1024 * 1024,
     write(chunk: Buffer, _encoding, done) {
       working = unpacking.take(chunk)
-      working.then(() => done(), done)
+      sinceTurn += chunk.length
+      if (sinceTurn < TURN_BYTES) working.then(() => done(), done)
+      else {
+        sinceTurn = 0
+        // Small files are written without a wait, and a timer or a signal must not wait for thousands of them.
+        working.then(() => setImmediate(done), done)
+      }
     },
     final(done) {
       try {
@@ -131,10 +150,9 @@ function writableTo(unpacking: Unpacking, end: () => void): { writable: Writable
       // A file must not be closed while it is being written.
       void working
         .catch(() => {}) // It was told where it was made.
-        .then(() => {
-          unpacking.close()
-          done(error)
-        })
+        .then(() => unpacking.close())
+        .catch(() => {}) // What was written to that file is of no use.
+        .then(() => done(error))
     },
   })
   return { writable, closed: new Promise((resolve) => writable.once('close', resolve)) }

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { EssError } from '../../shared/index.js'
+import { EssError, SEVERAL_FILES } from '../../shared/index.js'
 import { exists } from '../files/unwritable.js'
 import type { Offer } from './offer.js'
 import type { Destination } from './sink.js'
@@ -16,8 +16,6 @@ export interface BundleTarget {
 }
 
 const TAR = /\.tar$/i
-/** What an `ess` sender calls several files. Such a bundle makes no folder `files`. */
-const SEVERAL = 'files.tar'
 
 /** Where this bundle goes. Undefined for one whose tar was asked for. */
 export function bundleTarget(to: Destination, { name }: Offer): BundleTarget | undefined {
@@ -33,7 +31,8 @@ export function bundleTarget(to: Destination, { name }: Offer): BundleTarget | u
  * up yet. What is in the tar may have other names.
  */
 export function expectFree({ path, isInFolder }: BundleTarget, { name }: Offer, force: boolean): void {
-  if (isInFolder && name === SEVERAL) return
+  // Such a bundle makes no folder `files`.
+  if (isInFolder && name === SEVERAL_FILES) return
   const old = lstatSync(path, { throwIfNoEntry: false })
   if (old === undefined) return
   if (!force) throw exists(path)

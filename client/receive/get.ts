@@ -6,7 +6,7 @@ import { nearestName } from '../http/nearest-name.js'
 import { interrupted } from '../node/interrupted.js'
 import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
-import { type GoOnHooks, goOn, isCut, isOver } from './go-on.js'
+import { type GoOnHooks, goOn, isCut, isOurs, isOver } from './go-on.js'
 import { LookAhead } from './look-ahead.js'
 import {
   incomplete,
@@ -51,6 +51,8 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Do
     return new DownloadStream(wanted, answer, await expectOpenOffer(answer, wanted), options)
   } catch (error) {
     answer.reset()
+    // A cut alone would have the sender wait for us.
+    if (isOurs(error)) await giveUp(wanted.url, options)
     throw error
   }
 }

@@ -10,6 +10,8 @@ export type AskPassphrase = (attempt: number) => Promise<string | undefined> | s
 export interface KeyringOptions {
   readonly identities: readonly string[]
   readonly passphrase: string | AskPassphrase | undefined
+  /** True if nothing is acceptable that is not sealed, even without a key. Default: false. */
+  readonly isStrict?: boolean
 }
 
 /** A note that was opened, and the header that it shares with the body. */
@@ -22,19 +24,21 @@ export interface OpenNote {
 export class Keyring {
   readonly #identities: readonly string[]
   readonly #passphrase: string | AskPassphrase | undefined
+  readonly #isStrict: boolean
   /** The last note, because HEAD and GET have the same. */
   #opened: { readonly value: string; readonly note: OpenNote } | undefined
 
   /** Throws EssError `usage` for an identity that is none. */
-  constructor({ identities, passphrase }: KeyringOptions) {
+  constructor({ identities, passphrase, isStrict = false }: KeyringOptions) {
     for (const identity of identities) identityKind(identity)
     this.#identities = identities
     this.#passphrase = passphrase
+    this.#isStrict = isStrict || typeof passphrase === 'string'
   }
 
-  /** True if nothing is acceptable that is not sealed: there is a key, or the server has shown a note. */
+  /** True if nothing is acceptable that is not sealed: there is a key, or the server has shown a note, or it was said. */
   get isNeeded(): boolean {
-    return this.#identities.length > 0 || this.#passphrase !== undefined || this.hasNote
+    return this.#identities.length > 0 || this.#isStrict || this.hasNote
   }
 
   /** True if the server has shown a note, and it was opened. */
@@ -54,7 +58,7 @@ export class Keyring {
   /** Opens the header of an age file. Throws the same errors as `openNote`. */
   async openHeader(header: Buffer): Promise<OpenHeader> {
     if (isForPassphrase(header)) return await this.#openByPassphrase(header)
-    if (this.#identities.length === 0) throw keyRequired(this.#passphrase !== undefined)
+    if (this.#identities.length === 0) throw keyRequired(this.#isStrict)
     return await open(header, this.#identities, undefined)
   }
 

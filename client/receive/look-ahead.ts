@@ -1,6 +1,6 @@
 import { EssError } from '../../shared/index.js'
-import { type OpenOffer, type ReceiveOptions, requestDownload, tagOf } from './offer.js'
-import { expectOpenPreview } from './open-offer.js'
+import { expectPreview, type OpenOffer, type ReceiveOptions, requestDownload, tagOf } from './offer.js'
+import { openPreview } from './open-offer.js'
 import { afterWaiting, type Wanted } from './wanted.js'
 
 /** The codes of a HEAD that reached no server. A GET would run into the same trouble, and take as long again. */
@@ -43,13 +43,16 @@ export class LookAhead {
   }
 
   async #ask(): Promise<OpenOffer | undefined> {
-    const { url } = this.#wanted
+    const { url, keyring } = this.#wanted
     const startedAt = performance.now()
     const look = requestDownload('HEAD', url, this.#options, false, tagOf(url))
     await look.head.catch(() => {}) // Told below.
     this.#waitedMs = performance.now() - startedAt
     try {
-      return await expectOpenPreview(look, this.#wanted)
+      const head = await expectPreview(look, url)
+      // A person may take a while to type a password.
+      look.reset()
+      return await openPreview(head, keyring)
     } catch (error) {
       const code = error instanceof EssError ? error.code : undefined
       if (error instanceof EssError && UNOPENED.includes(error.code)) throw stillThere(error)

@@ -83,6 +83,8 @@ export interface ReceiveOptions {
    * with 2, and so on. With undefined, or with the same password again, the download fails. Default: none.
    */
   readonly passphrase?: string | AskPassphrase | undefined
+  /** True accepts nothing that is not sealed, even if no key was given yet. Default: false. */
+  readonly sealed?: boolean | undefined
   /** Aborting it resets the connection and fails with `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -94,6 +96,7 @@ export const RECEIVE_OPTIONS = {
   wait: true,
   identities: true,
   passphrase: true,
+  sealed: true,
   signal: true,
 } as const satisfies Record<keyof ReceiveOptions, true>
 

@@ -3,16 +3,15 @@ import { localFileName, namelessFile } from '../files/local-name.js'
 import type { Exchange } from '../http/exchange.js'
 import { takeHeader } from './body-header.js'
 import type { Keyring } from './keyring.js'
-import { expectOffer, expectPreview, type HeadOffer, type Offer, type OpenOffer } from './offer.js'
+import { expectOffer, type HeadOffer, type Offer, type OpenOffer } from './offer.js'
 import { makeSeal, partIdOf, sizeInside } from './seal.js'
 import type { Wanted } from './wanted.js'
 
 /**
- * Reads and opens the offer in the answer to a HEAD. Its size is undefined if the head gives none; the GET may still give
- * one. Throws what `expectOpenOffer` does.
+ * Opens the offer in the answer to a HEAD. Its size is undefined if the head gives none; the GET may still give one. Throws
+ * EssError `key-required`, `wrong-key` or `not-authentic`.
  */
-export async function expectOpenPreview(answer: Exchange, { url, keyring }: Wanted): Promise<OpenOffer> {
-  const head = await expectPreview(answer, url)
+export async function openPreview(head: HeadOffer, keyring: Keyring): Promise<OpenOffer> {
   if (head.note !== undefined) return await openNoted(head, head.note, keyring)
   if (!keyring.isNeeded) return inTheOpen(head)
   // Which key it takes is in the body's first bytes, so no other run can go on with its part.
@@ -104,7 +103,7 @@ function insideOf(begin: Buffer, bodySize: number | undefined): number | undefin
 function otherSize(): EssError {
   return new EssError(
     'not-authentic',
-    'What the server offers has another size than what the sender sealed. Ask the sender to send it again.',
+    'The server offers another size than that of what the sender sealed. Ask the sender to send it again.',
   )
 }
 

@@ -63,7 +63,7 @@ export class Receiving {
     try {
       const { begun } = this.#place
       const { offer, sink, inside } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
-      if (sink.ends) await ended(sink)
+      if (sink.ends) await ended(sink, this.#options.signal)
       this.#answer?.ignoreAbort()
       const trouble = await sink.commit()
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.

@@ -37,7 +37,8 @@ export function makeSeal(
  * that size.
  */
 export function sizeInside(begin: Buffer, bodySize: number | undefined): number | undefined {
-  return bodySize === undefined ? undefined : (plainSize(bodySize - begin.length) ?? Number.NaN)
+  if (bodySize === undefined) return undefined
+  return bodySize < begin.length ? Number.NaN : (plainSize(bodySize - begin.length) ?? Number.NaN)
 }
 
 /** How many of the bytes inside are in the first bytes of a body. */

@@ -15,12 +15,12 @@ export interface Wanted {
  * never quotes one.
  */
 export function wantedOf(idOrUrl: string, options: ReceiveOptions): Wanted {
-  const { server, wait, identities = [], passphrase } = options
+  const { server, wait, identities = [], passphrase, sealed = false } = options
   const { link, identity } = splitSealedLink(idOrUrl)
   const url = resolveDownloadUrl(link, String(server ?? DEFAULT_SERVER))
   if (wait !== undefined) url.searchParams.set(QUERY.wait, String(wait))
   const keys = identity === undefined ? identities : [identity, ...identities]
-  return { url, keyring: new Keyring({ identities: keys, passphrase }) }
+  return { url, keyring: new Keyring({ identities: keys, passphrase, isStrict: sealed }) }
 }
 
 /** The same URL after some of the time to wait for the sender has passed. */

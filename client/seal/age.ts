@@ -29,7 +29,12 @@ export async function makeHeader(lock: Lock): Promise<OpenHeader> {
       return []
     },
   })
-  const emptyFile = await encrypter.encrypt('')
+  const emptyFile = await encrypter.encrypt('').catch((error: unknown) => {
+    // X25519 takes no point of low order (RFC 7748, 6.1), which someone may have chosen.
+    throw new EssError('usage', 'One of the recipients is no key that anything can be sealed for.', {
+      cause: error,
+    })
+  })
   if (fileKey === undefined) throw new Error('Expected age to wrap the file key for every recipient')
   // Behind the header is the payload of an empty file, whose nonce must not be used for another one.
   return { header: Buffer.from(emptyFile.subarray(0, -(PAYLOAD_NONCE_BYTES + TAG_BYTES))), fileKey }
@@ -45,7 +50,10 @@ export async function openHeader(header: Buffer, keys: Keys): Promise<OpenHeader
   if (wantsPassphrase && recipientTypes(header).length > 1)
     throw damaged('has a passphrase and other recipients')
   const decrypter = new Decrypter()
-  for (const identity of keys.identities) addIdentity(decrypter, identity)
+  for (const identity of keys.identities) {
+    identityKind(identity)
+    decrypter.addIdentity(identity)
+  }
   if (wantsPassphrase && keys.passphrase !== undefined) {
     const { passphrase } = keys
     decrypter.addIdentity(
@@ -76,9 +84,7 @@ export async function makeIdentity(): Promise<string> {
 /** The public key of a secret one. Throws EssError `usage` if it is none. */
 export async function recipientOf(identity: string): Promise<string> {
   identityKind(identity)
-  return await identityToRecipient(identity).catch((error: unknown) => {
-    throw mistypedIdentity(error)
-  })
+  return await identityToRecipient(identity)
 }
 
 function addPassphrase(encrypter: Encrypter, passphrase: string): void {
@@ -93,26 +99,7 @@ function addRecipients(encrypter: Encrypter, recipients: readonly string[]): voi
   if (kinds.size > 1) {
     throw new EssError('usage', 'Recipients age1pq1… and age1… cannot be mixed. Send it once for each kind.')
   }
-  for (const recipient of recipients) {
-    try {
-      encrypter.addRecipient(recipient)
-    } catch (error) {
-      throw new EssError('usage', `The recipient ${recipient.slice(0, 70)} has a typo.`, { cause: error })
-    }
-  }
-}
-
-function addIdentity(decrypter: Decrypter, identity: string): void {
-  identityKind(identity)
-  try {
-    decrypter.addIdentity(identity)
-  } catch (error) {
-    throw mistypedIdentity(error)
-  }
-}
-
-function mistypedIdentity(cause: unknown): EssError {
-  return new EssError('usage', 'The secret key (AGE-SECRET-KEY-…) has a typo.', { cause })
+  for (const recipient of recipients) encrypter.addRecipient(recipient)
 }
 
 function wrongKey(wantsPassphrase: boolean, { passphrase }: Keys): EssError {
@@ -123,8 +110,6 @@ function wrongKey(wantsPassphrase: boolean, { passphrase }: Keys): EssError {
   const isAnother = passphrase !== undefined
   return new EssError(
     'wrong-key',
-    isAnother
-      ? 'This is not the passphrase of this file.'
-      : 'This file opens with a passphrase, not with a key.',
+    isAnother ? 'This is not the password of this file.' : 'This file opens with a password, not with a key.',
   )
 }

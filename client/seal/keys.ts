@@ -15,7 +15,7 @@ export type Lock = { readonly recipients: readonly string[] } | { readonly passp
 /** The kinds of age keys. `pq` are post-quantum keys. */
 export type KeyKind = 'x25519' | 'pq'
 
-const RECIPIENT = { x25519: /^age1[a-z0-9]{58}$/, pq: /^age1pq1[a-z0-9]+$/ } as const
+const RECIPIENT = { x25519: /^age1[a-z0-9]{58}$/, pq: /^age1pq1[a-z0-9]{1952}$/ } as const
 const IDENTITY = {
   x25519: /^AGE-SECRET-KEY-1[A-Z0-9]{58}$/,
   pq: /^AGE-SECRET-KEY-PQ-1[A-Z0-9]{58}$/,
@@ -23,8 +23,10 @@ const IDENTITY = {
 
 /** The kind of a public key. Throws EssError `usage` if it is none of ours. `where` says where it was found. */
 export function recipientKind(recipient: string, where = 'A recipient'): KeyKind {
-  if (RECIPIENT.pq.test(recipient)) return 'pq'
-  if (RECIPIENT.x25519.test(recipient)) return 'x25519'
+  if (isBech32(recipient)) {
+    if (RECIPIENT.pq.test(recipient)) return 'pq'
+    if (RECIPIENT.x25519.test(recipient)) return 'x25519'
+  }
   throw new EssError(
     'usage',
     `${where} must be a public key of age, age1… or age1pq1…${whyNoRecipient(recipient)}`,

@@ -1,4 +1,5 @@
 import { EssError } from '../../shared/index.js'
+import { keepFreedMemory } from './freed-memory.js'
 import { CHUNK_BYTES, openChunk, SEALED_CHUNK_BYTES } from './payload.js'
 
 /**
@@ -14,6 +15,7 @@ export class PayloadOpener {
 
   /** The first byte that comes is the first one of chunk `index`. */
   constructor(key: Uint8Array, index = 0) {
+    keepFreedMemory()
     this.#key = key
     this.#index = index
   }

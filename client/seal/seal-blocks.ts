@@ -1,4 +1,5 @@
 import type { SealedTags } from '../../shared/sealed-tags.js'
+import { keepFreedMemory } from './freed-memory.js'
 import { CHUNK_BYTES, SEALED_CHUNK_BYTES, sealChunk } from './payload.js'
 
 /** As many as the blocks that a file is read in. */
@@ -25,6 +26,7 @@ export async function* sealBlocks(
   tags: SealedTags,
   isCurrent: () => boolean,
 ): AsyncGenerator<Buffer> {
+  keepFreedMemory()
   const out = Buffer.allocUnsafeSlow(head.length + (CHUNKS_AT_ONCE + 1) * SEALED_CHUNK_BYTES)
   const begun = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   let begunBytes = 0

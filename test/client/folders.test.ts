@@ -48,9 +48,11 @@ describe('a configuration that cannot be read', () => {
     const server = await rawServer()
     const HOME = await home(KINDS['is a folder'])
     const asked = ess(['get', ID, '-o', '-', '--server', server.url], { env: { HOME } })
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
-    connection.end(problem(401, 'unauthorized', 'a token is needed'))
+    for (const method of [/^HEAD /, /^GET /]) {
+      const connection = await server.accept()
+      await connection.until(method)
+      connection.end(problem(401, 'unauthorized', 'a token is needed'))
+    }
     expect(await asked.status).toBe(3)
     expect(asked.stderr()).toMatch(
       /unauthorized.*\n.*ESS_TOKEN.*\ness: Cannot read .*config\.json: it is a folder/,

@@ -53,6 +53,11 @@ export function hostileTars(outside: string): readonly Hostile[] {
     hostile('a path that goes up behind a name', /leads out/, photos, file('photos/../../victim')),
     hostile('a path that goes up and comes back', /leads out/, photos, file('photos/../photos/a')),
     hostile('a path that goes up at its end', /leads out/, photos, folder('photos/..')),
+    hostile(
+      'a name that a terminal would obey',
+      /^This .*"\.\.\/a\\n\\u\{1b\}\[31mb" leads out/,
+      file('../a\n\u001b[31mb'),
+    ),
     hostile('nothing but ..', /leads out/, folder('..')),
     hostile(
       '.. by a prefix',

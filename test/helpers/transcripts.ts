@@ -161,7 +161,8 @@ function normal(output: string, home: string, { ports }: Place): string {
   )
   return (
     named
-      .replaceAll(/(:9\d{3}\/(?:files\/)?)(?!aBcDeFgHiJkL)[\w-]{12}(?=[/\s'"]|$)/gm, '$1LINK')
+      .replaceAll(/(:9\d{3}\/(?:files\/)?)(?!aBcDeFgHiJkL)[\w-]{12}(?=[/#\s'"]|$)/gm, '$1LINK')
+      .replaceAll(/(AGE-SECRET-KEY-1)(?!Q{9})[A-Z0-9]{58}\b/g, '$1KEY')
       .replaceAll(/(\/uploads\/)[\w-]{22}/g, '$1TOKEN')
       // What curl says of these differs from version to version.
       .replaceAll(/ after \d+ ms: Could(?:n't| not) connect/g, ": Couldn't connect")

@@ -16,18 +16,22 @@ export interface Terms {
   /** Undefined if it isn't announced. Default: the tar's. */
   readonly size?: number | undefined
   readonly force?: boolean
+  /** The link's id. */
+  readonly id?: string
   /** The path that the bundle gets. Default: each thing in it gets its own name in the folder. */
   readonly file?: string
+  /** How long it may take. */
+  readonly ms?: number
 }
 
 /** A sink for this tar in a folder, or at a path. */
 export async function sinkFor(folder: string, tar: Buffer, terms: Terms = {}): Promise<Sink> {
-  const { entries = countEntries(tar), force = false, file } = terms
+  const { entries = countEntries(tar), force = false, id = PART_ID, file } = terms
   return await openBundleSink(
     { path: file ?? join(folder, 'photos'), isInFolder: file === undefined, folder },
     { size: 'size' in terms ? terms.size : tar.length, bundle: { entries } },
     force,
-    { id: PART_ID, isFresh: false, signal: undefined },
+    { id, isFresh: false, signal: undefined },
   )
 }
 
@@ -68,7 +72,7 @@ export async function unpack(
   const sink = await sinkFor(folder, tar, terms)
   sink.writable.on('error', () => {}) // The write that fails tells of it.
   try {
-    return await within(DEADLINE_MS, 'the bundle is unpacked', takeRest(sink, tar, lengths))
+    return await within(terms.ms ?? DEADLINE_MS, 'the bundle is unpacked', takeRest(sink, tar, lengths))
   } catch (error) {
     await sink.discard(true)
     if (error instanceof EssError) return error

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { constants, fstatSync, openSync } from 'node:fs'
 import { EssError } from '../../../shared/index.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
 import { type FileEntry, placeOf } from './entry.js'
@@ -9,19 +9,8 @@ import { shownName } from './names.js'
  */
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
 
-/** Opens the file of an entry. Throws EssError `file-changed` unless it is the file that the walk saw. */
-export function openAsSeen(entry: FileEntry): number {
-  const fd = open(entry)
-  try {
-    checkAsSeen(entry, fd)
-    return fd
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
-}
-
-function open(entry: FileEntry): number {
+/** Opens the file of an entry, which may be another one by now: call `checkAsSeen` after each read. */
+export function openEntry(entry: FileEntry): number {
   try {
     return openSync(placeOf(entry), FLAGS)
   } catch (error) {

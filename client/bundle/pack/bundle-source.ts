@@ -1,4 +1,5 @@
-import { EssError } from '../../../shared/index.js'
+import { type BigIntStats, fstatSync } from 'node:fs'
+import { EssError, SEVERAL_FILES } from '../../../shared/index.js'
 import type { Source } from '../../ends/source.js'
 import { Layout } from './layout.js'
 import { operandsOf } from './operands.js'
@@ -13,6 +14,8 @@ export interface BundleOptions {
   readonly gitignore?: boolean | undefined
   /** True sends what symbolic links lead to. Default: false, the links themselves. */
   readonly followLinks?: boolean | undefined
+  /** An open file that is written meanwhile, such as standard output. If it is met, it is refused. Default: none. */
+  readonly writtenTo?: number | undefined
 }
 
 /**
@@ -24,7 +27,7 @@ export async function bundleSource(
   options: BundleOptions = {},
 ): Promise<Source> {
   const operands = await operandsOf(paths)
-  const { exclude = [], gitignore = false, followLinks = false } = options
+  const { exclude = [], gitignore = false, followLinks = false, writtenTo } = options
   const hasPatterns = exclude.length > 0 || gitignore
   const rulesOf = hasPatterns
     ? // The library is loaded only for patterns.
@@ -34,14 +37,14 @@ export async function bundleSource(
         judgesOperands: operands.length > 1,
       })
     : () => NO_RULES
-  const entries = await walk(operands, { followLinks, rulesOf })
+  const entries = await walk(operands, { followLinks, rulesOf, writtenTo: fileAt(writtenTo) })
   const [first] = entries
   if (first === undefined) throw new EssError('usage', hasPatterns ? ALL_LEFT_OUT : NOTHING)
   const layout = new Layout(entries)
   const reader = tarReader(layout)
   const [, second] = operands
   return {
-    name: second === undefined && first.kind === 'folder' ? `${first.path}.tar` : 'files.tar',
+    name: second === undefined && first.kind === 'folder' ? `${first.path}.tar` : SEVERAL_FILES,
     size: layout.size,
     type: 'application/x-tar',
     bundle: { entries: entries.length },
@@ -50,6 +53,12 @@ export async function bundleSource(
     read: (from) => reader.blocks(from),
     close: () => reader.close(),
   }
+}
+
+function fileAt(fd: number | undefined): BigIntStats | undefined {
+  if (fd === undefined) return undefined
+  const stat = fstatSync(fd, { bigint: true })
+  return stat.isFile() ? stat : undefined
 }
 
 const ALL_LEFT_OUT = 'There is nothing to send: your patterns leave everything out.'

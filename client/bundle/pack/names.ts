@@ -9,6 +9,11 @@ export function fromBytes(latin1: string): string | undefined {
   return isUtf8(bytes) ? bytes.toString() : undefined
 }
 
+/** The bytes of a name, each as a character. */
+export function toBytes(text: string): string {
+  return isAscii(text) ? text : Buffer.from(text).toString('latin1')
+}
+
 /** True if the text takes one byte a character in UTF-8. */
 export function isAscii(text: string): boolean {
   return /^[\0-\x7f]*$/.test(text)

@@ -1,7 +1,7 @@
 import { closeSync, read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { EssError } from '../../../shared/index.js'
-import { changed, checkAsSeen, openAsSeen, unreadable } from './as-seen.js'
+import { changed, checkAsSeen, openEntry, unreadable } from './as-seen.js'
 import type { Entry, FileEntry } from './entry.js'
 import { headerLength, writeHeader } from './header.js'
 import type { Layout } from './layout.js'
@@ -95,8 +95,10 @@ export class TarCursor {
       whole.copy(room, 0, at, at + bytes)
     }
     // Nothing else would notice that an empty file has grown.
-    if (entry.kind === 'file' && entry.size === 0 && at + bytes === this.#headerLength)
-      closeSync(openAsSeen(entry))
+    if (entry.kind === 'file' && entry.size === 0 && at + bytes === this.#headerLength) {
+      checkAsSeen(entry, this.#open(entry))
+      this.#close()
+    }
     return bytes
   }
 
@@ -110,39 +112,41 @@ export class TarCursor {
   }
 
   #readSmall(entry: FileEntry, wanted: Buffer): number {
-    const position = this.#position()
     const fd = this.#open(entry)
-    let bytes = 0
-    while (bytes < wanted.length) {
-      const more = attempt(entry, () => readSync(fd, wanted, bytes, wanted.length - bytes, position + bytes))
-      if (more === 0) throw shrunk(entry, fd, position + bytes)
-      bytes += more
+    try {
+      return this.#taken(entry, fd, readSync(fd, wanted, 0, wanted.length, this.#position()))
+    } catch (error) {
+      throw failed(entry, fd, error)
     }
-    this.#check(entry, fd, position + bytes)
-    return bytes
   }
 
   async #readLarge(entry: FileEntry, room: Buffer): Promise<number> {
-    const position = this.#position()
     const wanted = this.#wanted(entry, room)
     const fd = this.#open(entry)
-    const { bytesRead } = await readLater(fd, wanted, 0, wanted.length, position).catch((error: unknown) => {
-      throw unreadable(entry, error)
-    })
-    if (bytesRead === 0) throw shrunk(entry, fd, position)
-    this.#check(entry, fd, position + bytesRead)
-    return bytesRead
+    try {
+      const { bytesRead } = await readLater(fd, wanted, 0, wanted.length, this.#position())
+      return this.#taken(entry, fd, bytesRead)
+    } catch (error) {
+      throw failed(entry, fd, error)
+    }
   }
 
   #open(entry: FileEntry): number {
-    this.#fd ??= openAsSeen(entry)
+    this.#fd ??= openEntry(entry)
     return this.#fd
   }
 
-  /** A write sets the file's time before it changes a byte, so what was read before this check is what the walk saw. */
-  #check(entry: FileEntry, fd: number, position: number): void {
+  /**
+   * Checks what was read. A write sets the file's time before it changes a byte, so what was read before this check is what
+   * the walk saw.
+   */
+  #taken(entry: FileEntry, fd: number, bytes: number): number {
     checkAsSeen(entry, fd)
+    const position = this.#position() + bytes
     if (position === entry.size) this.#close()
+    // A file system may not know yet that the file is shorter.
+    else if (bytes === 0) throw changed(entry, `it had ${entry.size} bytes, and now ${position}`)
+    return bytes
   }
 
   #close(): void {
@@ -151,18 +155,11 @@ export class TarCursor {
   }
 }
 
-function attempt(entry: FileEntry, reading: () => number): number {
-  try {
-    return reading()
-  } catch (error) {
-    throw unreadable(entry, error)
-  }
-}
-
-/** The error for a file that ends too early, in a file system that may not know it yet. */
-function shrunk(entry: FileEntry, fd: number, bytes: number): EssError {
+/** The error for a read that failed. What has taken the file's place may be nothing that can be read. */
+function failed(entry: FileEntry, fd: number, error: unknown): unknown {
+  if (error instanceof EssError) return error
   checkAsSeen(entry, fd)
-  return changed(entry, `it had ${entry.size} bytes, and now ${bytes}`)
+  return unreadable(entry, error)
 }
 
 /** Writes zeros, at most `bytes`. */

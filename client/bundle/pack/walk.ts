@@ -10,10 +10,10 @@ import {
 import { EssError } from '../../../shared/index.js'
 import { missing } from '../../files/missing.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
+import { LinkCheck } from '../link-check.js'
 import type { Entry } from './entry.js'
-import { LinkCheck } from './link-check.js'
 import { isMadeWhenRead } from './made-when-read.js'
-import { fromBytes, shownBytes, shownName } from './names.js'
+import { fromBytes, shownBytes, shownName, toBytes } from './names.js'
 import { NOT_UTF8_NAME, type Operand, placeIn } from './operands.js'
 import { cannotSend, type Refusal } from './refusals.js'
 import type { Rules } from './rules.js'
@@ -23,6 +23,8 @@ export interface WalkOptions {
   /** True sends what symbolic links lead to. What was named to be sent is followed anyway. */
   readonly followLinks: boolean
   readonly rulesOf: (operand: Operand) => Rules
+  /** A file that is written meanwhile. */
+  readonly writtenTo: Pick<BigIntStats, 'dev' | 'ino'> | undefined
 }
 
 /** A folder on the way down. */
@@ -120,7 +122,8 @@ class Walker {
   }
 
   #take(one: Ahead, stat: BigIntStats): void {
-    if (stat.isDirectory()) this.#folder(one, stat)
+    if (isTooLong(one.path)) this.#refuse(one, 'its name is too long for a receiver')
+    else if (stat.isDirectory()) this.#folder(one, stat)
     else if (stat.isFile()) this.#file(one, stat)
     else if (stat.isSymbolicLink()) this.#link(one, stat)
     else this.#refuse(one, `it is ${KINDS.find(([is]) => stat[is]())?.[1] ?? 'no file'}`)
@@ -162,7 +165,9 @@ class Walker {
       this.entries.push({ kind: 'hard link', path, target, ...common(mode, mtimeNs) })
       return
     }
-    const why = whyUnreadable(placeIn(operand, path), stat)
+    const { writtenTo } = this.#options
+    const isOutput = writtenTo !== undefined && writtenTo.ino === ino && writtenTo.dev === dev
+    const why = isOutput ? 'standard output goes there' : whyUnreadable(placeIn(operand, path), stat)
     if (why !== undefined) {
       this.#refuse(one, why)
       return
@@ -186,9 +191,13 @@ class Walker {
 
   #checkLinks(): void {
     const links = this.entries.flatMap((entry) => (entry.kind === 'symbolic link' ? [entry] : []))
-    const check = new LinkCheck(this.#tops, new Set(links.map(({ path }) => path)))
+    const asBytes = ({ path, target }: { path: string; target: string }) => ({
+      path: toBytes(path),
+      target: toBytes(target),
+    })
+    const check = new LinkCheck([...this.#tops].map(toBytes), links.map(asBytes))
     for (const link of links)
-      if (check.leadsOut(link.path, link.target))
+      if (check.troubleWith(asBytes(link)) !== undefined)
         this.#refuse(link, `it links to ${shownName(link.target)}, out of what is sent`, true)
   }
 
@@ -213,6 +222,15 @@ function common(mode: bigint, mtimeNs: bigint) {
   // A division of BigInts rounds towards zero, which is later for a time before 1970.
   const mtime = Number(mtimeNs / NS_PER_SECOND) - (rest < 0n ? 1 : 0)
   return { mode: Number(mode & 0o777n), mtime }
+}
+
+/** No receiver can be told to have more than Linux has. macOS counts a name's characters, and not its bytes. */
+const MAX_PATH_BYTES = 4095
+const MAX_NAME_BYTES = 255
+
+function isTooLong(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return Buffer.byteLength(name) > MAX_NAME_BYTES || Buffer.byteLength(path) > MAX_PATH_BYTES
 }
 
 /** The folder above that is the same as this one. */

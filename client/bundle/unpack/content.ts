@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Entry } from './entry.js'
+import { fileTime } from './file-time.js'
 import type { LocalPath } from './local-path.js'
 import { OWN_FILE_BITS } from './own-bits.js'
 
@@ -85,7 +86,7 @@ export class Content {
     const { mode, mtime, size } = this.#entry
     if (this.#reach < size) ftruncateSync(this.#fd, size)
     if ((mode & OWN_FILE_BITS) !== OWN_FILE_BITS) fchmodSync(this.#fd, fstatSync(this.#fd).mode & mode)
-    futimesSync(this.#fd, mtime, mtime)
+    futimesSync(this.#fd, fileTime(mtime), fileTime(mtime))
     this.close()
   }
 

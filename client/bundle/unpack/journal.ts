@@ -74,7 +74,11 @@ export class Journal {
   touch(): void {
     if (this.#isClosed) return
     const now = new Date()
-    futimesSync(this.#fd, now, now)
+    try {
+      futimesSync(this.#fd, now, now)
+    } catch {
+      // The disk is gone, which the next write will tell.
+    }
   }
 
   /** False if another run has taken the part, or another program has removed it. */

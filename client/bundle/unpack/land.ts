@@ -18,6 +18,7 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { EssError, printable } from '../../../shared/index.js'
 import { codeOf } from '../../node/errno-words.js'
+import { fileTime } from './file-time.js'
 import { type LocalPath, namesIn, under } from './local-path.js'
 import { OWN_BITS, regain } from './own-bits.js'
 
@@ -169,7 +170,7 @@ function keepName(path: LocalPath, old: string): void {
 
 function copyLink(from: LocalPath, to: LocalPath, { atimeMs, mtimeMs }: Stats): void {
   symlinkSync(readlinkSync(from, { encoding: 'buffer' }), to)
-  lutimesSync(to, atimeMs / 1000, mtimeMs / 1000)
+  lutimesSync(to, fileTime(atimeMs / 1000), fileTime(mtimeMs / 1000))
 }
 
 /** A folder whose `..` changes must be writable, and keeps its mode and its time. */
@@ -183,7 +184,7 @@ function moveFolder(from: LocalPath, to: LocalPath): void {
     throw error
   }
   chmodSync(to, stat.mode)
-  utimesSync(to, stat.atimeMs / 1000, stat.mtimeMs / 1000)
+  utimesSync(to, fileTime(stat.atimeMs / 1000), fileTime(stat.mtimeMs / 1000))
 }
 
 /** Gives the file a second name, unless that is taken. The first one goes with the part. */

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
+import { landingName } from '../landing-name.js'
 import type { Landing } from './land.js'
-import { landingName } from './landing-name.js'
 import { localPath } from './local-path.js'
 import type { Tree } from './tree.js'
 import { unsafe } from './unsafe.js'
@@ -20,7 +20,7 @@ export function landingsFor(
   const [top] = tops
   const isOne = tops.length === 1 && top !== undefined
   if (!isInFolder) return { landings: [{ from: isOne ? localPath(files, top) : files, to: path }], path }
-  const names = tops.map(landingName)
+  const names = tops.map(nameFor)
   const taken = new Set<string>()
   const twice = names.find((name) => taken.size === taken.add(name).size)
   if (twice !== undefined) throw unsafe('would get the same name as another entry', twice)
@@ -29,4 +29,10 @@ export function landingsFor(
     to: localPath(folder, names[index] ?? ''),
   }))
   return { landings, path: isOne ? join(folder, basename(String(landings[0]?.to))) : folder }
+}
+
+function nameFor(top: string): string {
+  const name = landingName(top)
+  if (name === undefined) throw unsafe('has no name that a file could have here', top)
+  return name
 }

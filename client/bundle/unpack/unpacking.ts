@@ -4,6 +4,7 @@ import { USED_UP, unwritable } from '../../files/unwritable.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Content } from './content.js'
 import { type Entry, PERMISSIONS } from './entry.js'
+import { fileTime } from './file-time.js'
 import type { Journal, Noted } from './journal.js'
 import { type LocalPath, localPath, localText } from './local-path.js'
 import { makeEntry } from './make-entry.js'
@@ -56,20 +57,23 @@ export class Unpacking {
     checkSymlinks(this.tree)
   }
 
-  /** Makes the links, and gives the folders their modes and times. */
-  async complete(): Promise<void> {
+  /**
+   * Makes the links, and gives the folders their modes and times. Throws EssError `unsafe-bundle`, or `file-unwritable` with
+   * `advice` at its end.
+   */
+  async complete(advice: string): Promise<void> {
     let calls = 0
     const breathe = async () => {
       calls += 1
       if (calls % TURN === 0) await turn()
     }
     for (const link of this.tree.symlinks) {
-      this.#make(link, (path) => makeSymlink(path, link))
+      this.#make(link, advice, (path) => makeSymlink(path, link))
       await breathe()
     }
     // What is put into a folder changes its time, so those within it come first.
     for (const folder of this.tree.folders.toReversed()) {
-      this.#make(folder, (path) => finishFolder(path, folder))
+      this.#make(folder, advice, (path) => finishFolder(path, folder))
       await breathe()
     }
   }
@@ -84,17 +88,17 @@ export class Unpacking {
     const { entry } = noted
     this.tree.add(entry)
     this.#journal.note(noted)
-    this.#make(entry, (path) => {
+    this.#make(entry, USED_UP, (path) => {
       this.#content = makeEntry(this.#folder, path, entry)
     })
   }
 
-  #make(entry: Entry, make: (path: LocalPath) => void): void {
+  #make(entry: Entry, advice: string, make: (path: LocalPath) => void): void {
     const path = localPath(this.#folder, entry.path)
     try {
       make(path)
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw unwritable(shown(entry.path), error, USED_UP)
+      if (codeOf(error) !== 'EEXIST') throw unwritable(shown(entry.path), error, advice)
       this.#journal.expectOurs()
       // To this disk, or to this system, two names are one.
       throw unsafe('has the same name as another entry on this disk', entry.path)
@@ -104,11 +108,11 @@ export class Unpacking {
 
 function makeSymlink(path: LocalPath, { target, mtime }: Entry): void {
   symlinkSync(localText(target), path)
-  lutimesSync(path, mtime, mtime)
+  lutimesSync(path, fileTime(mtime), fileTime(mtime))
 }
 
 function finishFolder(path: LocalPath, { mode, mtime }: Entry): void {
-  utimesSync(path, mtime, mtime)
+  utimesSync(path, fileTime(mtime), fileTime(mtime))
   // The system has applied the umask, and may have set a bit that is passed on from folder to folder.
   if ((mode & OWN_BITS) !== OWN_BITS) chmodSync(path, lstatSync(path).mode & (mode | ~PERMISSIONS))
 }

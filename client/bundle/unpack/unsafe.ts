@@ -14,6 +14,6 @@ export function unsafe(why: string, entry?: string): EssError {
 
 /** A name as bytes, for a person to read. */
 export function shown(bytes: string): string {
-  const text = printable(Buffer.from(bytes, 'latin1').toString())
+  const text = printable(Buffer.from(bytes, 'latin1').toString()).replaceAll('\n', '\\n')
   return `"${text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text}"`
 }

@@ -5,6 +5,8 @@ import { OWN_FLAGS } from '../parser.js'
 /** A flag, as far as completing it goes. */
 export interface CompletedFlag extends FlagNames {
   readonly words: string
+  /** True if it may be given several times. */
+  readonly isMany?: boolean
 }
 
 /** Every name of every command, aliases too, with the row's own name. */

@@ -16,7 +16,10 @@ export function zshScript(): string {
     const { operand } = rowOf(name)
     const choices = choicesOf(operand)
     const what = choices === undefined ? (operand.of === 'file' ? '_files' : ' ') : `(${choices.join(' ')})`
-    const specs = [...flagsOf(name).map(flagSpec), quoted(`1:${operand.name}:${what}`)]
+    const specs = [
+      ...flagsOf(name).map(flagSpec),
+      quoted(`${operand.isMany ? '*' : '1'}:${operand.name}:${what}`),
+    ]
     return `    ${word})\n      _arguments -s -S ${specs.join(' \\\n        ')}\n      ;;`
   })
   return `#compdef ess ess-server
@@ -73,15 +76,16 @@ fi
 `
 }
 
-/** `'(-o --output)'{-o,--output}'[words]:FILE:_files'` */
+/** `'(-o --output)'{-o,--output}'[words]:FILE:_files'`; or `'*'{-i,--identity}…` for one that may be given again. */
 function flagSpec(flag: CompletedFlag): string {
   const names = spellings(flag)
+  const isMany = flag.isMany === true
   const action = flag.value === undefined ? '' : `:${flag.value}:${isPath(flag.value) ? '_files' : ' '}`
   const words = quoted(`[${flag.words.replace(/[[\]:\\]/g, '\\$&')}]${action}`)
   const equals = flag.value === undefined ? '' : '='
   const [short, long] = names.length === 2 ? names : [undefined, names[0]]
-  if (short === undefined) return quoted(`${long}${equals}`) + words
-  return `'(${names.join(' ')})'{${short}${equals === '' ? '' : '+'},${long}${equals}}${words}`
+  if (short === undefined) return quoted(`${isMany ? '*' : ''}${long}${equals}`) + words
+  return `'${isMany ? '*' : `(${names.join(' ')})`}'{${short}${equals === '' ? '' : '+'},${long}${equals}}${words}`
 }
 
 function quoted(text: string): string {

@@ -172,7 +172,7 @@ test.each([
     2,
     `is a link, not a file. To receive it, run ess get https://h.example/${ID}`,
   ],
-  [['get', '.'], 2, '. is a folder here, not a link. To send it as one file, run tar c'],
+  [['get', '.'], 2, '. is a folder here, not a link. To send it, run ess send .'],
 ] as const)('ess %j is no bug', async (args, status, words) => {
   const run = ess([...args], { cwd: process.cwd() })
   expect([await run.status, run.stderr()]).toEqual([status, expect.stringContaining(words)])

@@ -66,7 +66,7 @@ describe('ess send --text', () => {
       'a name',
       ['--text', 'hello', '--name', 'f'],
       undefined,
-      'A text has no name. Leave out --name; or send it as a file, without --text.',
+      "--text and --name don't go together: a text has no name. Leave out one of them.",
     ],
   ] as const)('refuses %s', async (_what, args, stdin, message) => {
     const program = ess(['send', ...args], stdin === undefined ? {} : { stdin })

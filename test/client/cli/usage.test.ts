@@ -34,10 +34,7 @@ const USAGE: readonly (readonly [argv: readonly string[], message: string])[] = 
   [['help', 'send', 'get'], 'ess help explains one command at a time, not 2. Run ess help send, and so on.'],
   [['report.pdf'], 'report.pdf is a file, not a command. To send it, run ess send report.pdf'],
   [['my file.pdf'], "my file.pdf is a file, not a command. To send it, run ess send 'my file.pdf'"],
-  [
-    ['photos'],
-    'photos is a folder, not a command. To send it as one file, run tar c photos | ess send --name photos.tar',
-  ],
+  [['photos'], 'photos is a folder, not a command. To send it, run ess send photos'],
   [
     [`https://h.example/${ID}/f`],
     `https://h.example/${ID}/f is a link, not a command. To receive it, run ess get https://h.example/${ID}/f`,
@@ -101,6 +98,50 @@ const USAGE: readonly (readonly [argv: readonly string[], message: string])[] = 
     `"../" can't be a file name. Give --name one without a folder, such as --name photos.tar.`,
   ],
   [['send', 'my', 'file.pdf'], "my file.pdf has a space in its name. Quote it: ess send 'my file.pdf'"],
+  [
+    ['send', 'report.pdf', '-'],
+    '- is standard input, which is sent by itself: ess send -. Or put it into a file',
+  ],
+  [['send', 'report.pdf', ''], 'The name of a file is empty. Name a file, as in ess send report.pdf'],
+  [
+    ['send', 'report.pdf', `https://h.example/${ID}`],
+    `https://h.example/${ID} is a link, not a file. To receive it, run ess get https://h.example/${ID}`,
+  ],
+  [
+    ['send', 'f', '-e', '--no-encrypt'],
+    '--encrypt and --no-encrypt contradict each other. Give one of them.',
+  ],
+  [['send', 'f', '-e', '-e'], '--encrypt was given more than once. Give it once.'],
+  [['send', 'f', '--no-encrypt', '--no-encrypt'], '--no-encrypt was given more than once. Give it once.'],
+  [
+    ['send', 'f', '--no-encrypt', '--to', 'age1x'],
+    "--no-encrypt and --to don't go together: --to encrypts. Leave out one of them.",
+  ],
+  [
+    ['send', 'f', '--no-encrypt', '--password'],
+    "--no-encrypt and --password don't go together: --password encrypts. Leave out one of them.",
+  ],
+  [
+    ['send', 'f', '--to', 'age1x', '--password'],
+    "--to and --password don't go together: it is for keys or for a password, and not for both.",
+  ],
+  [
+    ['send', 'f', '--to-file', 'k', '--password'],
+    "--to-file and --password don't go together: it is for keys or for a password, and not for both.",
+  ],
+  [
+    ['send', '--text', 'a', '--exclude', 'b'],
+    "--text and --exclude don't go together: a text is no folder. Leave out one of them.",
+  ],
+  [['send', 'f', '--to', ''], 'The value of --to is empty. Write --to RECIPIENT.'],
+  [['send', 'f', '--to'], '--to needs a value. Write --to RECIPIENT.'],
+  [['get', ID, '--encrypt'], '--encrypt is an option of ess send, not of ess get. Run ess get --help'],
+  [['get', ID, '--no-encrypt'], '--no-encrypt is an option of ess send, not of ess get. Run ess get --help'],
+  [['get', ID, '-e'], '--encrypt is an option of ess send, not of ess get. Run ess get --help'],
+  [['send', 'f', '-i', 'k'], '--identity is an option of ess get, not of ess send. Run ess send --help'],
+  [['send', 'f', '--no-encrypt=true'], '--no-encrypt takes no value. Write --no-encrypt alone.'],
+  [['send', 'f', '--no-encryption'], 'There is no option --no-encryption. Did you mean --no-encrypt?'],
+  [['send', 'f', '--follow'], 'There is no option --follow. Run ess send --help for all options.'],
   [['get'], 'ess get needs a link. Paste the one that the sender printed: ess get LINK'],
   [['get', ID, 'BbCdEfGhIjKl'], 'ess get takes one link, and you gave 2.'],
   [['get', 'short'], `"short" is no link. ${PASTE}`],

@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { type DownloadOptions, download } from '../../../client/index.js'
+import { type DownloadOptions, download, send } from '../../../client/index.js'
 import { EssError, EXIT_STATUS } from '../../../shared/index.js'
 import { sendBundle } from '../../helpers/bundle-sender.js'
 import { hostileTars } from '../../helpers/hostile-tars.js'
+import { needs } from '../../helpers/needs.js'
+import { run } from '../../helpers/run.js'
+import { ESS } from '../../helpers/run-ess.js'
 import { type ServerHere, startServerHere } from '../../helpers/start-server-here.js'
 import { countEntries, tarOf } from '../../helpers/tar.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -107,13 +110,13 @@ test('a stream and a FIFO get the tar', async () => {
   expect(content).toEqual(FOLDER)
 })
 
-test('without a note of a bundle, a tar is a file', async () => {
-  const to = await tempDir()
+test('a tar that is a file of its own is one here', async () => {
+  const [from, to] = [await tempDir(), await tempDir()]
+  await writeFile(join(from, 'photos.tar'), FOLDER)
   const { url } = await startServerHere()
-  const sending = fetch(`${url}/?filename=photos.tar`, { method: 'POST', body: new Uint8Array(FOLDER) })
-  const link = (await (await sending).body?.getReader().read())?.value
-  const [found] = /http\S+/.exec(Buffer.from(link ?? []).toString()) ?? []
-  await received(found ?? '', { to: { folder: to } })
+  const sending = send(join(from, 'photos.tar'), { server: url })
+  for await (const event of sending)
+    if (event.event === 'opened') await received(event.url, { to: { folder: to } })
   expect(await readdir(to)).toEqual(['photos.tar'])
 })
 
@@ -169,4 +172,35 @@ test('hostile archives: nothing is kept, and the sender is told that it failed',
     expect({ ...snapshot(around), to: before['to'] }).toEqual(before)
     expect(await verdict()).toMatchObject({ event: 'failed' })
   }
+})
+
+test.for([
+  { what: 'for its bytes', mount: 'size=64k', why: /photos: it needs \d+\.\d kB, and the disk has/ },
+  {
+    what: 'for its files',
+    mount: 'nr_inodes=20',
+    why: /photos: it has 101 files and folders, and the disk takes \d+ more\. /,
+  },
+])('a disk that has no room $what is told before the link is used', async ({ mount, why }, context) => {
+  needs(context, 'unshare', 'mount')
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'disk'))
+  const isRoot = process.geteuid?.() === 0
+  const words = ['-m', ...(isRoot ? [] : ['-r']), 'sh', '-ec']
+  const prepare = `mount -t tmpfs -o ${mount} none disk`
+  try {
+    execFileSync('unshare', [...words, prepare], { cwd, stdio: 'ignore' })
+  } catch {
+    // A container may not let us.
+    context.skip('needs a mount namespace of its own')
+  }
+  const files = Array.from({ length: 100 }, (_file, index) => ({ name: `photos/${index}`, content: 'x' }))
+  const { url } = await sent(tarOf({ name: 'photos/', type: '5' }, ...files))
+  const env = { NODE: process.execPath, ESS }
+  const script = `${prepare}; "$NODE" "$ESS" get "$1" -o disk; code=$?; ls -A disk; exit $code`
+  const program = await run('ess get on a small disk', 'unshare', [...words, script, 'sh', url], { cwd, env })
+  const { code, stdout, stderr } = await program.ended()
+  expect(stderr).toMatch(why)
+  expect({ code, left: stdout.toString() }).toEqual({ code: EXIT_STATUS.local, left: '' })
+  expect((await received(url, { to: { folder: cwd } })).path).toBe(join(cwd, 'photos'))
 })

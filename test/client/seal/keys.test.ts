@@ -37,9 +37,16 @@ describe('a public key', () => {
     expect(() => recipientKind(text)).toThrow(usage(words))
   })
 
-  test('with a typo is found by its checksum', async () => {
-    await expect(makeHeader({ recipients: [mistyped(recipient)] })).rejects.toEqual(usage(/ has a typo\.$/))
-    await expect(makeHeader({ recipients: [mistyped(pqRecipient)] })).rejects.toEqual(usage(/ has a typo\.$/))
+  test.each([recipient, pqRecipient])('with a typo is found by its checksum: %.20s…', (key) => {
+    expect(() => recipientKind(mistyped(key))).toThrow(usage(/ is not complete or has a typo\.$/))
+  })
+
+  test('that nothing can be sealed for is refused', async () => {
+    // Thirty-two zeros: whatever it is multiplied by, everybody knows the product.
+    const zeros = 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z'
+    await expect(makeHeader({ recipients: [zeros] })).rejects.toEqual(
+      usage(/no key that anything can be sealed for/),
+    )
   })
 
   test('must not be a secret one, which is not quoted', () => {
@@ -68,9 +75,13 @@ describe('a secret key', () => {
   })
 
   test('with a typo is found by its checksum, and not quoted', async () => {
-    const words = /^The secret key \(AGE-SECRET-KEY-…\) has a typo\.$/
-    await expect(openHeader(own.header, { identities: [mistyped(identity)] })).rejects.toEqual(usage(words))
-    await expect(recipientOf(mistyped(identity))).rejects.toEqual(usage(words))
+    const words = usage(/^An identity must be .* This one is not complete or has a typo\.$/)
+    for (const key of [identity, pqIdentity]) {
+      const wrong = mistyped(key)
+      await expect(openHeader(own.header, { identities: [wrong] })).rejects.toEqual(words)
+      await expect(recipientOf(wrong)).rejects.toEqual(words)
+      expect(() => identityKind(wrong)).not.toThrow(new RegExp(key.slice(20, 40)))
+    }
   })
 })
 

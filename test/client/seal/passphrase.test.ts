@@ -25,11 +25,11 @@ describe('a header with a passphrase', () => {
     expect(asked).toEqual(['asked'])
     await expect(openHeader(sealed.header, { identities: [], passphrase: 'another' })).rejects.toMatchObject({
       code: 'wrong-key',
-      message: 'This is not the passphrase of this file.',
+      message: 'This is not the password of this file.',
     })
     await expect(openHeader(sealed.header, { identities: [identity] })).rejects.toMatchObject({
       code: 'wrong-key',
-      message: 'This file opens with a passphrase, not with a key.',
+      message: 'This file opens with a password, not with a key.',
     })
     const refused = new Error('no terminal')
     const refusing = openHeader(sealed.header, { identities: [], passphrase: () => Promise.reject(refused) })

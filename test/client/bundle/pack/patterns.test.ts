@@ -5,9 +5,9 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { type BundleOptions, bundleSource } from '../../../../client/bundle/pack/bundle-source.js'
 import { listed, tarOf } from '../../../helpers/bundles.js'
 import { needs } from '../../../helpers/needs.js'
+import { plant, type Tree } from '../../../helpers/planted.js'
 import { run } from '../../../helpers/run.js'
 import { tempDir } from '../../../helpers/temp-dir.js'
-import { plant, type Tree } from '../../../helpers/trees.js'
 
 const x = { content: 'x' }
 const PROJECT: Tree = {
@@ -263,7 +263,7 @@ describe('gitignore', () => {
         const files = all.filter((one) => !one.endsWith('/')).map((one) => one.replace('project/', ''))
         expect(files.sort()).toEqual(expected.sort())
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 })

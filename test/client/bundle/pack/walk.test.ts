@@ -6,9 +6,9 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type BundleOptions, bundleSource } from '../../../../client/bundle/pack/bundle-source.js'
 import { listed, TARS, tarOf, unpacked } from '../../../helpers/bundles.js'
 import { needs } from '../../../helpers/needs.js'
+import { plant, snapshot, type Tree } from '../../../helpers/planted.js'
 import { run } from '../../../helpers/run.js'
 import { tempDir } from '../../../helpers/temp-dir.js'
-import { plant, snapshot, type Tree } from '../../../helpers/trees.js'
 
 const isLinux = process.platform === 'linux'
 const x = { content: 'x' }

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest'
-import { LinkCheck } from '../../../../client/bundle/pack/link-check.js'
+import { LinkCheck } from '../../../client/bundle/link-check.js'
 
-const check = new LinkCheck(new Set(['a', 'b']), new Set(['a/link', 'a/sub/up']))
+const links = ['a/link', 'a/sub/up', 'a/\u00dcp'].map((path) => ({ path: bytes(path), target: '.' }))
+const check = new LinkCheck(['a', 'b', '.c', 'l'], links)
+
+function bytes(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
 
 test.each([
   ['a/x', 'y'],
@@ -17,8 +22,10 @@ test.each([
   ['a/sub/x', '../../b/y'],
   ['a/x', '..y'],
   ['a/x', '...'],
+  ['l', 'a'],
+  ['l', './b/y'],
 ])('%s -> %s stays in what is sent', (path, target) => {
-  expect(check.leadsOut(path, target)).toBe(false)
+  expect(check.troubleWith({ path, target: bytes(target) })).toBeUndefined()
 })
 
 test.each([
@@ -30,7 +37,12 @@ test.each([
   ['its own folder by its name, which may get another one', 'a/x', '../a/y'],
   ['behind another link', 'a/x', 'link/../y'],
   ['behind another link, further down', 'a/x', 'sub/up/../../y'],
+  ['behind a link whose name is the same for some file systems', 'a/x', 'u\u0308P/../y'],
   ['down, and out again', 'a/x', 'sub/../../c'],
+  ['what gets another name when it is received', 'a/x', '../.c/y'],
+  ['itself, at the top', 'l', 'l'],
+  ['what was not sent, at the top', 'l', 'c'],
+  ['the top, at the top', 'l', '.'],
 ])('one to %s leads out: %s', (_what, path, target) => {
-  expect(check.leadsOut(path, target)).toBe(true)
+  expect(check.troubleWith({ path, target: bytes(target) })).toMatch(/^is a symbolic link /)
 })

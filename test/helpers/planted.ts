@@ -24,7 +24,7 @@ export function plant(path: string, tree: Tree): void {
   const { mtime } = tree
   if ('link' in tree) {
     symlinkSync(tree.link, path)
-    if (mtime !== undefined) lutimesSync(path, mtime, mtime)
+    if (mtime !== undefined) lutimesSync(path, dateAt(mtime), dateAt(mtime))
     return
   }
   if ('content' in tree) writeFileSync(path, tree.content)
@@ -33,7 +33,12 @@ export function plant(path: string, tree: Tree): void {
     for (const [name, inner] of Object.entries(tree.names)) plant(`${path}/${name}`, inner)
   }
   if (tree.mode !== undefined) chmodSync(path, tree.mode)
-  if (mtime !== undefined) utimesSync(path, mtime, mtime)
+  if (mtime !== undefined) utimesSync(path, dateAt(mtime), dateAt(mtime))
+}
+
+/** Node takes a negative number of seconds for now. */
+function dateAt(seconds: number): Date {
+  return new Date(seconds * 1000)
 }
 
 /** All that is at `path` and below it, one line each: what a tar should keep of it. */
