@@ -32,6 +32,7 @@ const LONG = [
   'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
+  'test/web/browsers/*.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
 ]
@@ -56,6 +57,7 @@ const OTHER_PROGRAMS = [
   'test/client/doctor/fronts.test.ts',
   'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
   'test/e2e/{draft-page,no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
+  'test/web/browsers/*.test.ts',
 ]
 
 /**
@@ -75,6 +77,7 @@ const ONE_NODE = [
   'test/e2e/{shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
+  'test/web/**/*.test.ts',
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',
 ]
 

@@ -7,6 +7,7 @@ import {
 } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { brotliDecompressSync } from 'node:zlib'
 import { createAdaptorServer } from '@hono/node-server'
 import express, { type RequestHandler } from 'express'
 import { Hono, type MiddlewareHandler } from 'hono'
@@ -35,7 +36,9 @@ import { appendTrailingSlash, trimTrailingSlash } from 'hono/trailing-slash'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createService, type EmbeddedService } from '../../server/index.js'
 import { exchange, parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { loadedBy, policyOf } from '../helpers/pages.js'
 import { connectRaw } from '../helpers/raw-peer.js'
+import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
 import { chunk, eventsOf, LAST_CHUNK, senderHead } from './serve.js'
 
@@ -67,7 +70,7 @@ async function listening(server: Server): Promise<number> {
 }
 
 function newService(): EmbeddedService {
-  const service = createService({ reservations: true })
+  const service = createService({ reservations: true, web: true })
   onTestFinished(() => service.stopNow())
   return service
 }
@@ -319,6 +322,26 @@ describe('in Express', () => {
       app.use(MOUNT, router)
     })
     await Promise.all([expectTransfers(before, options), expectTransfers(around, options)])
+  })
+
+  test('the pages keep their policy, and their parts their coding', async () => {
+    const before = [EXPRESS['helmet'], EXPRESS['compression']].flatMap((each) => each ?? [])
+    const port = await startExpress((app, handler) => app.use(...before).use(MOUNT, handler))
+    const ask = (target: string) => exchange(port, requestHead(target, { ...HEADERS, ...BROWSER }))
+    const { headers, body } = await ask(`GET ${MOUNT}/`)
+    expect(policyOf(headers['content-security-policy'])).toMatchObject({
+      'default-src': "'none'",
+      'script-src': "'self'",
+    })
+    // Compressed by the host, so it is read as it came.
+    expect(headers['content-encoding']).toBe('br')
+    const page = brotliDecompressSync(Buffer.from(body, 'latin1')).toString()
+    for (const part of loadedBy(page)) {
+      const { pathname } = new URL(part, `http://localhost${MOUNT}/`)
+      const found = await ask(`GET ${pathname}`)
+      expect(found.headers['content-encoding']).toBe('br')
+      expect(brotliDecompressSync(Buffer.from(found.body, 'latin1')).length).toBeGreaterThan(0)
+    }
   })
 
   test('all of it at once', async () => {

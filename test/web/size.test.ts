@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { exchange, requestHead } from './helpers/http-exchange.js'
-import { BROWSER } from './helpers/visitors.js'
-import { openSender, serve } from './server/serve.js'
+import { exchange, requestHead } from '../helpers/http-exchange.js'
+import { BROWSER } from '../helpers/visitors.js'
+import { openSender, serve } from '../server/serve.js'
 
 interface Manifest {
   readonly entries: Readonly<Record<string, { readonly file: string; readonly needs: readonly string[] }>>
@@ -13,7 +13,7 @@ interface Manifest {
 
 /** What `npm run build` has made of web/. */
 async function readManifest(): Promise<Manifest> {
-  const file = fileURLToPath(new URL('../dist/web/manifest.json', import.meta.url))
+  const file = fileURLToPath(new URL('../../dist/web/manifest.json', import.meta.url))
   return JSON.parse(await readFile(file, 'utf8')) as Manifest
 }
 
