@@ -1,18 +1,17 @@
-/** What an element is made of besides its properties. */
-interface More {
-  /** Attributes that have no property, such as `role`. */
-  readonly attributes?: Readonly<Record<string, string>>
+/** Attributes that have no property, or not in every browser: `role`, `aria-label`. */
+interface Attributes {
+  readonly set?: Readonly<Record<string, string>>
 }
 
 /** Makes an element. Text becomes text, never HTML. */
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
-  { attributes = {}, ...properties }: Partial<HTMLElementTagNameMap[Tag]> & More = {},
+  { set = {}, ...properties }: Partial<HTMLElementTagNameMap[Tag]> & Attributes = {},
   ...children: readonly (Node | string)[]
 ): HTMLElementTagNameMap[Tag] {
   const made = document.createElement(tag)
   Object.assign(made, properties)
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  for (const [name, value] of Object.entries(set)) made.setAttribute(name, value)
   made.append(...children)
   return made
 }
