@@ -1,0 +1,40 @@
+import type { Chosen } from './chosen.js'
+import { padded, RECORD_BYTES, tarHeader } from './tar-header.js'
+
+/** Two records of zeros end a tar. */
+const END_BYTES = 2 * RECORD_BYTES
+
+/** A folder or several files as one tar. */
+export interface Bundle {
+  readonly blob: Blob
+  readonly entries: number
+  readonly name: string
+}
+
+/**
+ * Puts all that was chosen into one tar, each folder before its content. The files' bytes stay on the disk until they are
+ * read.
+ */
+export function bundleOf({ files, folders }: Chosen): Bundle {
+  const now = Math.floor(Date.now() / 1000)
+  const parts: BlobPart[] = []
+  const paths = [...new Set([...folders, ...[...files.keys()].flatMap(foldersOf)])]
+  // A folder's path is the beginning of those in it, and so it comes first.
+  const all = [...paths, ...files.keys()].sort()
+  for (const path of all) {
+    const file = files.get(path)
+    const mtime = file === undefined ? now : Math.floor(file.lastModified / 1000)
+    parts.push(tarHeader({ path, size: file?.size, mtime }))
+    if (file !== undefined) parts.push(file, new Uint8Array(padded(file.size) - file.size))
+  }
+  parts.push(new Uint8Array(END_BYTES))
+  const [first = ''] = all
+  const isOneFolder = all.every((path) => path === first || path.startsWith(`${first}/`))
+  return { blob: new Blob(parts), entries: all.length, name: isOneFolder ? `${first}.tar` : 'files.tar' }
+}
+
+/** `a` and `a/b` for `a/b/c`. */
+function foldersOf(path: string): string[] {
+  const names = path.split('/').slice(0, -1)
+  return names.map((_, index) => names.slice(0, index + 1).join('/'))
+}

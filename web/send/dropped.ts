@@ -1,0 +1,52 @@
+import { EssError } from '../../shared/index.js'
+import type { Chosen } from './chosen.js'
+
+/**
+ * Adds what was dropped, with all that is in its folders. Call it in the event itself: afterwards, a browser shows nothing of
+ * what was dropped. Throws EssError `file-unreadable`.
+ */
+export async function addDropped(items: DataTransferItemList, chosen: Chosen): Promise<void> {
+  const entries = [...items]
+    .filter(({ kind }) => kind === 'file')
+    .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
+  for (const { entry, file } of entries) {
+    if (entry !== null) await add(entry, '', chosen)
+    else if (file !== null) chosen.addFile(file.name, file)
+  }
+}
+
+async function add(entry: FileSystemEntry, parent: string, chosen: Chosen): Promise<void> {
+  const path = `${parent}${entry.name}`
+  if (isFile(entry)) {
+    chosen.addFile(path, await settled(path, (resolve, reject) => entry.file(resolve, reject)))
+    return
+  }
+  if (!isFolder(entry)) return
+  chosen.addFolder(path)
+  const reader = entry.createReader()
+  for (;;) {
+    // Some browsers give a hundred at a time.
+    const more = await settled<FileSystemEntry[]>(path, (resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    )
+    if (more.length === 0) return
+    for (const one of more) await add(one, `${path}/`, chosen)
+  }
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile
+}
+
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory
+}
+
+function settled<T>(
+  path: string,
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+): Promise<T> {
+  return new Promise<T>(start).catch((cause: unknown) => {
+    throw new EssError('file-unreadable', `Your browser cannot read ${path}. Choose it again.`, { cause })
+  })
+}

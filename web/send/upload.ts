@@ -1,0 +1,293 @@
+import { EssError, HEADERS, isTerminal, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
+import type { Facts } from '../facts.js'
+import { ask, JSON_ACCEPT } from '../http/ask.js'
+import { calledBack, Patience } from '../http/patience.js'
+import { follow } from './follow.js'
+import { expectTaken, PIECE_BYTES, type Piece, pieceHeaders, refusalOf } from './piece.js'
+import { askWhere, type Resource, verdictIn } from './resource.js'
+import type { Sendable } from './sendable.js'
+import { watch } from './watch.js'
+import { wholeBlob } from './whole-blob.js'
+
+/** The server begins to count when it notices that we are gone, so we try for this much longer than it waits. */
+const SLACK_MS = 60_000
+/** A request that was open for so long didn't fail because nothing works. */
+const LONG_MS = 10_000
+/** How soon the events are asked for again. */
+const FOLLOW_AGAIN_MS = 1_000
+/** A proxy may take less than our pieces. nginx takes 1 MiB if it isn't told otherwise. */
+const SMALLEST_PIECE_BYTES = 64 * 1024
+
+/** After these, the same transfer can go on by another request. */
+const PASSING: readonly string[] = [
+  'connection-lost',
+  'server-unreachable',
+  'rewound',
+  'mismatching-upload-offset',
+  'already-open',
+  'too-many-requests',
+  // A request that was cut in its head, or a proxy that answers for a server that is away.
+  'bad-request',
+  'request-timeout',
+  'not-ess',
+]
+
+/**
+ * Sends a body to a link that waits for it, and resolves with the verdict. The first request is an empty piece: it tells the
+ * server that the sender is there, is answered when a receiver has come, and until then not a byte is read. Then piece
+ * follows piece, each answered when it was handed on. After any failure it asks where to go on, for as long as the
+ * server waits.
+ */
+export class Upload {
+  readonly #facts: Facts
+  readonly #sendable: Sendable
+  readonly #onEvent: (event: StatusEvent) => void
+  readonly #patience: Patience
+  readonly #told = withResolvers<TerminalEvent>()
+  /** Ends all that belongs to this upload. */
+  readonly #over = new AbortController()
+  /** Ends the request that is under way. */
+  #attempt = new AbortController()
+  #resource: Resource
+  #offset = 0
+  #pieceBytes = PIECE_BYTES
+  #isWhole: boolean
+  #isConnected = false
+  #isFollowing = false
+  /** True while the person knows that the server can't be reached. */
+  #isLossTold = false
+  #newsAt = performance.now()
+
+  /** `onEvent` is told what the person should know, in the events of the protocol. */
+  constructor(facts: Facts, resource: Resource, sendable: Sendable, onEvent: (event: StatusEvent) => void) {
+    this.#facts = facts
+    this.#resource = resource
+    this.#sendable = sendable
+    this.#onEvent = onEvent
+    this.#patience = new Patience(1000 * facts.resumeWithin + SLACK_MS)
+    // Only a whole upload says the type of what is not sealed, and a text is shown by its type.
+    this.#isWhole =
+      facts.resumeWithin === 0 || (sendable.type !== undefined && sendable.body.size <= SMALLEST_PIECE_BYTES)
+  }
+
+  /** The one that takes the body now: it changes when a receiver comes back for earlier bytes. */
+  get resource(): Resource {
+    return this.#resource
+  }
+
+  /** Rejects with an EssError that no other try can mend, or with what `signal` was aborted with. */
+  async run(signal: AbortSignal): Promise<TerminalEvent> {
+    const stopped = new Promise<never>((_resolve, reject) => {
+      const stop = () => reject(signal.reason)
+      signal.addEventListener('abort', stop, { signal: this.#over.signal })
+      if (signal.aborted) stop()
+    })
+    const driving = this.#drive()
+    // A loss that is met after the verdict says nothing.
+    driving.catch(() => undefined)
+    const stopWatching = watch(this)
+    try {
+      return await Promise.race([driving, this.#told.promise, stopped])
+    } finally {
+      stopWatching()
+      this.#over.abort()
+      this.#attempt.abort(this.#over.signal.reason)
+    }
+  }
+
+  /** When something was last heard of the request under way, by `performance.now`. */
+  get newsAt(): number {
+    return this.#newsAt
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  /** Gives up the request under way: its connection is dead, and neither side has noticed. */
+  giveUp(reason: EssError): void {
+    this.#attempt.abort(reason)
+  }
+
+  /** Takes what the server says of the upload. */
+  take(event: StatusEvent): void {
+    this.#newsAt = performance.now()
+    if (isTerminal(event)) {
+      this.#told.resolve(event)
+      return
+    }
+    if (event.event === 'opened') return
+    if (event.event === 'rewind') {
+      // An event may be late, and name the resource that we have moved to already.
+      if (!this.#resource.upload.href.endsWith(tokenOf(event.upload))) this.giveUp(new EssError('rewound'))
+      return
+    }
+    if (event.event === 'connected' || event.event === 'resumed') this.#connected()
+    // Our own loss is told when we meet it. Often we are back before anyone could read of it.
+    if (event.event === 'interrupted' && event.side === 'sender') return
+    if (event.event === 'progress' && event.bytes > 0) this.#patience.calm()
+    this.#onEvent(event)
+  }
+
+  async #drive(): Promise<TerminalEvent> {
+    for (;;) {
+      const startedAt = performance.now()
+      try {
+        return await this.#send()
+      } catch (error) {
+        const reason = this.#passing(error)
+        if (this.#facts.resumeWithin === 0) throw lost(reason)
+        if (performance.now() - startedAt > LONG_MS || reason.code === 'rewound') this.#patience.calm()
+        const verdict = await this.#findPlace()
+        if (verdict !== undefined) return verdict
+      }
+    }
+  }
+
+  /** Sends until the verdict. */
+  async #send(): Promise<TerminalEvent> {
+    if (this.#isWhole && this.#offset === 0) return await this.#sendWhole()
+    const { body } = this.#sendable
+    let ahead = this.#prepare()
+    for (;;) {
+      const piece = ahead
+      const bytes = await piece.bytes
+      const asking = this.#ask('PATCH', pieceHeaders(piece), bytes)
+      // The next piece is read and sealed while this one is on its way.
+      if (piece.to < body.size && piece.to > piece.from) ahead = this.#prepare(piece.to)
+      const answer = await asking
+      if (piece.to === body.size && answer.status === 200) return verdictIn(answer)
+      this.#expectTaken(() => expectTaken(answer, piece))
+      this.#offset = piece.to
+      this.#patience.calm()
+      this.#connected()
+      if (piece.to > 0) this.#onEvent({ event: 'progress', bytes: piece.to, total: body.size })
+      if (piece.to === piece.from) ahead = this.#prepare()
+    }
+  }
+
+  async #sendWhole(): Promise<TerminalEvent> {
+    const { body, type } = this.#sendable
+    const blob = await wholeBlob(body, this.#over.signal)
+    this.#follow()
+    const headers = {
+      accept: JSON_ACCEPT,
+      'content-type': type ?? 'application/octet-stream',
+      ...(this.#facts.resumeWithin > 0 && { [HEADERS.essResume]: 'rewind' }),
+    }
+    const answer = await this.#ask('PUT', headers, blob)
+    if (answer.status !== 200) throw refusalOf(answer)
+    return verdictIn(answer)
+  }
+
+  /** Reads the piece that begins there. Without a receiver it is an empty one, unless the body is empty too. */
+  #prepare(from = this.#offset): Piece & { readonly bytes: Promise<Uint8Array<ArrayBuffer>> } {
+    const { body } = this.#sendable
+    const to = this.#isConnected || body.size === 0 ? body.pieceEnd(from, this.#pieceBytes) : from
+    const bytes = body.read(from, to)
+    // Who waits for the piece meets the failure.
+    bytes.catch(() => undefined)
+    return { from, to, size: body.size, bytes }
+  }
+
+  async #ask(method: string, headers: Record<string, string>, body: Blob | Uint8Array<ArrayBuffer>) {
+    this.#attempt = new AbortController()
+    this.#newsAt = performance.now()
+    if (this.#over.signal.aborted) this.#attempt.abort(this.#over.signal.reason)
+    const answer = await ask(this.#resource.upload, { method, headers, body, signal: this.#attempt.signal })
+    this.#newsAt = performance.now()
+    return answer
+  }
+
+  /** Looks at the answer to a piece, and goes on in another way where a proxy takes none, or none of this size. */
+  #expectTaken(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      if (!(error instanceof EssError)) throw error
+      if (error.code === 'method-not-allowed' && this.#offset === 0 && !this.#isWhole) {
+        this.#isWhole = true
+        throw new EssError('connection-lost', undefined, { cause: error })
+      }
+      const smaller = this.#pieceBytes / 8
+      if (error.code !== 'too-large' || smaller < SMALLEST_PIECE_BYTES) throw error
+      this.#pieceBytes = smaller
+      throw new EssError('connection-lost', undefined, { cause: error })
+    }
+  }
+
+  #connected(): void {
+    this.#isLossTold = false
+    if (!this.#isConnected) {
+      this.#isConnected = true
+      this.#onEvent({ event: 'connected' })
+    }
+    this.#follow()
+  }
+
+  /** Asks where to go on, until the server says so. Resolves with the verdict if it is over. */
+  async #findPlace(): Promise<TerminalEvent | undefined> {
+    for (;;) {
+      try {
+        // The first pause is short. After that, each failure makes it longer, until bytes move.
+        await this.#patience.pause(this.#over.signal)
+        const where = await askWhere(this.#facts, this.#resource, this.#over.signal)
+        if ('verdict' in where) return where.verdict
+        this.#patience.extend()
+        if ('moved' in where) {
+          this.#resource = where.moved
+          this.#isConnected = true
+          continue
+        }
+        this.#offset = where.offset
+        if (this.#isLossTold) this.#onEvent({ event: 'resumed', bytes: where.offset })
+        this.#isLossTold = false
+        return undefined
+      } catch (error) {
+        const reason = this.#passing(error)
+        if (this.#patience.isOver) throw lost(reason)
+        this.#isLossTold = true
+        const { secondsLeft } = this.#patience
+        this.#onEvent({ event: 'interrupted', side: 'sender', bytes: this.#offset, secondsLeft })
+      }
+    }
+  }
+
+  /** Returns what another try may mend, and throws anything else. */
+  #passing(error: unknown): EssError {
+    if (!(error instanceof EssError)) throw error
+    // The server was restarted, or has waited long enough.
+    if (error.code === 'not-found') throw lost(error)
+    if (!PASSING.includes(error.code)) throw error
+    return error
+  }
+
+  /** Follows the events from now on. While a link waits it has no need of them, and a browser has few connections. */
+  #follow(): void {
+    if (this.#isFollowing) return
+    this.#isFollowing = true
+    const { signal } = this.#over
+    const again = async () => {
+      while (!signal.aborted) {
+        await follow(this.#resource, signal, (event) => this.take(event))
+        await calledBack(FOLLOW_AGAIN_MS, signal)
+      }
+    }
+    // It never rejects.
+    void again()
+  }
+}
+
+/** The error for a server that can't be reached, or doesn't know the transfer any more. */
+function lost(cause: EssError): EssError {
+  return new EssError(
+    'connection-lost',
+    'The connection to the server broke before it said how the transfer ended. Ask the receiver whether the file arrived, or send it again.',
+    { cause },
+  )
+}
+
+function tokenOf(upload: string): string {
+  return upload.slice(upload.lastIndexOf('/'))
+}

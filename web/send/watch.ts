@@ -1,0 +1,60 @@
+import { EssError, type StatusEvent } from '../../shared/index.js'
+import { follow } from './follow.js'
+import type { Upload } from './upload.js'
+
+/** A receiver may pause for that long, and longer. */
+const SILENCE_MS = 20_000
+/** Nothing comes while a link waits. */
+const WAITING_SILENCE_MS = 75_000
+const LOOK_MS = 5_000
+/** How long the server may take to tell the state. */
+const STATE_MS = 15_000
+
+/**
+ * Looks after an upload whose connection may be dead without a sign: a laptop that slept, a network that was changed. After
+ * some silence it asks the server by another connection, and gives up the request that the server doesn't count on.
+ * Returns what ends it.
+ */
+export function watch(upload: Upload): () => void {
+  const off = new AbortController()
+  let isAsking = false
+  const look = async (patienceMs: number) => {
+    if (isAsking || performance.now() - upload.newsAt < patienceMs) return
+    isAsking = true
+    const { isConnected } = upload
+    const state = await askState(upload, off.signal)
+    isAsking = false
+    if (off.signal.aborted) return
+    if (state === undefined || isMissing(state, isConnected)) upload.giveUp(new EssError('connection-lost'))
+    else upload.take(state)
+  }
+  const timer = setInterval(() => void look(upload.isConnected ? SILENCE_MS : WAITING_SILENCE_MS), LOOK_MS)
+  window.addEventListener('online', () => void look(0), { signal: off.signal })
+  return () => {
+    clearInterval(timer)
+    off.abort()
+  }
+}
+
+/** True if the server waits for a sender who thinks that it is there, or has told it things that did not arrive. */
+function isMissing(state: StatusEvent, wasConnected: boolean): boolean {
+  if (state.event === 'interrupted') return state.side !== 'receiver'
+  return state.event === 'reserved' || (state.event === 'connected' && !wasConnected)
+}
+
+/** What the server tells a follower that comes now, after `opened`. Undefined if it can't be asked. */
+async function askState(upload: Upload, signal: AbortSignal): Promise<StatusEvent | undefined> {
+  const enough = new AbortController()
+  const stop = () => enough.abort()
+  const timer = setTimeout(stop, STATE_MS)
+  signal.addEventListener('abort', stop)
+  let state: StatusEvent | undefined
+  await follow(upload.resource, enough.signal, (event) => {
+    if (state !== undefined || event.event === 'opened') return
+    state = event
+    stop()
+  })
+  clearTimeout(timer)
+  signal.removeEventListener('abort', stop)
+  return state
+}
