@@ -14,7 +14,7 @@ const DIST = join(ROOT, 'dist')
 
 test('the same build gives the same bytes, and what lies in dist is of this build', async () => {
   const [one, other] = [await built(), await built()]
-  for (const name of ['ess.tgz', 'ess/ess.cjs', 'ess/LICENSES', 'ess/server.json.header']) {
+  for (const name of ['ess.tgz', 'ess/age.cjs', 'ess/ess.cjs', 'ess/LICENSES', 'ess/server.json.header']) {
     const bytes = await readFile(join(one, name))
     expect(bytes.equals(await readFile(join(other, name))), name).toBe(true)
     // Another Node may compress in another way.
@@ -53,6 +53,7 @@ describe('the package of the client', async () => {
     expect(files.map(({ header: { name, mode, uid, gid } }) => [name, mode, uid, gid])).toEqual([
       ['package/package.json', 0o644, 0, 0],
       ['package/ess.cjs', 0o755, 0, 0],
+      ['package/age.cjs', 0o644, 0, 0],
       ['package/LICENSE', 0o644, 0, 0],
       ['package/LICENSES', 0o644, 0, 0],
     ])
@@ -63,11 +64,11 @@ describe('the package of the client', async () => {
 
   test('has the license of every package whose code is in the program', async () => {
     // esbuild names the file that each part of the program came from.
-    const sources = textOf('ess.cjs').matchAll(
+    const sources = (textOf('ess.cjs') + textOf('age.cjs')).matchAll(
       /^(?:\/\/ | {2}")((?:.*\/)?node_modules\/(?:@[^/\n]+\/)?[^/\n]+)\//gm,
     )
     const inside = [...new Set([...sources].map(([, folder = '']) => folder))]
-    expect(inside).toContain('node_modules/got')
+    expect(inside).toEqual(expect.arrayContaining(['node_modules/got', 'node_modules/age-encryption']))
     const sections = textOf('LICENSES')
       .split(`\n${'-'.repeat(80)}\n\n`)
       .slice(1)
@@ -125,6 +126,14 @@ describe('loads only what it needs', () => {
     ...['normalize-url', 'p-cancelable', 'quick-lru', 'resolve-alpn', 'responselike'],
   ]
 
+  test('for a sealed transfer: the library of age, from a file of its own', async () => {
+    const server = await startServer()
+    const sealed = await loadedBy(['send', '-e', '-', '--server', server.url], 'SIGTERM')
+    expect(sealed.files).toEqual(['age.cjs', 'ess.cjs'])
+    const plain = await loadedBy(['send', '-', '--server', server.url], 'SIGTERM')
+    expect(plain.files).toEqual(['ess.cjs'])
+  })
+
   test('until there is a link: what makes the request, and nothing that helps, draws or receives', async () => {
     const server = await startServer()
     const { packages, own } = await loadedBy(['send', '-', '--server', server.url], 'SIGTERM')
@@ -157,9 +166,11 @@ async function loadedBy(args: readonly string[], signal?: NodeJS.Signals) {
   if (signal !== undefined) program.kill(signal)
   await program.ended()
   const modules = new Set<string>()
+  const files = new Set<string>()
   for (const file of await readdir(folder)) {
     const { result }: Coverage = JSON.parse(await readFile(join(folder, file), 'utf8'))
-    const ofProgram = result.filter(({ url }) => url.endsWith('/ess.cjs'))
+    const ofProgram = result.filter(({ url }) => /\/dist\/ess\/[^/]+$/.test(url))
+    for (const { url } of ofProgram) files.add(url.slice(url.lastIndexOf('/') + 1))
     // In the program each module is a function with the name of its file.
     for (const { functionName, ranges } of ofProgram.flatMap(({ functions }) => functions))
       if (/^(?:node_modules|dist)\//.test(functionName) && (ranges[0]?.count ?? 0) > 0)
@@ -169,7 +180,7 @@ async function loadedBy(args: readonly string[], signal?: NodeJS.Signals) {
     (name) => /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)?.[1] ?? [],
   )
   const own = [...modules].flatMap((name) => /^dist\/(.*)/.exec(name)?.[1] ?? [])
-  return { packages: [...new Set(packages)].sort(), own: own.sort() }
+  return { packages: [...new Set(packages)].sort(), own: own.sort(), files: [...files].sort() }
 }
 
 interface Coverage {

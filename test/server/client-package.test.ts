@@ -46,7 +46,9 @@ describe('ess-server', () => {
     })
     const files = await unpacked(response)
     expect([...files.keys()]).toEqual(
-      ['server.json', 'package.json', 'ess.cjs', 'LICENSE', 'LICENSES'].map((name) => `package/${name}`),
+      ['server.json', 'package.json', 'ess.cjs', 'age.cjs', 'LICENSE', 'LICENSES'].map(
+        (name) => `package/${name}`,
+      ),
     )
     expect(JSON.parse(files.get('package/server.json') ?? '')).toEqual({ server: url })
     expect(JSON.parse(files.get('package/package.json') ?? '')).toMatchObject({
