@@ -15,9 +15,12 @@ const CIPHER = 'chacha20-poly1305'
 const CIPHER_OPTIONS = { authTagLength: TAG_BYTES } as const
 const KEY_BYTES = 32
 
-/** Gives the key of a payload. A file key may have several payloads, with a nonce each. */
-export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, 'payload', KEY_BYTES))
+/**
+ * Gives the key of a payload. `info` is that of a file's own payload, unless another kind of payload is sealed with the same
+ * file key: then neither can be taken for the other.
+ */
+export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array, info = 'payload'): Buffer {
+  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, info, KEY_BYTES))
 }
 
 /** A chunk's nonce: eleven bytes count the chunks, and the last byte is 1 for the last one. */

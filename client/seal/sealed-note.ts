@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { type BundleNote, EssError, isSealedNote, MAX_SEALED_NOTE } from '../../shared/index.js'
+import {
+  type BundleNote,
+  EssError,
+  isSealedNote,
+  MAX_SEALED_NOTE,
+  SEALED_NOTE_KEY_INFO,
+} from '../../shared/index.js'
 import type { OpenHeader } from './age.js'
 import { headerEnd, recipientTypes } from './header.js'
 import { openChunk, PAYLOAD_NONCE_BYTES, payloadKey, sealChunk, TAG_BYTES } from './payload.js'
 
 /**
- * What a sender says of its sealed body, in the header `Ess-Sealed`. That is an age file of JSON, which has the header of
- * the body's own file: who can open the one can open the other, and neither goes with anything else.
+ * What a sender says of its sealed body, in the header `Ess-Sealed`. That is the header of the body's own age file, a nonce,
+ * and one chunk of JSON: who can open the one can open the other, and neither goes with anything else. Its key is made for
+ * notes alone, so that neither can be taken for the other.
  */
 export interface SealedNote {
   /** The file's name; undefined for a stream. As the sender wrote it: make it safe before you use it. */
@@ -41,7 +48,14 @@ export function sealNote({ header, fileKey }: OpenHeader, note: SealedNote): str
   const file = Buffer.alloc(header.length + nonce.length + json.length + TAG_BYTES)
   file.set(header)
   file.set(nonce, header.length)
-  sealChunk(payloadKey(fileKey, nonce), 0, true, json, file, header.length + nonce.length)
+  sealChunk(
+    payloadKey(fileKey, nonce, SEALED_NOTE_KEY_INFO),
+    0,
+    true,
+    json,
+    file,
+    header.length + nonce.length,
+  )
   return file.toString('base64url')
 }
 
@@ -53,7 +67,7 @@ export function headerOfNote(value: string): Buffer {
 /** Reads the value of `Ess-Sealed` with its header's file key. Throws EssError `not-authentic`. */
 export function readNote(value: string, fileKey: Buffer): SealedNote {
   const { nonce, payload } = split(value)
-  const json = openChunk(payloadKey(fileKey, nonce), 0, true, payload)
+  const json = openChunk(payloadKey(fileKey, nonce, SEALED_NOTE_KEY_INFO), 0, true, payload)
   const note = json === undefined ? undefined : fromJson(json.toString())
   if (note === undefined) throw notANote()
   return note
