@@ -32,7 +32,7 @@ const LONG = [
   'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
-  'test/web/browsers/*.test.ts',
+  'test/web/{proxies,browsers/*}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
 ]
@@ -57,7 +57,7 @@ const OTHER_PROGRAMS = [
   'test/client/doctor/fronts.test.ts',
   'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
   'test/e2e/{draft-page,no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
-  'test/web/browsers/*.test.ts',
+  'test/web/{proxies,browsers/*}.test.ts',
 ]
 
 /**

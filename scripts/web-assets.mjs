@@ -17,6 +17,19 @@ const [folder = join(ROOT, 'dist/web')] = process.argv.slice(2).map((path) => re
 /** Each page has one script; both have one style. */
 const ENTRIES = { send: 'web/send/main.ts', receive: 'web/receive/main.ts', style: 'web/style.css' }
 
+/** shared/ is plain data and pure functions, so what an entry doesn't use need not come with it. */
+const pureShared = {
+  name: 'pure shared/',
+  setup(build) {
+    const isSeen = {}
+    build.onResolve({ filter: /\/shared\/|^\.\// }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === isSeen) return undefined
+      const found = await build.resolve(path, { ...from, pluginData: isSeen })
+      return found.path.startsWith(join(ROOT, 'shared')) ? { ...found, sideEffects: false } : found
+    })
+  },
+}
+
 const COMMON = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -28,6 +41,7 @@ const COMMON = {
   metafile: true,
   write: false,
   logLevel: 'warning',
+  plugins: [pureShared],
   outdir: folder,
 }
 

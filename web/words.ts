@@ -3,6 +3,79 @@ import { formatBytes, formatCount, formatDuration, formatPart } from '../shared/
 /** Everything that the pages say, in one place, so that it can be translated. */
 export const WORDS = {
   title: 'Send a file',
+
+  choose: {
+    intro: 'It goes straight to the other side. This server stores nothing.',
+    files: 'Choose files',
+    folder: 'Choose a folder',
+    drop: 'or drop them here',
+    text: 'Or type a text',
+    chosen: 'To be sent',
+    remove: (name: string) => `Remove ${name}`,
+    folderMark: 'folder',
+    sealed: 'Encrypt it',
+    sealedHint: 'Only someone who has the whole link can open it. This server can’t.',
+    token: 'Token',
+    tokenHint: 'This server asks for a token. It stays in this tab, until you close it.',
+    tokenRefused: 'This token is not right. Ask the operator of this server.',
+    send: 'Send',
+    nothing: 'Choose a file first, or type a text.',
+    longText: 'This text is too long. Save it as a file, and send that.',
+    noPieces:
+      'This server does not let a transfer go on after a cut. If the connection breaks, you begin again.',
+  },
+
+  link: {
+    preparing: 'Making the link …',
+    ready: 'Your link is ready',
+    give: 'Give this link to the person who should have it. It works once.',
+    label: 'Link',
+    copy: 'Copy the link',
+    copied: 'Copied',
+    notCopied: 'Your browser doesn’t let this page copy. Select the link, and copy it yourself.',
+    share: 'Share …',
+    qr: 'The link as a QR code',
+    waiting: (seconds: number) =>
+      `Waiting for the other side. The link waits ${formatDuration(seconds)} more.`,
+    keepOpen: 'Keep this page open until it is delivered.',
+    terminal: 'In a terminal',
+    byEss: 'With ess:',
+    byNpx: 'With Node alone:',
+    byCurl: 'With curl:',
+    byAge: 'With curl and age. Put the key, the end of the link from AGE-SECRET-KEY on, into a file key.txt:',
+  },
+
+  progress: {
+    sending: 'Sending',
+    label: 'Sent',
+    course: (bytes: number, total: number) => `${formatBytes(bytes)} of ${formatBytes(total)}`,
+    rate: (bytesPerSecond: number) => `${formatBytes(Math.round(bytesPerSecond))}/s`,
+    left: (seconds: number) => `${formatDuration(seconds)} left`,
+    checking: 'All is sent. Waiting for the other side to confirm it.',
+    offline: 'The server can’t be reached. The transfer goes on when the connection is back.',
+    receiverAway: 'The other side has lost its connection. The transfer goes on when it comes back.',
+    tryingOn: (seconds: number) => `There is ${formatDuration(seconds)} left for that.`,
+    cancel: 'Cancel',
+    cancelSure: 'Cancel this transfer?',
+  },
+
+  ending: {
+    delivered: 'Delivered',
+    deliveredWords: (size: number, seconds: number) =>
+      `The other side has every byte: ${formatBytes(size)} in ${formatDuration(Math.max(1, seconds))}.`,
+    unconfirmed: 'Sent, but not confirmed',
+    unconfirmedWords:
+      'All of it was handed to the other side, which has not confirmed that it arrived. Ask the person whether the file is whole.',
+    failed: 'Not delivered',
+    cancelled: 'Cancelled',
+    cancelledWords: 'You stopped the transfer. The other side doesn’t have the file.',
+    again: 'Send something else',
+    retry: 'Send it again',
+    offline: 'The server can’t be reached. Check your connection, and try again.',
+  },
+
+  /** `3 files and folders, 12.0 MB` for the list of what was chosen. */
+  sum: (count: number, bytes: number) => `${formatCount(count, 'file')}, ${formatBytes(bytes)}`,
 } as const
 
 /** What the page of a link says. */

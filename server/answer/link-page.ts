@@ -15,20 +15,22 @@ export interface Offer {
   readonly clientUrl?: string | undefined
   /** True for several files or a folder, as one tar. */
   readonly isBundle?: boolean
+  /** True for a text without a name, which a script shows. */
+  readonly isText?: boolean
   /** Undefined where the page has none. */
   readonly script?: PageScript | undefined
 }
 
 /** The same of a sealed file, whose name in the open is made of its link. */
-export type SealedOffer = Omit<Offer, 'isBundle' | 'fileName'> & { readonly fileName: string }
+export type SealedOffer = Omit<Offer, 'isBundle' | 'isText' | 'fileName'> & { readonly fileName: string }
 
 /**
  * The page for a person who opens a link in a browser. Looking doesn't use the link up. The button does, by a POST,
  * which robots that follow links don't send.
  */
 export function downloadPage(offer: Offer): HtmlPage {
-  const { fileName, size, url, isReady, clientUrl, isBundle = false, script } = offer
-  const name = fileName ?? 'A file without a name'
+  const { fileName, size, url, isReady, clientUrl, isBundle = false, isText = false, script } = offer
+  const name = fileName ?? (isText ? 'A text' : 'A file without a name')
   const kind = isBundle ? '<p>Several files or a folder, as one tar.</p>' : ''
   const unpack = isBundle
     ? `\n<p>Or unpack it into the current folder, as it comes:</p>\n${preformatted(`curl -f ${quoteUrl(url)} | tar x`)}`
@@ -40,8 +42,8 @@ export function downloadPage(offer: Offer): HtmlPage {
   return linkPage({
     title: name,
     script,
-    // A script unpacks a bundle.
-    isForScript: isBundle,
+    // A script unpacks a bundle, and shows a text.
+    isForScript: isBundle || isText,
     head: `<h1>${escapeHtml(name)}</h1>
 <p>${factsOf(size)}</p>${kind}${noteOf(isReady)}`,
     body: `<form method="post"><button>Download</button></form>

@@ -2,6 +2,7 @@ import {
   downloadPath,
   formatDuration,
   formatLimit,
+  isTextType,
   joinUrl,
   PASS_THROUGH_HEADERS,
   ROUTES,
@@ -16,6 +17,7 @@ import { sendPage } from '../answer/send-page.js'
 import { usageText } from '../answer/usage.js'
 import { sealedName } from '../broker/download-answer.js'
 import type { Service } from '../broker/service.js'
+import type { EphemeralSocket } from '../broker/socket.js'
 import { tokensAskedBy } from '../request/access.js'
 import { pageStatus } from '../request/visitor.js'
 import { decodeSegment } from './addresses.js'
@@ -112,9 +114,14 @@ export function linkPage(broker: Service, visit: Visit): Page {
   const page =
     sealed !== undefined
       ? sealedPage({ ...offer, fileName: sealedName(id) })
-      : downloadPage({ ...offer, fileName, isBundle: bundle !== undefined })
+      : downloadPage({ ...offer, fileName, isBundle: bundle !== undefined, isText: isText(socket) })
   // A program is never sent here: see `entryOf`.
   return { status: pageStatus(visit.request) ?? 406, ...page }
+}
+
+/** As `ess send --text` sends it. */
+function isText({ fileName, contentType }: EphemeralSocket): boolean {
+  return fileName === undefined && isTextType(contentType)
 }
 
 function hasScripts({ options }: Service): boolean {

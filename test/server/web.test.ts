@@ -275,6 +275,25 @@ test('--required-referer holds for the page too', async () => {
   expect((await ask(port, 'POST /reserve', { ...JSON_WANTED, ...SAME_ORIGIN, ...referer })).status).toBe(201)
 })
 
+test.each([
+  ['a file', 'PUT /notes.txt', { 'Content-Type': 'text/plain; charset=utf-8' }, 'notes.txt', false],
+  ['a file without a name', 'PUT /', {}, 'A file without a name', false],
+  ['a text', 'PUT /', { 'Content-Type': 'text/plain; charset=utf-8' }, 'A text', true],
+  ['a bundle', 'PUT /photos.tar', { 'Ess-Bundle': 'tar;entries=3' }, 'photos.tar', true],
+  ['a sealed file', 'PUT /', { 'Ess-Sealed': 'c2VhbGVkIG5vdGU' }, 'A sealed file', true],
+] as const)(
+  'the button of %s is there at once, or waits for the script that does better',
+  async (_what, target, headers, heading, isForScript) => {
+    const { port } = await serve({ web: true })
+    const { id } = await openSender(port, { target, length: 5, headers })
+    const { body } = await ask(port, `GET /${id}`, BROWSER)
+    expect(body).toContain(`<h1>${heading}</h1>`)
+    const [head = '', rest = ''] = body.split('<form method="post">')
+    expect(head.includes('<div class="without-script">')).toBe(isForScript)
+    expect(rest).toMatch(/^<button>Download( it sealed)?<\/button><\/form>/)
+  },
+)
+
 test('a name can neither end the facts nor become an element', async () => {
   const { port } = await serve({ web: true })
   const name = `<script>alert(1)<!--&"'.txt`

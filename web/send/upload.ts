@@ -152,7 +152,8 @@ export class Upload {
     let ahead = this.#prepare()
     for (;;) {
       const piece = ahead
-      const bytes = await piece.bytes
+      // A Blob is handed to the browser's network as it is, and bytes are copied.
+      const bytes = new Blob([await piece.bytes])
       const asking = this.#ask('PATCH', pieceHeaders(piece), bytes)
       // The next piece is read and sealed while this one is on its way.
       if (piece.to < body.size && piece.to > piece.from) ahead = this.#prepare(piece.to)
@@ -191,7 +192,7 @@ export class Upload {
     return { from, to, size: body.size, bytes }
   }
 
-  async #ask(method: string, headers: Record<string, string>, body: Blob | Uint8Array<ArrayBuffer>) {
+  async #ask(method: string, headers: Record<string, string>, body: Blob) {
     this.#attempt = new AbortController()
     this.#newsAt = performance.now()
     if (this.#over.signal.aborted) this.#attempt.abort(this.#over.signal.reason)

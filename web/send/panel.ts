@@ -1,0 +1,232 @@
+import {
+  type EssError,
+  formatPart,
+  type InterruptedEvent,
+  problemSentences,
+  type StatusEvent,
+} from '../../shared/index.js'
+import { Pace } from '../../shared/pace.js'
+import { copyText } from '../ui/copy.js'
+import { element } from '../ui/element.js'
+import { WORDS } from '../words.js'
+import type { Line } from './link.js'
+import type { Delivery, Offer } from './transfer.js'
+
+const now = () => performance.now()
+
+/** What the buttons of a transfer do. */
+export interface PanelActions {
+  cancel(): void
+  /** Back to the form, which still has what was chosen if `isSame`. */
+  again(isSame: boolean): void
+}
+
+/** A transfer as a person sees it, from the link to the verdict. It shows nothing that the server has not said. */
+export class Panel {
+  readonly root: HTMLElement
+  readonly #actions: PanelActions
+  readonly #size: number
+  readonly #title = element('h1', { tabIndex: -1 }, WORDS.link.preparing)
+  /** Read aloud when it changes. */
+  readonly #status = element('p', { className: 'status', set: { role: 'status' } })
+  /** It changes each second, and isn't read aloud. */
+  readonly #clock = element('p', { className: 'clock' })
+  readonly #offer = element('div', { className: 'offer' })
+  readonly #bar = element('progress', { max: 1, value: 0, set: { 'aria-label': WORDS.progress.label } })
+  readonly #course = element('p', { className: 'course' })
+  readonly #progress = element('div', { className: 'progress', hidden: true }, this.#bar, this.#course)
+  readonly #buttons = element('div', { className: 'buttons' })
+  #pace = new Pace(now)
+  #startedAt: number | undefined
+  /** The seconds that the clock counts down, and what they are. */
+  #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
+  readonly #timer = setInterval(() => this.#showClock(), 1000)
+
+  /** `size` is the person's own bytes: those on the wire are a few more if they are sealed. */
+  constructor(size: number, actions: PanelActions) {
+    this.#size = size
+    this.#actions = actions
+    this.root = element(
+      'section',
+      { className: 'transfer' },
+      this.#title,
+      this.#status,
+      this.#clock,
+      this.#progress,
+      this.#offer,
+      this.#buttons,
+    )
+    this.#buttons.append(this.#button(WORDS.progress.cancel, () => actions.cancel()))
+  }
+
+  /** For a keyboard, which would otherwise begin at the top of the page. */
+  focus(): void {
+    this.#title.focus()
+  }
+
+  /** The link is there. */
+  onOffer({ link, lines, expiresAt }: Offer): void {
+    this.#title.textContent = WORDS.link.ready
+    this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
+    this.#count((expiresAt - Date.now()) / 1000, WORDS.link.waiting)
+    void this.#showOffer(link, lines)
+  }
+
+  onEvent(event: StatusEvent): void {
+    switch (event.event) {
+      case 'waiting':
+        this.#count(event.secondsLeft, WORDS.link.waiting)
+        break
+      case 'connected':
+        this.#begin()
+        break
+      case 'progress':
+        this.#begin()
+        this.#move(event.bytes, event.total)
+        break
+      case 'interrupted':
+        this.#interrupt(event)
+        break
+      case 'resumed':
+        this.#goOn(event.bytes)
+        break
+      default:
+    }
+  }
+
+  onDelivered({ isConfirmed }: Delivery): void {
+    const seconds = (now() - (this.#startedAt ?? now())) / 1000
+    const { delivered, deliveredWords, unconfirmed, unconfirmedWords } = WORDS.ending
+    this.#bar.value = 1
+    if (isConfirmed) this.#end('delivered', delivered, deliveredWords(this.#size, seconds))
+    else this.#end('unconfirmed', unconfirmed, unconfirmedWords)
+    this.#buttons.append(this.#button(WORDS.ending.again, () => this.#actions.again(false)))
+  }
+
+  onCancelled(): void {
+    this.#fail('cancelled', WORDS.ending.cancelled, WORDS.ending.cancelledWords)
+  }
+
+  onFailed(error: EssError): void {
+    const isAway = error.code === 'server-unreachable'
+    this.#fail(
+      'failed',
+      WORDS.ending.failed,
+      isAway ? WORDS.ending.offline : problemSentences(error, undefined),
+    )
+  }
+
+  async #showOffer(link: string, lines: readonly Line[]): Promise<void> {
+    const field = element('input', { readOnly: true, value: link, set: { 'aria-label': WORDS.link.label } })
+    field.addEventListener('focus', () => field.select())
+    const copy = this.#button(WORDS.link.copy, async () => {
+      const isCopied = await copyText(link)
+      copy.textContent = isCopied ? WORDS.link.copied : WORDS.link.copy
+      if (isCopied) return
+      this.#status.textContent = WORDS.link.notCopied
+      field.focus()
+    })
+    const canShare = 'share' in navigator
+    const share = canShare ? [this.#button(WORDS.link.share, () => shareLink(link))] : []
+    this.#offer.append(
+      element('div', { className: 'link' }, field, copy, ...share),
+      element(
+        'details',
+        { className: 'terminal' },
+        element('summary', {}, WORDS.link.terminal),
+        ...lines.flatMap(({ words, line }) => [element('p', {}, words), element('pre', {}, line)]),
+      ),
+    )
+    const { qrCode } = await import('../ui/qr-code.js')
+    this.#offer.firstElementChild?.after(element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr)))
+  }
+
+  /** A receiver is there. */
+  #begin(): void {
+    if (this.#startedAt !== undefined && this.#countdown === undefined) return
+    this.#startedAt ??= now()
+    this.#countdown = undefined
+    this.#clock.textContent = ''
+    this.#title.textContent = WORDS.progress.sending
+    this.#status.textContent = WORDS.link.keepOpen
+    this.#offer.hidden = true
+    this.#progress.hidden = false
+  }
+
+  #move(bytes: number, total = this.#size): void {
+    const part = total === 0 ? 1 : Math.min(1, bytes / total)
+    const own = Math.round(part * this.#size)
+    this.#bar.value = part
+    this.#pace.at(own)
+    const { rate } = this.#pace
+    const words = [formatPart(own, this.#size)]
+    if (bytes === total) words.push(WORDS.progress.checking)
+    else if (rate !== undefined && rate > 0)
+      words.push(WORDS.progress.rate(rate), WORDS.progress.left((this.#size - own) / rate))
+    this.#course.textContent = words.join(' · ')
+  }
+
+  #interrupt({ side, secondsLeft }: InterruptedEvent): void {
+    this.#status.textContent = side === 'sender' ? WORDS.progress.offline : WORDS.progress.receiverAway
+    this.#count(secondsLeft, WORDS.progress.tryingOn)
+  }
+
+  /** Either side is back. */
+  #goOn(bytes: number): void {
+    if (this.#startedAt === undefined) {
+      // The link still waits. How long is told by the next event.
+      this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
+      this.#countdown = undefined
+      this.#clock.textContent = ''
+      return
+    }
+    this.#begin()
+    this.#pace = new Pace(now, bytes)
+  }
+
+  #fail(kind: string, title: string, words: string): void {
+    this.#end(kind, title, words)
+    this.#buttons.append(
+      this.#button(WORDS.ending.retry, () => this.#actions.again(true)),
+      this.#button(WORDS.ending.again, () => this.#actions.again(false)),
+    )
+  }
+
+  #end(kind: string, title: string, words: string): void {
+    clearInterval(this.#timer)
+    this.root.classList.add(kind)
+    this.#title.textContent = title
+    this.#status.textContent = words
+    this.#clock.textContent = ''
+    this.#course.textContent = ''
+    this.#offer.hidden = true
+    this.#progress.hidden = true
+    this.#buttons.replaceChildren()
+    this.focus()
+  }
+
+  #count(seconds: number, words: (seconds: number) => string): void {
+    this.#countdown = { endsAt: now() + 1000 * seconds, words }
+    this.#showClock()
+  }
+
+  #showClock(): void {
+    if (this.#countdown === undefined) return
+    const { endsAt, words } = this.#countdown
+    this.#clock.textContent = words(Math.max(0, (endsAt - now()) / 1000))
+  }
+
+  #button(text: string, act: () => Promise<void> | void): HTMLButtonElement {
+    const button = element('button', { type: 'button' }, text)
+    button.addEventListener('click', () => void act())
+    return button
+  }
+}
+
+async function shareLink(url: string): Promise<void> {
+  try {
+    await navigator.share({ url })
+  } catch {
+    // The person has closed the list of programs.
+  }
+}

@@ -1,0 +1,77 @@
+import { EssError, fromProblem, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
+import type { Facts } from '../facts.js'
+import { type Line, receiverLines, receiverLink } from './link.js'
+import type { Parcel } from './parcel.js'
+import { reserve } from './reservation.js'
+import { cancel } from './resource.js'
+import { type Sendable, seal } from './sendable.js'
+import { Upload } from './upload.js'
+
+/** A link that can be given away. */
+export interface Offer {
+  readonly link: string
+  readonly lines: readonly Line[]
+  /** Milliseconds since 1970, by this machine's clock. */
+  readonly expiresAt: number
+}
+
+/** What is told while a transfer goes on. Bytes in events are those that go over the wire. */
+export interface Listener {
+  onOffer(offer: Offer): void
+  onEvent(event: StatusEvent): void
+}
+
+/** How a transfer is made. */
+export interface TransferOptions {
+  readonly isSealed: boolean
+  readonly token: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** A good ending. */
+export interface Delivery {
+  readonly isConfirmed: boolean
+}
+
+/**
+ * Sends a parcel: makes a link for it, and brings its bytes when a receiver has come. Resolves when the server says that it is
+ * delivered. Throws EssError, or what `signal` was aborted with; then the receiver is told at once.
+ */
+export async function transfer(
+  facts: Facts,
+  parcel: Parcel,
+  { isSealed, token, signal }: TransferOptions,
+  listener: Listener,
+): Promise<Delivery> {
+  const sendable: Sendable = isSealed ? await seal(parcel) : parcel
+  const { id, resource, expiresAt } = await reserve(facts, sendable, token, signal)
+  const upload = new Upload(facts, resource, sendable, (event) => listener.onEvent(event))
+  const leave = () => void cancel(upload.resource)
+  // The page is closed, and nothing of it is left to come back.
+  window.addEventListener('pagehide', leave)
+  try {
+    const link = receiverLink(facts, id, sendable)
+    listener.onOffer({ link, lines: receiverLines(facts, id, link, parcel, isSealed), expiresAt })
+    return deliveryOf(await upload.run(signal))
+  } catch (error) {
+    if (!(error instanceof Failed)) leave()
+    throw error instanceof Failed ? error.reason : error
+  } finally {
+    window.removeEventListener('pagehide', leave)
+  }
+}
+
+/** The server's own word, which ends everything there. */
+class Failed extends Error {
+  readonly reason: EssError
+
+  constructor(reason: EssError) {
+    super(reason.message)
+    this.reason = reason
+  }
+}
+
+function deliveryOf(verdict: TerminalEvent): Delivery {
+  if (verdict.event === 'delivered') return { isConfirmed: verdict.confirmed }
+  throw new Failed(fromProblem(verdict.problem, 'connection-lost') ?? new EssError('connection-lost'))
+}
