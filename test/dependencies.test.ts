@@ -66,6 +66,17 @@ describe('docs/dependencies.md', () => {
     }
   })
 
+  test('names every package that comes with the page', async () => {
+    const licences = await readPage('dist/web/LICENSES.txt')
+    const packages = [...licences.matchAll(/^((?:@[\w.-]+\/)?[\w.-]+) \d+\.\d+\.\d+ \(/gm)].map(
+      ([, name]) => name,
+    )
+    const { rows } = tableOf(await readPage('docs/dependencies.md'), 'in the page')
+    const named = rows.flatMap(([names = '']) => names.split(', ').map(code))
+    expect(packages.length).toBeGreaterThan(0)
+    expect(named).toEqual(expect.arrayContaining(packages))
+  })
+
   test('counts them all', async () => {
     const { own, installed } = await locked()
     const direct = Object.keys(own.dependencies ?? {}).length
