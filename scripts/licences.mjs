@@ -15,7 +15,7 @@ export async function licencesOf(metafile, what) {
       return `${name} ${version} (${license})\n\n${await licenceIn(folder)}\n`
     }),
   )
-  const head = `${what} contains these packages, besides its own code, whose license is in LICENSE.\n`
+  const head = `These packages are in ${what}, besides our own code, whose license is in LICENSE.\n`
   return [head, ...texts].join(`\n${'-'.repeat(80)}\n\n`)
 }
 

@@ -6,8 +6,9 @@ import { EssError } from './problems.js'
 import { isSealedNote, MAX_SEALED_NOTE } from './sealed.js'
 
 /**
- * What a sender says of its sealed body, in the header `Ess-Sealed`. That is an age file of JSON, which has the header of
- * the body's own file: who can open the one can open the other, and neither goes with anything else.
+ * What a sender says of its sealed body, in the header `Ess-Sealed`. That is the header of the body's own age file, a nonce,
+ * and one chunk of JSON: who can open the one can open the other, and neither goes with anything else. Its key is made for
+ * notes alone, so that neither can be taken for the other.
  */
 export interface SealedNote {
   /** The file's name; undefined for a stream. As the sender wrote it: make it safe before you use it. */

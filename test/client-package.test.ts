@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { unpackTar } from 'modern-tar'
@@ -14,7 +14,9 @@ const DIST = join(ROOT, 'dist')
 
 test('the same build gives the same bytes, and what lies in dist is of this build', async () => {
   const [one, other] = [await built(), await built()]
-  for (const name of ['ess.tgz', 'ess/ess.cjs', 'ess/LICENSES', 'ess/server.json.header']) {
+  const parts = (await readdir(join(one, 'ess', 'parts'))).map((name) => `ess/parts/${name}`)
+  expect((await readdir(join(DIST, 'ess', 'parts'))).map((name) => `ess/parts/${name}`)).toEqual(parts)
+  for (const name of ['ess.tgz', 'ess/ess.cjs', ...parts, 'ess/LICENSES', 'ess/server.json.header']) {
     const bytes = await readFile(join(one, name))
     expect(bytes.equals(await readFile(join(other, name))), name).toBe(true)
     // Another Node may compress in another way.
@@ -35,6 +37,7 @@ async function built(): Promise<string> {
 
 describe('the package of the client', async () => {
   const files = await unpackTar(gunzipSync(await readFile(join(DIST, 'ess.tgz'))))
+  const parts = files.map(({ header }) => header.name).filter((name) => name.startsWith('package/parts/'))
   const textOf = (name: string) =>
     Buffer.from(files.find(({ header }) => header.name === `package/${name}`)?.data ?? []).toString()
 
@@ -46,6 +49,9 @@ describe('the package of the client', async () => {
     expect(Object.keys(theirs).filter((key) => /dependencies|scripts/i.test(key))).toEqual([])
     expect(own.bin.ess).toBe('dist/ess/ess.cjs')
     expect(textOf('ess.cjs')).toBe(await readFile(ESS, 'utf8'))
+    for (const part of parts.map((name) => name.slice('package/'.length)))
+      expect(textOf(part)).toBe(await readFile(join(dirname(ESS), part), 'utf8'))
+    expect(own.files).toEqual(expect.arrayContaining(['dist/ess/ess.cjs', 'dist/ess/parts']))
     expect(textOf('LICENSE')).toBe(await readFile(join(ROOT, 'LICENSE'), 'utf8'))
   })
 
@@ -53,6 +59,7 @@ describe('the package of the client', async () => {
     expect(files.map(({ header: { name, mode, uid, gid } }) => [name, mode, uid, gid])).toEqual([
       ['package/package.json', 0o644, 0, 0],
       ['package/ess.cjs', 0o755, 0, 0],
+      ...parts.map((name) => [name, 0o644, 0, 0]),
       ['package/LICENSE', 0o644, 0, 0],
       ['package/LICENSES', 0o644, 0, 0],
     ])
@@ -63,11 +70,11 @@ describe('the package of the client', async () => {
 
   test('has the license of every package whose code is in the program', async () => {
     // esbuild names the file that each part of the program came from.
-    const sources = textOf('ess.cjs').matchAll(
-      /^(?:\/\/ | {2}")((?:.*\/)?node_modules\/(?:@[^/\n]+\/)?[^/\n]+)\//gm,
-    )
+    const code = ['ess.cjs', ...parts.map((name) => name.slice('package/'.length))].map(textOf).join('\n')
+    const sources = code.matchAll(/^ *(?:\/\/ |")((?:.*\/)?node_modules\/(?:@[^/\n]+\/)?[^/\n]+)\//gm)
     const inside = [...new Set([...sources].map(([, folder = '']) => folder))]
-    expect(inside).toContain('node_modules/got')
+    for (const name of ['got', 'age-encryption', 'tar', 'ignore', 'uqr'])
+      expect(inside).toContain(`node_modules/${name}`)
     const sections = textOf('LICENSES')
       .split(`\n${'-'.repeat(80)}\n\n`)
       .slice(1)
@@ -125,18 +132,32 @@ describe('loads only what it needs', () => {
     ...['normalize-url', 'p-cancelable', 'quick-lru', 'resolve-alpn', 'responselike'],
   ]
 
-  test('until there is a link: what makes the request, and nothing that helps, draws or receives', async () => {
+  test('for a sealed transfer: the library of age, from a part of its own', async () => {
     const server = await startServer()
-    const { packages, own } = await loadedBy(['send', '-', '--server', server.url], 'SIGTERM')
+    const { packages, parts } = await loadedBy(['send', '-e', '-', '--server', server.url], 'SIGTERM')
+    expect(packages).toContain('age-encryption')
+    expect(parts.map((url) => url.replace(/^.*\/|-[A-Z\d]{8}\.cjs$/g, ''))).toEqual(
+      expect.arrayContaining(['age', 'sealed-source']),
+    )
+  })
+
+  test('until there is a link: what makes the request, and nothing that draws, receives, packs or seals', async () => {
+    const server = await startServer()
+    const { packages, own, parts } = await loadedBy(['send', '-', '--server', server.url], 'SIGTERM')
     expect(packages).toEqual(FOR_A_REQUEST)
     expect(
-      own.filter((file) => /\/(?:help|mistakes|terminal-screen|cli-get|get|download|offer)\.js$/.test(file)),
+      own.filter((file) =>
+        /\/(?:terminal-screen|cli-get|get|download|offer|age|walk|qr-code)\.js$/.test(file),
+      ),
     ).toEqual([])
     expect(own).toContain('client/send/early-upload.js')
+    // Each would be a file more to read.
+    expect(parts).toEqual([])
   })
 
   test('for the version: nothing of a transfer', async () => {
-    const { packages, own } = await loadedBy(['--version'])
+    const { packages, own, parts } = await loadedBy(['--version'])
+    expect(parts).toEqual([])
     // The nearest name of a mistyped option.
     expect(packages).toEqual(['leven'])
     expect(own.filter((file) => /^client\/(?:http|send)\//.test(file))).toEqual([
@@ -157,19 +178,36 @@ async function loadedBy(args: readonly string[], signal?: NodeJS.Signals) {
   if (signal !== undefined) program.kill(signal)
   await program.ended()
   const modules = new Set<string>()
+  const parts = new Set<string>()
   for (const file of await readdir(folder)) {
     const { result }: Coverage = JSON.parse(await readFile(join(folder, file), 'utf8'))
-    const ofProgram = result.filter(({ url }) => url.endsWith('/ess.cjs'))
-    // In the program each module is a function with the name of its file.
-    for (const { functionName, ranges } of ofProgram.flatMap(({ functions }) => functions))
-      if (/^(?:node_modules|dist)\//.test(functionName) && (ranges[0]?.count ?? 0) > 0)
-        modules.add(functionName)
+    for (const { url, functions } of result) {
+      if (!url.includes('/dist/ess/')) continue
+      if (url.includes('/parts/')) parts.add(url)
+      const source = await readFile(fileURLToPath(url), 'utf8')
+      for (const name of modulesIn(source, functions)) modules.add(name)
+    }
   }
   const packages = [...modules].flatMap(
     (name) => /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)?.[1] ?? [],
   )
   const own = [...modules].flatMap((name) => /^dist\/(.*)/.exec(name)?.[1] ?? [])
-  return { packages: [...new Set(packages)].sort(), own: own.sort() }
+  return { packages: [...new Set(packages)].sort(), own: own.sort(), parts: [...parts] }
+}
+
+/**
+ * The modules of a file that were run. A piece is a function, in which a comment names the file of each module. A package in
+ * CommonJS has a function of its own, which has the name of its file.
+ */
+function modulesIn(source: string, functions: Coverage['result'][number]['functions']): string[] {
+  return functions.flatMap(({ functionName, ranges: [range] }) => {
+    if (range === undefined || range.count === 0) return []
+    if (/^(?:node_modules|dist)\//.test(functionName)) return [functionName]
+    const text = source.slice(range.startOffset, range.endOffset)
+    if (!/^(?:"[\w-]+")?\(module, exports, part\)/.test(text)) return []
+    const named = text.matchAll(/^\/\/ ((?:node_modules|dist)\/.+)\n(?!var require_\w+ = __commonJS)/gm)
+    return [...named].map(([, name = '']) => name)
+  })
 }
 
 interface Coverage {
@@ -177,7 +215,11 @@ interface Coverage {
     readonly url: string
     readonly functions: readonly {
       readonly functionName: string
-      readonly ranges: readonly { readonly count: number }[]
+      readonly ranges: readonly {
+        readonly startOffset: number
+        readonly endOffset: number
+        readonly count: number
+      }[]
     }[]
   }[]
 }

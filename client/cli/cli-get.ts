@@ -9,8 +9,6 @@ import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { identitiesOf } from './keys-and-passwords.js'
-import { knownPassword } from './password.js'
 import { A_TEXT, CONNECTION_LOST, type Screen, summary } from './screen.js'
 import { shellWord } from './shell-word.js'
 import { shownText } from './shown-text.js'
@@ -23,7 +21,10 @@ type GetCommand = Extract<Command, { command: 'get' }>
 export async function runGet(command: GetCommand, io: Io, screen: Screen): Promise<string> {
   const { server, wait, force, fresh } = command
   const token = await readToken(command, io)
-  const identities = await identitiesOf(command, io)
+  const identities =
+    command.identity.length === 0
+      ? []
+      : await (await import('./keys-and-passwords.js')).identitiesOf(command, io)
   let isText = false
   const to = destination(command.output, io, (bytes) => {
     isText = true
@@ -49,7 +50,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     identities,
     async passphrase(attempt) {
       screen.clear()
-      const password = await knownPassword(io, attempt)
+      const password = await (await import('./password.js')).knownPassword(io, attempt)
       screen.connecting(withoutUserinfo(server))
       return password
     },

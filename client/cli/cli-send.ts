@@ -20,7 +20,6 @@ import { absolute } from './current-folder.js'
 import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { encryptionOf } from './keys-and-passwords.js'
 import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
 import { titleOf } from './title.js'
 import { readToken } from './token.js'
@@ -42,7 +41,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
     const source = await openOperands(command, io)
-    const encrypt = await encryptionOf(command, io).catch(async (error: unknown) => {
+    const encrypt = await readEncryption(command, io).catch(async (error: unknown) => {
       await source.close()
       throw error
     })
@@ -130,6 +129,11 @@ function watchLink({ stdout, signal }: Io) {
       })
     },
   }
+}
+
+/** Loads what reads keys and asks for passwords only where it is needed. */
+async function readEncryption(command: SendCommand, io: Io): Promise<boolean | Encryption> {
+  return command.encrypt && (await (await import('./keys-and-passwords.js')).encryptionOf(command, io))
 }
 
 function kindOf({ text }: SendCommand, { bundle }: Source): Sent['kind'] {

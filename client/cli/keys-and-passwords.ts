@@ -18,10 +18,9 @@ type GetCommand = Extract<Command, { command: 'get' }>
  * EssError `usage` or `file-unreadable`.
  */
 export async function encryptionOf(
-  { encrypt, to, toFile, password }: SendCommand,
+  { to, toFile, password }: SendCommand,
   io: Io,
-): Promise<boolean | Encryption> {
-  if (!encrypt) return false
+): Promise<true | Encryption> {
   if (password) return { passphrase: await newPassword(io) }
   for (const key of to) checkRecipient(key, io)
   const inFiles = await keysIn(toFile, '--to-file', parseRecipientFile, io)

@@ -3,7 +3,8 @@ import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 
 /**
  * The id or the whole URL in what was pasted after `ess get`: a link with what a chat puts around it, a link without its
- * scheme, an id with or without a name, a whole line that receives (of `ess` or curl). A fragment stays as it is.
+ * scheme, an id with or without a name, a whole line that receives (of `ess` or curl). A fragment stays as it is, and a
+ * key beside the link, as in our line for curl and age, becomes one.
  * `server` is your own server. Throws EssError `usage` if there is no link in it.
  */
 export function readLink(pasted: string, server: string): string {
@@ -16,6 +17,8 @@ export function readLink(pasted: string, server: string): string {
   const found =
     words.find(isHttpUrl) ?? words.map((word) => shortForm(word, server)).find((link) => link !== undefined)
   if (found === undefined) throw noLink(pasted)
+  const [key] = found.includes('#') ? [] : (/AGE-SECRET-KEY-(?:PQ-)?1\w+/i.exec(pasted) ?? [])
+  if (key !== undefined) return readLink(`${found}#${key}`, server)
   return isSocketId(found) ? found : wholeLink(found)
 }
 

@@ -10,6 +10,8 @@ export type AskPassphrase = (attempt: number) => Promise<string | undefined> | s
 export interface KeyringOptions {
   readonly identities: readonly string[]
   readonly passphrase: string | AskPassphrase | undefined
+  /** True if a key came with the link. Its sender is an `ess`, which seals the name too. Default: false. */
+  readonly isFromLink?: boolean
   /** True if nothing is acceptable that is not sealed, even without a key. Default: false. */
   readonly isStrict?: boolean
 }
@@ -25,14 +27,17 @@ export class Keyring {
   readonly #identities: readonly string[]
   readonly #passphrase: string | AskPassphrase | undefined
   readonly #isStrict: boolean
+  /** True if a name is only believed if it was sealed. */
+  readonly sealsNames: boolean
   /** The last note, because HEAD and GET have the same. */
   #opened: { readonly value: string; readonly note: OpenNote } | undefined
 
   /** Throws EssError `usage` for an identity that is none. */
-  constructor({ identities, passphrase, isStrict = false }: KeyringOptions) {
+  constructor({ identities, passphrase, isFromLink = false, isStrict = false }: KeyringOptions) {
     for (const identity of identities) identityKind(identity)
     this.#identities = identities
     this.#passphrase = passphrase
+    this.sealsNames = isFromLink
     this.#isStrict = isStrict || typeof passphrase === 'string'
   }
 

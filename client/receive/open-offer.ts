@@ -15,7 +15,7 @@ export async function openPreview(head: HeadOffer, keyring: Keyring): Promise<Op
   if (head.note !== undefined) return await openNoted(head, head.note, keyring)
   if (!keyring.isNeeded) return inTheOpen(head)
   // Which key it takes is in the body's first bytes, so no other run can go on with its part.
-  return { ...inAgeFile(head), isResumable: false, bodySize: head.size, seal: undefined }
+  return { ...inAgeFile(head, keyring), isResumable: false, bodySize: head.size, seal: undefined }
 }
 
 /**
@@ -37,7 +37,7 @@ export async function expectOpenOffer(answer: Exchange, { url, keyring }: Wanted
   const begin = Buffer.concat([header, nonce])
   const size = insideOf(begin, head.size)
   const seal = makeSeal(openHeader, nonce, { size, isNoted: false })
-  return { ...inAgeFile(head), size, isResumable: head.isResumable, bodySize: head.size, seal }
+  return { ...inAgeFile(head, keyring), size, isResumable: head.isResumable, bodySize: head.size, seal }
 }
 
 /** False if the body's first bytes may have to be read before it is known how to open it. */
@@ -82,11 +82,18 @@ function inTheOpen({ note: _note, ...head }: HeadOffer): OpenOffer {
   return { ...head, bodySize: head.size, seal: undefined, partId: head.id }
 }
 
-/** What is known of an age file that `curl -T` sends, until its header is here. */
-function inAgeFile({ id, name }: HeadOffer): Omit<OpenOffer, 'isResumable' | 'bodySize' | 'seal'> {
+/**
+ * What is known of an age file that `curl -T` sends, until its header is here. Its name is not sealed: with a key from the
+ * link, the server would have taken the sealed one away, and chosen this one.
+ */
+function inAgeFile(
+  { id, name }: HeadOffer,
+  { sealsNames }: Keyring,
+): Omit<OpenOffer, 'isResumable' | 'bodySize' | 'seal'> {
+  const inTheOpen = sealsNames ? '' : name.replace(/\.age$/i, '')
   return {
     id,
-    name: safeFileName(name.replace(/\.age$/i, '')) ?? namelessFile(id),
+    name: safeFileName(inTheOpen) ?? namelessFile(id),
     size: undefined,
     type: DEFAULT_CONTENT_TYPE,
     isSealed: true,

@@ -20,7 +20,13 @@ export function wantedOf(idOrUrl: string, options: ReceiveOptions): Wanted {
   const url = resolveDownloadUrl(link, String(server ?? DEFAULT_SERVER))
   if (wait !== undefined) url.searchParams.set(QUERY.wait, String(wait))
   const keys = identity === undefined ? identities : [identity, ...identities]
-  return { url, keyring: new Keyring({ identities: keys, passphrase, isStrict: sealed }) }
+  const keyring = new Keyring({
+    identities: keys,
+    passphrase,
+    isFromLink: identity !== undefined,
+    isStrict: sealed,
+  })
+  return { url, keyring }
 }
 
 /** The same URL after some of the time to wait for the sender has passed. */

@@ -23,9 +23,12 @@ export {
 const CIPHER = 'chacha20-poly1305'
 const CIPHER_OPTIONS = { authTagLength: TAG_BYTES } as const
 
-/** Gives the key of a payload. A file key may have several payloads, with a nonce each. */
-export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, PAYLOAD_KEY_INFO, PAYLOAD_KEY_BYTES))
+/**
+ * Gives the key of a payload. `info` is that of a file's own payload, unless another kind of payload is sealed with the same
+ * file key: then neither can be taken for the other.
+ */
+export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array, info = PAYLOAD_KEY_INFO): Buffer {
+  return Buffer.from(hkdfSync('sha256', fileKey, payloadNonce, info, PAYLOAD_KEY_BYTES))
 }
 
 /**

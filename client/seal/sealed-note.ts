@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { recipientTypes } from '../../shared/age-header.js'
-import { EssError } from '../../shared/index.js'
+import { EssError, SEALED_NOTE_KEY_INFO } from '../../shared/index.js'
 import {
   decodeNote,
   encodeNote,
@@ -28,7 +28,7 @@ export function sealNote({ header, fileKey }: OpenHeader, note: SealedNote): str
   if (json === undefined) throw tooManyRecipients(header, note)
   const nonce = randomBytes(PAYLOAD_NONCE_BYTES)
   const payload = Buffer.alloc(json.length + TAG_BYTES)
-  sealChunk(payloadKey(fileKey, nonce), 0, true, json, payload, 0)
+  sealChunk(payloadKey(fileKey, nonce, SEALED_NOTE_KEY_INFO), 0, true, json, payload, 0)
   return joinNote({ header, nonce, payload })
 }
 
@@ -40,7 +40,7 @@ export function headerOfNote(value: string): Buffer {
 /** Reads the value of `Ess-Sealed` with its header's file key. Throws EssError `not-authentic`. */
 export function readNote(value: string, fileKey: Buffer): SealedNote & { readonly payloadNonce: Buffer } {
   const { nonce, payload } = splitNote(value)
-  const json = openChunk(payloadKey(fileKey, nonce), 0, true, payload)
+  const json = openChunk(payloadKey(fileKey, nonce, SEALED_NOTE_KEY_INFO), 0, true, payload)
   const note = json === undefined ? undefined : decodeNote(json.toString())
   if (note === undefined) throw notANote()
   return { ...note, payloadNonce: Buffer.from(note.payloadNonce) }

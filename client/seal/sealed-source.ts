@@ -24,13 +24,13 @@ export function sealedSource(plain: Source, name: string | undefined, sealing: O
     ...(isRepeatable !== undefined && { isRepeatable }),
     ...reachOf(reach),
     async *read(from = 0) {
-      // Of a stream, the last reader gets all, and for the one before it that looks like the end.
+      // What is read once goes to the last reader, and for the one before it that looks like the end.
       const reader = ++readers
       const offset = Math.max(0, from - head.length)
       const index = Math.floor(offset / SEALED_CHUNK_BYTES)
       let surplus = offset - index * SEALED_CHUNK_BYTES
       const start = { index, head: head.subarray(from) }
-      const isCurrent = () => reader === readers
+      const isCurrent = () => isRepeatable === true || reader === readers
       for await (const block of sealBlocks(key, plain.read(index * CHUNK_BYTES), start, tags, isCurrent)) {
         if (surplus < block.length) yield surplus === 0 ? block : block.subarray(surplus)
         surplus = Math.max(0, surplus - block.length)

@@ -60,6 +60,7 @@ import {
   type RewindEvent,
   ROUTES,
   resolveDownloadUrl,
+  type SEALED_NOTE_KEY_INFO,
   type SOCKET_ID_LENGTH,
   SOCKET_ID_PATTERN,
   type STATUS_MEDIA_TYPES,
@@ -146,6 +147,7 @@ test('what a sender says of a bundle or a sealed file goes both ways', () => {
   expectTypeOf(parseBundleNote).toEqualTypeOf<(value: string) => BundleNote | undefined>()
   expectTypeOf(isSealedNote).toEqualTypeOf<(value: string) => boolean>()
   expectTypeOf<typeof MAX_SEALED_NOTE>().toEqualTypeOf<number>()
+  expectTypeOf<typeof SEALED_NOTE_KEY_INFO>().toEqualTypeOf<'ess-sealed-note'>()
   expectTypeOf(sealedLink).toEqualTypeOf<(link: string, identity: string) => string>()
   expectTypeOf(splitSealedLink('')).toEqualTypeOf<{
     readonly link: string

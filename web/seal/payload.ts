@@ -14,9 +14,16 @@ import {
  * another machine they have no ciphers at all.
  */
 
-/** Gives the key of a payload. A file key may have several payloads, with a nonce each. */
-export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array): Uint8Array {
-  return hkdf(sha256, fileKey, payloadNonce, new TextEncoder().encode(PAYLOAD_KEY_INFO), PAYLOAD_KEY_BYTES)
+/**
+ * Gives the key of a payload. `info` is that of a file's own payload, unless another kind of payload is sealed with the same
+ * file key: then neither can be taken for the other.
+ */
+export function payloadKey(
+  fileKey: Uint8Array,
+  payloadNonce: Uint8Array,
+  info = PAYLOAD_KEY_INFO,
+): Uint8Array {
+  return hkdf(sha256, fileKey, payloadNonce, new TextEncoder().encode(info), PAYLOAD_KEY_BYTES)
 }
 
 /**

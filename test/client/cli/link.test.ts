@@ -80,6 +80,35 @@ const PASTED: Readonly<Record<string, string>> = {
   [`fileserver12/${ID}`]: `http://fileserver12/${ID}`,
 }
 
+const KEY = `AGE-SECRET-KEY-1${'QZ'.repeat(29)}`
+
+describe('ess get keeps the key', () => {
+  /** The key stands where the link ends. Where the link is there twice, in each of them. */
+  const withKey = Object.entries(PASTED)
+    .filter(([pasted, link]) => pasted.includes(LINK) && link === LINK)
+    .map(([pasted]) => pasted.replaceAll(LINK, `${LINK}#${KEY}`).replace(`#${KEY}/`, `#${KEY}`))
+
+  test.each(withKey)('in %j', (pasted) => {
+    expect(readLink(pasted, SERVER)).toBe(`${LINK}#${KEY}`)
+  })
+
+  test.each([
+    [`${ID}#${KEY}`, `${SERVER}/${ID}#${KEY}`],
+    [`h.example/${ID}#${KEY}`, `https://h.example/${ID}#${KEY}`],
+    [`${LINK}#${KEY.toLowerCase()}`, `${LINK}#${KEY.toLowerCase()}`],
+    [`${LINK}#${KEY.slice(0, 30)}\u00ad\u200b${KEY.slice(30)}`, `${LINK}#${KEY}`],
+    [`ess get '${LINK}#${KEY}'`, `${LINK}#${KEY}`],
+    [`ess get '${ID}#${KEY}'`, `${SERVER}/${ID}#${KEY}`],
+    // Our own line for curl and age.
+    [`curl -f '${LINK}' | age -d -i <(echo ${KEY}) > 'report.pdf'`, `${LINK}#${KEY}`],
+    [`curl -f '${LINK}' | age -d -i <(echo ${KEY}) | tar x`, `${LINK}#${KEY}`],
+    [`link: ${LINK}, key: ${KEY}.`, `${LINK}#${KEY}`],
+    [`${ID} ${KEY}`, `${SERVER}/${ID}#${KEY}`],
+  ])('in %j', (pasted, link) => {
+    expect(readLink(pasted, SERVER)).toBe(link)
+  })
+})
+
 describe('ess get finds the link in', () => {
   test.each(Object.entries(PASTED))('%j', (pasted, link) => {
     expect(readLink(pasted, SERVER)).toBe(link)

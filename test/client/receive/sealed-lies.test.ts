@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import fc from 'fast-check'
@@ -220,6 +220,19 @@ test('no change of any kind gets through', async () => {
     }),
     { numRuns: 60 },
   )
+})
+
+test.each(WAYS)('the note is not taken for the body, into a %s', async (way) => {
+  const lie: Lie = { body: Buffer.from(sealed.note, 'base64url'), framing: 'known' }
+  await expectFoundOut(sealed, lie, way)
+})
+
+test('with a key from the link, a name that is not sealed is not believed', async () => {
+  const server = await lyingServer({ body, framing: 'known' })
+  const folder = await tempDir()
+  const { name } = await download(`${server.url}/${ID}#${sealed.identity}`, { to: { folder } })
+  expect(name).toBe(`ess-${ID}`)
+  expect(await readFile(join(folder, name))).toEqual(sealed.content)
 })
 
 test('the server gets neither the key nor a trace of it', async () => {

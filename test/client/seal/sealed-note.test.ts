@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { makeHeader, openHeader } from '../../../client/seal/age.js'
 import { PAYLOAD_NONCE_BYTES, payloadKey, sealChunk } from '../../../client/seal/payload.js'
 import { headerOfNote, readNote, type SealedNote, sealNote } from '../../../client/seal/sealed-note.js'
-import { isSealedNote, MAX_SEALED_NOTE } from '../../../shared/index.js'
+import { isSealedNote, MAX_SEALED_NOTE, SEALED_NOTE_KEY_INFO } from '../../../shared/index.js'
 import { newKey } from '../../helpers/sealing.js'
 
 const { identity, recipient, header: sealing } = await newKey()
@@ -19,10 +19,10 @@ async function roundTrip(note: SealedNote): Promise<SealedNote> {
 }
 
 /** A value whose sealed part is this text. */
-function valueWith(text: string): string {
+function valueWith(text: string, info = SEALED_NOTE_KEY_INFO): string {
   const nonce = randomBytes(PAYLOAD_NONCE_BYTES)
   const sealed = Buffer.alloc(Buffer.byteLength(text) + 16)
-  sealChunk(payloadKey(sealing.fileKey, nonce), 0, true, Buffer.from(text), sealed, 0)
+  sealChunk(payloadKey(sealing.fileKey, nonce, info), 0, true, Buffer.from(text), sealed, 0)
   return Buffer.concat([sealing.header, nonce, sealed]).toString('base64url')
 }
 
@@ -70,6 +70,7 @@ describe('a value that is not what was sealed is refused:', () => {
     ['a header without a nonce', sealing.header.toString('base64url')],
     ['a bit of its nonce changed', changed(sealing.header.length)],
     ['a bit of its last byte changed', changed(Buffer.from(good, 'base64url').length - 1)],
+    ['sealed as a body is', valueWith(`{"nonce":"${'A'.repeat(22)}"}`, 'payload')],
     ['cut short', good.slice(0, -4)],
     ['longer than 3 KiB', `${good}${'A'.repeat(MAX_SEALED_NOTE)}`],
     ['no JSON', valueWith('name=a')],

@@ -219,3 +219,11 @@ test('a reader of a stream that another one follows makes no end of it', async (
     true,
   )
 })
+
+test('two readers of a file each get all of it', async () => {
+  const content = bytesOf(3 * CHUNK_BYTES)
+  const source = sealed(content, { blockBytes: [50_000] })
+  const [first, second] = await Promise.all([readFrom(source, 0), readFrom(source, 1000)])
+  expect((await openBytes(first, { identities: [identity] })).equals(content)).toBe(true)
+  expect(second.equals(first.subarray(1000))).toBe(true)
+})
