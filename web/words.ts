@@ -1,12 +1,14 @@
 import { formatBytes, formatCount, formatDuration, formatPart } from '../shared/index.js'
+import { PAGE_WORDS } from '../shared/page-words.js'
 
 /** Everything that the pages say, in one place, so that it can be translated. */
 export const WORDS = {
-  title: 'Send a file',
+  title: PAGE_WORDS.send,
 
   choose: {
     intro: 'It goes straight to the other side. This server stores nothing.',
     files: 'Choose files',
+    moreFiles: 'Add files',
     folder: 'Choose a folder',
     drop: 'or drop them here',
     text: 'Or type a text',
@@ -38,7 +40,7 @@ export const WORDS = {
     waiting: (seconds: number) =>
       `Waiting for the other side. The link waits ${formatDuration(seconds)} more.`,
     keepOpen: 'Keep this page open until it is delivered.',
-    terminal: 'In a terminal',
+    terminal: PAGE_WORDS.terminal,
     byEss: 'With ess:',
     byNpx: 'With Node alone:',
     byCurl: 'With curl:',
@@ -74,27 +76,29 @@ export const WORDS = {
     offline: 'The server can’t be reached. Check your connection, and try again.',
   },
 
-  /** `3 files and folders, 12.0 MB` for the list of what was chosen. */
+  /** What is sent, beside how it goes. */
+  what: (name: string | undefined, bytes: number) => `${name ?? PAGE_WORDS.text} · ${formatBytes(bytes)}`,
+
+  /** `3 files, 12.0 MB` for the list of what was chosen. */
   sum: (count: number, bytes: number) => `${formatCount(count, 'file')}, ${formatBytes(bytes)}`,
 } as const
 
 /** What the page of a link says. */
 export const RECEIVING = {
   opening: 'Opening …',
-  sealedTitle: 'A sealed file',
-  nameless: 'A file without a name',
-  text: 'A text',
-  sizeUnknown: 'size not known',
-  worksOnce: 'This link works once.',
+  sealedTitle: PAGE_WORDS.sealed,
+  text: PAGE_WORDS.text,
+  sizeUnknown: PAGE_WORDS.sizeUnknown,
+  worksOnce: PAGE_WORDS.worksOnce,
   isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
-  notStarted: 'The sender has not started yet. It begins when they do.',
+  notStarted: PAGE_WORDS.notStarted,
   entries: (count: number) => `${formatCount(count, 'file')} and folders`,
 
   save: 'Save',
   saveFolder: 'Save as a folder',
   saveZip: 'Save as a zip',
   showText: 'Show the text',
-  terminal: 'In a terminal',
+  terminal: PAGE_WORDS.terminal,
   withEss: 'With ess:',
   withNode: 'With Node alone:',
   withCurl: 'With curl:',

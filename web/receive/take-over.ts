@@ -15,13 +15,13 @@ import type { Done, Way } from './save/sink.js'
 import { toText } from './save/text.js'
 import {
   ask,
+  otherWays,
   showDone,
   showFailed,
   showOffer,
   showOpening,
   showProgress,
   showText,
-  terminalLines,
   titleOf,
 } from './screens.js'
 
@@ -129,7 +129,7 @@ async function take(linkPage: LinkPage, offer: Offer, name: ChoiceName): Promise
   } catch (error) {
     const isUnused = error instanceof EssError && error.code === 'server-unreachable'
     const words = error instanceof Stopped ? error.message : wordsOf(error)
-    const lines = isTooLarge(error) ? [terminalLines(facts, offer, key)] : []
+    const lines = isTooLarge(error) ? [otherWays(facts, offer, key)] : []
     showFailed(page, words, isUnused ? () => present(linkPage, offer) : undefined, ...lines)
   }
 }
@@ -194,8 +194,12 @@ function tellDone(page: HTMLElement, done: Done): void {
   if (done.way === 'disk') showDone(page, [RECEIVING.savedToDisk(done.name)])
   else if (done.way === 'downloads') showDone(page, [RECEIVING.savedToDownloads])
   else if (done.way === 'memory') {
-    const again = element('a', { href: done.url, download: done.name }, RECEIVING.saveAgain)
-    showDone(page, [RECEIVING.savedFromMemory], element('p', {}, again))
+    const again = element(
+      'a',
+      { className: 'button quiet', href: done.url, download: done.name },
+      RECEIVING.saveAgain,
+    )
+    showDone(page, [RECEIVING.savedFromMemory], element('div', { className: 'buttons' }, again))
   }
 }
 

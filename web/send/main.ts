@@ -9,16 +9,16 @@ const facts = readFacts(document)
 const page = document.querySelector('main') ?? document.body
 const form = new SendForm(facts, (wish) => void send(wish))
 page.replaceChildren(form.root)
-document.title = WORDS.title
 
 /** Sends, and shows how it goes, until it has ended and the person is back at the form. */
 async function send({ parcel, isSealed, token }: Wish): Promise<void> {
   const cancelling = new AbortController()
-  const panel = new Panel(parcel.body.size, {
+  const panel = new Panel(parcel, {
     cancel: () => cancelling.abort(new EssError('interrupted')),
     again: (isSame) => {
       if (!isSame) form.clear()
-      page.replaceChildren(form.root)
+      backToForm()
+      form.focus()
     },
   })
   let isOffered = false
@@ -46,12 +46,17 @@ async function send({ parcel, isSealed, token }: Wish): Promise<void> {
     else if (isOffered) panel.onFailed(error)
     else {
       // Nothing was given away yet, so the form is the place to put it right.
-      page.replaceChildren(form.root)
+      backToForm()
       form.refuse(error)
     }
   } finally {
     window.removeEventListener('beforeunload', askFirst)
   }
+}
+
+function backToForm(): void {
+  page.replaceChildren(form.root)
+  document.title = WORDS.title
 }
 
 /** A browser asks the person in words of its own whether to leave the page. */
