@@ -39,7 +39,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   let begun = 0
   const interruptions = new Interruptions()
   screen.connecting(withoutUserinfo(server))
-  const received = await download(command.idOrUrl, {
+  const received = await downloaded(command.idOrUrl, {
     server,
     token,
     wait,
@@ -95,6 +95,14 @@ function destination(output: string | undefined, io: Io, text: (bytes: number) =
   if (output !== undefined) return place(output, absolute(io.cwd, output))
   if (io.cwd !== undefined) return { folder: absolute(io.cwd, '.'), text }
   throw new EssError('usage', 'The current folder is gone. cd to another one, or name a file with -o.')
+}
+
+/** Downloads, and says what the command line can do about a bundle that is not unpacked. */
+async function downloaded(...all: Parameters<typeof download>): Promise<Received> {
+  return await download(...all).catch((error: unknown) => {
+    if (!(error instanceof EssError) || error.code !== 'unsafe-bundle') throw error
+    throw new EssError(error.code, `${error.message} --no-unpack gives you the tar itself.`, { cause: error })
+  })
 }
 
 /**

@@ -1,5 +1,69 @@
-import { readFacts } from '../facts.js'
+import { isTextType, MAX_TEXT_BYTES } from '../../shared/text.js'
+import { type Facts, readFacts } from '../facts.js'
+import { keyInAddress } from './keys.js'
+import { headOf, type Link, linkTo, request } from './link.js'
+import type { Known } from './offer.js'
 
-const { version } = readFacts(document)
-const heading = document.querySelector('h1')
-if (heading !== null) heading.title = `ESS ${version}`
+/** How long one request may wait for a sender to say whether its file is sealed. */
+const WAIT_SECONDS = 30
+
+const page = document.getElementById('page')
+const facts = readFacts(document)
+if (page !== null && facts.link !== undefined) {
+  const show = () => void begin(page, facts).catch(report)
+  show()
+  // A link that is opened in the tab of another one, of which only the key differs, loads no page.
+  window.addEventListener('hashchange', () => location.reload())
+}
+
+/**
+ * Decides who hands the file over. One that is as the server says, and of one piece, is the browser's own download by the
+ * page's button, which needs no script. Anything else is better done here.
+ */
+async function begin(main: HTMLElement, { link: told }: Facts): Promise<void> {
+  if (told === undefined) return
+  const { id, size, name, contentType: type, sealed: note, bundle, isReady, isNoted } = told
+  const link = linkTo(facts, id)
+  let known: Known = { id, name, size, type, note, bundle }
+  const { key, problem } = keyOf(location.href)
+  if (!isNoted) known = (await whenNoted(link)) ?? known
+  const isText = name === undefined && isTextType(type) && size !== undefined && size <= MAX_TEXT_BYTES
+  const isOurs =
+    known.note !== undefined ||
+    known.bundle !== undefined ||
+    key !== undefined ||
+    problem !== undefined ||
+    isText
+  if (!isOurs) return
+  const { takeOver } = await import('./take-over.js')
+  await takeOver({ page: main, facts, link, known, isReady, key, keyProblem: problem })
+}
+
+/** What the server says of the file when its sender has come. Undefined if the link is over before. */
+async function whenNoted(link: Link): Promise<Known | undefined> {
+  for (;;) {
+    const begun = performance.now()
+    const signal = new AbortController().signal
+    const answer = await request('HEAD', link, signal, { prefer: `wait=${WAIT_SECONDS}` }).catch(
+      () => undefined,
+    )
+    if (answer === undefined) return undefined
+    const head = headOf(answer, link)
+    const isSaid = performance.now() - begun < (WAIT_SECONDS - 1) * 1000
+    if (isSaid || head.note !== undefined || head.bundle !== undefined) return { id: link.id, ...head }
+  }
+}
+
+function keyOf(address: string): { readonly key?: string; readonly problem?: string } {
+  try {
+    const key = keyInAddress(address)
+    return key === undefined ? {} : { key }
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : '' }
+  }
+}
+
+/** A bug. It must be seen, and the page stays as it was. */
+function report(error: unknown): void {
+  reportError(error)
+}

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Entry } from './entry.js'
+import type { Entry } from '../../../shared/tar-entry.js'
 import { fileTime } from './file-time.js'
 import type { LocalPath } from './local-path.js'
 import { OWN_FILE_BITS } from './own-bits.js'

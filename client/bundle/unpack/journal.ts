@@ -12,9 +12,9 @@ import {
 import { readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EssError } from '../../../shared/index.js'
+import type { Entry, EntryKind } from '../../../shared/tar-entry.js'
 import { USED_UP } from '../../files/unwritable.js'
 import { currentBoot, isCurrentBoot } from './boot.js'
-import type { Entry, EntryKind } from './entry.js'
 import { JOURNAL } from './journal-name.js'
 
 /** An entry, and where in the tar its content begins. */

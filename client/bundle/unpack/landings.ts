@@ -1,9 +1,9 @@
 import { basename, join } from 'node:path'
+import type { Tree } from '../../../shared/tar-tree.js'
+import { unsafe } from '../../../shared/tar-unsafe.js'
 import { landingName } from '../landing-name.js'
 import type { Landing } from './land.js'
 import { localPath } from './local-path.js'
-import type { Tree } from './tree.js'
-import { unsafe } from './unsafe.js'
 
 /** Where a whole bundle goes: into a folder, each thing under its own name; or to a path of its own. */
 export type Goal = { readonly folder: string; readonly isInFolder: boolean; readonly path: string }

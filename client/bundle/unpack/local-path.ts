@@ -2,8 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { readdirSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { replaceHidden } from '../../../shared/hidden.js'
+import { unsafe } from '../../../shared/tar-unsafe.js'
 import { localFileName } from '../../files/local-name.js'
-import { unsafe } from './unsafe.js'
 
 /** A path for `node:fs`: text, or bytes that are no text. */
 export type LocalPath = string | Buffer

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync } from 'node:fs'
+import type { Entry } from '../../../shared/tar-entry.js'
 import { Content } from './content.js'
-import type { Entry } from './entry.js'
 import { type LocalPath, localPath } from './local-path.js'
 import { OWN_BITS } from './own-bits.js'
 

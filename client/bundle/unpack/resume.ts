@@ -1,14 +1,14 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { BundleNote } from '../../../shared/index.js'
+import type { Entry } from '../../../shared/tar-entry.js'
+import { BEGINNING, type Start } from '../../../shared/tar-reader.js'
+import { Tree } from '../../../shared/tar-tree.js'
 import { Content } from './content.js'
-import type { Entry } from './entry.js'
 import type { Noted } from './journal.js'
 import { type LocalPath, localPath } from './local-path.js'
 import { makeEntry } from './make-entry.js'
 import { OWN_BITS, OWN_FILE_BITS, regain } from './own-bits.js'
-import { BEGINNING, type Start } from './tar-reader.js'
-import { Tree } from './tree.js'
 
 /** What a run needs to go on where another one was stopped. */
 export interface Resumed {

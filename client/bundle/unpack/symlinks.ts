@@ -1,6 +1,6 @@
+import type { Tree } from '../../../shared/tar-tree.js'
+import { unsafe } from '../../../shared/tar-unsafe.js'
 import { LinkCheck } from '../link-check.js'
-import type { Tree } from './tree.js'
-import { unsafe } from './unsafe.js'
 
 /**
  * Throws EssError `unsafe-bundle` if a symbolic link leads out of the folder that it was sent in, by itself or through

@@ -1,9 +1,12 @@
 import { chmodSync, lstatSync, lutimesSync, symlinkSync, utimesSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
+import { type Entry, PERMISSIONS } from '../../../shared/tar-entry.js'
+import { TarReader } from '../../../shared/tar-reader.js'
+import type { Tree } from '../../../shared/tar-tree.js'
+import { shown, unsafe } from '../../../shared/tar-unsafe.js'
 import { USED_UP, unwritable } from '../../files/unwritable.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Content } from './content.js'
-import { type Entry, PERMISSIONS } from './entry.js'
 import { fileTime } from './file-time.js'
 import type { Journal, Noted } from './journal.js'
 import { type LocalPath, localPath, localText } from './local-path.js'
@@ -11,9 +14,6 @@ import { makeEntry } from './make-entry.js'
 import { OWN_BITS } from './own-bits.js'
 import type { Resumed } from './resume.js'
 import { checkSymlinks } from './symlinks.js'
-import { TarReader } from './tar-reader.js'
-import type { Tree } from './tree.js'
-import { shown, unsafe } from './unsafe.js'
 
 /** After so many calls of the file system, others get a turn. */
 const TURN = 256

@@ -1,13 +1,20 @@
-import { type Entry, entryOf } from './entry.js'
-import { BLOCK_BYTES, readHeader } from './header.js'
-import { checkGlobalRecords, type PaxRecords, readPaxRecords } from './pax-records.js'
-import { unsafe } from './unsafe.js'
+import { toLatin1 } from './latin1.js'
+import { type Entry, entryOf } from './tar-entry.js'
+import { BLOCK_BYTES, readHeader } from './tar-header.js'
+import { checkGlobalRecords, type PaxRecords, readPaxRecords } from './tar-pax-records.js'
+import { unsafe } from './tar-unsafe.js'
 
-/** What comes next in a tar. An `entry` is followed by its `data`, and then by `isWhole`. */
-export type Piece =
-  | { readonly entry: Entry; readonly contentAt: number }
-  | { readonly data: Buffer }
-  | { readonly isWhole: true }
+/** An entry begins. `contentAt` is the offset of its content in the tar. */
+export interface Begin {
+  readonly entry: Entry
+  readonly contentAt: number
+}
+
+/**
+ * What comes next in a tar. An `entry` is followed by its `data`, and then by `isWhole`. `Bytes` is the kind of the chunks
+ * that are read.
+ */
+export type Piece<Bytes extends Uint8Array> = Begin | { readonly data: Bytes } | { readonly isWhole: true }
 
 /** Where to begin to read. */
 export interface Start {
@@ -19,10 +26,9 @@ export interface Start {
 
 /** The beginning of a tar. */
 export const BEGINNING: Start = { offset: 0, left: 0 }
-const WHOLE: Piece = { isWhole: true }
+const WHOLE = { isWhole: true } as const
 /** Headers that say something of the next entry, or of all. */
 const EXTENDED_TYPES: readonly string[] = ['x', 'g', 'L', 'K']
-const ZEROS = Buffer.alloc(BLOCK_BYTES)
 /** Extended headers hold names and the attributes of files, which Linux limits to 64 KiB each. */
 const MAX_EXTENSION_BYTES = 1024 * 1024
 
@@ -45,7 +51,7 @@ export class TarReader {
   /** Bytes that the state still waits for. */
   #left: number
   /** What has come of them, where they must be together. */
-  #held: Buffer | undefined
+  #held: Uint8Array | undefined
   /** The extended header that is being read. */
   #extending = { type: '', bytes: 0 }
   /** What extended headers said of the next entry, and the types of these headers. */
@@ -61,8 +67,9 @@ export class TarReader {
   }
 
   /** All that `chunk` has. Read it to its end before the next call. Throws EssError `unsafe-bundle`. */
-  *read(chunk: Buffer): Generator<Piece, void, undefined> {
-    let rest = chunk
+  *read<Bytes extends Uint8Array>(chunk: Bytes): Generator<Piece<Bytes>, void, undefined> {
+    // A part of it is of the same kind; TypeScript knows only that of a Uint8Array.
+    let rest: Uint8Array = chunk
     // An entry may have no content to wait for, and no padding.
     while (rest.length > 0 || (this.#left === 0 && this.#state !== 'ended')) {
       const taken = rest.subarray(0, this.#left)
@@ -71,7 +78,7 @@ export class TarReader {
       this.#offset += taken.length
       switch (this.#state) {
         case 'content':
-          if (taken.length > 0) yield { data: taken }
+          if (taken.length > 0) yield { data: taken as Bytes }
           if (this.#left > 0) break
           yield WHOLE
           this.#expect('padding', padded(this.#offset) - this.#offset)
@@ -97,7 +104,7 @@ export class TarReader {
     if (this.#state !== 'ended') throw unsafe('it ends in its middle')
   }
 
-  #takeBlock(block: Buffer): Piece | undefined {
+  #takeBlock(block: Uint8Array): Begin | undefined {
     if (this.#state === 'extension') this.#extend(block)
     else if (isZero(block)) this.#takeZeros()
     else if (this.#state === 'ending') throw unsafe('something follows its end')
@@ -110,7 +117,7 @@ export class TarReader {
     this.#expect(this.#state === 'header' ? 'ending' : 'ended', BLOCK_BYTES)
   }
 
-  #takeHeader(block: Buffer): Piece | undefined {
+  #takeHeader(block: Uint8Array): Begin | undefined {
     const header = readHeader(block)
     const { type, size } = header
     if (EXTENDED_TYPES.includes(type)) {
@@ -129,7 +136,7 @@ export class TarReader {
     return { entry, contentAt: this.#offset }
   }
 
-  #extend(block: Buffer): void {
+  #extend(block: Uint8Array): void {
     const { type, bytes } = this.#extending
     const data = block.subarray(0, bytes)
     if (type === 'g') checkGlobalRecords(data)
@@ -150,14 +157,14 @@ export class TarReader {
   }
 
   /** All bytes that the state waited for, once they are there. */
-  #together(taken: Buffer): Buffer | undefined {
+  #together(taken: Uint8Array): Uint8Array | undefined {
     if (this.#held === undefined) {
       if (this.#left === 0) return taken
-      this.#held = Buffer.allocUnsafe(taken.length + this.#left)
+      this.#held = new Uint8Array(taken.length + this.#left)
     }
     const held = this.#held
     // A copy, because the memory of the chunk is used again.
-    taken.copy(held, held.length - this.#left - taken.length)
+    held.set(taken, held.length - this.#left - taken.length)
     if (this.#left > 0) return undefined
     this.#held = undefined
     return held
@@ -168,13 +175,13 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
 }
 
-function isZero(bytes: Buffer): boolean {
-  return bytes.equals(ZEROS.subarray(0, bytes.length))
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0)
 }
 
 /** A name of GNU's ends with a NUL. */
-function readLongName(data: Buffer): string {
-  const text = data.toString('latin1').replace(/\0+$/, '')
+function readLongName(data: Uint8Array): string {
+  const text = toLatin1(data).replace(/\0+$/, '')
   if (text === '') throw unsafe('an entry has no name')
   return text
 }

@@ -1,4 +1,5 @@
-import { unsafe } from './unsafe.js'
+import { toLatin1 } from './latin1.js'
+import { unsafe } from './tar-unsafe.js'
 
 /** What the extended headers, or GNU's long names, say of the next entry. Names are bytes: one character of a string for each. */
 export interface PaxRecords {
@@ -18,7 +19,7 @@ const LINE_FEED = 0x0a
  * Reads `LENGTH KEY=VALUE\n` by the lengths alone (POSIX.1-2017, pax Extended Header), because a value may hold line feeds.
  * Throws EssError `unsafe-bundle`.
  */
-export function readPaxRecords(data: Buffer): PaxRecords {
+export function readPaxRecords(data: Uint8Array): PaxRecords {
   const found = new Map<string, string>()
   for (let at = 0; at < data.length; ) {
     const { key, value, end } = readRecord(data, at)
@@ -41,20 +42,20 @@ export function readPaxRecords(data: Buffer): PaxRecords {
 }
 
 /** Throws EssError `unsafe-bundle` if a header for all entries says what is unpacked, and where. */
-export function checkGlobalRecords(data: Buffer): void {
+export function checkGlobalRecords(data: Uint8Array): void {
   const { path, linkpath, size } = readPaxRecords(data)
   if (path !== undefined || linkpath !== undefined || size !== undefined)
     throw unsafe('a global header sets names or sizes')
 }
 
-function readRecord(data: Buffer, at: number): { key: string; value: string; end: number } {
+function readRecord(data: Uint8Array, at: number): { key: string; value: string; end: number } {
   const space = data.indexOf(0x20, at)
-  const digits = space === -1 ? '' : data.toString('latin1', at, Math.min(space, at + 10))
+  const digits = space === -1 ? '' : toLatin1(data.subarray(at, Math.min(space, at + 10)))
   const end = at + (/^[1-9]\d*$/.test(digits) ? Number(digits) : Number.NaN)
   // Also if `end` is no number.
   if (!(end > space + 1 && end <= data.length) || data[end - 1] !== LINE_FEED)
     throw unsafe('an extended header has a record of a wrong length')
-  const record = data.toString('latin1', space + 1, end - 1)
+  const record = toLatin1(data.subarray(space + 1, end - 1))
   const equals = record.indexOf('=')
   if (equals < 1) throw unsafe('an extended header has a record without a key')
   return { key: record.slice(0, equals), value: record.slice(equals + 1), end }

@@ -1,6 +1,6 @@
-import type { BundleNote } from '../../../shared/index.js'
-import type { Entry, EntryKind } from './entry.js'
-import { unsafe } from './unsafe.js'
+import type { BundleNote } from './bundle.js'
+import type { Entry, EntryKind } from './tar-entry.js'
+import { unsafe } from './tar-unsafe.js'
 
 /** All entries so far, by their paths. It refuses the next one if it doesn't fit. */
 export class Tree {

@@ -1,6 +1,6 @@
-import type { Header } from './header.js'
-import type { PaxRecords } from './pax-records.js'
-import { unsafe } from './unsafe.js'
+import type { Header } from './tar-header.js'
+import type { PaxRecords } from './tar-pax-records.js'
+import { unsafe } from './tar-unsafe.js'
 
 export type EntryKind = 'file' | 'folder' | 'symlink' | 'hardlink'
 

@@ -1,0 +1,131 @@
+import { EssError, type ProblemCode } from '../../shared/index.js'
+import { Patience } from '../http/patience.js'
+import { expectRest, type Head, headOf, type Link, rangeFrom, request } from './link.js'
+import { watchSilence } from './silence.js'
+
+/**
+ * How long a receiver tries to go on when it hears nothing. The server waits two minutes by default, and counts from
+ * when it notices that we are gone.
+ */
+const PATIENCE_MS = 180_000
+
+/** These may be over at the next try. */
+const PASSING: readonly ProblemCode[] = [
+  'incomplete',
+  'connection-lost',
+  'server-unreachable',
+  'busy',
+  'too-many-requests',
+  'over-share',
+  // A request that was cut in its head, or a proxy that answers for a server that is away.
+  'bad-request',
+  'request-timeout',
+  'not-ess',
+]
+
+/** Then no answer has come, and the next request may be the first that arrives. */
+const UNHEARD: readonly ProblemCode[] = ['server-unreachable', 'connection-lost']
+
+/** What happens to a download. */
+export interface Taker {
+  /** Called once, with the head of the whole file. The download waits for it. */
+  onHead(head: Head): Promise<void>
+  /** Called with each piece of the body. The next one is not read before this is over. */
+  onBytes(bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  /** True if the body may end here. Without a size, a cut may look like the end. */
+  isWhole(): boolean
+  /** Called when the connection is lost, and after each try to go on that failed. */
+  onInterrupted(secondsLeft: number): void
+  /** Called when the download goes on. */
+  onResumed(): void
+}
+
+/** Our own endings, which the server can't know of. */
+const OURS: readonly ProblemCode[] = ['not-authentic', 'unsafe-bundle', 'file-unwritable', 'too-large']
+
+/**
+ * Fetches the body of a link, whole, by as many requests as it takes. Throws the server's refusal; EssError `incomplete`,
+ * whose message says why, if the body broke off for good; or what `signal` was aborted with, or `taker` has thrown.
+ */
+export async function download(link: Link, signal: AbortSignal, taker: Taker): Promise<void> {
+  const patience = new Patience(PATIENCE_MS)
+  let head: Head | undefined
+  let bytes = 0
+  for (let isFirst = true; ; isFirst = false) {
+    const before = bytes
+    try {
+      await fetchOnce(isFirst)
+      return
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof EssError) || OURS.includes(error.code)) throw error
+      // Before the first byte, the server's refusal says it all. After that it is a transfer that broke midway.
+      if (head === undefined ? !UNHEARD.includes(error.code) : !head.isResumable) throw over(error)
+      if (!PASSING.includes(error.code)) throw over(error)
+      if (bytes > before) patience.calm()
+      if (patience.isOver) throw over(error)
+      taker.onInterrupted(patience.secondsLeft)
+      await patience.pause(signal)
+    }
+  }
+
+  function over(error: EssError): EssError {
+    if (head === undefined || error.code === 'incomplete') return error
+    const [why] = error.message.split(/(?<=[.!?]) /)
+    return new EssError('incomplete', why, { cause: error })
+  }
+
+  async function fetchOnce(isFirst: boolean): Promise<void> {
+    const off = new AbortController()
+    const stop = () => off.abort()
+    signal.addEventListener('abort', stop)
+    const stopWatching = watchSilence({ link, news: () => bytes, lose: stop })
+    try {
+      const answer = await asked(off.signal)
+      if (head === undefined) {
+        head = headOf(answer, link)
+        await taker.onHead(head)
+      } else expectRest(answer, bytes, head, link)
+      if (!isFirst) taker.onResumed()
+      await read(answer, head)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      stopWatching()
+      // What is still to come is of no use.
+      stop()
+    }
+  }
+
+  async function asked(off: AbortSignal): Promise<Response> {
+    try {
+      return await request('GET', link, off, head && rangeFrom(bytes, head, link))
+    } catch (error) {
+      if (error instanceof EssError || signal.aborted) throw error
+      throw new EssError('connection-lost', undefined, { cause: error })
+    }
+  }
+
+  async function read({ body }: Response, { size }: Head): Promise<void> {
+    const reader = body?.getReader()
+    for (;;) {
+      const { done, value } = await nextOf(reader)
+      if (done) break
+      bytes += value.length
+      if (size !== undefined && bytes > size) throw new EssError('not-authentic')
+      await taker.onBytes(value)
+    }
+    if (size === undefined ? !taker.isWhole() : bytes !== size) throw new EssError('incomplete')
+  }
+}
+
+async function nextOf(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined,
+): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
+  if (reader === undefined) return { done: true, value: undefined }
+  try {
+    return await reader.read()
+  } catch (error) {
+    // A cut, in whichever words this browser says it.
+    throw new EssError('connection-lost', undefined, { cause: error })
+  }
+}

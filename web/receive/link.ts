@@ -1,0 +1,139 @@
+import { entityTag } from '../../shared/entity-tag.js'
+import {
+  DEFAULT_CONTENT_TYPE,
+  downloadPath,
+  EssError,
+  HEADERS,
+  PROBLEM_MEDIA_TYPE,
+  parseContentDisposition,
+} from '../../shared/index.js'
+import { addressOf, type Facts } from '../facts.js'
+import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
+
+/** Where a file is received from. */
+export interface Link {
+  readonly id: string
+  readonly url: URL
+  /** For a server that asks receivers for one. */
+  readonly token: string | undefined
+}
+
+/** What the head of a download says in the open. */
+export interface Head {
+  /** Bytes of the body, sealed or not; undefined if the sender doesn't know. */
+  readonly size: number | undefined
+  /** The sender's name for it, as it came. */
+  readonly name: string | undefined
+  readonly type: string
+  /** The value of `Ess-Sealed`. */
+  readonly note: string | undefined
+  /** The value of `Ess-Bundle`. */
+  readonly bundle: string | undefined
+  /** True if the download can go on by another request after a cut. */
+  readonly isResumable: boolean
+}
+
+/** Nothing of the page's may look like a browser that opens a link: those get a page. */
+const ACCEPT = `*/*, ${PROBLEM_MEDIA_TYPE};q=0.9`
+
+/** The answer to a HEAD has no body that could name the problem. */
+const STATUS_CODES = {
+  401: 'unauthorized',
+  404: 'not-found',
+  409: 'busy',
+  410: 'gone',
+  429: 'too-many-requests',
+} as const
+
+export function linkTo(facts: Facts, id: string, token?: string): Link {
+  return { id, url: addressOf(facts, downloadPath(id)), token }
+}
+
+/**
+ * Asks for the file; with HEAD, only for its head. Resolves with an answer that has the file. Throws the server's refusal,
+ * EssError `server-unreachable` if none comes, or what `signal` was aborted with.
+ */
+export async function request(
+  method: 'GET' | 'HEAD',
+  { url, token }: Link,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const answer = await asked(url, {
+    ...ALWAYS,
+    method,
+    headers: { accept: ACCEPT, ...headers, ...authorization(token) },
+    signal,
+  })
+  const { status } = answer
+  if (answer.ok) return answer
+  if (method === 'HEAD' && status in STATUS_CODES) {
+    // It was just looked for.
+    throw new EssError(STATUS_CODES[status as keyof typeof STATUS_CODES])
+  }
+  // A refusal is short, and what is not ours is of no interest.
+  const text = await answer.text().catch(() => '')
+  const whole = { status, headers: answer.headers, text }
+  throw problemIn(whole) ?? refusalIn(whole)
+
+  async function asked(to: URL, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(to, init)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new EssError('server-unreachable', undefined, { cause: error })
+    }
+  }
+}
+
+/** Tells the server that this receiver stops for good. It may be the last thing that the page does, and never rejects. */
+export async function giveUp({ url, token }: Link): Promise<void> {
+  try {
+    await fetch(url, { ...ALWAYS, method: 'DELETE', keepalive: true, headers: authorization(token) })
+  } catch {
+    // Its sender then waits as for any receiver that lost its connection.
+  }
+}
+
+/** Reads the head of a download. Throws EssError `not-ess` if it is none of this link. */
+export function headOf(answer: Response, { id }: Link): Head {
+  const { headers } = answer
+  if (answer.status !== 200 || headers.get('etag') !== entityTag(id)) throw notEss(answer)
+  const length = headers.get('content-length')
+  const size = length === null ? undefined : Number(length)
+  const isResumable =
+    size === undefined ? headers.has(HEADERS.essOffset) : headers.get('accept-ranges') === 'bytes'
+  return {
+    size,
+    name: parseContentDisposition(headers.get(HEADERS.contentDisposition) ?? ''),
+    type: headers.get('content-type') ?? DEFAULT_CONTENT_TYPE,
+    note: headers.get(HEADERS.essSealed) ?? undefined,
+    bundle: headers.get(HEADERS.essBundle) ?? undefined,
+    isResumable,
+  }
+}
+
+/** The fields that ask for the rest of a file, from this offset on, and of no other file. */
+export function rangeFrom(bytes: number, { size }: Head, { id }: Link): Readonly<Record<string, string>> {
+  const field = size === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
+  return { ...field, 'if-match': entityTag(id) }
+}
+
+/** Throws EssError `not-ess` if an answer is not the rest of that very file, from that very byte on. */
+export function expectRest(answer: Response, bytes: number, { size }: Head, { id }: Link): void {
+  const { status, headers } = answer
+  const isRest =
+    size === undefined
+      ? status === 200 && headers.get(HEADERS.essOffset) === String(bytes)
+      : (status === 206 && headers.get('content-range') === `bytes ${bytes}-${size - 1}/${size}`) ||
+        (status === 200 && bytes === 0 && headers.get('content-length') === String(size))
+  if (!isRest || headers.get('etag') !== entityTag(id)) throw notEss(answer)
+}
+
+function authorization(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+}
+
+function notEss({ status }: Response): EssError {
+  return new EssError('not-ess', `The server answered with HTTP ${status}, and not as ESS.`)
+}

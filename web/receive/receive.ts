@@ -1,0 +1,135 @@
+import { EssError } from '../../shared/index.js'
+import { type Seal, SealedOpener, sizeInside } from '../seal/open-body.js'
+import { nextTurn } from '../seal/turns.js'
+import { Batches } from './batches.js'
+import { download } from './download.js'
+import { giveUp, type Head, type Link } from './link.js'
+import { expectSame, type Offer, openBegin } from './offer.js'
+import { type Opener, PLAIN } from './opener.js'
+import type { Done, Sink, Way } from './save/sink.js'
+
+/** Some 5 ms of work, after which the page may paint, and answer the person. */
+const PIECES_A_TURN = 8
+
+/** What a person sees of it. */
+export interface Course {
+  /** The sender is there, and the first byte is on its way. `size` is that of the file; undefined if not known. */
+  onBegun(size: number | undefined): void
+  /** `bytes` of the file are here, and right. */
+  onProgress(bytes: number): void
+  onInterrupted(secondsLeft: number): void
+  onResumed(): void
+}
+
+/**
+ * Receives a file, and puts it where `way` leads. Throws EssError, or what `signal` was aborted with; then nothing that
+ * looks like the file is left, and if the server can't know why, it is told.
+ */
+export async function receive(
+  link: Link,
+  offer: Offer,
+  way: Way,
+  signal: AbortSignal,
+  course: Course,
+): Promise<Done> {
+  const receiving = new Receiving(offer, way, course)
+  try {
+    await download(link, signal, {
+      onHead: (head) => receiving.begin(head),
+      onBytes: (bytes) => receiving.take(bytes),
+      isWhole: () => receiving.isWhole,
+      onInterrupted: (secondsLeft) => course.onInterrupted(secondsLeft),
+      onResumed: () => course.onResumed(),
+    })
+    return await receiving.end()
+  } catch (error) {
+    await Promise.all([receiving.abort(), giveUp(link)])
+    throw error
+  }
+}
+
+class Receiving {
+  readonly #offer: Offer
+  readonly #way: Way
+  readonly #course: Course
+  /** Undefined until the begin of the body has told it. */
+  #opener: Opener | undefined
+  #sink: Sink | undefined
+  #size: number | undefined
+  #bodySize: number | undefined
+  readonly #batches = new Batches(async (batch) => await this.#sink?.write(batch))
+  /** The begin of a body, until it tells how to open it. */
+  #begin = new Uint8Array(0)
+  #bytes = 0
+
+  constructor(offer: Offer, way: Way, course: Course) {
+    this.#offer = offer
+    this.#way = way
+    this.#course = course
+  }
+
+  async begin({ note, size }: Head): Promise<void> {
+    const { sealed } = this.#offer
+    expectSame(this.#offer, note)
+    this.#bodySize = size
+    if (sealed.by === 'nothing') await this.#open(PLAIN, size)
+    else if (sealed.by === 'note') await this.#openSeal(sealed.seal)
+  }
+
+  async take(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const body = this.#opener === undefined ? await this.#takeBegin(bytes) : bytes
+    if (this.#opener === undefined) return
+    let pieces = 0
+    for (const piece of this.#opener.push(body)) {
+      await this.#batches.push(piece)
+      this.#bytes += piece.length
+      pieces++
+      if (pieces % PIECES_A_TURN === 0) await nextTurn()
+    }
+    this.#course.onProgress(this.#bytes)
+  }
+
+  get isWhole(): boolean {
+    return this.#opener?.last() !== undefined && this.#sink?.isWhole?.() !== false
+  }
+
+  async end(): Promise<Done> {
+    const last = this.#opener?.last()
+    if (last === undefined || this.#sink === undefined) throw new EssError('not-authentic')
+    await this.#batches.push(last)
+    this.#bytes += last.length
+    if (this.#size !== undefined && this.#size !== this.#bytes) throw new EssError('not-authentic')
+    await this.#batches.flush()
+    this.#course.onProgress(this.#bytes)
+    return await this.#sink.close()
+  }
+
+  async abort(): Promise<void> {
+    await (this.#sink === undefined ? this.#way.drop() : this.#sink.abort())
+  }
+
+  async #takeBegin(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const { sealed } = this.#offer
+    const joined = new Uint8Array(this.#begin.length + bytes.length)
+    joined.set(this.#begin)
+    joined.set(bytes, this.#begin.length)
+    this.#begin = joined
+    const seal = sealed.by === 'body' ? await openBegin(joined, sealed.keys) : undefined
+    if (seal !== undefined) await this.#openSeal(seal)
+    return joined
+  }
+
+  async #openSeal(seal: Seal): Promise<void> {
+    const size = sizeInside(seal, this.#bodySize) ?? this.#offer.size
+    if (this.#offer.size !== undefined && size !== this.#offer.size) throw new EssError('not-authentic')
+    await this.#open(new SealedOpener(seal), size)
+  }
+
+  async #open(opener: Opener, size: number | undefined): Promise<void> {
+    const { name, type } = this.#offer
+    this.#opener = opener
+    this.#size = size
+    this.#course.onBegun(size)
+    this.#sink = await this.#way.open({ name, size, type })
+  }
+}

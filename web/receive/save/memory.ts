@@ -1,0 +1,62 @@
+import { EssError } from '../../../shared/index.js'
+import type { Saved, Way } from './sink.js'
+
+const MIB = 1024 * 1024
+/** A tab has room for more, but a person who waits for the end should not lose it then. */
+const DESKTOP_BYTES = 512 * MIB
+/** A phone ends a tab that takes too much. */
+const PHONE_BYTES = 64 * MIB
+/** Parts that are put together, so that there are not too many. */
+const PART_BYTES = 8 * MIB
+
+/** The largest file that fits into memory here. */
+export function memoryLimit(): number {
+  return /\b(?:Mobi|Android|iP(?:hone|ad|od))\b/.test(navigator.userAgent) ? PHONE_BYTES : DESKTOP_BYTES
+}
+
+/** The file is kept in memory until it is whole, and only then given to the browser. */
+export function toMemory(): Way {
+  return {
+    open: ({ name, type }: Saved) => {
+      const limit = memoryLimit()
+      const parts: Blob[] = []
+      let pending: Uint8Array<ArrayBuffer>[] = []
+      let [bytes, pendingBytes] = [0, 0]
+      const flush = () => {
+        parts.push(new Blob(pending))
+        pending = []
+        pendingBytes = 0
+      }
+      return Promise.resolve({
+        write(chunk) {
+          bytes += chunk.length
+          pendingBytes += chunk.length
+          pending.push(chunk)
+          if (pendingBytes >= PART_BYTES) flush()
+          if (bytes <= limit) return Promise.resolve()
+          return Promise.reject(new EssError('too-large'))
+        },
+        close() {
+          flush()
+          // It lives for as long as the page, so that the person can save it again.
+          const url = URL.createObjectURL(new Blob(parts, { type }))
+          startDownload(url, name)
+          return Promise.resolve({ way: 'memory', url, name })
+        },
+        abort() {
+          parts.length = 0
+          pending = []
+          return Promise.resolve()
+        },
+      })
+    },
+    drop: () => Promise.resolve(),
+  }
+}
+
+function startDownload(url: string, name: string): void {
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+}
