@@ -35,7 +35,6 @@ const LONG = [
   'test/web/{proxies,browsers/*}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
-  'test/web/{sending,sending-cuts}.test.ts',
 ]
 
 /** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
@@ -80,7 +79,6 @@ const ONE_NODE = [
   'test/fuzz/*.test.ts',
   'test/web/**/*.test.ts',
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',
-  'test/web/{sending,sending-cuts}.test.ts',
 ]
 
 /** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */

@@ -39,8 +39,8 @@ export interface ChromiumPage extends SendPage {
 type Evaluate = (expression: string) => Promise<unknown>
 
 /** Opens the page in Chromium. The test fails if it writes to the console, or throws. */
-export async function openInChromium(url: string): Promise<ChromiumPage> {
-  const browser = await startChromium()
+export async function openInChromium(url: string, ...flags: readonly string[]): Promise<ChromiumPage> {
+  const browser = await startChromium(...flags)
   const page = await browser.newPage()
   const said: string[] = []
   page.on('console', (message) => {

@@ -109,7 +109,7 @@ export class SendForm {
       this.#token.select()
       return
     }
-    this.#say(error.code === 'server-unreachable' ? WORDS.ending.offline : problemSentences(error, undefined))
+    this.#say(error.code === 'server-unreachable' ? WORDS.ending.offline : problemSentences(error))
   }
 
   /** Forgets what was chosen. */

@@ -120,11 +120,7 @@ export class Panel {
 
   onFailed(error: EssError): void {
     const isAway = error.code === 'server-unreachable'
-    this.#fail(
-      'failed',
-      WORDS.ending.failed,
-      isAway ? WORDS.ending.offline : problemSentences(error, undefined),
-    )
+    this.#fail('failed', WORDS.ending.failed, isAway ? WORDS.ending.offline : problemSentences(error))
   }
 
   async #showOffer(link: string, lines: readonly Line[]): Promise<void> {

@@ -1,13 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { bytesOf, sha256OfFile, writeFileOf } from '../helpers/bytes.js'
-import { needs } from '../helpers/needs.js'
-import { run } from '../helpers/run.js'
-import { runEss } from '../helpers/run-ess.js'
-import { openInChromium, openInFirefox, type SendPage } from '../helpers/send-page.js'
-import { startServerHere } from '../helpers/start-server-here.js'
-import { tempDir } from '../helpers/temp-dir.js'
+import { bytesOf, sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
+import { needs } from '../../helpers/needs.js'
+import { run } from '../../helpers/run.js'
+import { runEss } from '../../helpers/run-ess.js'
+import { openInChromium, openInFirefox, type SendPage } from '../../helpers/send-page.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
+import { tempDir } from '../../helpers/temp-dir.js'
 
 const BROWSERS = [
   ['Chromium', openInChromium, 'chromium'],
