@@ -2,8 +2,8 @@ import { curlLine, formatBytes, joinUrl, ROUTES } from '../../shared/index.js'
 import { type Facts, linkOf } from '../facts.js'
 import { copyText } from '../ui/copy.js'
 import { element } from '../ui/element.js'
-import { RECEIVING } from '../words.js'
 import type { Offer } from './offer.js'
+import { RECEIVING } from './words.js'
 
 /*
  * What the page shows, one screen for each state. Each replaces all of the one before.
@@ -79,7 +79,7 @@ export function showOffer<Name extends string>(
   offer: Offer,
   { facts, isReady, key }: Around,
   choices: readonly Choice<Name>[],
-  clicked: (name: Name) => void,
+  clicked: (name: Name) => Promise<void>,
 ): void {
   const { size, bundle, sealed } = offer
   const about = [
@@ -94,7 +94,12 @@ export function showOffer<Name extends string>(
   ]
   const buttons = choices.map(([name, label]) => {
     const button = element('button', { type: 'button' }, label)
-    button.addEventListener('click', () => clicked(name))
+    button.addEventListener('click', async () => {
+      // Once is enough. If the person then picks no place, they may click again.
+      for (const each of buttons) each.disabled = true
+      await clicked(name)
+      for (const each of buttons) each.disabled = false
+    })
     return button
   })
   show(
@@ -166,8 +171,8 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
 }
 
 /** All went well. */
-export function showDone(page: HTMLElement, words: readonly string[], ...more: readonly Node[]): void {
-  show(page, RECEIVING.done, ...words.map((text) => element('p', {}, text)), ...more)
+export function showDone(page: HTMLElement, words: string, ...more: readonly Node[]): void {
+  show(page, RECEIVING.done, element('p', {}, words), ...more)
 }
 
 /** A text, and a button to copy it. */
