@@ -133,8 +133,13 @@ export class Panel {
         ...lines.flatMap(({ words, line }) => [element('p', {}, words), element('pre', {}, line)]),
       ),
     )
-    const { qrCode } = await import('../ui/qr-code.js')
-    this.#offer.firstElementChild?.after(element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr)))
+    try {
+      const { qrCode } = await import('../ui/qr-code.js')
+      const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
+      this.#offer.firstElementChild?.after(picture)
+    } catch {
+      // It can't be loaded, or the link is too long for a picture. The link itself is there.
+    }
   }
 
   /** A receiver is there. */
