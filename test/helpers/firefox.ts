@@ -11,6 +11,10 @@ export interface Firefox {
   open(url: string): Promise<void>
   /** Clicks the first button of the page that is open. */
   click(): Promise<void>
+  /** Runs a script in the page that is open, and gives what it returns. */
+  run(script: string): Promise<unknown>
+  /** Chooses files in an input of the page. */
+  choose(selector: string, paths: readonly string[]): Promise<void>
   /** The downloads of this run, as its list shows them. */
   downloads(): Promise<readonly Download[]>
   /** Starts the first download again, as the button in the list does. */
@@ -61,6 +65,12 @@ export async function startFirefox(folder: string): Promise<Firefox> {
   }
   await command('WebDriver:NewSession', { capabilities: { alwaysMatch: {} } })
   return {
+    run: async (script) => (await command('WebDriver:ExecuteScript', { script, args: [] })).value,
+    choose: async (selector, paths) => {
+      const { value } = await command('WebDriver:FindElement', { using: 'css selector', value: selector })
+      const [id] = Object.values(Object(value))
+      await command('WebDriver:ElementSendKeys', { id, text: paths.join('\n') })
+    },
     open: async (url) => void (await command('WebDriver:Navigate', { url })),
     click: async () => {
       const script = 'document.querySelector("button").click()'

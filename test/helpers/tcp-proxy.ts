@@ -34,14 +34,14 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/** Starts a proxy to a port of this machine. The caller closes it. */
-export async function startTcpProxy(serverPort: number): Promise<TcpProxy> {
+/** Starts a proxy to a port of this machine, on `port` if that is said. The caller closes it. */
+export async function startTcpProxy(serverPort: number, port = 0): Promise<TcpProxy> {
   const road = new Road()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (peer) => {
     const upstream = connect({ port: serverPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     road.add({ peer, upstream })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   return {
     // A server that listens on TCP has this kind of address.
     port: (server.address() as AddressInfo).port,

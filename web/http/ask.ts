@@ -1,10 +1,4 @@
-import {
-  EssError,
-  formatDuration,
-  fromProblem,
-  PROBLEM_MEDIA_TYPE,
-  type ProblemCode,
-} from '../../shared/index.js'
+import { EssError, fromProblem, PROBLEM_MEDIA_TYPE, type ProblemCode } from '../../shared/index.js'
 
 /** How long the server may take to answer what it can answer at once. */
 export const SOON_MS = 20_000
@@ -63,9 +57,7 @@ export function problemIn({ status, headers, text }: Answer): EssError | undefin
   const error = fromProblem(parsed(text), codeOfStatus(status))
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   if (error === undefined || !(seconds > 0)) return error
-  return new EssError(error.code, `${error.message} Try again in ${formatDuration(seconds)}.`, {
-    retryAfter: seconds,
-  })
+  return new EssError(error.code, error.message, { retryAfter: seconds })
 }
 
 /** The object in a text of JSON, whose members the caller checks. Undefined if there is none. */

@@ -109,11 +109,7 @@ export class Panel {
 
   onFailed(error: EssError): void {
     const isAway = error.code === 'server-unreachable'
-    this.#fail(
-      'failed',
-      WORDS.ending.failed,
-      isAway ? WORDS.ending.offline : problemSentences(error, undefined),
-    )
+    this.#fail('failed', WORDS.ending.failed, isAway ? WORDS.ending.offline : problemSentences(error))
   }
 
   async #showOffer(link: string, lines: readonly Line[]): Promise<void> {
@@ -137,8 +133,13 @@ export class Panel {
         ...lines.flatMap(({ words, line }) => [element('p', {}, words), element('pre', {}, line)]),
       ),
     )
-    const { qrCode } = await import('../ui/qr-code.js')
-    this.#offer.firstElementChild?.after(element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr)))
+    try {
+      const { qrCode } = await import('../ui/qr-code.js')
+      const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
+      this.#offer.firstElementChild?.after(picture)
+    } catch {
+      // It can't be loaded, or the link is too long for a picture. The link itself is there.
+    }
   }
 
   /** A receiver is there. */
