@@ -5,8 +5,8 @@ import { copyButton } from '../ui/copy-button.js'
 import { element } from '../ui/element.js'
 import { type Ending, mark } from '../ui/mark.js'
 import { type Line, terminalLines } from '../ui/terminal.js'
-import { RECEIVING } from '../words.js'
 import type { Offer } from './offer.js'
+import { RECEIVING } from './words.js'
 
 /*
  * What the page shows, one screen for each state. Each replaces all of the one before.
@@ -86,7 +86,7 @@ export function showOffer<Name extends string>(
   offer: Offer,
   { facts, isReady, key }: Around,
   choices: readonly Choice<Name>[],
-  clicked: (name: Name) => void,
+  clicked: (name: Name) => Promise<void>,
 ): void {
   const { size, bundle, sealed } = offer
   const about = [
@@ -100,7 +100,16 @@ export function showOffer<Name extends string>(
     ...(isReady ? [] : [RECEIVING.notStarted]),
   ]
   const buttons = choices.map(([name, label], index) =>
-    button(label, () => clicked(name), index === 0 ? '' : 'quiet'),
+    button(
+      label,
+      async () => {
+        // Once is enough. If the person then picks no place, they may click again.
+        for (const each of buttons) each.disabled = true
+        await clicked(name)
+        for (const each of buttons) each.disabled = false
+      },
+      index === 0 ? '' : 'quiet',
+    ),
   )
   show(
     page,
@@ -171,8 +180,8 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
 }
 
 /** All went well. */
-export function showDone(page: HTMLElement, words: readonly string[], ...more: readonly Node[]): void {
-  show(page, RECEIVING.done, ...words.map((text) => element('p', {}, text)), ...more)
+export function showDone(page: HTMLElement, words: string, ...more: readonly Node[]): void {
+  show(page, RECEIVING.done, element('p', {}, words), ...more)
   sign(page, 'delivered')
 }
 
@@ -206,6 +215,12 @@ export function showFailed(
     ...more,
   )
   sign(page, 'failed')
+}
+
+/** The person has stopped it. */
+export function showCancelled(page: HTMLElement): void {
+  show(page, RECEIVING.stopped, element('p', {}, RECEIVING.cancelled))
+  sign(page, 'cancelled')
 }
 
 /** The sign of an ending, before its heading. */

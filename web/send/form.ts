@@ -1,18 +1,18 @@
-import { EssError, formatBytes, MAX_TEXT_BYTES, problemSentences } from '../../shared/index.js'
+import { EssError, formatBytes, problemSentences } from '../../shared/index.js'
 import type { Facts } from '../facts.js'
 import { button } from '../ui/button.js'
 import { element } from '../ui/element.js'
 import { WORDS } from '../words.js'
 import { Chosen } from './chosen.js'
 import { addDropped } from './dropped.js'
-import { type Parcel, parcelOf, textParcel } from './parcel.js'
 import { keepToken, keptToken } from './token.js'
 
 const words = WORDS.choose
 
 /** What a person wants to send, and how. */
 export interface Wish {
-  readonly parcel: Parcel
+  /** Files and folders, or a text. */
+  readonly what: Chosen | string
   readonly isSealed: boolean
   readonly token: string | undefined
 }
@@ -20,7 +20,7 @@ export interface Wish {
 /** The form in which a person chooses. It is kept while a transfer goes on, so that it can be sent again. */
 export class SendForm {
   readonly root: HTMLElement
-  readonly #onWish: (wish: Wish) => void
+  readonly #onWish: (wish: Wish) => Promise<void>
   readonly #chosen = new Chosen()
   readonly #list = element('ul', { className: 'list', set: { 'aria-label': words.chosen } })
   readonly #sum = element('p', { className: 'sum', set: { role: 'status' } })
@@ -49,7 +49,8 @@ export class SendForm {
   /** What is only asked of someone who has something to send. */
   readonly #rest: HTMLElement
 
-  constructor(facts: Facts, onWish: (wish: Wish) => void) {
+  /** `onWish` rejects with the EssError that the form should show. */
+  constructor(facts: Facts, onWish: (wish: Wish) => Promise<void>) {
     this.#onWish = onWish
     this.#token.value = keptToken()
     this.#tokenField.hidden = !facts.needsTokenToSend
@@ -211,12 +212,17 @@ export class SendForm {
   async #submit(): Promise<void> {
     if (this.#button.disabled) return
     this.#say('')
+    const what = this.#chosen.isEmpty ? this.#text.value : this.#chosen
+    if (what === '') {
+      this.#say(words.nothing)
+      return
+    }
+    const token = this.#token.value.trim()
+    keepToken(token)
     this.#button.disabled = true
     try {
-      const token = this.#token.value.trim()
-      keepToken(token)
-      this.#onWish({
-        parcel: await this.#parcel(),
+      await this.#onWish({
+        what,
         isSealed: this.#sealed.checked,
         token: token === '' ? undefined : token,
       })
@@ -225,14 +231,6 @@ export class SendForm {
     } finally {
       this.#button.disabled = false
     }
-  }
-
-  async #parcel(): Promise<Parcel> {
-    if (!this.#chosen.isEmpty) return await parcelOf(this.#chosen)
-    if (this.#text.value === '') throw new EssError('usage', words.nothing)
-    const parcel = textParcel(this.#text.value)
-    if (parcel.body.size > MAX_TEXT_BYTES) throw new EssError('too-large', words.longText)
-    return parcel
   }
 
   #say(text: string): void {

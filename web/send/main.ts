@@ -1,17 +1,26 @@
 import { EssError } from '../../shared/index.js'
 import { readFacts } from '../facts.js'
+import { load } from '../http/load.js'
 import { WORDS } from '../words.js'
 import { SendForm, type Wish } from './form.js'
-import { Panel } from './panel.js'
-import { transfer } from './transfer.js'
 
 const facts = readFacts(document)
 const page = document.querySelector('main') ?? document.body
-const form = new SendForm(facts, (wish) => void send(wish))
+const form = new SendForm(facts, send)
 page.replaceChildren(form.root)
 
-/** Sends, and shows how it goes, until it has ended and the person is back at the form. */
-async function send({ parcel, isSealed, token }: Wish): Promise<void> {
+// It is here long before the person has chosen a file, and the page is seen without it.
+const loading = import('./sending.js')
+// Who presses the button is told.
+loading.catch(() => undefined)
+
+/**
+ * Sends, and shows how it goes. Resolves when the link is there, and rejects with the EssError that keeps it from being
+ * made: nothing was given away yet, so the form is the place to put it right.
+ */
+async function send({ what, isSealed, token }: Wish): Promise<void> {
+  const { Panel, parcelOf, textParcel, transfer } = await load(loading)
+  const parcel = typeof what === 'string' ? textParcel(what) : await parcelOf(what)
   const cancelling = new AbortController()
   const panel = new Panel(parcel, {
     cancel: () => cancelling.abort(new EssError('interrupted')),
@@ -21,33 +30,27 @@ async function send({ parcel, isSealed, token }: Wish): Promise<void> {
       form.focus()
     },
   })
-  let isOffered = false
   window.addEventListener('beforeunload', askFirst)
   page.replaceChildren(panel.root)
   panel.focus()
+  let isOffered = false
+  const listener: Parameters<typeof transfer>[3] = {
+    onOffer(offer) {
+      isOffered = true
+      panel.onOffer(offer)
+    },
+    onEvent: (event) => panel.onEvent(event),
+  }
   try {
     const { signal } = cancelling
-    const delivery = await transfer(
-      facts,
-      parcel,
-      { isSealed, token, signal },
-      {
-        onOffer(offer) {
-          isOffered = true
-          panel.onOffer(offer)
-        },
-        onEvent: (event) => panel.onEvent(event),
-      },
-    )
-    panel.onDelivered(delivery)
+    panel.onDelivered(await transfer(facts, parcel, { isSealed, token, signal }, listener))
   } catch (error) {
     if (!(error instanceof EssError)) throw error
     if (error.code === 'interrupted') panel.onCancelled()
     else if (isOffered) panel.onFailed(error)
     else {
-      // Nothing was given away yet, so the form is the place to put it right.
       backToForm()
-      form.refuse(error)
+      throw error
     }
   } finally {
     window.removeEventListener('beforeunload', askFirst)

@@ -139,8 +139,13 @@ export class Panel {
       ),
       terminalLines(WORDS.link.terminal, lines),
     )
-    const { qrCode } = await import('../ui/qr-code.js')
-    this.#offer.firstElementChild?.after(element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr)))
+    try {
+      const { qrCode } = await import('../ui/qr-code.js')
+      const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
+      this.#offer.firstElementChild?.after(picture)
+    } catch {
+      // It can't be loaded, or the link is too long for a picture. The link itself is there.
+    }
   }
 
   /** A receiver is there. */

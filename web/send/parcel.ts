@@ -1,5 +1,6 @@
-import { type BundleNote, EssError, safeFileName, TEXT_TYPE } from '../../shared/index.js'
+import { type BundleNote, EssError, MAX_TEXT_BYTES, safeFileName, TEXT_TYPE } from '../../shared/index.js'
 import type { Body } from '../seal/body.js'
+import { WORDS } from '../words.js'
 import { blobBody } from './blob-body.js'
 import { bundleOf } from './bundle.js'
 import type { Chosen } from './chosen.js'
@@ -27,9 +28,11 @@ export async function parcelOf(chosen: Chosen): Promise<Parcel> {
   return { body: blobBody(single), name: safeFileName(single.name), type, bundle: undefined }
 }
 
-/** A text, which the receiver reads. */
+/** A text, which the receiver reads. Throws EssError `too-large`. */
 export function textParcel(text: string): Parcel {
-  return { body: blobBody(new Blob([text])), name: undefined, type: TEXT_TYPE, bundle: undefined }
+  const blob = new Blob([text])
+  if (blob.size > MAX_TEXT_BYTES) throw new EssError('too-large', WORDS.choose.longText)
+  return { body: blobBody(blob), name: undefined, type: TEXT_TYPE, bundle: undefined }
 }
 
 /** Before there is a link, as the receiver would wait in vain. Some browsers take a folder for a file that can't be read. */

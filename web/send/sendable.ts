@@ -1,4 +1,5 @@
 import type { BundleNote } from '../../shared/index.js'
+import { load } from '../http/load.js'
 import type { Body } from '../seal/body.js'
 import type { Parcel } from './parcel.js'
 
@@ -15,14 +16,16 @@ export interface Sendable {
   readonly identity?: string
 }
 
-/** Seals a parcel: its name, its type and its bytes. */
+/** Seals a parcel: its name, its type and its bytes. Throws EssError `server-unreachable` if what it needs can't be loaded. */
 export async function seal({ body: plain, name, type, bundle }: Parcel): Promise<Sendable> {
   // They are larger than all the rest of the page.
-  const [{ makeHeader }, { sealBody }, { sealNote }] = await Promise.all([
-    import('../seal/age.js'),
-    import('../seal/sealed-body.js'),
-    import('../seal/sealed-note.js'),
-  ])
+  const [{ makeHeader }, { sealBody }, { sealNote }] = await load(
+    Promise.all([
+      import('../seal/age.js'),
+      import('../seal/sealed-body.js'),
+      import('../seal/sealed-note.js'),
+    ]),
+  )
   const { identity, ...header } = await makeHeader()
   const { body, payloadNonce } = sealBody(plain, header)
   const sealed = sealNote(header, { name, type, size: plain.size, payloadNonce, bundle })
