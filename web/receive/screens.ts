@@ -1,8 +1,10 @@
 import { curlLine, formatBytes, joinUrl, ROUTES } from '../../shared/index.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
 import { type Facts, linkOf } from '../facts.js'
 import { button } from '../ui/button.js'
 import { copyButton } from '../ui/copy-button.js'
 import { element } from '../ui/element.js'
+import { fileButton } from '../ui/file-button.js'
 import { type Ending, mark } from '../ui/mark.js'
 import { type Line, terminalLines } from '../ui/terminal.js'
 import type { Offer } from './offer.js'
@@ -33,7 +35,12 @@ export async function ask(page: HTMLElement, question: Question): Promise<string
     autocomplete: 'off',
     spellcheck: false,
   })
-  const file = element('input', { type: 'file' })
+  const { promise, resolve } = withResolvers<string>()
+  const choose = fileButton(RECEIVING.keyFile, {
+    name: 'key',
+    look: 'quiet',
+    onChosen: ([file]) => void file?.text().then(resolve),
+  })
   const form = element(
     'form',
     {},
@@ -43,7 +50,7 @@ export async function ask(page: HTMLElement, question: Question): Promise<string
       'div',
       { className: 'buttons' },
       element('button', {}, RECEIVING.open),
-      ...(takesFile ? [element('label', { className: 'button quiet' }, RECEIVING.keyFile, file)] : []),
+      ...(takesFile ? [choose.button, choose.field] : []),
     ),
   )
   if (problem !== undefined) {
@@ -52,16 +59,11 @@ export async function ask(page: HTMLElement, question: Question): Promise<string
   }
   show(page, title, ...words.map((text) => element('p', {}, text)), form)
   field.focus()
-  return await new Promise<string>((resolve) => {
-    form.addEventListener('submit', (event) => {
-      event.preventDefault()
-      resolve(field.value)
-    })
-    file.addEventListener('change', () => {
-      const [chosen] = file.files ?? []
-      if (chosen !== undefined) void chosen.text().then(resolve)
-    })
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    resolve(field.value)
   })
+  return await promise
 }
 
 /** Something that takes a moment. */
@@ -137,8 +139,8 @@ export function otherWays(facts: Facts, { id, sealed, name }: Offer, key: string
 export interface ProgressScreen {
   /** For the eye. */
   progress(bytes: number, size: number | undefined, course: string): void
-  /** For everyone: it is read out. */
-  say(words: string): void
+  /** For everyone: it is read out, once. */
+  say(words: string, look?: '' | 'paused'): void
   /** One more thing has come, of those in a bundle. */
   list(name: string): void
 }
@@ -168,8 +170,9 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
       }
       course.textContent = words
     },
-    say(words) {
-      said.textContent = words
+    say(words, look = '') {
+      page.className = look
+      if (said.textContent !== words) said.textContent = words
     },
     list(name) {
       listed.hidden = false
@@ -229,8 +232,10 @@ function sign(page: HTMLElement, ending: Ending): void {
   page.prepend(mark(ending))
 }
 
-export function titleOf({ isText, name }: Offer): string {
-  return isText ? RECEIVING.text : name
+/** A bundle is a folder or some files to a person, and no tar. */
+export function titleOf({ isText, name, bundle }: Offer): string {
+  if (isText) return RECEIVING.text
+  return bundle === undefined ? name : name.replace(/\.tar$/i, '')
 }
 
 function show(page: HTMLElement, title: string, ...content: readonly Node[]): void {

@@ -109,7 +109,9 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   news.screen = screen
   const pace = new Pace(() => performance.now())
   let { size } = offer
-  const draw = () => screen.progress(pace.bytes, size, courseOf(pace, size))
+  /** While the connection is cut: how long the page keeps trying. */
+  let secondsLeft: number | undefined
+  const draw = () => screen.progress(pace.bytes, size, courseOf(pace, size, secondsLeft))
   const timer = setInterval(draw, DRAW_MS)
   const leaving = new AbortController()
   window.addEventListener('beforeunload', (event) => event.preventDefault(), { signal: leaving.signal })
@@ -128,8 +130,15 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
         screen.say(RECEIVING.receiving)
       },
       onProgress: (bytes) => pace.at(bytes),
-      onInterrupted: (secondsLeft) => screen.say(RECEIVING.interrupted(secondsLeft)),
-      onResumed: () => screen.say(RECEIVING.resumed),
+      onInterrupted(seconds) {
+        secondsLeft = seconds
+        screen.say(RECEIVING.interrupted, 'paused')
+        draw()
+      },
+      onResumed() {
+        secondsLeft = undefined
+        screen.say(RECEIVING.receiving)
+      },
     })
     forgetKey()
     return done
@@ -145,10 +154,10 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
 /** How often the numbers change: as often as one can read them. */
 const DRAW_MS = 250
 
-function courseOf(pace: Pace, size: number | undefined): string {
-  const { bytes, rate } = pace
+function courseOf({ bytes, rate }: Pace, size: number | undefined, secondsLeft: number | undefined): string {
   const parts = [RECEIVING.progress(bytes, size)]
-  if (rate !== undefined && rate > 0) {
+  if (secondsLeft !== undefined) parts.push(RECEIVING.tryingOn(secondsLeft))
+  else if (rate !== undefined && rate > 0) {
     parts.push(RECEIVING.rate(rate))
     if (size !== undefined && size > bytes) parts.push(RECEIVING.left((size - bytes) / rate))
   }

@@ -2,6 +2,7 @@ import { EssError, formatBytes, problemSentences } from '../../shared/index.js'
 import type { Facts } from '../facts.js'
 import { button } from '../ui/button.js'
 import { element } from '../ui/element.js'
+import { fileButton } from '../ui/file-button.js'
 import { WORDS } from '../words.js'
 import { Chosen } from './chosen.js'
 import { addDropped } from './dropped.js'
@@ -24,13 +25,17 @@ export class SendForm {
   readonly #chosen = new Chosen()
   readonly #list = element('ul', { className: 'list', set: { 'aria-label': words.chosen } })
   readonly #sum = element('p', { className: 'sum', set: { role: 'status' } })
-  readonly #choose = element('span', {}, words.files)
-  readonly #files = element('input', { type: 'file', multiple: true, name: 'files' })
-  readonly #folder = element('input', {
-    type: 'file',
-    multiple: true,
+  readonly #files = fileButton(words.files, {
+    name: 'files',
+    isMultiple: true,
+    onChosen: (files) => this.#add(files),
+  })
+  readonly #folder = fileButton(words.folder, {
     name: 'folder',
-    webkitdirectory: true,
+    isMultiple: true,
+    isFolder: true,
+    look: 'quiet',
+    onChosen: (files) => this.#add(files),
   })
   readonly #drop = this.#dropZone()
   readonly #text = element('textarea', { rows: 3, name: 'text', spellcheck: false })
@@ -121,27 +126,26 @@ export class SendForm {
   }
 
   #dropZone(): HTMLElement {
-    for (const input of [this.#files, this.#folder]) {
-      input.addEventListener('change', () => {
-        for (const file of input.files ?? []) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
-        // The same file may be chosen again after it was removed.
-        input.value = ''
-        this.#show()
-        // The next step, and one key away.
-        if (!this.#chosen.isEmpty) this.#button.focus()
-      })
-    }
     return element(
       'div',
       { className: 'drop' },
       element(
         'div',
         { className: 'buttons' },
-        element('label', { className: 'button' }, this.#choose, this.#files),
-        element('label', { className: 'button quiet' }, words.folder, this.#folder),
+        this.#files.button,
+        this.#folder.button,
+        this.#files.field,
+        this.#folder.field,
       ),
-      element('p', {}, words.drop),
+      element('p', { className: 'hint' }, words.drop),
     )
+  }
+
+  #add(files: readonly File[]): void {
+    for (const file of files) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
+    this.#show()
+    // The next step, and one key away.
+    if (!this.#chosen.isEmpty) this.#button.focus()
   }
 
   /** A file that is dropped beside its place must not take the page's. */
@@ -174,12 +178,15 @@ export class SendForm {
     this.#list.replaceChildren(...tops.map((top) => this.#row(top)))
     this.#sum.textContent = tops.length > 0 ? WORDS.sum(files.size, size) : ''
     const hasFiles = tops.length > 0
+    // The list says it of a single file; a screen reader is told.
+    this.#sum.classList.toggle('unseen', files.size < 2)
     this.#text.disabled = hasFiles
     this.#textField.hidden = hasFiles && this.#text.value === ''
     // To send is what is meant now; to add more is possible.
     this.root.classList.toggle('has-files', hasFiles)
-    this.#choose.textContent = hasFiles ? words.moreFiles : words.files
-    this.#choose.parentElement?.classList.toggle('quiet', hasFiles)
+    this.#files.button.textContent = hasFiles ? words.moreFiles : words.files
+    this.#folder.button.textContent = hasFiles ? words.moreFolder : words.folder
+    this.#files.button.classList.toggle('quiet', hasFiles)
     this.#showRest()
   }
 
@@ -195,7 +202,7 @@ export class SendForm {
         this.#chosen.remove(top)
         this.#show()
         // The button that had the focus is gone.
-        this.#files.focus()
+        this.#files.button.focus()
       },
       'quiet',
     )

@@ -40,15 +40,17 @@ export class Panel {
   readonly #course = element('p', { className: 'course' })
   readonly #progress = element('div', { className: 'progress', hidden: true }, this.#bar, this.#course)
   readonly #buttons = element('div', { className: 'buttons' })
+  readonly #lines = element('div')
   #pace = new Pace(now)
   #startedAt: number | undefined
   /** The seconds that the clock counts down, and what they are. */
   #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
   readonly #timer = setInterval(() => this.#showClock(), 1000)
 
-  constructor({ body, name }: Parcel, actions: PanelActions) {
+  constructor({ body, name, bundle }: Parcel, actions: PanelActions) {
     this.#size = body.size
-    this.#what = WORDS.what(name, body.size)
+    // A bundle is a folder or some files to a person, and no tar.
+    this.#what = WORDS.what(bundle === undefined ? name : name?.replace(/\.tar$/, ''), body.size)
     this.#actions = actions
     this.root = element(
       'section',
@@ -63,8 +65,8 @@ export class Panel {
       ),
       this.#progress,
       this.#offer,
-      this.#clock,
       this.#buttons,
+      this.#lines,
     )
     this.#buttons.append(button(WORDS.progress.cancel, () => actions.cancel(), 'quiet'))
     this.#head(WORDS.link.preparing)
@@ -136,9 +138,10 @@ export class Panel {
         field,
         element('div', { className: 'buttons' }, copy.button, ...share),
         copy.said,
+        this.#clock,
       ),
-      terminalLines(WORDS.link.terminal, lines),
     )
+    this.#lines.append(terminalLines(WORDS.link.terminal, lines))
     try {
       const { qrCode } = await import('../ui/qr-code.js')
       const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
@@ -156,8 +159,9 @@ export class Panel {
     this.#clock.textContent = ''
     this.#head(WORDS.progress.sending)
     this.#status.textContent = WORDS.link.keepOpen
-    this.#offer.hidden = true
+    this.#hideOffer()
     this.#progress.hidden = false
+    this.#progress.append(this.#clock)
     this.root.classList.remove('paused')
   }
 
@@ -176,8 +180,11 @@ export class Panel {
   }
 
   #interrupt({ side, secondsLeft }: InterruptedEvent): void {
-    this.#status.textContent = side === 'sender' ? WORDS.progress.offline : WORDS.progress.receiverAway
-    this.#count(secondsLeft, WORDS.progress.tryingOn)
+    const { offline, tryingOn, receiverAway, receiverHas } = WORDS.progress
+    const isOurs = side === 'sender'
+    this.#status.textContent = isOurs ? offline : receiverAway
+    this.#count(secondsLeft, isOurs ? tryingOn : receiverHas)
+    if (this.#startedAt !== undefined) this.#course.textContent = formatPart(this.#pace.bytes, this.#size)
     this.root.classList.add('paused')
   }
 
@@ -212,11 +219,16 @@ export class Panel {
     this.#status.textContent = words
     this.#clock.textContent = ''
     this.#course.textContent = ''
-    this.#offer.hidden = true
+    this.#hideOffer()
     this.#progress.hidden = true
     this.#buttons.replaceChildren()
     // What had the focus is gone.
     if (document.activeElement === document.body) this.focus()
+  }
+
+  #hideOffer(): void {
+    this.#offer.hidden = true
+    this.#lines.hidden = true
   }
 
   #count(seconds: number, words: (seconds: number) => string): void {
