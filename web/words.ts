@@ -1,12 +1,17 @@
-import { formatBytes, formatCount, formatDuration, formatPart } from '../shared/index.js'
+import { formatBytes, formatCount, formatDuration } from '../shared/index.js'
+import { PAGE_WORDS } from '../shared/page-words.js'
 
-/** Everything that the pages say, in one place, so that it can be translated. */
+/**
+ * Everything that the page says which sends, in one place, so that it can be translated. What the page of a link says is in
+ * receive/words.ts: neither has to load the words of the other.
+ */
 export const WORDS = {
-  title: 'Send a file',
+  title: PAGE_WORDS.send,
 
   choose: {
     intro: 'It goes straight to the other side. This server stores nothing.',
     files: 'Choose files',
+    moreFiles: 'Add files',
     folder: 'Choose a folder',
     drop: 'or drop them here',
     text: 'Or type a text',
@@ -38,7 +43,7 @@ export const WORDS = {
     waiting: (seconds: number) =>
       `Waiting for the other side. The link waits ${formatDuration(seconds)} more.`,
     keepOpen: 'Keep this page open until it is delivered.',
-    terminal: 'In a terminal',
+    terminal: PAGE_WORDS.terminal,
     byEss: 'With ess:',
     byNpx: 'With Node alone:',
     byCurl: 'With curl:',
@@ -74,82 +79,9 @@ export const WORDS = {
     offline: 'The server can’t be reached. Check your connection, and try again.',
   },
 
-  /** `3 files and folders, 12.0 MB` for the list of what was chosen. */
+  /** What is sent, beside how it goes. */
+  what: (name: string | undefined, bytes: number) => `${name ?? PAGE_WORDS.text} · ${formatBytes(bytes)}`,
+
+  /** `3 files, 12.0 MB` for the list of what was chosen. */
   sum: (count: number, bytes: number) => `${formatCount(count, 'file')}, ${formatBytes(bytes)}`,
-} as const
-
-/** What the page of a link says. */
-export const RECEIVING = {
-  opening: 'Opening …',
-  sealedTitle: 'A sealed file',
-  nameless: 'A file without a name',
-  text: 'A text',
-  sizeUnknown: 'size not known',
-  worksOnce: 'This link works once.',
-  isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
-  notStarted: 'The sender has not started yet. It begins when they do.',
-  entries: (count: number) => `${formatCount(count, 'file')} and folders`,
-
-  save: 'Save',
-  saveFolder: 'Save as a folder',
-  saveZip: 'Save as a zip',
-  showText: 'Show the text',
-  terminal: 'In a terminal',
-  withEss: 'With ess:',
-  withNode: 'With Node alone:',
-  withCurl: 'With curl:',
-
-  noKey: 'This file is sealed, and the link that you opened has no key.',
-  noKeyNext:
-    'Copy the whole link again, with all that is behind its #, and open or paste it. If the sender has sealed the file for a key of yours, paste that key, or choose its file.',
-  wrongKey: 'This key doesn’t open this file.',
-  wrongKeyNext:
-    'The link may have been put together from two. Ask the sender for the link again, and copy all of it.',
-  cutKey:
-    'The key is not whole, or has a typo. Copy the whole link again, to its last character. Nothing is used up yet.',
-  lockedKeyFile: 'This key file is locked with a password. Open it with age -d, and take what comes out.',
-  publicKey: 'This is a public key. It takes the secret one, which begins with AGE-SECRET-KEY-.',
-  noKeyInText: 'There is no key in this. A key begins with AGE-SECRET-KEY-.',
-  keyLabel: 'The whole link, or a secret key',
-  keyFile: 'Choose a key file',
-  open: 'Open',
-  passwordNeeded: 'The sender has sealed this file with a password.',
-  passwordLabel: 'Password',
-  wrongPassword: 'This password doesn’t open it. Try again: nothing is used up.',
-  passwordTakes: 'Opening. This takes some seconds …',
-  tokenNeeded: 'This server asks for a token.',
-  tokenLabel: 'Token',
-
-  waiting: 'Waiting for the sender …',
-  receiving: 'Receiving',
-  received: 'Received',
-  progress: (bytes: number, size: number | undefined) => formatPart(bytes, size),
-  rate: (bytesPerSecond: number) => `${formatBytes(Math.round(bytesPerSecond))}/s`,
-  left: (seconds: number) => `${formatDuration(seconds)} left`,
-  interrupted: (secondsLeft: number) =>
-    `The connection was cut. It goes on by itself as soon as it can; there are ${formatDuration(secondsLeft)} left.`,
-  resumed: 'It goes on.',
-  cancel: 'Cancel',
-
-  done: 'It is whole',
-  savedToDisk: (name: string) => `Saved as ${name}. Every byte was checked.`,
-  savedToDownloads: 'Every byte was checked. It is among your browser’s downloads.',
-  savedFromMemory: 'Every byte was checked. Your browser has put it among its downloads.',
-  saveAgain: 'Save it again',
-  copy: 'Copy',
-  copied: 'Copied',
-  notCopied: 'Your browser doesn’t let this page copy. Select the text, and copy it by hand.',
-
-  failed: 'This did not work',
-  tryAgain: 'Try again',
-  cancelled: 'You have stopped it. Nothing was kept, and the sender was told.',
-  brokeOff: (bytes: number, size: number | undefined, why: string) =>
-    `It broke off after ${formatPart(bytes, size)}. ${why} Nothing was kept. Ask the sender to send it again.`,
-  changed:
-    'What came is not what the sender sealed: it was changed on the way, or its end is missing. Nothing was kept. Ask the sender to send it again, by another server if this happens twice.',
-  unwritable:
-    'Your browser could not write the file: the disk may be full, or the place not yours to write to. Nothing was kept. Ask the sender to send it again.',
-  tooLarge: (limit: number) =>
-    `Your browser has no way to save a file of more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
-  unreachable: 'The server can’t be reached. Are you online?',
 } as const

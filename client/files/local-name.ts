@@ -1,10 +1,4 @@
-/** Characters that Windows allows in no name (Microsoft, Naming Files). `:` would name a stream of another file. */
-const NOT_ON_WINDOWS = /[<>:"|?*]/g
-
-/**
- * The devices that Windows has in every folder: with any extension, in either case, and with superscript digits too.
- */
-const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)/i
+import { windowsName } from '../../shared/windows-name.js'
 
 /**
  * Fits a name from `safeFileName` to this machine. On Windows the result names no device and no stream of another
@@ -12,9 +6,7 @@ const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²
  * receiver decides, and not the sender or the server.
  */
 export function localFileName(name: string, platform: NodeJS.Platform = process.platform): string {
-  if (platform !== 'win32') return name
-  const taken = name.replace(NOT_ON_WINDOWS, '_').replace(/[\s.]+$/, (end) => '_'.repeat(end.length))
-  return WINDOWS_DEVICE.test(taken) ? `_${taken}` : taken
+  return platform === 'win32' ? windowsName(name) : name
 }
 
 /** The name of a download if neither its sender nor its URL gives one. */

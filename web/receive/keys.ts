@@ -1,6 +1,6 @@
 import { isBech32 } from '../../shared/bech32.js'
 import { EssError, percentDecode, splitSealedLink } from '../../shared/index.js'
-import { RECEIVING } from '../words.js'
+import { RECEIVING } from './words.js'
 
 /** 32 bytes in Bech32; in small letters too, which some programs make of a link. */
 const KEY = /\bage-secret-key-(?:pq-)?1[a-z0-9]+/gi

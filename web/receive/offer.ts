@@ -87,10 +87,11 @@ export async function sealedOffer({ id, size: bodySize }: Known, value: string, 
 }
 
 /** A file that must be one of age, as `age -r … | curl -T -` sends it, of which only the body can tell. */
-export function ageFileOffer({ id, name }: Known, keys: Keys): Offer {
+export function ageFileOffer({ id }: Known, keys: Keys): Offer {
   return {
     id,
-    name: nameOf(id, name?.replace(/\.age$/i, '')),
+    // The server may have taken a sealed name away, and chosen the one in the open.
+    name: nameOf(id, undefined),
     size: undefined,
     type: DEFAULT_CONTENT_TYPE,
     bundle: undefined,

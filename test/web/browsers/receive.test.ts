@@ -1,3 +1,4 @@
+import { mkdir, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -5,6 +6,7 @@ import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { startChromium, watchedPage } from '../../helpers/chromium-page.js'
 import { needs } from '../../helpers/needs.js'
 import { pickAsSuggested, pickedFiles, withoutPickers } from '../../helpers/picked-files.js'
+import { run } from '../../helpers/run.js'
 import { runEss } from '../../helpers/run-ess.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -74,4 +76,89 @@ describe.each(Object.entries(WAYS))('%s', (_name, { host, prepare, save }) => {
     // The key opens nothing any more, so it need not stay on the screen.
     expect(await page.evaluate('location.hash')).toBe('')
   })
+})
+
+/** A folder with a name to be careful with, an empty file, an empty folder and a link. */
+async function makeFolder(): Promise<{ readonly path: string; readonly hashes: Record<string, string> }> {
+  const path = join(await tempDir(), 'Fotos 2026')
+  await mkdir(join(path, 'leer'), { recursive: true })
+  await mkdir(join(path, 'in', 'tief'), { recursive: true })
+  const hashes = {
+    'big.bin': await writeFileOf(join(path, 'big.bin'), 3_000_001),
+    'in/tief/ä ü.txt': await writeFileOf(join(path, 'in', 'tief', 'ä ü.txt'), 1),
+    'in/.hidden': await writeFileOf(join(path, 'in', '.hidden'), 70_000),
+    nothing: await writeFileOf(join(path, 'nothing'), 0),
+  }
+  await symlink('big.bin', join(path, 'link'))
+  return { path, hashes }
+}
+
+describe.each([
+  ['sealed', ['--encrypt']],
+  ['as it is', ['--no-encrypt']],
+])('a folder, %s', (_how, flags) => {
+  test('is saved as a folder, and the page says what a browser can not make', async () => {
+    const server = await startServerHere()
+    const { path, hashes } = await makeFolder()
+    const sender = await runEss(server.url, ['send', ...flags, path])
+    const [url = ''] = await sender.untilStdout(LINK)
+    const { page, messages } = await watchedPage(await startChromium())
+    await pickAsSuggested(page)
+    await page.goto(url)
+    await page.getByText('9 files and folders').waitFor()
+    await page.getByRole('button', { name: 'Save as a folder' }).click()
+    await page.getByText('Saved in the folder Fotos 2026. Every byte was checked.').waitFor()
+    await page.getByText('1 link to other files could not be made').waitFor()
+    const folders = Object.fromEntries(
+      ['', 'leer/', 'in/', 'in/tief/'].map((name) => [`picked/Fotos 2026/${name}`, '']),
+    )
+    const files = Object.fromEntries(
+      Object.entries(hashes).map(([name, hash]) => [`picked/Fotos 2026/${name}`, hash]),
+    )
+    expect(await pickedFiles(page)).toEqual({ 'picked/': '', ...folders, ...files })
+    expect((await sender.ended()).code).toBe(0)
+    expect(messages).toEqual([])
+  })
+
+  test('is saved as a zip', async (context) => {
+    needs(context, 'python3')
+    const server = await startServerHere()
+    const { path, hashes } = await makeFolder()
+    const sender = await runEss(server.url, ['send', ...flags, path])
+    const [url = ''] = await sender.untilStdout(LINK)
+    const { page, messages } = await watchedPage(await startChromium())
+    await withoutPickers(page)
+    await page.goto(url)
+    const coming = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Save as a zip' }).click()
+    const download = await coming
+    await page.getByText('It is among your browser').waitFor()
+    expect(download.suggestedFilename()).toBe('Fotos 2026.zip')
+    const zip = await within(LONG_MS, 'the download ends', download.path())
+    const unzipped = await tempDir()
+    const unzip = await run('unzip', 'python3', ['-m', 'zipfile', '-e', zip, unzipped])
+    expect(await unzip.ended()).toMatchObject({ code: 0 })
+    for (const [name, hash] of Object.entries(hashes))
+      expect(await sha256OfFile(join(unzipped, 'Fotos 2026', name)), name).toBe(hash)
+    expect((await stat(join(unzipped, 'Fotos 2026', 'leer'))).isDirectory()).toBe(true)
+    expect((await sender.ended()).code).toBe(0)
+    expect(messages).toEqual([])
+  })
+})
+
+test.each([
+  ['sealed', ['--encrypt']],
+  ['as it is', ['--no-encrypt']],
+])('a text, %s, is shown', async (_how, flags) => {
+  const server = await startServerHere()
+  const text = 'Grüße!\n<b>not bold</b> '
+  const sender = await runEss(server.url, ['send', ...flags, '--text', text])
+  const [url = ''] = await sender.untilStdout(LINK)
+  const { page, messages } = await watchedPage(await startChromium())
+  await page.goto(url)
+  await page.getByRole('button', { name: 'Show the text' }).click()
+  await page.getByRole('button', { name: 'Copy' }).waitFor()
+  expect(await page.locator('pre').textContent()).toBe(text)
+  expect((await sender.ended()).code).toBe(0)
+  expect(messages).toEqual([])
 })

@@ -24,6 +24,7 @@ export type Done =
   /** The browser's own list of downloads has it. */
   | { readonly way: 'downloads' }
   | { readonly way: 'shown' }
+  | { readonly way: 'folder'; readonly name: string }
   | { readonly way: 'memory'; readonly url: string; readonly name: string }
 
 /** One of the three ways. The person has chosen it by a click, and nothing was asked of the server yet. */

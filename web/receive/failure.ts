@@ -1,0 +1,26 @@
+import { EssError, problemSentences } from '../../shared/index.js'
+import { memoryLimit } from './save/memory.js'
+import { RECEIVING } from './words.js'
+
+/** A download that broke off, in words for the person. */
+export class Stopped extends Error {}
+
+/** What went wrong, and what to do next. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof Stopped) return error.message
+  if (!(error instanceof EssError)) return String(error)
+  switch (error.code) {
+    case 'not-authentic':
+      return RECEIVING.changed
+    case 'wrong-key':
+      return RECEIVING.wrongKey
+    case 'file-unwritable':
+      return RECEIVING.unwritable
+    case 'too-large':
+      return RECEIVING.tooLarge(memoryLimit())
+    case 'server-unreachable':
+      return RECEIVING.unreachable
+    default:
+      return problemSentences(error)
+  }
+}

@@ -1,0 +1,72 @@
+import { isForPassphrase } from '../../shared/age-header.js'
+import { EssError } from '../../shared/index.js'
+import { splitNote } from '../../shared/sealed-note.js'
+import { wordsOf } from './failure.js'
+import { keysIn } from './keys.js'
+import type { LinkPage } from './link-page.js'
+import { ageFileOffer, type Known, type Offer, plainOffer, sealedOffer } from './offer.js'
+import { ask, showOpening } from './screens.js'
+import { RECEIVING } from './words.js'
+
+/** Opens the note, with as many answers of the person as it takes. The link stays unused. */
+export async function openLink({ page, known, key, keyProblem }: LinkPage): Promise<Offer> {
+  const { note } = known
+  const given = key === undefined ? [] : [key]
+  if (note === undefined) {
+    if (keyProblem !== undefined) throw new EssError('usage', keyProblem)
+    return key === undefined ? plainOffer(known) : ageFileOffer(known, { identities: given })
+  }
+  if (isForPassphrase(splitNote(note).header)) return await openByPassword(page, known, note)
+  showOpening(page, RECEIVING.opening)
+  let problem = keyProblem
+  for (let identities = given; ; ) {
+    if (identities.length > 0) {
+      try {
+        return await sealedOffer(known, note, { identities })
+      } catch (error) {
+        if (!(error instanceof EssError) || error.code !== 'wrong-key') throw error
+        problem = RECEIVING.wrongKey
+      }
+    }
+    identities = []
+    const answer = await ask(page, {
+      title: RECEIVING.sealedTitle,
+      words: given.length > 0 ? [RECEIVING.wrongKeyNext] : [RECEIVING.noKey, RECEIVING.noKeyNext],
+      problem,
+      label: RECEIVING.keyLabel,
+      isSecret: true,
+      takesFile: true,
+    })
+    try {
+      identities = keysIn(answer)
+    } catch (error) {
+      problem = wordsOf(error)
+    }
+  }
+}
+
+async function openByPassword(page: HTMLElement, known: Known, note: string): Promise<Offer> {
+  for (let problem: string | undefined; ; ) {
+    const password = await ask(page, {
+      title: RECEIVING.sealedTitle,
+      words: [RECEIVING.passwordNeeded],
+      problem,
+      label: RECEIVING.passwordLabel,
+      isSecret: true,
+      takesFile: false,
+    })
+    showOpening(page, RECEIVING.passwordTakes)
+    await painted()
+    try {
+      return await sealedOffer(known, note, { identities: [], password })
+    } catch (error) {
+      if (!(error instanceof EssError) || error.code !== 'wrong-key') throw error
+      problem = RECEIVING.wrongPassword
+    }
+  }
+}
+
+/** Resolves when the page was painted, so that the person sees why it stands still. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+}

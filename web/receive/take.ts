@@ -1,0 +1,213 @@
+import { EssError } from '../../shared/index.js'
+import { Pace } from '../../shared/pace.js'
+import type { Facts } from '../facts.js'
+import { element } from '../ui/element.js'
+import { Stopped, wordsOf } from './failure.js'
+import { giveUp } from './link.js'
+import type { LinkPage } from './link-page.js'
+import type { Offer } from './offer.js'
+import { receive } from './receive.js'
+import { chooseWay } from './save/choose.js'
+import { picked, pickers } from './save/pickers.js'
+import type { Done, Way } from './save/sink.js'
+import { toText } from './save/text.js'
+import {
+  type Choice,
+  otherWays,
+  type ProgressScreen,
+  showCancelled,
+  showDone,
+  showFailed,
+  showProgress,
+  showText,
+  titleOf,
+} from './screens.js'
+import { RECEIVING } from './words.js'
+
+/** What a person can do with an offer. */
+export type ChoiceName = 'save' | 'text' | 'folder' | 'zip'
+
+/** The best one first. */
+export function choicesFor({ isText, bundle }: Offer): readonly Choice<ChoiceName>[] {
+  if (isText) return [['text', RECEIVING.showText]]
+  if (bundle === undefined) return [['save', RECEIVING.save]]
+  const zip = ['zip', RECEIVING.saveZip] as const
+  return pickers().showDirectoryPicker === undefined ? [zip] : [['folder', RECEIVING.saveFolder], zip]
+}
+
+/** The person has clicked. `again` shows the offer once more. */
+export async function take(
+  linkPage: LinkPage,
+  offer: Offer,
+  name: ChoiceName,
+  again: () => void,
+): Promise<void> {
+  const { page, facts, key } = linkPage
+  const news: News = { screen: undefined, leftOut: [] }
+  try {
+    if (name === 'text') {
+      const text = toText()
+      await run(linkPage, offer, text, news)
+      showText(page, text.text)
+      return
+    }
+    const way = await (offer.bundle === undefined
+      ? chooseWay(facts, offer)
+      : wayOfBundle(facts, offer, name === 'folder', news))
+    if (way !== undefined) tellDone(page, await run(linkPage, offer, way, news), news)
+  } catch (error) {
+    const isUnused = error instanceof EssError && error.code === 'server-unreachable'
+    const lines = isTooLarge(error) ? [otherWays(facts, offer, key)] : []
+    const isStopped = error instanceof EssError && error.code === 'interrupted'
+    if (isStopped) showCancelled(page)
+    else showFailed(page, wordsOf(error), isUnused ? again : undefined, ...lines)
+  }
+}
+
+/** Bundles tell of themselves as they come. */
+interface News {
+  screen: ProgressScreen | undefined
+  readonly leftOut: string[]
+}
+
+async function wayOfBundle(
+  facts: Facts,
+  offer: Offer,
+  isFolder: boolean,
+  news: News,
+): Promise<Way | undefined> {
+  const { showDirectoryPicker } = pickers()
+  const { bundle = { entries: 0 }, size } = offer
+  const stem = offer.name.replace(/\.tar$/i, '')
+  const listener = {
+    onEntry: (name: string) => news.screen?.list(name),
+    onLeftOut: (name: string) => void news.leftOut.push(name),
+  }
+  const folder =
+    isFolder && showDirectoryPicker !== undefined
+      ? await picked(() => showDirectoryPicker({ mode: 'readwrite' }))
+      : 'not here'
+  if (folder === undefined) return undefined
+  // Only those who have a bundle load what takes it apart.
+  const { toFolder, toZip, unpackTo } = await import('./bundle/index.js')
+  if (folder !== 'not here')
+    return unpackTo(
+      () => toFolder(folder, stem),
+      async () => {},
+      bundle,
+      listener,
+    )
+  const way = await chooseWay(facts, { name: `${stem}.zip`, size, type: 'application/zip' })
+  return way && unpackTo(toZip(way, `${stem}.zip`), way.drop, bundle, listener)
+}
+
+/** Receives it, while the page shows how it goes. */
+async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News): Promise<Done> {
+  const off = new AbortController()
+  const cancel = () => off.abort(new EssError('interrupted'))
+  const screen = showProgress(page, titleOf(offer), cancel)
+  news.screen = screen
+  const pace = new Pace(() => performance.now())
+  let { size } = offer
+  const draw = () => screen.progress(pace.bytes, size, courseOf(pace, size))
+  const timer = setInterval(draw, DRAW_MS)
+  const leaving = new AbortController()
+  window.addEventListener('beforeunload', (event) => event.preventDefault(), { signal: leaving.signal })
+  window.addEventListener(
+    'pagehide',
+    () => {
+      void giveUp(link)
+      cancel()
+    },
+    { signal: leaving.signal },
+  )
+  try {
+    const done = await receive(link, offer, way, off.signal, {
+      onBegun(told) {
+        size = told
+        screen.say(RECEIVING.receiving)
+      },
+      onProgress: (bytes) => pace.at(bytes),
+      onInterrupted: (secondsLeft) => screen.say(RECEIVING.interrupted(secondsLeft)),
+      onResumed: () => screen.say(RECEIVING.resumed),
+    })
+    forgetKey()
+    return done
+  } catch (error) {
+    if (!(error instanceof EssError) || error.code !== 'incomplete') throw error
+    throw new Stopped(RECEIVING.brokeOff(pace.bytes, size, error.message))
+  } finally {
+    clearInterval(timer)
+    leaving.abort()
+  }
+}
+
+/** How often the numbers change: as often as one can read them. */
+const DRAW_MS = 250
+
+function courseOf(pace: Pace, size: number | undefined): string {
+  const { bytes, rate } = pace
+  const parts = [RECEIVING.progress(bytes, size)]
+  if (rate !== undefined && rate > 0) {
+    parts.push(RECEIVING.rate(rate))
+    if (size !== undefined && size > bytes) parts.push(RECEIVING.left((size - bytes) / rate))
+  }
+  return parts.join(' · ')
+}
+
+function tellDone(page: HTMLElement, done: Done, { leftOut }: News): void {
+  const missing =
+    leftOut.length === 0
+      ? []
+      : [
+          element('p', {}, RECEIVING.leftOut(leftOut.length)),
+          element(
+            'details',
+            {},
+            element('summary', {}, RECEIVING.leftOutList),
+            element('ul', { className: 'list' }, ...leftOut.map((name) => element('li', {}, name))),
+          ),
+        ]
+  const again =
+    done.way === 'memory'
+      ? [
+          element(
+            'div',
+            { className: 'buttons' },
+            element(
+              'a',
+              { className: 'button quiet', href: done.url, download: done.name },
+              RECEIVING.saveAgain,
+            ),
+          ),
+        ]
+      : []
+  showDone(page, wordsOfDone(done), ...again, ...missing)
+}
+
+function wordsOfDone(done: Done): string {
+  switch (done.way) {
+    case 'disk':
+      return RECEIVING.savedToDisk(done.name)
+    case 'folder':
+      return RECEIVING.savedToFolder(done.name)
+    case 'downloads':
+      return RECEIVING.savedToDownloads
+    case 'memory':
+      return RECEIVING.savedFromMemory
+    case 'shown':
+      return ''
+  }
+}
+
+/**
+ * Takes the key out of the address: the link is used up, so it opens nothing any more but a copy that someone has made of
+ * the sealed bytes. Before that it stays, because the page must still open after a reload.
+ */
+function forgetKey(): void {
+  if (location.hash !== '') history.replaceState(history.state, '', location.pathname + location.search)
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof EssError && error.code === 'too-large'
+}
