@@ -43,6 +43,8 @@ export class Panel {
   readonly #lines = element('div')
   #pace = new Pace(now)
   #startedAt: number | undefined
+  /** When the link stops waiting, by `now`. */
+  #waitsUntil = 0
   /** The seconds that the clock counts down, and what they are. */
   #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
   readonly #timer = setInterval(() => this.#showClock(), 1000)
@@ -80,15 +82,23 @@ export class Panel {
   /** The link is there. */
   onOffer({ link, lines, expiresAt }: Offer): void {
     this.#head(WORDS.link.ready)
-    this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
-    this.#count((expiresAt - Date.now()) / 1000, WORDS.link.waiting)
+    this.#waitsUntil = now() + expiresAt - Date.now()
+    this.#wait()
     void this.#showOffer(link, lines)
+  }
+
+  #wait(): void {
+    const words = `${WORDS.link.give} ${WORDS.link.keepOpen}`
+    // It isn't read aloud again each time that the server says so.
+    if (this.#status.textContent !== words) this.#status.textContent = words
+    this.#count((this.#waitsUntil - now()) / 1000, WORDS.link.waiting)
   }
 
   onEvent(event: StatusEvent): void {
     switch (event.event) {
       case 'waiting':
-        this.#count(event.secondsLeft, WORDS.link.waiting)
+        this.#waitsUntil = now() + 1000 * event.secondsLeft
+        this.#wait()
         break
       case 'connected':
         this.#begin()
@@ -191,11 +201,9 @@ export class Panel {
   /** Either side is back. */
   #goOn(bytes: number): void {
     this.root.classList.remove('paused')
+    // The link still waits.
     if (this.#startedAt === undefined) {
-      // The link still waits. How long is told by the next event.
-      this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
-      this.#countdown = undefined
-      this.#clock.textContent = ''
+      this.#wait()
       return
     }
     this.#begin()
