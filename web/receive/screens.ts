@@ -152,7 +152,12 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
   const said = element('p', { className: 'status', set: { role: 'status' } }, RECEIVING.waiting)
   const bar = element('progress', { set: { 'aria-label': RECEIVING.received } })
   const course = element('p', { className: 'course' })
-  const listed = element('ul', { className: 'list', hidden: true })
+  const listed = element('ul', {
+    className: 'list',
+    hidden: true,
+    tabIndex: 0,
+    set: { 'aria-label': RECEIVING.entriesSoFar },
+  })
   show(
     page,
     title,

@@ -13,6 +13,8 @@ export const RECEIVING = {
   entries: (count: number) =>
     count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
 
+  entriesSoFar: 'What has come so far',
+
   save: 'Save',
   saveFolder: 'Save as a folder',
   saveZip: 'Save as a zip',

@@ -223,7 +223,7 @@ describe('the page of a link', { timeout: LONG_MS }, () => {
     await pickAsSuggested(page)
     const [whole = '', key = ''] = link.split('#')
     await page.goto(whole)
-    await shows(page, 'the link that you opened has no key')
+    await shows(page, 'your link has no key')
     await look(page, 'link no key')
     await page.getByRole('textbox').fill('AGE-SECRET-KEY-1')
     await press(page, 'Open')
