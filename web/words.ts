@@ -77,6 +77,7 @@ export const WORDS = {
     failed: 'Not delivered',
     cancelled: 'Cancelled',
     cancelledWords: 'You stopped the transfer. The other side doesn’t have the file.',
+    cancelledLate: 'You stopped the transfer when all was sent. It may have arrived all the same.',
     again: 'Send something else',
     retry: 'Send it again',
     offline: 'The server can’t be reached. Check your connection, and try again.',

@@ -127,7 +127,8 @@ export class Panel {
   }
 
   onCancelled(): void {
-    this.#fail('cancelled', WORDS.ending.cancelled, WORDS.ending.cancelledWords)
+    const { cancelled, cancelledWords, cancelledLate } = WORDS.ending
+    this.#fail('cancelled', cancelled, this.#bar.value === 1 ? cancelledLate : cancelledWords)
   }
 
   onFailed(error: EssError): void {

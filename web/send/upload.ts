@@ -167,6 +167,7 @@ export class Upload {
       const piece = ahead
       // A Blob is handed to the browser's network as it is, and bytes are copied.
       const bytes = new Blob([await piece.bytes])
+      if (piece.to === body.size) await body.confirm(this.#confirmMs)
       const startedAt = performance.now()
       const asking = this.#ask('PATCH', pieceHeaders(piece), bytes)
       // The next piece is read and sealed while this one is on its way.
@@ -188,6 +189,7 @@ export class Upload {
   async #sendWhole(): Promise<TerminalEvent> {
     const { body, type } = this.#sendable
     const blob = await wholeBlob(body, this.#over.signal)
+    await body.confirm(this.#confirmMs)
     // Nothing else tells how far it is.
     if (body.size > WHOLE_BYTES) this.#follow()
     const headers = {
@@ -198,6 +200,11 @@ export class Upload {
     const answer = await this.#ask('PUT', headers, blob)
     if (answer.status !== 200) throw refusalOf(answer)
     return verdictIn(answer)
+  }
+
+  /** The server waits for the last piece, and longer for a whole file. */
+  get #confirmMs(): number {
+    return 1000 * (this.#facts.resumeWithin === 0 ? this.#facts.ttl : this.#facts.resumeWithin) * 0.5
   }
 
   /** Reads the piece that begins there. Without a receiver it is an empty one, unless the body is empty too. */
