@@ -1,6 +1,7 @@
 import { curlLine, formatBytes, quoteUrl } from '../../shared/index.js'
+import { PAGE_WORDS } from '../../shared/page-words.js'
 import { quoteForShell } from '../../shared/shell-word.js'
-import { escapeHtml, type HtmlPage, htmlPage, type PageScript, preformatted } from './page.js'
+import { details, escapeHtml, type HtmlPage, htmlPage, type PageScript, preformatted } from './page.js'
 
 /** The content of a download page. */
 export interface Offer {
@@ -30,7 +31,7 @@ export type SealedOffer = Omit<Offer, 'isBundle' | 'isText' | 'fileName'> & { re
  */
 export function downloadPage(offer: Offer): HtmlPage {
   const { fileName, size, url, isReady, clientUrl, isBundle = false, isText = false, script } = offer
-  const name = fileName ?? (isText ? 'A text' : 'A file without a name')
+  const name = fileName ?? (isText ? PAGE_WORDS.text : PAGE_WORDS.nameless)
   const kind = isBundle ? '<p>Several files or a folder, as one tar.</p>' : ''
   const unpack = isBundle
     ? `\n<p>Or unpack it into the current folder, as it comes:</p>\n${preformatted(`curl -f ${quoteUrl(url)} | tar x`)}`
@@ -47,8 +48,8 @@ export function downloadPage(offer: Offer): HtmlPage {
     head: `<h1>${escapeHtml(name)}</h1>
 <p>${factsOf(size)}</p>${kind}${noteOf(isReady)}`,
     body: `<form method="post"><button>Download</button></form>
-<p>Or in a terminal:</p>
-${preformatted(curlLine(url, fileName, 'file'))}${unpack}${byClient}`,
+${details(`<p>With curl:</p>
+${preformatted(curlLine(url, fileName, 'file'))}${unpack}${byClient}`)}`,
   })
 }
 
@@ -59,18 +60,18 @@ ${preformatted(curlLine(url, fileName, 'file'))}${unpack}${byClient}`,
 export function sealedPage({ fileName, size, url, isReady, clientUrl, script }: SealedOffer): HtmlPage {
   const byNpx = clientUrl === undefined ? '' : `\nnpx ${clientUrl} get 'LINK'`
   return linkPage({
-    title: 'A sealed file',
+    title: PAGE_WORDS.sealed,
     script,
     isForScript: true,
-    head: `<h1>A sealed file</h1>
+    head: `<h1>${PAGE_WORDS.sealed}</h1>
 <p>${factsOf(size)}</p>${noteOf(isReady)}`,
-    body: `<p>It is encrypted, and this server has no key for it and doesn't know its name. The key is the end of your link, behind the #. If your link has no #, the file is sealed for a key or a password that you and the sender share.</p>
-<p>${clientUrl === undefined ? 'With ess' : 'With ess, or by Node alone'}, where LINK is the whole link, with its end:</p>
+    body: `<div class="stack"><p>It is encrypted, and this server has no key for it and doesn't know its name. The key is the end of your link, behind the #. If your link has no #, the file is sealed for a key or a password that you and the sender share.</p>
+<form method="post"><button>Download it sealed</button></form>
+<p>The button uses the link up, and gives you ${escapeHtml(fileName)}, which age opens.</p>
+${details(`<p>${clientUrl === undefined ? 'With ess' : 'With ess, or by Node alone'}, where LINK is the whole link, with its end:</p>
 ${preformatted(`ess get 'LINK'${byNpx}`)}
 <p>Or with curl and age. For the file key.txt, copy the end of the link, from AGE-SECRET-KEY on; for a password, leave out -i key.txt:</p>
-${preformatted(`${curlLine(url, fileName, 'file')}\nage -d -i key.txt -o FILE ${quoteForShell(fileName)}`)}
-<form method="post"><button>Download it sealed</button></form>
-<p>The button uses the link up, and gives you ${escapeHtml(fileName)}, which age opens.</p>`,
+${preformatted(`${curlLine(url, fileName, 'file')}\nage -d -i key.txt -o FILE ${quoteForShell(fileName)}`)}`)}</div>`,
   })
 }
 
@@ -102,9 +103,9 @@ function linkPage({
 }
 
 function factsOf(size: number | undefined): string {
-  return [size === undefined ? 'size not known' : formatBytes(size), 'this link works once'].join(' · ')
+  return [size === undefined ? PAGE_WORDS.sizeUnknown : formatBytes(size), PAGE_WORDS.worksOnce].join(' · ')
 }
 
 function noteOf(isReady: boolean): string {
-  return isReady ? '' : '<p>The sender has not started yet. Your download begins when it does.</p>'
+  return isReady ? '' : `<p>${PAGE_WORDS.notStarted}</p>`
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { FACTS_ELEMENT, type PageFacts } from '../../shared/page-facts.js'
+import { PAGE_WORDS } from '../../shared/page-words.js'
 import { assetEntries, styleText } from './web-assets.js'
 
 /** What is on a page. */
@@ -7,6 +8,8 @@ export interface PageParts {
   readonly title: string
   /** The content of `main`, as HTML. */
   readonly body: string
+  /** Below it, as HTML: it stays when a script takes `main` over. */
+  readonly footer?: string
   /** Undefined for a page without a script. */
   readonly script?: PageScript | undefined
 }
@@ -67,7 +70,7 @@ export function hasPageScripts(): boolean {
 }
 
 /** The whole page. */
-export function htmlPage({ title, body, script }: PageParts): HtmlPage {
+export function htmlPage({ title, body, footer, script }: PageParts): HtmlPage {
   const { policy, lines } = script === undefined ? headWithStyle() : headWithScript(script)
   return {
     headers: { ...HEADERS, 'Content-Security-Policy': policy },
@@ -75,13 +78,14 @@ export function htmlPage({ title, body, script }: PageParts): HtmlPage {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex, nofollow">
 <title>${escapeHtml(title)}</title>
 <link rel="icon" href="${ICON}">
 ${lines}
 <main id="page">
 ${body}
-</main>${script === undefined ? '' : `\n${factsElement(script.facts)}`}
+</main>${footer === undefined ? '' : `\n<footer>\n${footer}\n</footer>`}${script === undefined ? '' : `\n${factsElement(script.facts)}`}
 </html>
 `,
   }
@@ -148,4 +152,9 @@ export function escapeHtml(text: string): string {
 /** Lines to copy. */
 export function preformatted(text: string): string {
   return `<pre>${escapeHtml(text)}</pre>`
+}
+
+/** Lines for a terminal, which a person opens. `body` is HTML. */
+export function details(body: string): string {
+  return `<details><summary>${PAGE_WORDS.terminal}</summary>\n${body}\n</details>`
 }

@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { startChromium } from './chromium.js'
 import { startFirefox } from './firefox.js'
@@ -31,6 +31,8 @@ export interface SendPage {
 export interface ChromiumPage extends SendPage {
   readonly page: Page
   chooseFolder(path: string): Promise<void>
+  /** Opens another tab of the same browser. */
+  another(url: string): Promise<ChromiumPage>
   /** Drops files and folders on the page. */
   drop(paths: readonly string[]): Promise<void>
 }
@@ -40,7 +42,10 @@ type Evaluate = (expression: string) => Promise<unknown>
 
 /** Opens the page in Chromium. The test fails if it writes to the console, or throws. */
 export async function openInChromium(url: string, ...flags: readonly string[]): Promise<ChromiumPage> {
-  const browser = await startChromium(...flags)
+  return await openIn(await startChromium(...flags), url)
+}
+
+async function openIn(browser: BrowserContext, url: string): Promise<ChromiumPage> {
   const page = await browser.newPage()
   const said: string[] = []
   page.on('console', (message) => {
@@ -52,6 +57,7 @@ export async function openInChromium(url: string, ...flags: readonly string[]): 
   await page.goto(url)
   return {
     page,
+    another: (other) => openIn(browser, other),
     ...byScript((expression) => page.evaluate(expression)),
     chooseFiles: (paths) => page.setInputFiles('input[name=files]', [...paths]),
     chooseFolder: (path) => page.setInputFiles('input[name=folder]', path),

@@ -10,8 +10,6 @@ export function wordsOf(error: unknown): string {
   if (error instanceof Stopped) return error.message
   if (!(error instanceof EssError)) return String(error)
   switch (error.code) {
-    case 'interrupted':
-      return RECEIVING.cancelled
     case 'not-authentic':
       return RECEIVING.changed
     case 'wrong-key':

@@ -1,7 +1,12 @@
 import { curlLine, formatBytes, joinUrl, ROUTES } from '../../shared/index.js'
+import { withResolvers } from '../../shared/with-resolvers.js'
 import { type Facts, linkOf } from '../facts.js'
-import { copyText } from '../ui/copy.js'
+import { button } from '../ui/button.js'
+import { copyButton } from '../ui/copy-button.js'
 import { element } from '../ui/element.js'
+import { fileButton } from '../ui/file-button.js'
+import { type Ending, mark } from '../ui/mark.js'
+import { type Line, terminalLines } from '../ui/terminal.js'
 import type { Offer } from './offer.js'
 import { RECEIVING } from './words.js'
 
@@ -25,36 +30,40 @@ export interface Question {
 export async function ask(page: HTMLElement, question: Question): Promise<string> {
   const { title, words, problem, label, isSecret, takesFile } = question
   const field = element('input', {
-    id: 'answer',
     type: isSecret ? 'password' : 'text',
     required: true,
     autocomplete: 'off',
     spellcheck: false,
   })
-  const file = element('input', { type: 'file', hidden: true })
-  const choose = element('button', { type: 'button' }, RECEIVING.keyFile)
-  choose.addEventListener('click', () => file.click())
+  const { promise, resolve } = withResolvers<string>()
+  const choose = fileButton(RECEIVING.keyFile, {
+    name: 'key',
+    look: 'quiet',
+    onChosen: ([file]) => void file?.text().then(resolve),
+  })
   const form = element(
     'form',
     {},
-    element('label', { htmlFor: 'answer' }, label),
-    field,
-    ...(problem === undefined ? [] : [element('p', { set: { role: 'alert' } }, problem)]),
-    element('button', {}, RECEIVING.open),
-    ...(takesFile ? [choose, file] : []),
+    element('label', { className: 'field' }, label, field),
+    ...(problem === undefined ? [] : [element('p', { id: 'problem', set: { role: 'alert' } }, problem)]),
+    element(
+      'div',
+      { className: 'buttons' },
+      element('button', {}, RECEIVING.open),
+      ...(takesFile ? [choose.button, choose.field] : []),
+    ),
   )
+  if (problem !== undefined) {
+    field.setAttribute('aria-invalid', 'true')
+    field.setAttribute('aria-describedby', 'problem')
+  }
   show(page, title, ...words.map((text) => element('p', {}, text)), form)
   field.focus()
-  return await new Promise<string>((resolve) => {
-    form.addEventListener('submit', (event) => {
-      event.preventDefault()
-      resolve(field.value)
-    })
-    file.addEventListener('change', () => {
-      const [chosen] = file.files ?? []
-      if (chosen !== undefined) void chosen.text().then(resolve)
-    })
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    resolve(field.value)
   })
+  return await promise
 }
 
 /** Something that takes a moment. */
@@ -85,56 +94,53 @@ export function showOffer<Name extends string>(
   const about = [
     size === undefined ? RECEIVING.sizeUnknown : formatBytes(size),
     ...(bundle === undefined ? [] : [RECEIVING.entries(bundle.entries)]),
+    RECEIVING.worksOnce,
   ].join(' · ')
   const words = [
     about,
     ...(sealed.by === 'nothing' ? [] : [RECEIVING.isSealed]),
-    RECEIVING.worksOnce,
     ...(isReady ? [] : [RECEIVING.notStarted]),
   ]
-  const buttons = choices.map(([name, label]) => {
-    const button = element('button', { type: 'button' }, label)
-    button.addEventListener('click', async () => {
-      // Once is enough. If the person then picks no place, they may click again.
-      for (const each of buttons) each.disabled = true
-      await clicked(name)
-      for (const each of buttons) each.disabled = false
-    })
-    return button
-  })
+  const buttons = choices.map(([name, label], index) =>
+    button(
+      label,
+      async () => {
+        // Once is enough. If the person then picks no place, they may click again.
+        for (const each of buttons) each.disabled = true
+        await clicked(name)
+        for (const each of buttons) each.disabled = false
+      },
+      index === 0 ? '' : 'quiet',
+    ),
+  )
   show(
     page,
     titleOf(offer),
     ...words.map((text) => element('p', {}, text)),
-    element('div', { className: 'actions' }, ...buttons),
-    terminalLines(facts, offer, key),
+    element('div', { className: 'buttons' }, ...buttons),
+    otherWays(facts, offer, key),
   )
 }
 
 /** How to get it without this page. */
-export function terminalLines(facts: Facts, { id, sealed, name }: Offer, key: string | undefined): Element {
+export function otherWays(facts: Facts, { id, sealed, name }: Offer, key: string | undefined): HTMLElement {
   const link = linkOf(facts, id)
   const whole = key === undefined ? link : `${link}#${key}`
-  const lines: [string, string][] = [[RECEIVING.withEss, `ess get '${whole}'`]]
+  const lines: Line[] = [{ words: RECEIVING.withEss, line: `ess get '${whole}'` }]
   if (facts.servesClient) {
     const client = joinUrl(facts.base, ROUTES.clientPackageOfVersion)
-    lines.push([RECEIVING.withNode, `npx ${client} get '${whole}'`])
+    lines.push({ words: RECEIVING.withNode, line: `npx ${client} get '${whole}'` })
   }
-  if (sealed.by === 'nothing') lines.push([RECEIVING.withCurl, curlLine(link, name, 'file')])
-  return element(
-    'details',
-    {},
-    element('summary', {}, RECEIVING.terminal),
-    ...lines.flatMap(([label, line]) => [element('p', {}, label), element('pre', {}, line)]),
-  )
+  if (sealed.by === 'nothing') lines.push({ words: RECEIVING.withCurl, line: curlLine(link, name, 'file') })
+  return terminalLines(RECEIVING.terminal, lines)
 }
 
 /** The screen of a file that is coming. */
 export interface ProgressScreen {
   /** For the eye. */
   progress(bytes: number, size: number | undefined, course: string): void
-  /** For everyone: it is read out. */
-  say(words: string): void
+  /** For everyone: it is read out, once. */
+  say(words: string, look?: '' | 'paused'): void
   /** One more thing has come, of those in a bundle. */
   list(name: string): void
 }
@@ -143,13 +149,23 @@ export interface ProgressScreen {
 const MAX_LISTED = 500
 
 export function showProgress(page: HTMLElement, title: string, cancel: () => void): ProgressScreen {
-  const said = element('p', { set: { role: 'status' } }, RECEIVING.waiting)
+  const said = element('p', { className: 'status', set: { role: 'status' } }, RECEIVING.waiting)
   const bar = element('progress', { set: { 'aria-label': RECEIVING.received } })
   const course = element('p', { className: 'course' })
-  const listed = element('ul', { className: 'entries', hidden: true })
-  const button = element('button', { type: 'button', className: 'cancel' }, RECEIVING.cancel)
-  button.addEventListener('click', cancel)
-  show(page, title, said, bar, course, button, listed)
+  const listed = element('ul', {
+    className: 'list',
+    hidden: true,
+    tabIndex: 0,
+    set: { 'aria-label': RECEIVING.entriesSoFar },
+  })
+  show(
+    page,
+    title,
+    said,
+    element('div', { className: 'progress' }, bar, course),
+    element('div', { className: 'buttons' }, button(RECEIVING.cancel, cancel, 'quiet')),
+    listed,
+  )
   return {
     progress(bytes, size, words) {
       if (size !== undefined) {
@@ -159,8 +175,9 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
       }
       course.textContent = words
     },
-    say(words) {
-      said.textContent = words
+    say(words, look = '') {
+      page.className = look
+      if (said.textContent !== words) said.textContent = words
     },
     list(name) {
       listed.hidden = false
@@ -173,17 +190,20 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
 /** All went well. */
 export function showDone(page: HTMLElement, words: string, ...more: readonly Node[]): void {
   show(page, RECEIVING.done, element('p', {}, words), ...more)
+  sign(page, 'delivered')
 }
 
 /** A text, and a button to copy it. */
 export function showText(page: HTMLElement, text: string): void {
-  const shown = element('pre', { className: 'text', tabIndex: 0, dir: 'auto' }, text)
-  const said = element('p', { set: { role: 'status' } })
-  const button = element('button', { type: 'button' }, RECEIVING.copy)
-  button.addEventListener('click', async () => {
-    said.textContent = (await copyText(text)) ? RECEIVING.copied : RECEIVING.notCopied
+  const shown = element('pre', {
+    className: 'text',
+    tabIndex: 0,
+    dir: 'auto',
+    set: { role: 'region', 'aria-label': RECEIVING.text },
   })
-  show(page, RECEIVING.text, shown, button, said)
+  shown.append(text)
+  const copy = copyButton(text, RECEIVING, () => getSelection()?.selectAllChildren(shown))
+  show(page, RECEIVING.text, shown, element('div', { className: 'buttons' }, copy.button), copy.said)
 }
 
 /** It went wrong. `again` is there if nothing was used up. */
@@ -193,23 +213,39 @@ export function showFailed(
   again: (() => void) | undefined,
   ...more: readonly Node[]
 ): void {
-  const button = element('button', { type: 'button' }, RECEIVING.tryAgain)
-  button.addEventListener('click', () => again?.())
   show(
     page,
     RECEIVING.failed,
-    element('p', { set: { role: 'alert' } }, words),
-    ...(again === undefined ? [] : [button]),
+    element('p', {}, words),
+    ...(again === undefined
+      ? []
+      : [element('div', { className: 'buttons' }, button(RECEIVING.tryAgain, again))]),
     ...more,
   )
+  sign(page, 'failed')
 }
 
-export function titleOf({ isText, name }: Offer): string {
-  return isText ? RECEIVING.text : name
+/** The person has stopped it. */
+export function showCancelled(page: HTMLElement): void {
+  show(page, RECEIVING.stopped, element('p', {}, RECEIVING.cancelled))
+  sign(page, 'cancelled')
+}
+
+/** The sign of an ending, before its heading. */
+function sign(page: HTMLElement, ending: Ending): void {
+  page.classList.add(ending)
+  page.prepend(mark(ending))
+}
+
+/** A bundle is a folder or some files to a person, and no tar. */
+export function titleOf({ isText, name, bundle }: Offer): string {
+  if (isText) return RECEIVING.text
+  return bundle === undefined ? name : name.replace(/\.tar$/i, '')
 }
 
 function show(page: HTMLElement, title: string, ...content: readonly Node[]): void {
   const heading = element('h1', { tabIndex: -1 }, title)
+  page.className = ''
   page.replaceChildren(heading, ...content)
   document.title = title
   // A screen reader reads on from here, and not from a button that is no more.

@@ -12,12 +12,13 @@ import type { Done, Way } from './save/sink.js'
 import { toText } from './save/text.js'
 import {
   type Choice,
+  otherWays,
   type ProgressScreen,
+  showCancelled,
   showDone,
   showFailed,
   showProgress,
   showText,
-  terminalLines,
   titleOf,
 } from './screens.js'
 import { RECEIVING } from './words.js'
@@ -55,8 +56,10 @@ export async function take(
     if (way !== undefined) tellDone(page, await run(linkPage, offer, way, news), news)
   } catch (error) {
     const isUnused = error instanceof EssError && error.code === 'server-unreachable'
-    const lines = isTooLarge(error) ? [terminalLines(facts, offer, key)] : []
-    showFailed(page, wordsOf(error), isUnused ? again : undefined, ...lines)
+    const lines = isTooLarge(error) ? [otherWays(facts, offer, key)] : []
+    const isStopped = error instanceof EssError && error.code === 'interrupted'
+    if (isStopped) showCancelled(page)
+    else showFailed(page, wordsOf(error), isUnused ? again : undefined, ...lines)
   }
 }
 
@@ -105,7 +108,9 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   news.screen = screen
   const pace = new Pace(() => performance.now())
   let { size } = offer
-  const draw = () => screen.progress(pace.bytes, size, courseOf(pace, size))
+  /** While the connection is cut: how long the page keeps trying. */
+  let secondsLeft: number | undefined
+  const draw = () => screen.progress(pace.bytes, size, courseOf(pace, size, secondsLeft))
   const timer = setInterval(draw, DRAW_MS)
   const leaving = new AbortController()
   window.addEventListener('beforeunload', (event) => event.preventDefault(), { signal: leaving.signal })
@@ -124,8 +129,15 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
         screen.say(RECEIVING.receiving)
       },
       onProgress: (bytes) => pace.at(bytes),
-      onInterrupted: (secondsLeft) => screen.say(RECEIVING.interrupted(secondsLeft)),
-      onResumed: () => screen.say(RECEIVING.resumed),
+      onInterrupted(seconds) {
+        secondsLeft = seconds
+        screen.say(RECEIVING.interrupted, 'paused')
+        draw()
+      },
+      onResumed() {
+        secondsLeft = undefined
+        screen.say(RECEIVING.receiving)
+      },
     })
     forgetKey()
     return done
@@ -141,10 +153,10 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
 /** How often the numbers change: as often as one can read them. */
 const DRAW_MS = 250
 
-function courseOf(pace: Pace, size: number | undefined): string {
-  const { bytes, rate } = pace
+function courseOf({ bytes, rate }: Pace, size: number | undefined, secondsLeft: number | undefined): string {
   const parts = [RECEIVING.progress(bytes, size)]
-  if (rate !== undefined && rate > 0) {
+  if (secondsLeft !== undefined) parts.push(RECEIVING.tryingOn(secondsLeft))
+  else if (rate !== undefined && rate > 0) {
     parts.push(RECEIVING.rate(rate))
     if (size !== undefined && size > bytes) parts.push(RECEIVING.left((size - bytes) / rate))
   }
@@ -161,12 +173,22 @@ function tellDone(page: HTMLElement, done: Done, { leftOut }: News): void {
             'details',
             {},
             element('summary', {}, RECEIVING.leftOutList),
-            element('ul', {}, ...leftOut.map((name) => element('li', {}, name))),
+            element('ul', { className: 'list' }, ...leftOut.map((name) => element('li', {}, name))),
           ),
         ]
   const again =
     done.way === 'memory'
-      ? [element('p', {}, element('a', { href: done.url, download: done.name }, RECEIVING.saveAgain))]
+      ? [
+          element(
+            'div',
+            { className: 'buttons' },
+            element(
+              'a',
+              { className: 'button quiet', href: done.url, download: done.name },
+              RECEIVING.saveAgain,
+            ),
+          ),
+        ]
       : []
   showDone(page, wordsOfDone(done), ...again, ...missing)
 }

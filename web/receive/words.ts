@@ -1,45 +1,46 @@
 import { formatBytes, formatCount, formatDuration, formatPart } from '../../shared/index.js'
+import { PAGE_WORDS } from '../../shared/page-words.js'
 
 /** Everything that the page of a link says, in one place, so that it can be translated. */
 export const RECEIVING = {
   opening: 'Opening …',
-  sealedTitle: 'A sealed file',
-  nameless: 'A file without a name',
-  text: 'A text',
-  sizeUnknown: 'size not known',
-  worksOnce: 'This link works once.',
+  sealedTitle: PAGE_WORDS.sealed,
+  text: PAGE_WORDS.text,
+  sizeUnknown: PAGE_WORDS.sizeUnknown,
+  worksOnce: PAGE_WORDS.worksOnce,
   isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
-  notStarted: 'The sender has not started yet. It begins when they do.',
+  notStarted: PAGE_WORDS.notStarted,
   entries: (count: number) =>
     count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
+
+  entriesSoFar: 'What has come so far',
 
   save: 'Save',
   saveFolder: 'Save as a folder',
   saveZip: 'Save as a zip',
   showText: 'Show the text',
-  terminal: 'In a terminal',
+  terminal: PAGE_WORDS.terminal,
   withEss: 'With ess:',
   withNode: 'With Node alone:',
   withCurl: 'With curl:',
 
-  noKey: 'This file is sealed, and the link that you opened has no key.',
+  noKey: 'This file is encrypted, and your link has no key for it.',
   noKeyNext:
-    'Copy the whole link again, with all that is behind its #, and open or paste it. If the sender has sealed the file for a key of yours, paste that key, or choose its file.',
+    'Copy the whole link again, with everything after the #, and paste it here. If the sender encrypted the file for a key of yours, paste that key or choose its file.',
   wrongKey: 'This key doesn’t open this file.',
-  wrongKeyNext:
-    'The link may have been put together from two. Ask the sender for the link again, and copy all of it.',
+  wrongKeyNext: 'Ask the sender for the link again, and copy all of it. Nothing is used up yet.',
   cutKey:
-    'The key is not whole, or has a typo. Copy the whole link again, to its last character. Nothing is used up yet.',
-  lockedKeyFile: 'This key file is locked with a password. Open it with age -d, and take what comes out.',
-  publicKey: 'This is a public key. It takes the secret one, which begins with AGE-SECRET-KEY-.',
-  noKeyInText: 'There is no key in this. A key begins with AGE-SECRET-KEY-.',
+    'The key is cut off, or has a typo. Copy the whole link again, to its last character. Nothing is used up yet.',
+  lockedKeyFile: 'This key file is locked with a password. Unlock it with age -d first.',
+  publicKey: 'This is a public key. You need the secret one, which begins with AGE-SECRET-KEY-.',
+  noKeyInText: 'There is no key in it. A key begins with AGE-SECRET-KEY-.',
   keyLabel: 'The whole link, or a secret key',
   keyFile: 'Choose a key file',
   open: 'Open',
-  passwordNeeded: 'The sender has sealed this file with a password.',
+  passwordNeeded: 'The sender encrypted this file with a password.',
   passwordLabel: 'Password',
-  wrongPassword: 'This password doesn’t open it. Try again: nothing is used up.',
-  passwordTakes: 'Opening. This takes some seconds …',
+  wrongPassword: 'This password is wrong. Try again: nothing is used up.',
+  passwordTakes: 'Opening. This takes a few seconds …',
   tokenNeeded: 'This server asks for a token.',
   tokenLabel: 'Token',
 
@@ -49,15 +50,14 @@ export const RECEIVING = {
   progress: (bytes: number, size: number | undefined) => formatPart(bytes, size),
   rate: (bytesPerSecond: number) => `${formatBytes(Math.round(bytesPerSecond))}/s`,
   left: (seconds: number) => `${formatDuration(seconds)} left`,
-  interrupted: (secondsLeft: number) =>
-    `The connection was cut. It goes on by itself as soon as it can; there are ${formatDuration(secondsLeft)} left.`,
-  resumed: 'It goes on.',
+  interrupted: 'The connection was cut. The download goes on when it is back.',
+  tryingOn: (secondsLeft: number) => `this page keeps trying for another ${formatDuration(secondsLeft)}`,
   cancel: 'Cancel',
 
-  done: 'It is whole',
+  done: 'Received',
   savedToDisk: (name: string) => `Saved as ${name}. Every byte was checked.`,
-  savedToDownloads: 'Every byte was checked. It is among your browser’s downloads.',
-  savedFromMemory: 'Every byte was checked. Your browser has put it among its downloads.',
+  savedToDownloads: 'It is among your browser’s downloads. Every byte was checked.',
+  savedFromMemory: 'Your browser has put it among its downloads. Every byte was checked.',
   savedToFolder: (name: string) => `Saved in the folder ${name}. Every byte was checked.`,
   leftOut: (count: number) =>
     `${formatCount(count, 'link')} to other files could not be made, because a browser can’t. To get all, receive it with ess.`,
@@ -71,7 +71,8 @@ export const RECEIVING = {
   copied: 'Copied',
   notCopied: 'Your browser doesn’t let this page copy. Select the text, and copy it by hand.',
 
-  failed: 'This did not work',
+  failed: 'Not received',
+  stopped: 'Cancelled',
   tryAgain: 'Try again',
   cancelled: 'You have stopped it. Nothing was kept, and the sender was told.',
   brokeOff: (bytes: number, size: number | undefined, why: string) =>
@@ -79,8 +80,8 @@ export const RECEIVING = {
   changed:
     'What came is not what the sender sealed: it was changed on the way, or its end is missing. Nothing was kept. Ask the sender to send it again, by another server if this happens twice.',
   unwritable:
-    'Your browser could not write the file: the disk may be full, or the place not yours to write to. Nothing was kept. Ask the sender to send it again.',
+    'Your browser could not write the file. The disk may be full, or the folder may be read-only. Nothing was kept. Ask the sender to send it again.',
   tooLarge: (limit: number) =>
-    `Your browser has no way to save a file of more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
-  unreachable: 'The server can’t be reached. Are you online?',
+    `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
+  unreachable: 'The server can’t be reached. Check your connection, and try again.',
 } as const

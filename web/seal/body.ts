@@ -8,4 +8,9 @@ export interface Body {
   read(from: number, to: number): Promise<Uint8Array<ArrayBuffer>>
   /** Where a piece that begins at `from`, and should have some `bytes`, ends best. */
   pieceEnd(from: number, bytes: number): number
+  /**
+   * Throws EssError `file-changed` if a file that was read is another one by now, and the browser has not noticed. It takes at
+   * most some `ms`. Call it before the last byte goes out.
+   */
+  confirm(ms: number): Promise<void>
 }

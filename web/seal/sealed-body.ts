@@ -58,6 +58,7 @@ export function sealBody(plain: Body, { header, fileKey }: OpenHeader): Sealed {
         bytes.set(sealed.subarray(payloadFrom - start, payloadTo - start), begin.length)
         return bytes
       },
+      confirm: (ms) => plain.confirm(ms),
       // At the end of a chunk, so that none is sealed for two pieces.
       pieceEnd(from, bytes) {
         const chunks = Math.max(1, Math.floor((from + bytes - head.length) / SEALED_CHUNK_BYTES))

@@ -6,7 +6,7 @@ const END_BYTES = 2 * RECORD_BYTES
 
 /** A folder or several files as one tar. */
 export interface Bundle {
-  readonly blob: Blob
+  readonly parts: readonly Blob[]
   readonly entries: number
   readonly name: string
 }
@@ -17,24 +17,28 @@ export interface Bundle {
  */
 export function bundleOf({ files, folders }: Chosen): Bundle {
   const now = Math.floor(Date.now() / 1000)
-  const parts: BlobPart[] = []
+  const parts: Blob[] = []
   const paths = [...new Set([...folders, ...[...files.keys()].flatMap(foldersOf)])]
   // A folder's path is the beginning of those in it, and so it comes first.
   const all = [...paths, ...files.keys()].sort()
   for (const path of all) {
     const file = files.get(path)
     const mtime = file === undefined ? now : Math.floor(file.lastModified / 1000)
-    parts.push(tarHeader({ path, size: file?.size, mtime }))
-    if (file !== undefined) parts.push(file, new Uint8Array(padded(file.size) - file.size))
+    parts.push(new Blob([tarHeader({ path, size: file?.size, mtime })]))
+    if (file !== undefined) parts.push(file, zeros(padded(file.size) - file.size))
   }
-  parts.push(new Uint8Array(END_BYTES))
+  parts.push(zeros(END_BYTES))
   const [first = ''] = all
   const isOneFolder = all.every((path) => path === first || path.startsWith(`${first}/`))
-  return { blob: new Blob(parts), entries: all.length, name: isOneFolder ? `${first}.tar` : 'files.tar' }
+  return { parts, entries: all.length, name: isOneFolder ? `${first}.tar` : 'files.tar' }
 }
 
 /** `a` and `a/b` for `a/b/c`. */
 function foldersOf(path: string): string[] {
   const names = path.split('/').slice(0, -1)
   return names.map((_, index) => names.slice(0, index + 1).join('/'))
+}
+
+function zeros(bytes: number): Blob {
+  return new Blob([new Uint8Array(bytes)])
 }

@@ -1,6 +1,8 @@
 import { EssError, formatBytes, problemSentences } from '../../shared/index.js'
 import type { Facts } from '../facts.js'
+import { button } from '../ui/button.js'
 import { element } from '../ui/element.js'
+import { fileButton } from '../ui/file-button.js'
 import { WORDS } from '../words.js'
 import { Chosen } from './chosen.js'
 import { addDropped } from './dropped.js'
@@ -21,9 +23,23 @@ export class SendForm {
   readonly root: HTMLElement
   readonly #onWish: (wish: Wish) => Promise<void>
   readonly #chosen = new Chosen()
-  readonly #list = element('ul', { className: 'chosen', set: { 'aria-label': words.chosen } })
+  readonly #list = element('ul', { className: 'list', set: { 'aria-label': words.chosen } })
   readonly #sum = element('p', { className: 'sum', set: { role: 'status' } })
+  readonly #files = fileButton(words.files, {
+    name: 'files',
+    isMultiple: true,
+    onChosen: (files) => this.#add(files),
+  })
+  readonly #folder = fileButton(words.folder, {
+    name: 'folder',
+    isMultiple: true,
+    isFolder: true,
+    look: 'quiet',
+    onChosen: (files) => this.#add(files),
+  })
+  readonly #drop = this.#dropZone()
   readonly #text = element('textarea', { rows: 3, name: 'text', spellcheck: false })
+  readonly #textField = element('label', { className: 'field' }, words.text, this.#text)
   readonly #sealed = element('input', { type: 'checkbox', name: 'sealed', checked: true })
   readonly #token = element('input', { type: 'password', name: 'token', autocomplete: 'off' })
   readonly #tokenField = element(
@@ -35,19 +51,17 @@ export class SendForm {
   )
   readonly #error = element('p', { className: 'error', set: { role: 'alert' } })
   readonly #button = element('button', { type: 'submit' }, words.send)
+  /** What is only asked of someone who has something to send. */
+  readonly #rest: HTMLElement
 
   /** `onWish` rejects with the EssError that the form should show. */
   constructor(facts: Facts, onWish: (wish: Wish) => Promise<void>) {
     this.#onWish = onWish
     this.#token.value = keptToken()
     this.#tokenField.hidden = !facts.needsTokenToSend
-    const form = element(
-      'form',
-      { className: 'send' },
-      this.#dropZone(),
-      this.#list,
-      this.#sum,
-      element('label', { className: 'field' }, words.text, this.#text),
+    this.#rest = element(
+      'div',
+      { className: 'stack', hidden: true },
       element(
         'label',
         { className: 'switch' },
@@ -56,22 +70,44 @@ export class SendForm {
         element('small', {}, words.sealedHint),
       ),
       this.#tokenField,
-      ...(facts.resumeWithin === 0 ? [element('p', { className: 'hint' }, words.noPieces)] : []),
-      this.#error,
+      ...(facts.resumeWithin === 0 ? [element('p', {}, words.noPieces)] : []),
       this.#button,
     )
+    const form = element(
+      'form',
+      {},
+      this.#list,
+      this.#sum,
+      this.#drop,
+      this.#textField,
+      this.#error,
+      this.#rest,
+    )
+    this.#text.addEventListener('input', () => this.#showRest())
     form.addEventListener('submit', (event) => {
       event.preventDefault()
       void this.#submit()
     })
-    this.root = element('div', {}, element('h1', {}, WORDS.title), element('p', {}, words.intro), form)
+    this.root = element(
+      'div',
+      {},
+      element('h1', { tabIndex: -1 }, WORDS.title),
+      element('p', {}, words.intro),
+      form,
+    )
     this.#acceptDrops()
+  }
+
+  /** For a keyboard that comes back from a transfer. */
+  focus(): void {
+    this.root.querySelector('h1')?.focus()
   }
 
   /** Shows why it can't be sent. Asks for a token where that is the reason. */
   refuse(error: unknown): void {
     if (!(error instanceof EssError)) throw error
     if (error.code === 'unauthorized') {
+      this.#rest.hidden = false
       this.#say(this.#tokenField.hidden || this.#token.value === '' ? words.tokenHint : words.tokenRefused)
       this.#tokenField.hidden = false
       keepToken('')
@@ -90,23 +126,26 @@ export class SendForm {
   }
 
   #dropZone(): HTMLElement {
-    const files = element('input', { type: 'file', multiple: true, name: 'files' })
-    const folder = element('input', { type: 'file', multiple: true, name: 'folder', webkitdirectory: true })
-    for (const input of [files, folder]) {
-      input.addEventListener('change', () => {
-        for (const file of input.files ?? []) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
-        // The same file may be chosen again after it was removed.
-        input.value = ''
-        this.#show()
-      })
-    }
     return element(
       'div',
       { className: 'drop' },
-      element('label', { className: 'button' }, words.files, files),
-      element('label', { className: 'button' }, words.folder, folder),
-      element('p', {}, words.drop),
+      element(
+        'div',
+        { className: 'buttons' },
+        this.#files.button,
+        this.#folder.button,
+        this.#files.field,
+        this.#folder.field,
+      ),
+      element('p', { className: 'hint' }, words.drop),
     )
+  }
+
+  #add(files: readonly File[]): void {
+    for (const file of files) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
+    this.#show()
+    // The next step, and one key away.
+    if (!this.#chosen.isEmpty) this.#button.focus()
   }
 
   /** A file that is dropped beside its place must not take the page's. */
@@ -137,17 +176,37 @@ export class SendForm {
     const { tops, files, size } = this.#chosen
     this.#say('')
     this.#list.replaceChildren(...tops.map((top) => this.#row(top)))
-    this.#sum.textContent = files.size > 1 ? WORDS.sum(files.size, size) : ''
-    this.#text.disabled = tops.length > 0
+    this.#sum.textContent = tops.length > 0 ? WORDS.sum(files.size, size) : ''
+    const hasFiles = tops.length > 0
+    // The list says it of a single file; a screen reader is told.
+    this.#sum.classList.toggle('unseen', files.size < 2)
+    this.#text.disabled = hasFiles
+    this.#textField.hidden = hasFiles && this.#text.value === ''
+    // To send is what is meant now; to add more is possible.
+    this.root.classList.toggle('has-files', hasFiles)
+    this.#files.button.textContent = hasFiles ? words.moreFiles : words.files
+    this.#folder.button.textContent = hasFiles ? words.moreFolder : words.folder
+    this.#files.button.classList.toggle('quiet', hasFiles)
+    this.#showRest()
+  }
+
+  #showRest(): void {
+    this.#rest.hidden = this.#chosen.isEmpty && this.#text.value === ''
   }
 
   #row(top: string): HTMLElement {
     const size = this.#chosen.files.get(top)?.size
-    const remove = element('button', { type: 'button', set: { 'aria-label': words.remove(top) } }, '×')
-    remove.addEventListener('click', () => {
-      this.#chosen.remove(top)
-      this.#show()
-    })
+    const remove = button(
+      '×',
+      () => {
+        this.#chosen.remove(top)
+        this.#show()
+        // The button that had the focus is gone.
+        this.#files.button.focus()
+      },
+      'quiet',
+    )
+    remove.setAttribute('aria-label', words.remove(top))
     return element(
       'li',
       {},

@@ -1,15 +1,10 @@
 import { curlLine, joinUrl, quoteUrl, ROUTES, safeFileName, sealedLink } from '../../shared/index.js'
 import { quoteForShell } from '../../shared/shell-word.js'
 import { type Facts, linkOf } from '../facts.js'
+import type { Line } from '../ui/terminal.js'
 import { WORDS } from '../words.js'
 import type { Parcel } from './parcel.js'
 import type { Sendable } from './sendable.js'
-
-/** A line for the other side's terminal. */
-export interface Line {
-  readonly words: string
-  readonly line: string
-}
 
 /** The link with its key, for the receiver. */
 export function receiverLink(facts: Facts, id: string, { name, identity }: Sendable): string {

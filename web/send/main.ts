@@ -8,7 +8,6 @@ const facts = readFacts(document)
 const page = document.querySelector('main') ?? document.body
 const form = new SendForm(facts, send)
 page.replaceChildren(form.root)
-document.title = WORDS.title
 
 // It is here long before the person has chosen a file, and the page is seen without it.
 const loading = import('./sending.js')
@@ -23,11 +22,12 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
   const { Panel, parcelOf, textParcel, transfer } = await load(loading)
   const parcel = typeof what === 'string' ? textParcel(what) : await parcelOf(what)
   const cancelling = new AbortController()
-  const panel = new Panel(parcel.body.size, {
+  const panel = new Panel(parcel, {
     cancel: () => cancelling.abort(new EssError('interrupted')),
     again: (isSame) => {
       if (!isSame) form.clear()
-      page.replaceChildren(form.root)
+      backToForm()
+      form.focus()
     },
   })
   window.addEventListener('beforeunload', askFirst)
@@ -49,12 +49,17 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
     if (error.code === 'interrupted') panel.onCancelled()
     else if (isOffered) panel.onFailed(error)
     else {
-      page.replaceChildren(form.root)
+      backToForm()
       throw error
     }
   } finally {
     window.removeEventListener('beforeunload', askFirst)
   }
+}
+
+function backToForm(): void {
+  page.replaceChildren(form.root)
+  document.title = WORDS.title
 }
 
 /** A browser asks the person in words of its own whether to leave the page. */

@@ -6,10 +6,13 @@ import {
   type StatusEvent,
 } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
-import { copyText } from '../ui/copy.js'
+import { button } from '../ui/button.js'
+import { copyButton } from '../ui/copy-button.js'
 import { element } from '../ui/element.js'
+import { type Ending, mark } from '../ui/mark.js'
+import { type Line, terminalLines } from '../ui/terminal.js'
 import { WORDS } from '../words.js'
-import type { Line } from './link.js'
+import type { Parcel } from './parcel.js'
 import type { Delivery, Offer } from './transfer.js'
 
 const now = () => performance.now()
@@ -25,10 +28,11 @@ export interface PanelActions {
 export class Panel {
   readonly root: HTMLElement
   readonly #actions: PanelActions
+  /** The person's own bytes: those on the wire are a few more if they are sealed. */
   readonly #size: number
-  readonly #title = element('h1', { tabIndex: -1 }, WORDS.link.preparing)
-  /** Read aloud when it changes. */
-  readonly #status = element('p', { className: 'status', set: { role: 'status' } })
+  readonly #what: string
+  readonly #title = element('h1', { tabIndex: -1 })
+  readonly #status = element('p', { className: 'status' })
   /** It changes each second, and isn't read aloud. */
   readonly #clock = element('p', { className: 'clock' })
   readonly #offer = element('div', { className: 'offer' })
@@ -36,27 +40,38 @@ export class Panel {
   readonly #course = element('p', { className: 'course' })
   readonly #progress = element('div', { className: 'progress', hidden: true }, this.#bar, this.#course)
   readonly #buttons = element('div', { className: 'buttons' })
+  readonly #lines = element('div')
   #pace = new Pace(now)
   #startedAt: number | undefined
+  /** When the link stops waiting, by `now`. */
+  #waitsUntil = 0
   /** The seconds that the clock counts down, and what they are. */
   #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
   readonly #timer = setInterval(() => this.#showClock(), 1000)
 
-  /** `size` is the person's own bytes: those on the wire are a few more if they are sealed. */
-  constructor(size: number, actions: PanelActions) {
-    this.#size = size
+  constructor({ body, name, bundle }: Parcel, actions: PanelActions) {
+    this.#size = body.size
+    // A bundle is a folder or some files to a person, and no tar.
+    this.#what = WORDS.what(bundle === undefined ? name : name?.replace(/\.tar$/, ''), body.size)
     this.#actions = actions
     this.root = element(
       'section',
       { className: 'transfer' },
-      this.#title,
-      this.#status,
-      this.#clock,
+      // What changes in it is read aloud.
+      element(
+        'div',
+        { className: 'stack', set: { role: 'status', 'aria-atomic': 'false' } },
+        this.#title,
+        element('p', {}, this.#what),
+        this.#status,
+      ),
       this.#progress,
       this.#offer,
       this.#buttons,
+      this.#lines,
     )
-    this.#buttons.append(this.#button(WORDS.progress.cancel, () => actions.cancel()))
+    this.#buttons.append(button(WORDS.progress.cancel, () => actions.cancel(), 'quiet'))
+    this.#head(WORDS.link.preparing)
   }
 
   /** For a keyboard, which would otherwise begin at the top of the page. */
@@ -66,16 +81,24 @@ export class Panel {
 
   /** The link is there. */
   onOffer({ link, lines, expiresAt }: Offer): void {
-    this.#title.textContent = WORDS.link.ready
-    this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
-    this.#count((expiresAt - Date.now()) / 1000, WORDS.link.waiting)
+    this.#head(WORDS.link.ready)
+    this.#waitsUntil = now() + expiresAt - Date.now()
+    this.#wait()
     void this.#showOffer(link, lines)
+  }
+
+  #wait(): void {
+    const words = `${WORDS.link.give} ${WORDS.link.keepOpen}`
+    // It isn't read aloud again each time that the server says so.
+    if (this.#status.textContent !== words) this.#status.textContent = words
+    this.#count((this.#waitsUntil - now()) / 1000, WORDS.link.waiting)
   }
 
   onEvent(event: StatusEvent): void {
     switch (event.event) {
       case 'waiting':
-        this.#count(event.secondsLeft, WORDS.link.waiting)
+        this.#waitsUntil = now() + 1000 * event.secondsLeft
+        this.#wait()
         break
       case 'connected':
         this.#begin()
@@ -100,11 +123,12 @@ export class Panel {
     this.#bar.value = 1
     if (isConfirmed) this.#end('delivered', delivered, deliveredWords(this.#size, seconds))
     else this.#end('unconfirmed', unconfirmed, unconfirmedWords)
-    this.#buttons.append(this.#button(WORDS.ending.again, () => this.#actions.again(false)))
+    this.#buttons.append(button(WORDS.ending.again, () => this.#actions.again(false)))
   }
 
   onCancelled(): void {
-    this.#fail('cancelled', WORDS.ending.cancelled, WORDS.ending.cancelledWords)
+    const { cancelled, cancelledWords, cancelledLate } = WORDS.ending
+    this.#fail('cancelled', cancelled, this.#bar.value === 1 ? cancelledLate : cancelledWords)
   }
 
   onFailed(error: EssError): void {
@@ -115,24 +139,20 @@ export class Panel {
   async #showOffer(link: string, lines: readonly Line[]): Promise<void> {
     const field = element('input', { readOnly: true, value: link, set: { 'aria-label': WORDS.link.label } })
     field.addEventListener('focus', () => field.select())
-    const copy = this.#button(WORDS.link.copy, async () => {
-      const isCopied = await copyText(link)
-      copy.textContent = isCopied ? WORDS.link.copied : WORDS.link.copy
-      if (isCopied) return
-      this.#status.textContent = WORDS.link.notCopied
-      field.focus()
-    })
+    const copy = copyButton(link, WORDS.link, () => field.focus())
     const canShare = 'share' in navigator
-    const share = canShare ? [this.#button(WORDS.link.share, () => shareLink(link))] : []
+    const share = canShare ? [button(WORDS.link.share, () => shareLink(link), 'quiet')] : []
     this.#offer.append(
-      element('div', { className: 'link' }, field, copy, ...share),
       element(
-        'details',
-        { className: 'terminal' },
-        element('summary', {}, WORDS.link.terminal),
-        ...lines.flatMap(({ words, line }) => [element('p', {}, words), element('pre', {}, line)]),
+        'div',
+        { className: 'link' },
+        field,
+        element('div', { className: 'buttons' }, copy.button, ...share),
+        copy.said,
+        this.#clock,
       ),
     )
+    this.#lines.append(terminalLines(WORDS.link.terminal, lines))
     try {
       const { qrCode } = await import('../ui/qr-code.js')
       const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
@@ -148,10 +168,12 @@ export class Panel {
     this.#startedAt ??= now()
     this.#countdown = undefined
     this.#clock.textContent = ''
-    this.#title.textContent = WORDS.progress.sending
+    this.#head(WORDS.progress.sending)
     this.#status.textContent = WORDS.link.keepOpen
-    this.#offer.hidden = true
+    this.#hideOffer()
     this.#progress.hidden = false
+    this.#progress.append(this.#clock)
+    this.root.classList.remove('paused')
   }
 
   #move(bytes: number, total = this.#size): void {
@@ -165,45 +187,57 @@ export class Panel {
     else if (rate !== undefined && rate > 0)
       words.push(WORDS.progress.rate(rate), WORDS.progress.left((this.#size - own) / rate))
     this.#course.textContent = words.join(' · ')
+    if (total > 0) document.title = `${Math.floor(100 * part)} % · ${this.#what}`
   }
 
   #interrupt({ side, secondsLeft }: InterruptedEvent): void {
-    this.#status.textContent = side === 'sender' ? WORDS.progress.offline : WORDS.progress.receiverAway
-    this.#count(secondsLeft, WORDS.progress.tryingOn)
+    const { offline, tryingOn, receiverAway, receiverHas } = WORDS.progress
+    const isOurs = side === 'sender'
+    this.#status.textContent = isOurs ? offline : receiverAway
+    this.#count(secondsLeft, isOurs ? tryingOn : receiverHas)
+    if (this.#startedAt !== undefined) this.#course.textContent = formatPart(this.#pace.bytes, this.#size)
+    this.root.classList.add('paused')
   }
 
   /** Either side is back. */
   #goOn(bytes: number): void {
+    this.root.classList.remove('paused')
+    // The link still waits.
     if (this.#startedAt === undefined) {
-      // The link still waits. How long is told by the next event.
-      this.#status.textContent = `${WORDS.link.give} ${WORDS.link.keepOpen}`
-      this.#countdown = undefined
-      this.#clock.textContent = ''
+      this.#wait()
       return
     }
     this.#begin()
     this.#pace = new Pace(now, bytes)
   }
 
-  #fail(kind: string, title: string, words: string): void {
+  #fail(kind: Ending, title: string, words: string): void {
     this.#end(kind, title, words)
     this.#buttons.append(
-      this.#button(WORDS.ending.retry, () => this.#actions.again(true)),
-      this.#button(WORDS.ending.again, () => this.#actions.again(false)),
+      button(WORDS.ending.retry, () => this.#actions.again(true)),
+      button(WORDS.ending.again, () => this.#actions.again(false), 'quiet'),
     )
   }
 
-  #end(kind: string, title: string, words: string): void {
+  #end(kind: Ending, title: string, words: string): void {
     clearInterval(this.#timer)
+    this.root.classList.remove('paused')
     this.root.classList.add(kind)
-    this.#title.textContent = title
+    this.root.prepend(mark(kind))
+    this.#head(title)
     this.#status.textContent = words
     this.#clock.textContent = ''
     this.#course.textContent = ''
-    this.#offer.hidden = true
+    this.#hideOffer()
     this.#progress.hidden = true
     this.#buttons.replaceChildren()
-    this.focus()
+    // What had the focus is gone.
+    if (document.activeElement === document.body) this.focus()
+  }
+
+  #hideOffer(): void {
+    this.#offer.hidden = true
+    this.#lines.hidden = true
   }
 
   #count(seconds: number, words: (seconds: number) => string): void {
@@ -217,10 +251,10 @@ export class Panel {
     this.#clock.textContent = words(Math.max(0, (endsAt - now()) / 1000))
   }
 
-  #button(text: string, act: () => Promise<void> | void): HTMLButtonElement {
-    const button = element('button', { type: 'button' }, text)
-    button.addEventListener('click', () => void act())
-    return button
+  /** In the tab too, which is all of the page that a person sees while they wait. */
+  #head(title: string): void {
+    this.#title.textContent = title
+    document.title = `${title} · ${this.#what}`
   }
 }
 

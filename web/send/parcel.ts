@@ -21,18 +21,18 @@ export async function parcelOf(chosen: Chosen): Promise<Parcel> {
   await tryToRead(chosen)
   const { single } = chosen
   if (single === undefined) {
-    const { blob, entries, name } = bundleOf(chosen)
-    return { body: blobBody(blob), name: safeFileName(name), type: 'application/x-tar', bundle: { entries } }
+    const { parts, entries, name } = bundleOf(chosen)
+    return { body: blobBody(parts), name: safeFileName(name), type: 'application/x-tar', bundle: { entries } }
   }
   const type = single.type === '' ? undefined : single.type
-  return { body: blobBody(single), name: safeFileName(single.name), type, bundle: undefined }
+  return { body: blobBody([single]), name: safeFileName(single.name), type, bundle: undefined }
 }
 
 /** A text, which the receiver reads. Throws EssError `too-large`. */
 export function textParcel(text: string): Parcel {
   const blob = new Blob([text])
   if (blob.size > MAX_TEXT_BYTES) throw new EssError('too-large', WORDS.choose.longText)
-  return { body: blobBody(blob), name: undefined, type: TEXT_TYPE, bundle: undefined }
+  return { body: blobBody([blob]), name: undefined, type: TEXT_TYPE, bundle: undefined }
 }
 
 /** Before there is a link, as the receiver would wait in vain. Some browsers take a folder for a file that can't be read. */

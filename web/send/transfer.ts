@@ -1,6 +1,7 @@
 import { EssError, fromProblem, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
 import type { Facts } from '../facts.js'
-import { type Line, receiverLines, receiverLink } from './link.js'
+import type { Line } from '../ui/terminal.js'
+import { receiverLines, receiverLink } from './link.js'
 import type { Parcel } from './parcel.js'
 import { reserve } from './reservation.js'
 import { cancel } from './resource.js'

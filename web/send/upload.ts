@@ -1,10 +1,19 @@
-import { EssError, HEADERS, isTerminal, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
+import {
+  EssError,
+  HEADERS,
+  isTerminal,
+  MAX_TEXT_BYTES,
+  type StatusEvent,
+  type TerminalEvent,
+} from '../../shared/index.js'
 import { withResolvers } from '../../shared/with-resolvers.js'
 import type { Facts } from '../facts.js'
 import { ask, JSON_ACCEPT } from '../http/ask.js'
+import { hasManyConnections } from '../http/connections.js'
 import { calledBack, Patience } from '../http/patience.js'
 import { follow } from './follow.js'
-import { expectTaken, PIECE_BYTES, type Piece, pieceHeaders, refusalOf } from './piece.js'
+import { expectTaken, type Piece, pieceHeaders, refusalOf } from './piece.js'
+import { PieceSize } from './piece-size.js'
 import { askWhere, type Resource, verdictIn } from './resource.js'
 import type { Sendable } from './sendable.js'
 import { watch } from './watch.js'
@@ -16,8 +25,8 @@ const SLACK_MS = 60_000
 const LONG_MS = 10_000
 /** How soon the events are asked for again. */
 const FOLLOW_AGAIN_MS = 1_000
-/** A proxy may take less than our pieces. nginx takes 1 MiB if it isn't told otherwise. */
-const SMALLEST_PIECE_BYTES = 64 * 1024
+/** What may go by one request, which says its type: a text is shown by that. */
+const WHOLE_BYTES = MAX_TEXT_BYTES
 
 /** After these, the same transfer can go on by another request. */
 const PASSING: readonly string[] = [
@@ -51,7 +60,7 @@ export class Upload {
   #attempt = new AbortController()
   #resource: Resource
   #offset = 0
-  #pieceBytes = PIECE_BYTES
+  readonly #pieceSize = new PieceSize()
   #isWhole: boolean
   #isConnected = false
   #isFollowing = false
@@ -66,9 +75,8 @@ export class Upload {
     this.#sendable = sendable
     this.#onEvent = onEvent
     this.#patience = new Patience(1000 * facts.resumeWithin + SLACK_MS)
-    // Only a whole upload says the type of what is not sealed, and a text is shown by its type.
-    this.#isWhole =
-      facts.resumeWithin === 0 || (sendable.type !== undefined && sendable.body.size <= SMALLEST_PIECE_BYTES)
+    const { body, type } = sendable
+    this.#isWhole = facts.resumeWithin === 0 || (type !== undefined && body.size <= WHOLE_BYTES)
   }
 
   /** The one that takes the body now: it changes when a receiver comes back for earlier bytes. */
@@ -99,6 +107,11 @@ export class Upload {
   /** When something was last heard of the request under way, by `performance.now`. */
   get newsAt(): number {
     return this.#newsAt
+  }
+
+  /** True if the server's events come by themselves. */
+  get isFollowing(): boolean {
+    return this.#isFollowing
   }
 
   get isConnected(): boolean {
@@ -154,6 +167,8 @@ export class Upload {
       const piece = ahead
       // A Blob is handed to the browser's network as it is, and bytes are copied.
       const bytes = new Blob([await piece.bytes])
+      if (piece.to === body.size) await body.confirm(this.#confirmMs)
+      const startedAt = performance.now()
       const asking = this.#ask('PATCH', pieceHeaders(piece), bytes)
       // The next piece is read and sealed while this one is on its way.
       if (piece.to < body.size && piece.to > piece.from) ahead = this.#prepare(piece.to)
@@ -163,6 +178,9 @@ export class Upload {
       this.#offset = piece.to
       this.#patience.calm()
       this.#connected()
+      if (this.#isFollowing) this.#pieceSize.grow()
+      else if (piece.to > piece.from)
+        this.#pieceSize.fit(piece.to - piece.from, performance.now() - startedAt)
       if (piece.to > 0) this.#onEvent({ event: 'progress', bytes: piece.to, total: body.size })
       if (piece.to === piece.from) ahead = this.#prepare()
     }
@@ -171,7 +189,9 @@ export class Upload {
   async #sendWhole(): Promise<TerminalEvent> {
     const { body, type } = this.#sendable
     const blob = await wholeBlob(body, this.#over.signal)
-    this.#follow()
+    await body.confirm(this.#confirmMs)
+    // Nothing else tells how far it is.
+    if (body.size > WHOLE_BYTES) this.#follow()
     const headers = {
       accept: JSON_ACCEPT,
       'content-type': type ?? 'application/octet-stream',
@@ -182,10 +202,15 @@ export class Upload {
     return verdictIn(answer)
   }
 
+  /** The server waits for the last piece, and longer for a whole file. */
+  get #confirmMs(): number {
+    return 1000 * (this.#facts.resumeWithin === 0 ? this.#facts.ttl : this.#facts.resumeWithin) * 0.5
+  }
+
   /** Reads the piece that begins there. Without a receiver it is an empty one, unless the body is empty too. */
   #prepare(from = this.#offset): Piece & { readonly bytes: Promise<Uint8Array<ArrayBuffer>> } {
     const { body } = this.#sendable
-    const to = this.#isConnected || body.size === 0 ? body.pieceEnd(from, this.#pieceBytes) : from
+    const to = this.#isConnected || body.size === 0 ? body.pieceEnd(from, this.#pieceSize.bytes) : from
     const bytes = body.read(from, to)
     // Who waits for the piece meets the failure.
     bytes.catch(() => undefined)
@@ -211,9 +236,7 @@ export class Upload {
         this.#isWhole = true
         throw new EssError('connection-lost', undefined, { cause: error })
       }
-      const smaller = this.#pieceBytes / 8
-      if (error.code !== 'too-large' || smaller < SMALLEST_PIECE_BYTES) throw error
-      this.#pieceBytes = smaller
+      if (error.code !== 'too-large' || !this.#pieceSize.shrink()) throw error
       throw new EssError('connection-lost', undefined, { cause: error })
     }
   }
@@ -224,7 +247,7 @@ export class Upload {
       this.#isConnected = true
       this.#onEvent({ event: 'connected' })
     }
-    this.#follow()
+    if (hasManyConnections()) this.#follow()
   }
 
   /** Asks where to go on, until the server says so. Resolves with the verdict if it is over. */
@@ -264,7 +287,7 @@ export class Upload {
     return error
   }
 
-  /** Follows the events from now on. While a link waits it has no need of them, and a browser has few connections. */
+  /** Follows the events from now on. While a link waits, nothing comes. */
   #follow(): void {
     if (this.#isFollowing) return
     this.#isFollowing = true

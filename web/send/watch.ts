@@ -4,9 +4,11 @@ import type { Upload } from './upload.js'
 
 /** A receiver may pause for that long, and longer. */
 const SILENCE_MS = 20_000
+/** A piece takes less, unless the receiver pauses, or was lost. */
+const PIECE_SILENCE_MS = 3_000
 /** Nothing comes while a link waits. */
 const WAITING_SILENCE_MS = 75_000
-const LOOK_MS = 5_000
+const LOOK_MS = 1_000
 /** How long the server may take to tell the state. */
 const STATE_MS = 15_000
 
@@ -25,15 +27,22 @@ export function watch(upload: Upload): () => void {
     const state = await askState(upload, off.signal)
     isAsking = false
     if (off.signal.aborted) return
+    // What was heard meanwhile is newer.
+    if (performance.now() - upload.newsAt < patienceMs) return
     if (state === undefined || isMissing(state, isConnected)) upload.giveUp(new EssError('connection-lost'))
     else upload.take(state)
   }
-  const timer = setInterval(() => void look(upload.isConnected ? SILENCE_MS : WAITING_SILENCE_MS), LOOK_MS)
+  const timer = setInterval(() => void look(patienceWith(upload)), LOOK_MS)
   window.addEventListener('online', () => void look(0), { signal: off.signal })
   return () => {
     clearInterval(timer)
     off.abort()
   }
+}
+
+function patienceWith({ isConnected, isFollowing }: Upload): number {
+  if (!isConnected) return WAITING_SILENCE_MS
+  return isFollowing ? SILENCE_MS : PIECE_SILENCE_MS
 }
 
 /** True if the server waits for a sender who thinks that it is there, or has told it things that did not arrive. */
