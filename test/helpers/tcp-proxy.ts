@@ -11,6 +11,8 @@ export type Fault =
   | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
   /** The next bytes in each direction pass one by one. */
   | { readonly kind: 'split'; readonly bytes: number }
+  /** One bit of the next byte to the peer is changed. */
+  | { readonly kind: 'flip' }
   /** The server is told that the peer will say no more (FIN); the peer can still read. */
   | { readonly kind: 'half-close' }
   /** Both sides are told so, and nothing passes any more. */
@@ -68,6 +70,7 @@ class Road {
   #isClosed = false
   /** Whose bytes are thrown away. */
   readonly #deaf = new WeakSet<Socket>()
+  #flips = false
   #delayed: Promise<unknown> | undefined
   #bytesPerSecond = Number.POSITIVE_INFINITY
   readonly #singly: Record<Direction, number> = { up: 0, down: 0 }
@@ -99,6 +102,9 @@ class Road {
       case 'split':
         this.#singly.up = fault.bytes
         this.#singly.down = fault.bytes
+        break
+      case 'flip':
+        this.#flips = true
         break
       case 'half-close':
         await this.#each(({ peer, upstream }) => {
@@ -159,7 +165,7 @@ class Road {
       await this.#delayed
       const trigger = this.#trigger?.direction === direction ? this.#trigger : undefined
       const bytes = Math.min(this.#atOnce(direction), rest.length, trigger?.bytes ?? rest.length)
-      if (bytes > 0) await written(to, rest.subarray(0, bytes))
+      if (bytes > 0) await written(to, this.#changed(rest.subarray(0, bytes), direction))
       rest = rest.subarray(bytes)
       await this.#pace(bytes, direction)
       if (trigger === undefined) continue
@@ -171,6 +177,15 @@ class Road {
       await this.strike(trigger.fault)
       trigger.struck()
     }
+  }
+
+  /** The bytes, or the same with one changed bit. */
+  #changed(bytes: Buffer, direction: Direction): Buffer {
+    if (!this.#flips || direction === 'up') return bytes
+    this.#flips = false
+    const changed = Buffer.from(bytes)
+    changed[0] = (changed[0] ?? 0) ^ 1
+    return changed
   }
 
   /** How many bytes may go in one write. */

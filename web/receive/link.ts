@@ -130,7 +130,8 @@ export function expectRest(answer: Response, bytes: number, { size }: Head, { id
   if (!isRest || headers.get('etag') !== entityTag(id)) throw notEss(answer)
 }
 
-function authorization(token: string | undefined): Record<string, string> {
+/** The fields by which a server knows its receivers. */
+export function authorization(token: string | undefined): Record<string, string> {
   return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 

@@ -1,6 +1,5 @@
 import { EssError } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
-import type { Facts } from '../facts.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
 import { giveUp } from './link.js'
@@ -52,8 +51,8 @@ export async function take(
       return
     }
     const way = await (offer.bundle === undefined
-      ? chooseWay(facts, offer)
-      : wayOfBundle(facts, offer, name === 'folder', news))
+      ? chooseWay(facts, linkPage.link, offer)
+      : wayOfBundle(linkPage, offer, name === 'folder', news))
     if (way !== undefined) tellDone(page, await run(linkPage, offer, way, news), news)
   } catch (error) {
     const isUnused = error instanceof EssError && error.code === 'server-unreachable'
@@ -71,7 +70,7 @@ interface News {
 }
 
 async function wayOfBundle(
-  facts: Facts,
+  { facts, link }: LinkPage,
   offer: Offer,
   isFolder: boolean,
   news: News,
@@ -97,7 +96,7 @@ async function wayOfBundle(
       bundle,
       listener,
     )
-  const way = await chooseWay(facts, { name: `${stem}.zip`, size, type: 'application/zip' })
+  const way = await chooseWay(facts, link, { name: `${stem}.zip`, size, type: 'application/zip' })
   return way && unpackTo(toZip(way, `${stem}.zip`), way.drop, bundle, listener)
 }
 

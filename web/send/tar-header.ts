@@ -52,30 +52,38 @@ interface Fields {
   readonly kind: string
 }
 
+/** Bytes of a number. */
+const SHORT = 8
+const LONG = 12
 const CHECKSUM_AT = 148
-const CHECKSUM_LENGTH = 8
 
 function ustarHeader({ path, size, mtime, mode, kind }: Fields): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(RECORD_BYTES)
   const write = (at: number, length: number, text: string) =>
     header.set(new TextEncoder().encode(text).subarray(0, length), at)
-  const octal = (at: number, length: number, value: number) =>
-    write(at, length, `${value.toString(8).padStart(length - 1, '0')}\0`)
+  // A number ends in a space and a zero. Only the largest has no room for the space.
+  const octal = (at: number, length: number, value: number) => {
+    const digits = value.toString(8).padStart(length - 2, '0')
+    write(at, length, digits.length === length - 1 ? `${digits}\0` : `${digits} \0`)
+  }
   write(0, 100, path)
-  octal(100, 8, mode)
+  octal(100, SHORT, mode)
   // Who sends it is nothing to the receiver.
-  octal(108, 8, 0)
-  octal(116, 8, 0)
-  octal(124, 12, Math.min(size, MAX_SIZE))
-  octal(136, 12, Math.max(0, mtime))
+  octal(108, SHORT, 0)
+  octal(116, SHORT, 0)
+  octal(124, LONG, Math.min(size, MAX_SIZE))
+  octal(136, LONG, Math.max(0, mtime))
   write(156, 1, kind)
   write(257, 8, 'ustar\x0000')
-  octal(329, 8, 0)
-  octal(337, 8, 0)
+  octal(329, SHORT, 0)
+  octal(337, SHORT, 0)
   // It is counted as if it were spaces.
-  header.fill(0x20, CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_LENGTH)
-  const sum = header.reduce((total, byte) => total + byte, 0)
-  write(CHECKSUM_AT, CHECKSUM_LENGTH, `${sum.toString(8).padStart(6, '0')}\0 `)
+  header.fill(0x20, CHECKSUM_AT, CHECKSUM_AT + SHORT)
+  octal(
+    CHECKSUM_AT,
+    SHORT,
+    header.reduce((total, byte) => total + byte, 0),
+  )
   return header
 }
 

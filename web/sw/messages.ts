@@ -10,6 +10,8 @@ export type ToWorker =
       /** The URL of which the browser makes a download. */
       readonly url: string
       readonly headers: Readonly<Record<string, string>>
+      /** The link, which the worker gives up if the page is gone. */
+      readonly link: { readonly url: string; readonly headers: Readonly<Record<string, string>> }
       readonly port: MessagePort
     }
   /** A worker lives on for as long as such events come. */

@@ -1,6 +1,7 @@
 import { EssError, formatContentDisposition } from '../../../shared/index.js'
 import { addressOf, type Facts } from '../../facts.js'
 import type { FromPage, FromWorker, ToWorker } from '../../sw/messages.js'
+import { authorization, type Link } from '../link.js'
 import type { Saved, Sink, Way } from './sink.js'
 
 /** How long a browser may take to start its worker, and to ask it for the download. */
@@ -27,10 +28,10 @@ export function hasWorkers(): boolean {
  * The browser's own download, which a service worker streams. Throws if this browser has no workers for this page, as in
  * some private windows: then there is another way.
  */
-export async function toDownloads(facts: Facts): Promise<Way> {
+export async function toDownloads(facts: Facts, link: Link): Promise<Way> {
   const worker = await startWorker(facts)
   return {
-    open: (saved) => begin(facts, worker, saved),
+    open: (saved) => begin(facts, worker, link, saved),
     drop: () => Promise.resolve(),
   }
 }
@@ -61,7 +62,7 @@ async function startWorker(facts: Facts): Promise<ServiceWorker> {
   return worker
 }
 
-async function begin(facts: Facts, worker: ServiceWorker, { name, size }: Saved): Promise<Sink> {
+async function begin(facts: Facts, worker: ServiceWorker, link: Link, { name, size }: Saved): Promise<Sink> {
   const { port1: port, port2 } = new MessageChannel()
   const url = addressOf(facts, `/web/${randomName()}`).href
   const tell = (message: FromPage, ...transferred: Transferable[]) => port.postMessage(message, transferred)
@@ -93,7 +94,14 @@ async function begin(facts: Facts, worker: ServiceWorker, { name, size }: Saved)
     'content-security-policy': "default-src 'none'; sandbox",
     ...(size !== undefined && { 'content-length': String(size) }),
   }
-  worker.postMessage({ kind: 'save', url, headers, port: port2 } satisfies ToWorker, [port2])
+  const save: ToWorker = {
+    kind: 'save',
+    url,
+    headers,
+    link: { url: link.url.href, headers: authorization(link.token) },
+    port: port2,
+  }
+  worker.postMessage(save, [port2])
 
   /** Resolves when the browser takes more. */
   const room = async () => {

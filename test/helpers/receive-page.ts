@@ -1,0 +1,119 @@
+import type { Page } from 'playwright-core'
+import { expect, onTestFinished } from 'vitest'
+import { startChromium } from './chromium.js'
+import { type Firefox, startFirefox } from './firefox.js'
+import { pickAsSuggested, withoutPickers } from './picked-files.js'
+import { recordSecretsIn } from './suite-logs.js'
+import { tempDir } from './temp-dir.js'
+import { DEADLINE_MS, until, within } from './within.js'
+
+/** The page of a link, in a real browser, as a person uses it. */
+export interface ReceivePage {
+  /** Clicks a button by its words. */
+  press(words: string): Promise<void>
+  /** Types an answer to the page's question, and sends it. */
+  answer(text: string): Promise<void>
+  /** Waits until the page shows this. */
+  untilShows(pattern: RegExp, ms?: number): Promise<void>
+  /** All that the page shows. */
+  text(): Promise<string>
+  /** Waits until the browser's first download has ended. */
+  download(ms?: number): Promise<EndedDownload>
+  /** Goes elsewhere, as a person does who closes the tab. */
+  leave(): Promise<void>
+}
+
+export interface EndedDownload {
+  readonly isWhole: boolean
+  /** Undefined where nothing was kept. */
+  readonly path: string | undefined
+}
+
+/** How Chromium saves: by a picker, or like other browsers. */
+export type Saving = 'pickers' | 'no pickers'
+
+/** Opens a link in Chromium. The test fails if the page writes to the console, or throws. */
+export async function openInChromium(
+  link: string,
+  saving: Saving = 'no pickers',
+): Promise<ReceivePage & { readonly page: Page }> {
+  recordSecretsIn(link)
+  // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
+  const browser = await startChromium('--host-resolver-rules=MAP *.test 127.0.0.1')
+  const page = await browser.newPage()
+  const said: string[] = []
+  page.on('console', (message) => {
+    // A cut, a refusal, the page's own 406: the browser itself writes of each request that fails.
+    if (!message.text().startsWith('Failed to load resource')) said.push(message.text())
+  })
+  page.on('pageerror', (error) => said.push(String(error)))
+  page.on('dialog', (dialog) => void dialog.accept())
+  onTestFinished(() => expect(said).toEqual([]))
+  const downloading = new Promise<import('playwright-core').Download>((resolve) =>
+    page.once('download', resolve),
+  )
+  await (saving === 'pickers' ? pickAsSuggested(page) : withoutPickers(page))
+  await page.goto(link)
+  return {
+    page,
+    ...byScript((expression) => page.evaluate(expression)),
+    async download(ms = DEADLINE_MS) {
+      const download = await within(ms, 'a download begins', downloading)
+      const failure = await within(ms, 'the download ends', download.failure())
+      return failure === null
+        ? { isWhole: true, path: await download.path() }
+        : { isWhole: false, path: undefined }
+    },
+    leave: async () => void (await page.goto('about:blank')),
+  }
+}
+
+/** Opens a link in Firefox. */
+export async function openInFirefox(link: string): Promise<ReceivePage & { readonly firefox: Firefox }> {
+  recordSecretsIn(link)
+  const firefox = await startFirefox(await tempDir())
+  await firefox.open(link)
+  return {
+    firefox,
+    ...byScript((expression) => firefox.run(`return ${expression}`)),
+    async download(ms = DEADLINE_MS) {
+      const ended = async () => {
+        const [download] = await firefox.downloads()
+        return download?.stopped && (download.succeeded || download.failed) ? download : undefined
+      }
+      const { succeeded, path } = await until('the download ends', ended, ms)
+      return { isWhole: succeeded, path: succeeded ? path : undefined }
+    },
+    leave: () => firefox.open('about:blank'),
+  }
+}
+
+function byScript(
+  evaluate: (expression: string) => Promise<unknown>,
+): Pick<ReceivePage, 'press' | 'answer' | 'untilShows' | 'text'> {
+  const text = async () => String(await evaluate('document.body.innerText'))
+  return {
+    text,
+    async press(words) {
+      const button = `[...document.querySelectorAll('button')].find((one) => one.textContent === ${JSON.stringify(words)} && !one.disabled)`
+      await until(`the button ${words}`, () => evaluate(`${button} !== undefined`))
+      await evaluate(`${button}.click()`)
+    },
+    async answer(typed) {
+      await until('the page asks', () => evaluate("document.querySelector('#answer') !== null"))
+      await evaluate(
+        `(document.querySelector('#answer').value = ${JSON.stringify(typed)}, document.querySelector('#answer').form.requestSubmit())`,
+      )
+    },
+    async untilShows(pattern, ms = DEADLINE_MS) {
+      let shown = ''
+      const shows = async () => {
+        shown = await text()
+        return pattern.test(shown)
+      }
+      await until(`the page shows ${pattern}`, shows, ms).catch((error: unknown) => {
+        throw new Error(`${error}; it shows ${JSON.stringify(shown)}`)
+      })
+    },
+  }
+}

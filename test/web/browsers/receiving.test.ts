@@ -1,0 +1,165 @@
+import { mkdir, stat, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
+import { needs } from '../../helpers/needs.js'
+import { pickedFiles } from '../../helpers/picked-files.js'
+import { openInChromium, openInFirefox, type ReceivePage } from '../../helpers/receive-page.js'
+import { run } from '../../helpers/run.js'
+import { runEss } from '../../helpers/run-ess.js'
+import { startServerHere } from '../../helpers/start-server-here.js'
+import { tempDir } from '../../helpers/temp-dir.js'
+
+beforeEach((context) => needs(context, 'chromium', 'firefox-esr'))
+
+const LINK = /https?:\/\/\S+/
+const NAME = 'ein Bericht & "mehr".pdf'
+const LARGE = 300_000_000
+const LARGE_MS = 240_000
+
+/** Gives the hash of the file that the browser's own download has left. */
+async function hashOfDownload(page: ReceivePage, ms?: number): Promise<string> {
+  const { isWhole, path = '' } = await page.download(ms)
+  expect(isWhole).toBe(true)
+  return await sha256OfFile(path)
+}
+
+const WAYS = [
+  [
+    'Chromium, to the disk',
+    async (link: string, ms: number) => {
+      const page = await openInChromium(link, 'pickers')
+      await page.press('Save')
+      await page.untilShows(/Saved as ein Bericht/, ms)
+      const [hash] = Object.values(await pickedFiles(page.page))
+      return hash
+    },
+  ],
+  [
+    'Chromium, by the service worker',
+    async (link: string, ms: number) => {
+      const page = await openInChromium(link)
+      await page.press('Save')
+      await page.untilShows(/It is among your browser/, ms)
+      return await hashOfDownload(page, ms)
+    },
+  ],
+  [
+    'Chromium, in memory, over plain HTTP to another machine',
+    async (link: string, ms: number) => {
+      const page = await openInChromium(link.replace('127.0.0.1', 'send.test'))
+      await page.press('Save')
+      await page.untilShows(/Your browser has put it among its downloads/, ms)
+      return await hashOfDownload(page, ms)
+    },
+  ],
+  [
+    'Firefox, by the service worker',
+    async (link: string, ms: number) => {
+      const page = await openInFirefox(link)
+      await page.press('Save')
+      await page.untilShows(/It is among your browser/, ms)
+      return await hashOfDownload(page, ms)
+    },
+  ],
+] as const
+
+describe.each(WAYS)('%s', (_name, receive) => {
+  async function sendAndReceive(size: number, ms: number): Promise<void> {
+    const server = await startServerHere()
+    const path = join(await tempDir(), NAME)
+    const hash = await writeFileOf(path, size)
+    const sender = await runEss(server.url, ['send', '--encrypt', path])
+    const [link = ''] = await sender.untilStdout(LINK)
+    expect(await receive(link, ms)).toBe(hash)
+    expect((await sender.ended()).code).toBe(0)
+  }
+
+  test.each([0, 1, 65_536, 65_537, 1024 * 1024])('saves a sealed file of %i bytes', async (size) => {
+    await sendAndReceive(size, 60_000)
+  })
+
+  test('saves 300 MB', { timeout: LARGE_MS }, () => sendAndReceive(LARGE, LARGE_MS))
+})
+
+/** A folder with names to be careful with, an empty file, an empty folder and a link. */
+async function makeFolder(): Promise<{ readonly path: string; readonly hashes: Record<string, string> }> {
+  const path = join(await tempDir(), 'Fotos 2026')
+  await mkdir(join(path, 'leer'), { recursive: true })
+  await mkdir(join(path, 'in', 'tief'), { recursive: true })
+  const hashes = {
+    'big.bin': await writeFileOf(join(path, 'big.bin'), 3_000_001),
+    'in/tief/ä ü.txt': await writeFileOf(join(path, 'in', 'tief', 'ä ü.txt'), 1),
+    'in/.hidden': await writeFileOf(join(path, 'in', '.hidden'), 70_000),
+    nothing: await writeFileOf(join(path, 'nothing'), 0),
+  }
+  await symlink('big.bin', join(path, 'link'))
+  return { path, hashes }
+}
+
+describe.each([
+  ['sealed', ['--encrypt']],
+  ['as it is', ['--no-encrypt']],
+])('a folder, %s', (_how, flags) => {
+  async function sendFolder() {
+    const server = await startServerHere()
+    const { path, hashes } = await makeFolder()
+    const sender = await runEss(server.url, ['send', ...flags, path])
+    const [link = ''] = await sender.untilStdout(LINK)
+    return { sender, link, hashes }
+  }
+
+  test('is saved as a folder, and the page says what a browser can not make', async () => {
+    const { sender, link, hashes } = await sendFolder()
+    const page = await openInChromium(link, 'pickers')
+    await page.untilShows(/9 files and folders/)
+    await page.press('Save as a folder')
+    await page.untilShows(/Saved in the folder Fotos 2026\. Every byte was checked/)
+    await page.untilShows(/1 link to other files could not be made/)
+    const under = (names: readonly [string, string][]) =>
+      Object.fromEntries(names.map(([name, hash]) => [`picked/Fotos 2026/${name}`, hash]))
+    expect(await pickedFiles(page.page)).toEqual({
+      'picked/': '',
+      ...under(['', 'leer/', 'in/', 'in/tief/'].map((name) => [name, ''])),
+      ...under(Object.entries(hashes)),
+    })
+    expect((await sender.ended()).code).toBe(0)
+  })
+
+  test.each([
+    ['Chromium', openInChromium],
+    ['Firefox', openInFirefox],
+  ] as const)('is saved as a zip in %s', async (_browser, open) => {
+    const { sender, link, hashes } = await sendFolder()
+    const page = await open(link)
+    await page.press('Save as a zip')
+    await page.untilShows(/It is among your browser/)
+    const { isWhole, path = '' } = await page.download()
+    expect(isWhole).toBe(true)
+    const unzipped = await tempDir()
+    const unzip = await run('unzip', 'unzip', ['-q', path, '-d', unzipped])
+    expect(await unzip.ended()).toMatchObject({ code: 0, stderr: '' })
+    for (const [name, hash] of Object.entries(hashes))
+      expect(await sha256OfFile(join(unzipped, 'Fotos 2026', name)), name).toBe(hash)
+    expect((await stat(join(unzipped, 'Fotos 2026', 'leer'))).isDirectory()).toBe(true)
+    expect((await sender.ended()).code).toBe(0)
+  })
+})
+
+describe.each([
+  ['Chromium', openInChromium],
+  ['Firefox', openInFirefox],
+] as const)('a text in %s', (_browser, open) => {
+  test.each([
+    ['sealed', ['--encrypt']],
+    ['as it is', ['--no-encrypt']],
+  ])('is shown, %s', async (_how, flags) => {
+    const server = await startServerHere()
+    const sender = await runEss(server.url, ['send', ...flags, '--text', 'Grüße!\n<b>not bold</b>'])
+    const [link = ''] = await sender.untilStdout(LINK)
+    const page = await open(link)
+    await page.press('Show the text')
+    await page.untilShows(/Grüße!\n<b>not bold<\/b>/)
+    expect((await sender.ended()).code).toBe(0)
+  })
+})
