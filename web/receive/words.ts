@@ -13,7 +13,7 @@ export const RECEIVING = {
   entries: (count: number) =>
     count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
 
-  entriesSoFar: 'What has come so far',
+  entriesSoFar: 'Received so far',
 
   save: 'Save',
   saveFolder: 'Save as a folder',
