@@ -14,7 +14,7 @@ export interface ReceivePage {
   /** Types an answer to the page's question, and sends it. */
   answer(text: string): Promise<void>
   /** Waits until the page shows this. */
-  untilShows(pattern: RegExp, ms?: number): Promise<void>
+  untilShows(wanted: RegExp | string, ms?: number): Promise<void>
   /** All that the page shows. */
   text(): Promise<string>
   /** Waits until the browser's first download has ended. */
@@ -100,18 +100,18 @@ function byScript(
       await evaluate(`${button}.click()`)
     },
     async answer(typed) {
-      await until('the page asks', () => evaluate("document.querySelector('#answer') !== null"))
+      await until('the page asks', () => evaluate("document.querySelector('form input[required]') !== null"))
       await evaluate(
-        `(document.querySelector('#answer').value = ${JSON.stringify(typed)}, document.querySelector('#answer').form.requestSubmit())`,
+        `Object.assign(document.querySelector('form input[required]'), { value: ${JSON.stringify(typed)} }).form.requestSubmit()`,
       )
     },
-    async untilShows(pattern, ms = DEADLINE_MS) {
+    async untilShows(wanted, ms = DEADLINE_MS) {
       let shown = ''
       const shows = async () => {
         shown = await text()
-        return pattern.test(shown)
+        return typeof wanted === 'string' ? shown.includes(wanted) : wanted.test(shown)
       }
-      await until(`the page shows ${pattern}`, shows, ms).catch((error: unknown) => {
+      await until(`the page shows ${wanted}`, shows, ms).catch((error: unknown) => {
         throw new Error(`${error}; it shows ${JSON.stringify(shown)}`)
       })
     },

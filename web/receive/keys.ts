@@ -2,8 +2,11 @@ import { isBech32 } from '../../shared/bech32.js'
 import { EssError, percentDecode, splitSealedLink } from '../../shared/index.js'
 import { RECEIVING } from './words.js'
 
-/** 32 bytes in Bech32; in small letters too, which some programs make of a link. */
-const KEY = /\bage-secret-key-(?:pq-)?1[a-z0-9]+/gi
+/**
+ * 32 bytes in Bech32; in small letters too, which some programs make of a link. A field of one line puts the lines of a key
+ * file together, so a key may begin and end beside other letters.
+ */
+const KEY = /age-secret-key-(?:pq-)?1[a-z0-9]{1,58}/gi
 const LOCKED = /^age-encryption\.org\/v1\n|-----BEGIN AGE ENCRYPTED FILE-----/
 
 /**

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { EXIT_STATUS } from '../../../shared/index.js'
+import { RECEIVING } from '../../../web/receive/words.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
 import { pickedFiles } from '../../helpers/picked-files.js'
@@ -58,7 +59,7 @@ async function toDisk(link: string): Promise<Opened> {
   return {
     ...page,
     async whole() {
-      await page.untilShows(/Saved as report\.bin/, LONG_MS)
+      await page.untilShows(RECEIVING.savedToDisk(NAME), LONG_MS)
       return (await pickedFiles(page.page))[NAME]
     },
     nothing: async () => expect(await pickedFiles(page.page)).toEqual({}),
@@ -69,7 +70,7 @@ function byDownload(page: ReceivePage): Opened {
   return {
     ...page,
     async whole() {
-      await page.untilShows(/It is among your browser/, LONG_MS)
+      await page.untilShows(RECEIVING.savedToDownloads, LONG_MS)
       const { isWhole, path = '' } = await page.download(LONG_MS)
       expect(isWhole).toBe(true)
       return await sha256OfFile(path)
@@ -89,7 +90,7 @@ describe.each(WAYS)('%s', (_name, open) => {
     const { sender, link, proxy, hash } = await sendSealed()
     const page = await open(link)
     const first = proxy.arm({ kind }, 'down', 12_000_000)
-    await page.press('Save')
+    await page.press(RECEIVING.save)
     await within(LONG_MS, 'the first cut', first)
     await within(LONG_MS, 'the second cut', proxy.arm({ kind }, 'down', 6_000_000))
     expect(await page.whole()).toBe(hash)
@@ -102,9 +103,9 @@ describe.each(WAYS)('%s', (_name, open) => {
     await proxy.strike(SLOW)
     const page = await open(link)
     const change = proxy.arm({ kind: 'flip' }, 'down', 12_000_000)
-    await page.press('Save')
+    await page.press(RECEIVING.save)
     await within(LONG_MS, 'the change', change)
-    await page.untilShows(/is not what the sender sealed.*Nothing was kept/s)
+    await page.untilShows(RECEIVING.changed)
     await page.nothing()
     expect((await sender.ended(SOON_MS)).code).toBe(EXIT_STATUS.broken)
   })
@@ -113,7 +114,7 @@ describe.each(WAYS)('%s', (_name, open) => {
     const { sender, link, proxy } = await sendSealed()
     await proxy.strike(SLOW)
     const page = await open(link)
-    await page.press('Save')
+    await page.press(RECEIVING.save)
     await page.untilShows(/MB of 30\.0 MB/)
     sender.kill('SIGINT')
     await page.untilShows(
@@ -126,10 +127,10 @@ describe.each(WAYS)('%s', (_name, open) => {
     const { sender, link, proxy } = await sendSealed()
     await proxy.strike(SLOW)
     const page = await open(link)
-    await page.press('Save')
+    await page.press(RECEIVING.save)
     await page.untilShows(/MB of 30\.0 MB/)
-    await page.press('Cancel')
-    await page.untilShows(/You have stopped it\. Nothing was kept/)
+    await page.press(RECEIVING.cancel)
+    await page.untilShows(RECEIVING.cancelled)
     expect((await sender.ended(SOON_MS)).code).toBe(EXIT_STATUS.broken)
     await page.nothing()
   })
@@ -138,9 +139,27 @@ describe.each(WAYS)('%s', (_name, open) => {
     const { sender, link, proxy } = await sendSealed()
     await proxy.strike(SLOW)
     const page = await open(link)
-    await page.press('Save')
+    await page.press(RECEIVING.save)
     await page.untilShows(/MB of 30\.0 MB/)
     await page.leave()
     expect((await sender.ended(SOON_MS)).code).toBe(EXIT_STATUS.broken)
   })
+})
+
+/** Firefox ends a worker 30 s after its last event. */
+const LONGER_MS = 75_000
+
+test('Firefox’s service worker lives for as long as a slow download', {
+  timeout: 4 * LONGER_MS,
+}, async () => {
+  const { sender, link, proxy, hash } = await sendSealed()
+  const page = byDownload(await openInFirefox(link))
+  await page.untilShows(NAME)
+  await proxy.strike({ kind: 'throttle', bytesPerSecond: SIZE / (LONGER_MS / 1000) })
+  const begun = performance.now()
+  await page.press(RECEIVING.save)
+  await page.untilShows(RECEIVING.savedToDownloads, 3 * LONGER_MS)
+  expect(performance.now() - begun).toBeGreaterThan(60_000)
+  expect(await page.whole()).toBe(hash)
+  expect((await sender.ended()).code).toBe(0)
 })

@@ -1,6 +1,7 @@
 import { mkdir, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { RECEIVING } from '../../../web/receive/words.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
 import { pickedFiles } from '../../helpers/picked-files.js'
@@ -29,7 +30,7 @@ const WAYS = [
     'Chromium, to the disk',
     async (link: string, ms: number) => {
       const page = await openInChromium(link, 'pickers')
-      await page.press('Save')
+      await page.press(RECEIVING.save)
       await page.untilShows(/Saved as ein Bericht/, ms)
       const [hash] = Object.values(await pickedFiles(page.page))
       return hash
@@ -39,8 +40,8 @@ const WAYS = [
     'Chromium, by the service worker',
     async (link: string, ms: number) => {
       const page = await openInChromium(link)
-      await page.press('Save')
-      await page.untilShows(/It is among your browser/, ms)
+      await page.press(RECEIVING.save)
+      await page.untilShows(RECEIVING.savedToDownloads, ms)
       return await hashOfDownload(page, ms)
     },
   ],
@@ -48,8 +49,8 @@ const WAYS = [
     'Chromium, in memory, over plain HTTP to another machine',
     async (link: string, ms: number) => {
       const page = await openInChromium(link.replace('127.0.0.1', 'send.test'))
-      await page.press('Save')
-      await page.untilShows(/Your browser has put it among its downloads/, ms)
+      await page.press(RECEIVING.save)
+      await page.untilShows(RECEIVING.savedFromMemory, ms)
       return await hashOfDownload(page, ms)
     },
   ],
@@ -57,8 +58,8 @@ const WAYS = [
     'Firefox, by the service worker',
     async (link: string, ms: number) => {
       const page = await openInFirefox(link)
-      await page.press('Save')
-      await page.untilShows(/It is among your browser/, ms)
+      await page.press(RECEIVING.save)
+      await page.untilShows(RECEIVING.savedToDownloads, ms)
       return await hashOfDownload(page, ms)
     },
   ],
@@ -112,10 +113,10 @@ describe.each([
   test('is saved as a folder, and the page says what a browser can not make', async () => {
     const { sender, link, hashes } = await sendFolder()
     const page = await openInChromium(link, 'pickers')
-    await page.untilShows(/9 files and folders/)
-    await page.press('Save as a folder')
-    await page.untilShows(/Saved in the folder Fotos 2026\. Every byte was checked/)
-    await page.untilShows(/1 link to other files could not be made/)
+    await page.untilShows(RECEIVING.entries(9))
+    await page.press(RECEIVING.saveFolder)
+    await page.untilShows(RECEIVING.savedToFolder('Fotos 2026'))
+    await page.untilShows(RECEIVING.leftOut(1))
     const under = (names: readonly [string, string][]) =>
       Object.fromEntries(names.map(([name, hash]) => [`picked/Fotos 2026/${name}`, hash]))
     expect(await pickedFiles(page.page)).toEqual({
@@ -132,8 +133,8 @@ describe.each([
   ] as const)('is saved as a zip in %s', async (_browser, open) => {
     const { sender, link, hashes } = await sendFolder()
     const page = await open(link)
-    await page.press('Save as a zip')
-    await page.untilShows(/It is among your browser/)
+    await page.press(RECEIVING.saveZip)
+    await page.untilShows(RECEIVING.savedToDownloads)
     const { isWhole, path = '' } = await page.download()
     expect(isWhole).toBe(true)
     const unzipped = await tempDir()
@@ -158,7 +159,7 @@ describe.each([
     const sender = await runEss(server.url, ['send', ...flags, '--text', 'Grüße!\n<b>not bold</b>'])
     const [link = ''] = await sender.untilStdout(LINK)
     const page = await open(link)
-    await page.press('Show the text')
+    await page.press(RECEIVING.showText)
     await page.untilShows(/Grüße!\n<b>not bold<\/b>/)
     expect((await sender.ended()).code).toBe(0)
   })
