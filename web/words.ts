@@ -55,7 +55,6 @@ export const WORDS = {
   progress: {
     sending: 'Sending',
     label: 'Sent',
-    course: (bytes: number, total: number) => `${formatBytes(bytes)} of ${formatBytes(total)}`,
     rate: (bytesPerSecond: number) => `${formatBytes(Math.round(bytesPerSecond))}/s`,
     left: (seconds: number) => `${formatDuration(seconds)} left`,
     checking: 'All sent. Waiting for the other side to confirm it.',
@@ -64,7 +63,6 @@ export const WORDS = {
     tryingOn: (seconds: number) => `This page keeps trying for another ${formatDuration(seconds)}.`,
     receiverHas: (seconds: number) => `It has ${formatDuration(seconds)} to come back.`,
     cancel: 'Cancel',
-    cancelSure: 'Cancel this transfer?',
   },
 
   ending: {

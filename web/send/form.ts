@@ -144,8 +144,11 @@ export class SendForm {
   #add(files: readonly File[]): void {
     for (const file of files) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
     this.#show()
+    if (this.#chosen.isEmpty) return
     // The next step, and one key away.
-    if (!this.#chosen.isEmpty) this.#button.focus()
+    const needsToken = !this.#tokenField.hidden && this.#token.value === ''
+    const next = needsToken ? this.#token : this.#button
+    next.focus()
   }
 
   /** A file that is dropped beside its place must not take the page's. */
@@ -186,12 +189,13 @@ export class SendForm {
     this.root.classList.toggle('has-files', hasFiles)
     this.#files.button.textContent = hasFiles ? words.moreFiles : words.files
     this.#folder.button.textContent = hasFiles ? words.moreFolder : words.folder
-    this.#files.button.classList.toggle('quiet', hasFiles)
     this.#showRest()
   }
 
   #showRest(): void {
-    this.#rest.hidden = this.#chosen.isEmpty && this.#text.value === ''
+    const isEmpty = this.#chosen.isEmpty && this.#text.value === ''
+    this.#rest.hidden = isEmpty
+    this.#files.button.classList.toggle('quiet', !isEmpty)
   }
 
   #row(top: string): HTMLElement {

@@ -71,8 +71,9 @@ test('two clicks send a file', async () => {
 test('a keyboard alone sends a file', async () => {
   const page = await openPage()
   const { path, hash } = await newFile()
-  expect(await tabTo(page, 'Choose files')).toEqual(['Choose files'])
+  // Early, because the browser has to be told not to open a dialog.
   const choosing = page.waitForEvent('filechooser')
+  expect(await tabTo(page, 'Choose files')).toEqual(['Choose files'])
   await page.keyboard.press('Enter')
   await (await choosing).setFiles(path)
   // The next step has the focus.
