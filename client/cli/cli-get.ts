@@ -3,6 +3,7 @@ import { basename, sep } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError, formatBytes, SEVERAL_FILES, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
+import { collectWhenFull } from '../node/garbage.js'
 import { download, type Received } from '../receive/download.js'
 import { type Destination, written } from '../receive/sink.js'
 import type { Command } from './arguments.js'
@@ -56,8 +57,9 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     },
     sealed: command.password,
     signal: io.signal,
-    onOffer({ name, size, bundle }) {
+    onOffer({ name, size, bundle, isSealed }) {
       startedAt = performance.now()
+      if (isSealed) collectWhenFull()
       if (bundle !== undefined && size !== undefined)
         screen.note(`${titleOf(name, bundle)}, ${formatBytes(size)}`)
       screen.moving(size)

@@ -47,7 +47,7 @@ test('a body in pieces of any size comes out as it was, though the memory of eac
         const pieces: Buffer[] = []
         const writable = new Writable({
           write(piece: Buffer, _encoding, done) {
-            pieces.push(piece)
+            pieces.push(Buffer.from(piece))
             if (isSlow) setImmediate(done)
             else done()
           },
