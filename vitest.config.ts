@@ -29,6 +29,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 const LONG = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
   'test/client/doctor/fronts.test.ts',
+  'test/client/receive/sealed-resume.test.ts',
   'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',

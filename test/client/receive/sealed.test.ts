@@ -4,7 +4,10 @@ import { type Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Encrypter } from 'age-encryption'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { type DownloadOptions, download, get, type Offer, send } from '../../../client/index.js'
+import { type DownloadOptions, download, get, type Offer, type Source, send } from '../../../client/index.js'
+import { openHeader } from '../../../client/seal/age.js'
+import { headerEnd } from '../../../client/seal/header.js'
+import { sealedSource } from '../../../client/seal/sealed-source.js'
 import type { SendOptions } from '../../../client/send/send-options.js'
 import { EssError, type StatusEvent } from '../../../shared/index.js'
 import { bytesOf, sha256, streamOf } from '../../helpers/bytes.js'
@@ -14,7 +17,7 @@ import { needs } from '../../helpers/needs.js'
 import { run } from '../../helpers/run.js'
 import { runCurl } from '../../helpers/run-curl.js'
 import { sealedBody } from '../../helpers/sealed-body.js'
-import { newKey } from '../../helpers/sealing.js'
+import { bytesSource, newKey } from '../../helpers/sealing.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
@@ -31,7 +34,7 @@ interface Sealed {
 
 /** Seals and sends, and waits for the link. */
 async function sealAndSend(
-  what: string | Readable,
+  what: string | Readable | Source,
   server: { readonly url: string },
   options: SendOptions = {},
 ): Promise<Sealed> {
@@ -212,14 +215,29 @@ describe('for recipients', () => {
 
 describe('with a password', () => {
   const PASSWORD = 'correct horse battery staple'
+  /** As a sender does, but with so little work that many tries take no time. */
   async function sealWithPassword() {
     const server = await startServerHere()
     const content = bytesOf(1000)
-    return {
-      content,
-      ...(await sealAndSend(await fileOf(content), server, { encrypt: { passphrase: PASSWORD } })),
-    }
+    const encrypter = new Encrypter()
+    encrypter.setPassphrase(PASSWORD)
+    encrypter.setScryptWorkFactor(8)
+    const emptyFile = Buffer.from(await encrypter.encrypt(''))
+    const header = emptyFile.subarray(0, headerEnd(emptyFile))
+    const opened = await openHeader(header, { identities: [], passphrase: PASSWORD })
+    const source = sealedSource(bytesSource(content), 'film.mkv', opened)
+    return { content, ...(await sealAndSend(source, server, { encrypt: false })) }
   }
+
+  test('what ess seals with one opens with it', async () => {
+    const server = await startServerHere()
+    const content = bytesOf(1000)
+    const { link } = await sealAndSend(await fileOf(content), server, { encrypt: { passphrase: PASSWORD } })
+    expect(link).not.toContain('#')
+    const pieces: Buffer[] = []
+    for await (const piece of await get(link, { passphrase: PASSWORD })) pieces.push(piece)
+    expect(Buffer.concat(pieces)).toEqual(content)
+  })
 
   test('it is asked for once, and again after a wrong one', async () => {
     const { link, content, events, verdict } = await sealWithPassword()
