@@ -151,7 +151,8 @@ async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
   const { qrCode } = await import('./qr-code.js')
   const isTerminal = stderr.isTTY === true
   const isColored = isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
-  return qrCode(link, { columns: isTerminal ? stderr.columns : undefined, isColored })
+  const { columns, rows } = isTerminal ? stderr : {}
+  return qrCode(link, { columns, rows, isColored })
 }
 
 async function openOperands(command: SendCommand, io: Io, screen: Screen): Promise<Source> {
