@@ -28,6 +28,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
+  'test/client/cli/{bundle-screen,password}.test.ts',
   'test/client/doctor/fronts.test.ts',
   'test/client/receive/sealed-resume.test.ts',
   'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
@@ -66,7 +67,7 @@ const OTHER_PROGRAMS = [
 const ONE_NODE = [
   'test/*.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
-  'test/client/cli/{commands,completion,link,usage}.test.ts',
+  'test/client/cli/{bundle-screen,commands,completion,hints,link,qr-code,usage,without-keys}.test.ts',
   'test/client/doctor/*.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',

@@ -40,7 +40,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   try {
     if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
-    const source = await openOperands(command, io)
+    const source = await openOperands(command, io, screen)
     const encrypt = await readEncryption(command, io).catch(async (error: unknown) => {
       await source.close()
       throw error
@@ -151,10 +151,11 @@ async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
   const { qrCode } = await import('./qr-code.js')
   const isTerminal = stderr.isTTY === true
   const isColored = isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
-  return qrCode(link, { columns: isTerminal ? stderr.columns : undefined, isColored })
+  const { columns, rows } = isTerminal ? stderr : {}
+  return qrCode(link, { columns, rows, isColored })
 }
 
-async function openOperands(command: SendCommand, io: Io): Promise<Source> {
+async function openOperands(command: SendCommand, io: Io, screen: Screen): Promise<Source> {
   const { operands, text } = command
   if (text) return await (await import('./sent-text.js')).openText(command, io)
   const [file, ...others] = operands
@@ -165,7 +166,10 @@ async function openOperands(command: SendCommand, io: Io): Promise<Source> {
     )
   if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
   const path = pathOf(file, io)
-  if (others.length > 0 || isFolder(path)) return await openBundle(command, io)
+  if (others.length > 0 || isFolder(path)) {
+    screen.examining()
+    return await openBundle(command, io).finally(() => screen.clear())
+  }
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError(
       'usage',

@@ -24,6 +24,8 @@ export class PlainScreen implements Screen {
     this.#stderr = stderr
   }
 
+  examining(): void {}
+
   connecting(): void {}
 
   waiting({ what, title, lines, advice }: Hints, secondsLeft: number): void {

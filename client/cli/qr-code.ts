@@ -8,8 +8,9 @@ const RESET = '\u001b[0m'
 
 /** How the terminal is that shows a code. */
 export interface Surface {
-  /** Undefined where no width is known. */
+  /** Undefined where they are not known. */
   readonly columns: number | undefined
+  readonly rows: number | undefined
   readonly isColored: boolean
 }
 
@@ -17,10 +18,14 @@ export interface Surface {
  * A QR code of `text`, two modules to a character: black on white, whatever the theme. Without colours the white modules
  * are drawn, which is right on a dark terminal; on a light one the code is inverted, and scanners read that too.
  */
-export function qrCode(text: string, { columns, isColored }: Surface): string {
+export function qrCode(text: string, { columns, rows: height, isColored }: Surface): string {
   const widths = QUIET_ZONES.map((border) => encode(text, { border, boostEcc: true }).data)
-  const room = columns || Number.POSITIVE_INFINITY
-  const modules = widths.find(({ length }) => length <= room)
+  const fitting = widths.filter(({ length }) => length <= (columns || Number.POSITIVE_INFINITY))
+  // The last row is for the line that moves. A person can make a window higher, or scroll back.
+  const [modules] = [
+    ...fitting.filter(({ length }) => Math.ceil(length / 2) < (height || Number.POSITIVE_INFINITY)),
+    ...fitting.slice(-1),
+  ]
   if (modules === undefined)
     return `The QR code needs ${widths.at(-1)?.length} columns, and this terminal has ${columns}. Make the window wider, or use the link.\n`
   const rows = modules.filter((_row, index) => index % 2 === 0)

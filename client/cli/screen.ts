@@ -7,6 +7,8 @@ import type { Hints } from './hints.js'
  * found.
  */
 export interface Screen {
+  /** We look at what is to be sent, which may be a folder of a million files. */
+  examining(): void
   /** We are waiting for the server to answer. */
   connecting(server: string): void
   /** The socket is open for `secondsLeft`; `hints` are the lines for the other side. */

@@ -39,6 +39,10 @@ export class TerminalScreen implements Screen {
     this.#line = new StatusLine(this.#terminal, job)
   }
 
+  examining(): void {
+    this.#show(() => this.#spin(() => 'Looking at what is to be sent'))
+  }
+
   connecting(server: string): void {
     this.#show(() => this.#spin(() => `Waiting for ${printable(server)}`))
   }

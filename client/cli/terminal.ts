@@ -28,6 +28,7 @@ export async function openScreen({ stderr, env, job }: Outside, look: Look): Pro
 function silentScreen(stderr: Writable): Screen {
   const nothing = () => {}
   return {
+    examining: nothing,
     connecting: nothing,
     waiting: nothing,
     timeLeft: nothing,
