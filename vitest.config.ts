@@ -28,11 +28,13 @@ const MATRIX = 'test/faults/matrix.test.ts'
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
-  'test/client/cli/{bundle-screen,password}.test.ts',
+  'test/client/bundle/{send-folder,pack/offsets}.test.ts',
+  'test/client/cli/{bundle-screen,password,qr-code}.test.ts',
   'test/client/doctor/fronts.test.ts',
-  'test/client/receive/sealed-resume.test.ts',
+  'test/client/receive/{bundle-parts,password-asked,sealed-resume}.test.ts',
+  'test/client/seal/other-programs.test.ts',
   'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
-  'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate}.test.ts',
+  'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate,sealed-memory}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
@@ -56,6 +58,7 @@ const OTHER_PROGRAMS = [
   'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
   'test/client/cli/completion.test.ts',
   'test/client/doctor/fronts.test.ts',
+  'test/client/seal/other-programs.test.ts',
   'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
   'test/e2e/{draft-page,no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
 ]
@@ -66,13 +69,16 @@ const OTHER_PROGRAMS = [
  */
 const ONE_NODE = [
   'test/*.test.ts',
+  'test/client/bundle/**/*.test.ts',
+  'test/client/seal/{keys,other-programs,passphrase,sealed-note,testkit}.test.ts',
+  'test/client/receive/{bundle-parts,password-asked,sealed-lies}.test.ts',
   'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
-  'test/client/cli/{bundle-screen,commands,completion,hints,link,qr-code,usage,without-keys}.test.ts',
+  'test/client/cli/{bundle-screen,encryption,password,text,commands,completion,hints,link,qr-code,usage,without-keys}.test.ts',
   'test/client/doctor/*.test.ts',
   'test/contract/*.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
   'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,proxy-cuts,ranges,receive}.test.ts',
-  'test/e2e/{draft-page,no-loopback,renewed-certificate}.test.ts',
+  'test/e2e/{draft-page,no-loopback,renewed-certificate,sealed-memory}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/e2e/{shell,shutdown}.test.ts',
   'test/faults/*.test.ts',
