@@ -168,7 +168,7 @@ async function openOperands(command: SendCommand, io: Io, screen: Screen): Promi
   const path = pathOf(file, io)
   if (others.length > 0 || isFolder(path)) {
     screen.examining()
-    return await openBundle(command, io).finally(() => screen.clear())
+    return await openBundle(command, io, screen).finally(() => screen.clear())
   }
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError(
@@ -178,13 +178,16 @@ async function openOperands(command: SendCommand, io: Io, screen: Screen): Promi
   return await openFile(path)
 }
 
-async function openBundle(command: SendCommand, io: Io): Promise<Source> {
+async function openBundle(command: SendCommand, io: Io, screen: Screen): Promise<Source> {
   const { operands, exclude, gitignore, dereference } = command
   // The code that makes tars is loaded for them alone.
   const { bundleSource } = await import('../bundle/pack/bundle-source.js')
   return await bundleSource(
     operands.map((one) => pathOf(one, io)),
-    { exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd },
+    {
+      ...{ exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd, signal: io.signal },
+      onLooked: (items) => screen.examined(items),
+    },
   )
 }
 

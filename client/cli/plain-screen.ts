@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
 import type { Hints } from './hints.js'
 import { Pace } from './pace.js'
-import { oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
 
 /** How often a line tells how far a transfer is. A person may have them read aloud. */
 const NEWS_MS = 10_000
@@ -24,7 +24,15 @@ export class PlainScreen implements Screen {
     this.#stderr = stderr
   }
 
-  examining(): void {}
+  examining(): void {
+    this.#nextNewsMs = performance.now() + NEWS_MS
+  }
+
+  examined(items: number): void {
+    if (performance.now() < this.#nextNewsMs) return
+    this.#nextNewsMs = performance.now() + NEWS_MS
+    this.#say(`${examinedWords(items)}.`)
+  }
 
   connecting(): void {}
 

@@ -4,7 +4,7 @@ import { formatDuration, printable } from '../../shared/index.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
 import { Pace } from './pace.js'
-import { oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
@@ -27,6 +27,8 @@ export class TerminalScreen implements Screen {
   /** Measured by `performance.now`, so that setting the clock doesn't change the time left. */
   #expiresMs = 0
   #pace = new Pace()
+  /** How many were looked at. */
+  #items = 0
   /** Draws what the terminal shows while nothing is wrong. */
   #draw = () => {}
   /** When an interruption ends the transfer. */
@@ -40,7 +42,12 @@ export class TerminalScreen implements Screen {
   }
 
   examining(): void {
-    this.#show(() => this.#spin(() => 'Looking at what is to be sent'))
+    this.#items = 0
+    this.#show(() => this.#spin(() => examinedWords(this.#items)))
+  }
+
+  examined(items: number): void {
+    this.#items = items
   }
 
   connecting(server: string): void {

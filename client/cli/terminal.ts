@@ -29,6 +29,7 @@ function silentScreen(stderr: Writable): Screen {
   const nothing = () => {}
   return {
     examining: nothing,
+    examined: nothing,
     connecting: nothing,
     waiting: nothing,
     timeLeft: nothing,

@@ -16,18 +16,23 @@ export interface BundleOptions {
   readonly followLinks?: boolean | undefined
   /** An open file that is written meanwhile, such as standard output. If it is met, it is refused. Default: none. */
   readonly writtenTo?: number | undefined
+  /** Aborting it ends the look at what is to be sent. Default: it can't be ended. */
+  readonly signal?: AbortSignal | undefined
+  /** Called while all is looked at, with the number of entries so far. Default: no one is told. */
+  readonly onLooked?: ((entries: number) => void) | undefined
 }
 
 /**
  * Makes a tar of files and folders, without a temporary file: it is made as it is read. All of it is looked at first, so
- * its size is known, and its bytes are the same from any offset. Throws EssError `file-unreadable`, or `usage`.
+ * its size is known, and its bytes are the same from any offset. Throws EssError `file-unreadable`, `usage` or
+ * `interrupted`.
  */
 export async function bundleSource(
   paths: readonly (string | Buffer)[],
   options: BundleOptions = {},
 ): Promise<Source> {
   const operands = await operandsOf(paths)
-  const { exclude = [], gitignore = false, followLinks = false, writtenTo } = options
+  const { exclude = [], gitignore = false, followLinks = false, writtenTo, signal, onLooked } = options
   const hasPatterns = exclude.length > 0 || gitignore
   const rulesOf = hasPatterns
     ? // The library is loaded only for patterns.
@@ -37,7 +42,10 @@ export async function bundleSource(
         judgesOperands: operands.length > 1,
       })
     : () => NO_RULES
-  const entries = await walk(operands, { followLinks, rulesOf, writtenTo: fileAt(writtenTo) })
+  const entries = await walk(operands, {
+    ...{ followLinks, rulesOf, signal, onLooked },
+    writtenTo: fileAt(writtenTo),
+  })
   const [first] = entries
   if (first === undefined) throw new EssError('usage', hasPatterns ? ALL_LEFT_OUT : NOTHING)
   const layout = new Layout(entries)

@@ -8,6 +8,7 @@ import { listed, TARS, tarOf, unpacked } from '../../../helpers/bundles.js'
 import { needs } from '../../../helpers/needs.js'
 import { plant, snapshot, type Tree } from '../../../helpers/planted.js'
 import { run } from '../../../helpers/run.js'
+import { runEss } from '../../../helpers/run-ess.js'
 import { tempDir } from '../../../helpers/temp-dir.js'
 
 const isLinux = process.platform === 'linux'
@@ -135,15 +136,54 @@ describe('a wrong operand is refused:', () => {
     })
   })
 
-  test.skipIf(!isLinux)('a file that is made when it is read', async () => {
-    for (const [path, name] of [
-      ['/proc/version', 'version'],
-      ['/sys/class/net/lo/mtu', 'mtu'],
+  test.skipIf(!isLinux)('a file or a folder that the kernel makes', async () => {
+    for (const [path, name, system] of [
+      ['/proc/version', 'version', 'proc'],
+      ['/proc', 'proc', 'proc'],
+      ['/sys/class/net/lo/mtu', 'mtu', 'sysfs'],
     ] as const)
       expect(await refusal([path])).toMatchObject({
-        message: expect.stringContaining(`Cannot send ${name}: its size is not known before it is read.`),
+        message: `Cannot send ${name}: it is not stored, but made by the kernel when it is read (${system}). Nothing was sent.`,
       })
+    const path = await planted({ link: { link: '/proc/self/status' }, x })
+    expect(await refusal([path], { followLinks: true })).toMatchObject({
+      message: expect.stringContaining('Cannot send folder/link: it is not stored, but made by the kernel'),
+    })
   })
+})
+
+describe.skipIf(!isLinux)('nothing is opened that would have us wait for ever:', () => {
+  test('the log of the kernel, which root may read', async () => {
+    const path = await planted({ x })
+    const sending = await runEss('http://127.0.0.1:1', ['send', join(path, 'x'), '/proc/kmsg'])
+    const { code, stderr } = await sending.ended()
+    expect(stderr).toContain('Cannot send kmsg: it is not stored')
+    expect(code).toBe(8)
+  })
+
+  test('pipes where git has files', async () => {
+    const path = await planted({ '.git': { content: 'gitdir: own\n' }, own: { names: {} }, x })
+    await (await run('mkfifo', 'mkfifo', [join(path, 'own', 'commondir')])).ended()
+    const sending = await runEss('http://127.0.0.1:1', ['send', '--gitignore', path])
+    const { code, stderr } = await sending.ended()
+    expect(stderr).toContain('folder/own/commondir: it is a pipe')
+    expect(code).toBe(8)
+  })
+})
+
+test('a long look tells how far it is, and can be ended', async () => {
+  const path = await planted({})
+  for (let at = 0; at < 4000; at++) mkdirSync(join(path, String(at)))
+  const ending = new AbortController()
+  const told: number[] = []
+  const onLooked = (entries: number) => {
+    told.push(entries)
+    ending.abort()
+  }
+  expect(await refusal([path], { onLooked, signal: ending.signal })).toMatchObject({ code: 'interrupted' })
+  expect(told).toHaveLength(1)
+  expect(told[0]).toBeGreaterThan(0)
+  expect(told[0]).toBeLessThan(4000)
 })
 
 describe.skipIf(!isLinux)('what can not be sent is named before anything goes out:', () => {
