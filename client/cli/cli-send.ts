@@ -11,6 +11,7 @@ import {
 import { mayHaveBeenClosed } from '../files/open-file.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { unwritable } from '../files/unwritable.js'
+import { collectWhenFull } from '../node/garbage.js'
 import { written } from '../receive/sink.js'
 import { send } from '../send/send.js'
 import type { Encryption } from '../send/send-options.js'
@@ -53,6 +54,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const sent = { name, what, kind: kindOf(command, source), lock: lockOf(encrypt) }
     if (!command.quiet) warn(command, io)
     screen.connecting(withoutUserinfo(server))
+    if (encrypt !== false) collectWhenFull()
     const sending = send(source, {
       ...{ server, token, name: command.name, ttl, reserve },
       encrypt,
