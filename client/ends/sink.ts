@@ -3,7 +3,7 @@ import type { EssError } from '../../shared/index.js'
 
 /** Where the bytes of one download are written. */
 export interface Sink {
-  /** Takes the bytes. If `ends` is true, it is ended after the last one. */
+  /** Takes the bytes. If `ends` is true, it is ended after the last one; else it is flushed. */
   readonly writable: Writable
   readonly ends: boolean
   /** True if it wants every byte at once, and false or undefined if it wants large blocks. */

@@ -1,5 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
+import { unlessAborted } from '../node/interrupted.js'
 import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOurs, isUseless, watchDownload } from './go-on.js'
@@ -17,7 +18,7 @@ import type { Begun, Place } from './place.js'
 import { sealedSink } from './sealed-sink.js'
 import type { Sink } from './sink.js'
 import type { Wanted } from './wanted.js'
-import { ended, lost, writeBlocks, writeChunks } from './write-blocks.js'
+import { ended, flushed, lost, writeBlocks, writeChunks } from './write-blocks.js'
 
 export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
   readonly onOffer?: (offer: Offer) => void
@@ -63,7 +64,8 @@ export class Receiving {
     try {
       const { begun } = this.#place
       const { offer, sink, inside } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
-      if (sink.ends) await ended(sink, this.#options.signal)
+      // A pipe's reader may take its time, and for that long the user can still stop it.
+      await unlessAborted(sink.ends ? ended(sink) : flushed(sink), this.#options.signal)
       this.#answer?.ignoreAbort()
       const trouble = await sink.commit()
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
@@ -166,7 +168,7 @@ export class Receiving {
    * more to say, and all of it is known to be whole.
    */
   async #takeBody(answer: Exchange, { sink, offer, inside }: Taking): Promise<void> {
-    const { onProgress = () => {} } = this.#options
+    const { onProgress = () => {}, signal } = this.#options
     const written = this.#written
     const from = written.bytes
     const broken = (cause: EssError | undefined) =>
@@ -176,12 +178,14 @@ export class Receiving {
     }
     try {
       const blocks = answer.blocks((bytes) => onProgress(inside(from + bytes)))
-      if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
-      else
-        await writeChunks(answer.body, sink, (bytes) => {
-          count(bytes)
-          onProgress(inside(written.bytes))
-        })
+      const writing =
+        blocks === undefined
+          ? writeChunks(answer.body, sink, (bytes) => {
+              count(bytes)
+              onProgress(inside(written.bytes))
+            })
+          : writeBlocks(blocks, sink, count, offer.isResumable)
+      await unlessAborted(writing, signal)
     } catch (error) {
       if (!isExchangeError(error)) throw lost(sink.path, error)
       throw broken(answer.failure)
