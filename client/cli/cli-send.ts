@@ -22,6 +22,7 @@ import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
 import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
+import { shellWord } from './shell-word.js'
 import { titleOf } from './title.js'
 import { readToken } from './token.js'
 import { withoutKeys } from './without-keys.js'
@@ -47,7 +48,9 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       throw error
     })
     const { server, ttl, reserve } = command
-    const name = command.name ?? source.name
+    // That of a bundle has the name that was given in it.
+    const given = source.bundle === undefined ? command.name : undefined
+    const name = given ?? source.name
     const title = command.text ? A_TEXT : titleOf(name, source.bundle)
     const { size, bundle } = source
     const what = bundle && `${title}, ${formatBytes(size ?? 0)}`
@@ -56,7 +59,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     screen.connecting(withoutUserinfo(server))
     if (encrypt !== false) collectWhenFull()
     const sending = send(source, {
-      ...{ server, token, name: command.name, ttl, reserve },
+      ...{ server, token, name: given, ttl, reserve },
       encrypt,
       signal: link.signal,
     })
@@ -188,9 +191,18 @@ async function openBundle(command: SendCommand, io: Io, screen: Screen): Promise
     operands.map((one) => pathOf(one, io)),
     {
       ...{ exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd, signal: io.signal },
+      name: command.name,
       onLooked: (items) => screen.examined(items),
+      onUnmatched: (patterns) => {
+        for (const pattern of patterns) screen.warn(unmatchedWords(pattern))
+      },
     },
   )
+}
+
+/** Not refused: a script may exclude what isn't always there. */
+function unmatchedWords(pattern: string): string {
+  return `--exclude ${shellWord(pattern)} has no effect.`
 }
 
 function pathOf(operand: string, { cwd }: Io): string | Buffer {

@@ -50,8 +50,8 @@ export const OPTIONS = {
     group: 'file',
     kind: 'text',
     value: 'NAME',
-    words: 'File name for the receiver',
-    fallback: "the file's own name",
+    words: 'Name of the file or folder for the receiver. Several keep theirs, and it names their tar',
+    fallback: 'its own name',
   },
   output: {
     of: ['get'],

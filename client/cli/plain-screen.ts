@@ -82,6 +82,10 @@ export class PlainScreen implements Screen {
     this.#say(oneLine(line))
   }
 
+  warn(line: string): void {
+    this.#say(`ess: ${oneLine(line)}`)
+  }
+
   print(lines: string): void {
     this.#stderr.write(lines)
   }

@@ -27,6 +27,8 @@ export interface Screen {
   goesOn(bytes: number, line: string): void
   /** Says something in passing. The line stays. */
   note(line: string): void
+  /** Says what may be a mistake, unless nothing but failures is wanted. The line stays. */
+  warn(line: string): void
   /** Prints lines that were asked for, also where no person is looking. They stay. */
   print(lines: string): void
   /** Prints the last line. */

@@ -101,6 +101,10 @@ export class TerminalScreen implements Screen {
     this.print(`${oneLine(line)}\n`)
   }
 
+  warn(line: string): void {
+    this.print(`${this.#paint('red', 'ess:')} ${oneLine(line)}\n`)
+  }
+
   print(lines: string): void {
     this.clear()
     this.#terminal.write(lines)

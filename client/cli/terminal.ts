@@ -39,6 +39,7 @@ function silentScreen(stderr: Writable): Screen {
     resumed: nothing,
     goesOn: nothing,
     note: nothing,
+    warn: nothing,
     print: (lines) => void stderr.write(lines),
     succeeded: nothing,
     failed: (line) => void stderr.write(`ess: ${line}\n`),
@@ -68,5 +69,6 @@ function terseScreen(stderr: Writable): Screen {
       timesTold = 0
     },
     goesOn: (_bytes, line) => void stderr.write(`ess: ${line}\n`),
+    warn: (line) => void stderr.write(`ess: ${line}\n`),
   }
 }

@@ -11,7 +11,7 @@ import { EssError } from '../../../shared/index.js'
 import { missing } from '../../files/missing.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
 import { interrupted } from '../../node/interrupted.js'
-import { LinkCheck } from '../link-check.js'
+import { LinkCheck, TROUBLES, type Trouble } from '../link-check.js'
 import type { Entry } from './entry.js'
 import { KernelFiles } from './kernel-files.js'
 import { isMadeWhenRead } from './made-when-read.js'
@@ -218,15 +218,25 @@ class Walker {
       target: toBytes(target),
     })
     const check = new LinkCheck([...this.#tops].map(toBytes), links.map(asBytes))
-    for (const link of links)
-      if (check.troubleWith(asBytes(link)) !== undefined)
-        this.#refuse(link, `it links to ${shownName(link.target)}, out of what is sent`, true)
+    for (const link of links) {
+      const trouble = check.troubleWith(asBytes(link))
+      if (trouble !== undefined)
+        this.#refuse(link, `it links to ${shownName(link.target)}, ${LINK_WORDS[trouble]}`, true)
+    }
   }
 
   #refuse({ path }: { readonly path: string }, why: string, isLink = false): void {
     this.#refusals.push({ path: shownName(path), why, isLink, isNamed: this.#tops.has(path) })
   }
 }
+
+/** Why a link can't be sent, after where it leads. */
+const LINK_WORDS = {
+  [TROUBLES.absolute]: 'an absolute path, which is another place for the receiver',
+  [TROUBLES.through]: 'which goes up behind another link',
+  [TROUBLES.out]: 'out of what is sent',
+  [TROUBLES.renamed]: 'out of its folder and back, and the receiver may give that another name',
+} as const satisfies Record<Trouble, string>
 
 const STAT = { bigint: true, throwIfNoEntry: false } as const
 

@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -197,7 +197,7 @@ describe.skipIf(!isLinux)('what can not be sent is named before anything goes ou
       code: 'file-unreadable',
       exitStatus: 8,
       message:
-        'Cannot send folder/pi\\npe: it is a pipe; folder/socket: it is a socket; folder/out: it links to /etc/passwd, out of what is sent. Send what links lead to with -L, or leave them out with --exclude. Nothing was sent.',
+        'Cannot send folder/pi\\npe: it is a pipe; folder/socket: it is a socket; folder/out: it links to /etc/passwd, an absolute path, which is another place for the receiver. Send what links lead to with -L, or leave them out with --exclude. Nothing was sent.',
     })
     writeFileSync(Buffer.concat([Buffer.from(`${path}/caf`), Buffer.from([0xe9])]), 'x')
     expect(await refusal([path], { exclude: ['p*', 's*', 'out'] })).toMatchObject({
@@ -316,6 +316,18 @@ describe('symbolic links', () => {
     })
     const { bytes } = await tarOf([path], { followLinks: true, exclude: ['up', 'self', 'gone'] })
     expect(await listed(bytes)).toEqual(['folder/', 'folder/a/'])
+  })
+
+  test.each([
+    ['by an absolute path', (path: string) => join(path, 'x'), ', an absolute path, which is another place'],
+    ['from outside', () => '../folder/x', ', out of its folder and back, '],
+    ['behind another link', () => 'sub/up/../folder/x', ', which goes up behind another link'],
+  ])('to what is sent, but %s, are refused for that reason', async (_what, target, words) => {
+    const path = await planted({ x, sub: { names: { up: { link: '..' } } } })
+    symlinkSync(target(path), join(path, 'l'))
+    expect(await refusal([path])).toMatchObject({
+      message: expect.stringContaining(`folder/l: it links to ${target(path)}${words}`),
+    })
   })
 
   test('from one folder to another that is sent too are links', async () => {
