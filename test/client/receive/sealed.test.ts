@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Writable } from 'node:stream'
@@ -128,6 +129,21 @@ describe.each(['file', 'stream'] as const)('what is sealed of a %s', (from) => {
     expect(sha256(Buffer.concat(pieces))).toBe(sha256(content))
     await third.verdict
   })
+})
+
+test('a named pipe gets it, and its end', async () => {
+  const server = await startServerHere()
+  const content = bytesOf(10 * CHUNK + 17)
+  const { link, verdict } = await sealAndSend(await fileOf(content), server)
+  const fifo = join(await tempDir(), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const reading = within(DEADLINE_MS, 'the reader reads to the end', readFile(fifo))
+  expect(await download(link, { to: { file: fifo } })).toMatchObject({
+    bytes: content.length,
+    path: undefined,
+  })
+  expect(sha256(await reading)).toBe(sha256(content))
+  await verdict
 })
 
 test('the type is that of what is inside', async () => {
