@@ -83,12 +83,22 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   return `Received ${summary(name, { ...course, interruptions: interruptions.count })}`
 }
 
-function titleOfReceived({ name, path, bundle }: Received, to: Destination): string | undefined {
+function titleOfReceived({ name, path, bundle, names = [] }: Received, to: Destination): string | undefined {
   if (path === undefined) return name
   const isTar = bundle === undefined || /\.tar$/i.test(path)
   if (isTar) return basename(path)
   // Several files have no folder of their own, and `path` is the one that they went to.
-  return titleOf('folder' in to && name === SEVERAL_FILES ? name : basename(path), bundle)
+  if (!('folder' in to) || names.length < 2) return titleOf(basename(path), bundle)
+  return `${listOf(names)}, ${titleOf(SEVERAL_FILES, bundle)}`
+}
+
+/** How many names the last line has. */
+const MAX_NAMES = 3
+
+function listOf(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES
+  if (more > 0) return `${names.slice(0, MAX_NAMES).join(', ')} and ${more} more`
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
 /** On a terminal a text is printed by `text`. */

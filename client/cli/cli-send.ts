@@ -76,7 +76,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, sent), event.ttl)
-        if (command.qr) screen.print(await codeOfLink(shortLink(event), io))
+        if (command.qr) {
+          // The code comes last, or a low window would lose its first rows.
+          if (sent.lock !== 'none') screen.print(ENCRYPTED_FOR_BROWSERS)
+          screen.print(await codeOfLink(shortLink(event), io))
+        }
       } else if (event.event === 'waiting' || event.event === 'reserved') {
         screen.timeLeft(event.secondsLeft)
         resumed()
@@ -140,6 +144,10 @@ function watchLink({ stdout, signal }: Io) {
 async function readEncryption(command: SendCommand, io: Io): Promise<boolean | Encryption> {
   return command.encrypt && (await (await import('./keys-and-passwords.js')).encryptionOf(command, io))
 }
+
+/** A QR code is made for a phone, which has a browser and no ess. In lines for the narrowest terminal. */
+const ENCRYPTED_FOR_BROWSERS =
+  "A phone's browser saves the encrypted\nfile. It takes ess or age to open it.\n"
 
 function kindOf({ text }: SendCommand, { bundle }: Source): Sent['kind'] {
   if (text) return 'text'

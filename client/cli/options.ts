@@ -138,7 +138,7 @@ export const OPTIONS = {
     group: 'encryption',
     kind: 'switch',
     words:
-      'Encrypt or open it with a password, which is asked for, or read from the file that the variable names',
+      'Lock or open it with a password, which is asked for, or read from the file that the variable names',
     variable: 'ESS_PASSWORD_FILE',
   },
   ttl: {

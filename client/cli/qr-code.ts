@@ -1,4 +1,5 @@
 import { encode } from 'uqr'
+import { wrap } from './layout.js'
 
 /** White modules around the code. Four are the standard's (ISO/IEC 18004); scanners are content with two. */
 const QUIET_ZONES = [4, 2] as const
@@ -27,13 +28,20 @@ export function qrCode(text: string, { columns, rows: height, isColored }: Surfa
     ...fitting.slice(-1),
   ]
   if (modules === undefined)
-    return `The QR code needs ${widths.at(-1)?.length} columns, and this terminal has ${columns}. Make the window wider, or use the link.\n`
+    return narrowWords(
+      `The QR code needs ${widths.at(-1)?.length} columns, and this terminal has ${columns}. Make the window wider, or use the link.`,
+      columns,
+    )
   const rows = modules.filter((_row, index) => index % 2 === 0)
   const lines = rows.map((top, index) => {
     const bottom = modules[2 * index + 1]
     return top.map((isBlack, column) => half(isBlack, bottom?.[column] ?? false, isColored)).join('')
   })
   return lines.map((line) => (isColored ? `${BLACK_ON_WHITE}${line}${RESET}\n` : `${line}\n`)).join('')
+}
+
+function narrowWords(words: string, columns: number | undefined): string {
+  return `${wrap(words, Math.max(20, (columns ?? 80) - 1)).join('\n')}\n`
 }
 
 /** Two modules, one above the other. What is drawn is black with colours, and white without. */

@@ -10,6 +10,8 @@ export interface Sink {
   readonly isLive?: boolean | undefined
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
+  /** The names of what was unpacked into the folder `path`, once it is there; undefined for what is no bundle. */
+  readonly names?: readonly string[] | undefined
   /** Bytes of an earlier run that are there already; undefined if there was none. */
   readonly begun: number | undefined
   /**

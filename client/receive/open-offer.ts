@@ -30,7 +30,7 @@ export async function expectOpenOffer(answer: Exchange, { url, keyring }: Wanted
   if (isAnnounced)
     throw new EssError(
       'not-authentic',
-      'The server said that this file is sealed, and then that it is not. Ask the sender to send it again, by another server.',
+      'The server said that this file is encrypted, and then that it is not. Ask the sender to send it again, by another server.',
     )
   const { header, nonce } = await takeHeader(answer, head.size)
   const openHeader = await keyring.openHeader(header)
@@ -110,7 +110,7 @@ function insideOf(begin: Buffer, bodySize: number | undefined): number | undefin
 function otherSize(): EssError {
   return new EssError(
     'not-authentic',
-    'The server offers another size than that of what the sender sealed. Ask the sender to send it again.',
+    'The server offers another size than that of what the sender encrypted. Ask the sender to send it again.',
   )
 }
 

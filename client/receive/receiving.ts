@@ -33,6 +33,8 @@ export interface Received extends Offer {
    * as several. Undefined for a stream.
    */
   readonly path: string | undefined
+  /** The names of what was unpacked into that folder, without what is in them. Undefined for what is no bundle. */
+  readonly names?: readonly string[]
 }
 
 /** One download on its way to its place, by as many requests as it takes. */
@@ -72,7 +74,8 @@ export class Receiving {
       this.#answer?.close()
       sink.writable.off('error', ignore)
       const bytes = inside(this.#written.bytes)
-      return { received: { ...told(offer), bytes, path: sink.path }, trouble }
+      const { path, names } = sink
+      return { received: { ...told(offer), bytes, path, ...(names !== undefined && { names }) }, trouble }
     } catch (error) {
       this.#answer?.reset()
       if (this.#sink?.ends) abandon(this.#sink)

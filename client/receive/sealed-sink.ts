@@ -21,6 +21,9 @@ export function sealedSink(inner: Sink, opener: BodyOpener, { isNoted }: Seal): 
     get path() {
       return inner.path
     },
+    get names() {
+      return inner.names
+    },
     begun: inner.begun,
     async commit() {
       writable.release()

@@ -46,7 +46,7 @@ export function isForPassphrase(header: Buffer): boolean {
 
 /** The error for a header that is not well-formed. */
 export function damaged(how: string, cause?: unknown): EssError {
-  return new EssError('not-authentic', `What came is not what the sender sealed: its age header ${how}.`, {
+  return new EssError('not-authentic', `What came is not what the sender encrypted: its age header ${how}.`, {
     cause,
   })
 }

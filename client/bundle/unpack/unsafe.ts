@@ -8,7 +8,7 @@ export function unsafe(why: string, entry?: string): EssError {
   const what = entry === undefined ? '' : `${shown(entry)} `
   return new EssError(
     'unsafe-bundle',
-    `This bundle is not safe to unpack: ${what}${why}. Nothing was kept. --no-unpack gives you the tar itself.`,
+    `This bundle is not safe to unpack: ${what}${why}. Nothing was kept. Ask the sender to send it again; --no-unpack then gives you the tar itself.`,
   )
 }
 

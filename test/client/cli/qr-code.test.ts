@@ -58,7 +58,7 @@ describe('a QR code', () => {
 
   test('that finds no room says in one line how much it needs', () => {
     expect(qrCode(LINK, { columns: 32, rows: 24, isColored: true })).toBe(
-      'The QR code needs 33 columns, and this terminal has 32. Make the window wider, or use the link.\n',
+      'The QR code needs 33 columns,\nand this terminal has 32. Make\nthe window wider, or use the\nlink.\n',
     )
   })
 })
@@ -112,7 +112,8 @@ describe('ess send --qr', () => {
     const shell = await shellInTmux(cwd, { ESS_SERVER: server.url, TERM: 'xterm-256color', LANG: 'C.UTF-8' })
     await shell.resize(40)
     await shell.type(`clear; '${process.execPath}' '${ESS}' send --qr -e f > link`)
-    await shell.untilScreen(/The QR code needs 45 columns, and this terminal has 40\. Make the window wider/)
+    await shell.untilScreen(/A phone's browser saves the encrypted\nfile\. It takes ess or age to open it\./)
+    await shell.untilScreen(/The QR code needs 45 columns, and this\nterminal has 40\. Make the window wider/)
     await shell.press('C-c')
   })
 

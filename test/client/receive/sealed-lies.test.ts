@@ -215,6 +215,16 @@ describe('ess get', () => {
     expect(stderr).toMatch(/ it is not the whole file\. .* \[not-authentic\]\n$/)
   })
 
+  test('exits with 9, and does not speak of what a pipe has if it got nothing', async () => {
+    const server = await lyingServer({ note: sealed.note, body: flipped(body, 3), framing: 'known' })
+    const ess = await runEss(undefined, ['get', `${server.url}/${ID}#${sealed.identity}`])
+    const { code, stdout, stderr } = await ess.ended()
+    expect([code, stdout.length]).toEqual([9, 0])
+    expect(stderr).toMatch(
+      / You have got nothing of it\. Ask the sender to send it again\. \[not-authentic\]\n$/,
+    )
+  })
+
   test('without the key, into a pipe too, uses nothing up and exits with 2; with a wrong one with 9', async () => {
     const server = await lyingServer({ note: sealed.note, body, framing: 'known' })
     const link = `${server.url}/${ID}`

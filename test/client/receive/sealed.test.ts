@@ -260,7 +260,7 @@ describe('with a password', () => {
     expect(await failure(get(link))).toMatchObject({
       code: 'key-required',
       message:
-        'This file is sealed with a password, and you gave none. Say --password to type it. The link still works.',
+        'This file is encrypted with a password, and you gave none. Say --password to type it. The link still works.',
     })
     expect(await failure(get(link, { identities: [(await newKey()).identity] }))).toMatchObject({
       code: 'key-required',
