@@ -55,6 +55,6 @@ function noHeader(bytes: Buffer): EssError {
   const isArmored = bytes.toString('latin1', 0, 10) === '-----BEGIN'
   const words = isArmored
     ? 'What came is text (-----BEGIN …), and only the binary form of age can be opened here. Download it without a key, and use age -d.'
-    : 'What came is not sealed: it does not begin like a file of age.'
+    : 'What came is not encrypted: it does not begin like a file of age.'
   return new EssError('not-authentic', words)
 }
