@@ -1,12 +1,5 @@
-import {
-  downloadPath,
-  EssError,
-  expectNoKey,
-  isSocketId,
-  joinUrl,
-  withHash,
-  withoutUserinfo,
-} from '../../shared/index.js'
+import { downloadPath, EssError, isSocketId, joinUrl, withoutUserinfo } from '../../shared/index.js'
+import { expectNoKey, withHash } from '../../shared/misplaced-key.js'
 import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 
 /**

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { EssError, expectNoKey, withoutUserinfo } from '../../shared/index.js'
+import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { expectNoKey } from '../../shared/misplaced-key.js'
 
 const HTTP_URL = /^https?:\/\//i
 
