@@ -47,7 +47,7 @@ export function isForPassphrase(header: Uint8Array): boolean {
 
 /** The error for a header that is not well-formed. */
 export function damaged(how: string, cause?: unknown): EssError {
-  return new EssError('not-authentic', `What came is not what the sender sealed: its age header ${how}.`, {
+  return new EssError('not-authentic', `What came is not what the sender encrypted: its age header ${how}.`, {
     cause,
   })
 }
@@ -56,7 +56,7 @@ function noHeader(bytes: Uint8Array): EssError {
   const isArmored = latin1(bytes.subarray(0, 10)) === '-----BEGIN'
   const words = isArmored
     ? 'What came is text (-----BEGIN …), and only the binary form of age can be opened here. Download it without a key, and use age -d.'
-    : 'What came is not sealed: it does not begin like a file of age.'
+    : 'What came is not encrypted: it does not begin like a file of age.'
   return new EssError('not-authentic', words)
 }
 

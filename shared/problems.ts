@@ -173,13 +173,13 @@ export const PROBLEMS = {
   'key-required': {
     status: null,
     exit: EXIT_STATUS.usage,
-    title: 'This file is sealed, and you gave no key',
+    title: 'This file is encrypted, and you gave no key',
   },
   'wrong-key': { status: null, exit: EXIT_STATUS.untrusted, title: 'Your key does not open this file' },
   'not-authentic': {
     status: null,
     exit: EXIT_STATUS.untrusted,
-    title: 'What came is not what the sender sealed',
+    title: 'What came is not what the sender encrypted',
   },
   'unsafe-bundle': {
     status: null,

@@ -1,4 +1,5 @@
 import { isBech32 } from './bech32.js'
+import { expectNoKey, withHash } from './misplaced-key.js'
 import { percentDecode } from './percent-decode.js'
 import { EssError } from './problems.js'
 
@@ -19,14 +20,17 @@ export function sealedLink(link: string, identity: string): string {
 }
 
 /**
- * Takes a link apart. `identity` is undefined if the fragment is no key of age. Throws EssError `usage` for one that was
- * a key, before a chat cut it or a person mistyped it; the message doesn't show it.
+ * Takes a link apart. A `#` that became `%23` on its way counts. `identity` is undefined if the fragment is no key of age. Throws EssError `usage` for one that was
+ * a key, before a chat cut it or a person mistyped it, and for a key that is not behind the `#`, which would go to the server;
+ * the message doesn't show it.
  */
-export function splitSealedLink(link: string): {
+export function splitSealedLink(pasted: string): {
   readonly link: string
   readonly identity: string | undefined
 } {
+  const link = withHash(pasted)
   const at = link.indexOf('#')
+  expectNoKey(at === -1 ? link : link.slice(0, at))
   if (at === -1) return { link, identity: undefined }
   const fragment = link.slice(at + 1)
   // Bech32 is the same in lower case, which some programs make of a link.

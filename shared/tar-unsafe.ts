@@ -8,7 +8,10 @@ const MAX_SHOWN = 100
 /** The error for a tar that isn't unpacked. `entry` are the bytes of the name that it is about, if there is one. */
 export function unsafe(why: string, entry?: string): EssError {
   const what = entry === undefined ? '' : `${shown(entry)} `
-  return new EssError('unsafe-bundle', `This bundle is not safe to unpack: ${what}${why}. Nothing was kept.`)
+  return new EssError(
+    'unsafe-bundle',
+    `This bundle is not safe to unpack: ${what}${why}. Nothing was kept. Ask the sender to send it again.`,
+  )
 }
 
 /** A name as bytes, for a person to read. */

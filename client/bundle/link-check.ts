@@ -25,8 +25,8 @@ export class LinkCheck {
   }
 
   /** What the link is that breaks the rule; undefined for one that keeps to it. */
-  troubleWith({ path, target }: Link): string | undefined {
-    if (target.startsWith('/')) return 'is a symbolic link to an absolute path'
+  troubleWith({ path, target }: Link): Trouble | undefined {
+    if (target.startsWith('/')) return TROUBLES.absolute
     const [own, ...names] = path.split('/')
     const at = names.length === 0 ? [] : [own, ...names.slice(0, -1)]
     let isInFolder = names.length > 0
@@ -36,8 +36,8 @@ export class LinkCheck {
         at.push(name)
         continue
       }
-      if (at.length === 0) return LEADS_OUT
-      if (this.#links.has(folded(at.join('/')))) return 'is a symbolic link through another one'
+      if (at.length === 0) return TROUBLES.out
+      if (this.#links.has(folded(at.join('/')))) return TROUBLES.through
       at.pop()
       if (at.length === 0) isInFolder = false
     }
@@ -46,11 +46,21 @@ export class LinkCheck {
     // another name, and so may one whose name is not safe.
     const [top] = at
     const isBeside = top !== undefined && top !== own && this.#tops.has(top) && landingName(top) === top
-    return isBeside ? undefined : LEADS_OUT
+    if (isBeside) return undefined
+    return top !== undefined && this.#tops.has(top) ? TROUBLES.renamed : TROUBLES.out
   }
 }
 
-const LEADS_OUT = 'is a symbolic link that leads out of its folder'
+/** What a link is that breaks the rule. */
+export const TROUBLES = {
+  absolute: 'is a symbolic link to an absolute path',
+  through: 'is a symbolic link through another one',
+  out: 'is a symbolic link that leads out of its folder',
+  /** To what is sent, but by a name that it may not have for the receiver. */
+  renamed: 'is a symbolic link that leads out of its folder and back',
+} as const
+
+export type Trouble = (typeof TROUBLES)[keyof typeof TROUBLES]
 
 /** The same for all paths that some file system takes for one. */
 function folded(path: string): string {

@@ -3,6 +3,7 @@ import { basename, sep } from 'node:path'
 import type { Writable } from 'node:stream'
 import { EssError, formatBytes, SEVERAL_FILES, withoutUserinfo } from '../../shared/index.js'
 import { mayHaveBeenClosed } from '../files/open-file.js'
+import { collectWhenFull } from '../node/garbage.js'
 import { download, type Received } from '../receive/download.js'
 import { type Destination, written } from '../receive/sink.js'
 import type { Command } from './arguments.js'
@@ -56,8 +57,9 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     },
     sealed: command.password,
     signal: io.signal,
-    onOffer({ name, size, bundle }) {
+    onOffer({ name, size, bundle, isSealed }) {
       startedAt = performance.now()
+      if (isSealed) collectWhenFull()
       if (bundle !== undefined && size !== undefined)
         screen.note(`${titleOf(name, bundle)}, ${formatBytes(size)}`)
       screen.moving(size)
@@ -81,12 +83,22 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   return `Received ${summary(name, { ...course, interruptions: interruptions.count })}`
 }
 
-function titleOfReceived({ name, path, bundle }: Received, to: Destination): string | undefined {
+function titleOfReceived({ name, path, bundle, names = [] }: Received, to: Destination): string | undefined {
   if (path === undefined) return name
   const isTar = bundle === undefined || /\.tar$/i.test(path)
   if (isTar) return basename(path)
   // Several files have no folder of their own, and `path` is the one that they went to.
-  return titleOf('folder' in to && name === SEVERAL_FILES ? name : basename(path), bundle)
+  if (!('folder' in to) || names.length < 2) return titleOf(basename(path), bundle)
+  return `${listOf(names)}, ${titleOf(SEVERAL_FILES, bundle)}`
+}
+
+/** How many names the last line has. */
+const MAX_NAMES = 3
+
+function listOf(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES
+  if (more > 0) return `${names.slice(0, MAX_NAMES).join(', ')} and ${more} more`
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
 /** On a terminal a text is printed by `text`. */
@@ -101,7 +113,9 @@ function destination(output: string | undefined, io: Io, text: (bytes: number) =
 async function downloaded(...all: Parameters<typeof download>): Promise<Received> {
   return await download(...all).catch((error: unknown) => {
     if (!(error instanceof EssError) || error.code !== 'unsafe-bundle') throw error
-    throw new EssError(error.code, `${error.message} --no-unpack gives you the tar itself.`, { cause: error })
+    throw new EssError(error.code, `${error.message} --no-unpack then gives you the tar itself.`, {
+      cause: error,
+    })
   })
 }
 

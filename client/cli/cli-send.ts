@@ -11,6 +11,7 @@ import {
 import { mayHaveBeenClosed } from '../files/open-file.js'
 import { bytesOf } from '../files/raw-arguments.js'
 import { unwritable } from '../files/unwritable.js'
+import { collectWhenFull } from '../node/garbage.js'
 import { written } from '../receive/sink.js'
 import { send } from '../send/send.js'
 import type { Encryption } from '../send/send-options.js'
@@ -21,6 +22,7 @@ import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
 import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
+import { shellWord } from './shell-word.js'
 import { titleOf } from './title.js'
 import { readToken } from './token.js'
 import { withoutKeys } from './without-keys.js'
@@ -40,21 +42,24 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   try {
     if (command.refusal !== undefined) throw command.refusal
     const token = await readToken(command, io)
-    const source = await openOperands(command, io)
+    const source = await openOperands(command, io, screen)
     const encrypt = await readEncryption(command, io).catch(async (error: unknown) => {
       await source.close()
       throw error
     })
     const { server, ttl, reserve } = command
-    const name = command.name ?? source.name
+    // That of a bundle has the name that was given in it.
+    const given = source.bundle === undefined ? command.name : undefined
+    const name = given ?? source.name
     const title = command.text ? A_TEXT : titleOf(name, source.bundle)
     const { size, bundle } = source
     const what = bundle && `${title}, ${formatBytes(size ?? 0)}`
     const sent = { name, what, kind: kindOf(command, source), lock: lockOf(encrypt) }
     if (!command.quiet) warn(command, io)
     screen.connecting(withoutUserinfo(server))
+    if (encrypt !== false) collectWhenFull()
     const sending = send(source, {
-      ...{ server, token, name: command.name, ttl, reserve },
+      ...{ server, token, name: given, ttl, reserve },
       encrypt,
       signal: link.signal,
     })
@@ -71,7 +76,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         if (event.ttlAsked !== undefined && !command.quiet)
           io.stderr.write(`ess: ${shorterThanAsked(event.ttl, event.ttlAsked)}\n`)
         screen.waiting(receivingLines(event, sent), event.ttl)
-        if (command.qr) screen.print(await codeOfLink(shortLink(event), io))
+        if (command.qr) {
+          // The code comes last, or a low window would lose its first rows.
+          if (sent.lock !== 'none') screen.print(ENCRYPTED_FOR_BROWSERS)
+          screen.print(await codeOfLink(shortLink(event), io))
+        }
       } else if (event.event === 'waiting' || event.event === 'reserved') {
         screen.timeLeft(event.secondsLeft)
         resumed()
@@ -136,6 +145,10 @@ async function readEncryption(command: SendCommand, io: Io): Promise<boolean | E
   return command.encrypt && (await (await import('./keys-and-passwords.js')).encryptionOf(command, io))
 }
 
+/** A QR code is made for a phone, which has a browser and no ess. In lines for the narrowest terminal. */
+const ENCRYPTED_FOR_BROWSERS =
+  "A phone's browser saves the encrypted\nfile. It takes ess or age to open it.\n"
+
 function kindOf({ text }: SendCommand, { bundle }: Source): Sent['kind'] {
   if (text) return 'text'
   return bundle === undefined ? 'file' : 'bundle'
@@ -151,10 +164,11 @@ async function codeOfLink(link: string, { stderr, env }: Io): Promise<string> {
   const { qrCode } = await import('./qr-code.js')
   const isTerminal = stderr.isTTY === true
   const isColored = isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
-  return qrCode(link, { columns: isTerminal ? stderr.columns : undefined, isColored })
+  const { columns, rows } = isTerminal ? stderr : {}
+  return qrCode(link, { columns, rows, isColored })
 }
 
-async function openOperands(command: SendCommand, io: Io): Promise<Source> {
+async function openOperands(command: SendCommand, io: Io, screen: Screen): Promise<Source> {
   const { operands, text } = command
   if (text) return await (await import('./sent-text.js')).openText(command, io)
   const [file, ...others] = operands
@@ -165,7 +179,10 @@ async function openOperands(command: SendCommand, io: Io): Promise<Source> {
     )
   if (file === undefined || file === '-' || isSocketOfStdin(file)) return fromStream(io.stdin)
   const path = pathOf(file, io)
-  if (others.length > 0 || isFolder(path)) return await openBundle(command, io)
+  if (others.length > 0 || isFolder(path)) {
+    screen.examining()
+    return await openBundle(command, io, screen).finally(() => screen.clear())
+  }
   if (io.stdout.fd !== undefined && isSameFile(path, io.stdout.fd))
     throw new EssError(
       'usage',
@@ -174,14 +191,26 @@ async function openOperands(command: SendCommand, io: Io): Promise<Source> {
   return await openFile(path)
 }
 
-async function openBundle(command: SendCommand, io: Io): Promise<Source> {
+async function openBundle(command: SendCommand, io: Io, screen: Screen): Promise<Source> {
   const { operands, exclude, gitignore, dereference } = command
   // The code that makes tars is loaded for them alone.
   const { bundleSource } = await import('../bundle/pack/bundle-source.js')
   return await bundleSource(
     operands.map((one) => pathOf(one, io)),
-    { exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd },
+    {
+      ...{ exclude, gitignore, followLinks: dereference, writtenTo: io.stdout.fd, signal: io.signal },
+      name: command.name,
+      onLooked: (items) => screen.examined(items),
+      onUnmatched: (patterns) => {
+        for (const pattern of patterns) screen.warn(unmatchedWords(pattern))
+      },
+    },
   )
+}
+
+/** Not refused: a script may exclude what isn't always there. */
+function unmatchedWords(pattern: string): string {
+  return `--exclude ${shellWord(pattern)} has no effect.`
 }
 
 function pathOf(operand: string, { cwd }: Io): string | Buffer {

@@ -84,7 +84,7 @@ export const COMMANDS = {
     exits: {
       ok: 'the file is here, whole',
       ...TRANSFER_FAILURE,
-      untrusted: 'the wrong key, or not what the sender sealed, or not safe to unpack; nothing was kept',
+      untrusted: 'the wrong key, or not what the sender encrypted, or not safe to unpack; nothing was kept',
     },
   },
   doctor: {

@@ -6,7 +6,7 @@ import type { TerminalStream } from './terminal-output.js'
 export interface Io {
   readonly stdin: Readable & { readonly isTTY?: boolean; readonly fd?: number }
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly fd?: number; readonly columns?: number }
-  readonly stderr: TerminalStream & { readonly isTTY?: boolean }
+  readonly stderr: TerminalStream & { readonly isTTY?: boolean; readonly rows?: number }
   readonly env: Readonly<Record<string, string | undefined>>
   /** The folder that relative paths start from; undefined if it is gone. */
   readonly cwd: string | undefined

@@ -1,4 +1,5 @@
 import { downloadPath, EssError, isSocketId, joinUrl, withoutUserinfo } from '../../shared/index.js'
+import { expectNoKey, withHash } from '../../shared/misplaced-key.js'
 import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 
 /**
@@ -7,7 +8,8 @@ import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
  * key beside the link, as in our line for curl and age, becomes one.
  * `server` is your own server. Throws EssError `usage` if there is no link in it.
  */
-export function readLink(pasted: string, server: string): string {
+export function readLink(typed: string, server: string): string {
+  const pasted = withHash(typed)
   const line = essLine(pasted)
   if (line !== undefined) return line
   const words = withoutEntities(pasted.replace(UNSEEN, ''))
@@ -17,6 +19,8 @@ export function readLink(pasted: string, server: string): string {
   const found =
     words.find(isHttpUrl) ?? words.map((word) => shortForm(word, server)).find((link) => link !== undefined)
   if (found === undefined) throw noLink(pasted)
+  // With a key in its path or its query, it isn't a link to repair.
+  if (!found.includes('#')) expectNoKey(found)
   const [key] = found.includes('#') ? [] : (/AGE-SECRET-KEY-(?:PQ-)?1\w+/i.exec(pasted) ?? [])
   if (key !== undefined) return readLink(`${found}#${key}`, server)
   return isSocketId(found) ? found : wholeLink(found)
@@ -32,11 +36,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
   quot: '"',
   apos: "'",
   '#39': "'",
+  num: '#',
+  '#35': '#',
   amp: '&',
 }
 
 function withoutEntities(text: string): string {
-  return text.replace(/&(lt|gt|quot|apos|#39|amp);/g, (entity, name: string) => ENTITIES[name] ?? entity)
+  return text.replace(
+    /&(lt|gt|quot|apos|#39|num|#35|amp);/g,
+    (entity, name: string) => ENTITIES[name] ?? entity,
+  )
 }
 
 /** `ess get ID --server URL`, as `ess send` prints it, pasted as one word. */

@@ -50,8 +50,8 @@ export const OPTIONS = {
     group: 'file',
     kind: 'text',
     value: 'NAME',
-    words: 'File name for the receiver',
-    fallback: "the file's own name",
+    words: 'Name of the file or folder for the receiver. Several keep theirs, and it names their tar',
+    fallback: 'its own name',
   },
   output: {
     of: ['get'],
@@ -138,7 +138,7 @@ export const OPTIONS = {
     group: 'encryption',
     kind: 'switch',
     words:
-      'Encrypt or open it with a password, which is asked for, or read from the file that the variable names',
+      'Lock or open it with a password, which is asked for, or read from the file that the variable names',
     variable: 'ESS_PASSWORD_FILE',
   },
   ttl: {

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
-import { oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
 
 /** How often a line tells how far a transfer is. A person may have them read aloud. */
 const NEWS_MS = 10_000
@@ -24,6 +24,16 @@ export class PlainScreen implements Screen {
 
   constructor(stderr: Writable) {
     this.#stderr = stderr
+  }
+
+  examining(): void {
+    this.#nextNewsMs = performance.now() + NEWS_MS
+  }
+
+  examined(items: number): void {
+    if (performance.now() < this.#nextNewsMs) return
+    this.#nextNewsMs = performance.now() + NEWS_MS
+    this.#say(`${examinedWords(items)}.`)
   }
 
   connecting(): void {}
@@ -72,6 +82,10 @@ export class PlainScreen implements Screen {
 
   note(line: string): void {
     this.#say(oneLine(line))
+  }
+
+  warn(line: string): void {
+    this.#say(`ess: ${oneLine(line)}`)
   }
 
   print(lines: string): void {

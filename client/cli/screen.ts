@@ -7,6 +7,10 @@ import type { Hints } from './hints.js'
  * found.
  */
 export interface Screen {
+  /** We look at what is to be sent, which may be a folder of a million files. */
+  examining(): void
+  /** So many items were looked at so far. */
+  examined(items: number): void
   /** We are waiting for the server to answer. */
   connecting(server: string): void
   /** The socket is open for `secondsLeft`; `hints` are the lines for the other side. */
@@ -23,6 +27,8 @@ export interface Screen {
   goesOn(bytes: number, line: string): void
   /** Says something in passing. The line stays. */
   note(line: string): void
+  /** Says what may be a mistake, unless nothing but failures is wanted. The line stays. */
+  warn(line: string): void
   /** Prints lines that were asked for, also where no person is looking. They stay. */
   print(lines: string): void
   /** Prints the last line. */
@@ -68,6 +74,13 @@ export function summary(
   const time = ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000)
   if (interruptions > 0) return `${what} in ${time}${after}.`
   return `${what} in ${time} (${formatBytes(Math.round((bytes - begun) / (ms / 1000)))}/s).`
+}
+
+/** While we look at what is to be sent. */
+export function examinedWords(items: number): string {
+  return items === 0
+    ? 'Looking through the folder'
+    : `Looking through the folder, ${formatCount(items, 'item')}`
 }
 
 /**

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { EssError, withoutUserinfo } from '../../shared/index.js'
+import { expectNoKey } from '../../shared/misplaced-key.js'
 
 const HTTP_URL = /^https?:\/\//i
 
@@ -47,6 +48,7 @@ export function serverUrl(typed: string, source: string): string {
   const wrong = (what: string) =>
     new EssError('usage', `${what} Write an address such as https://send.example.org or 192.168.1.5:9000.`)
   if (typed.trim() === '') throw wrong(`${source} is empty.`)
+  expectNoKey(typed)
   if (/^https?:\/*$/i.test(typed)) throw wrong(`${source} is ${shown}, which names no server.`)
   if (/^https?:\/?[^/]/i.test(typed))
     throw wrong(`${source} is ${shown}, which lacks a slash: it begins with http:// or https://.`)

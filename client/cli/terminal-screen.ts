@@ -4,7 +4,7 @@ import { formatDuration, printable } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
-import { oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
@@ -29,6 +29,8 @@ export class TerminalScreen implements Screen {
   /** Measured by `performance.now`, so that setting the clock doesn't change the time left. */
   #expiresMs = 0
   #pace = new Pace(now)
+  /** How many were looked at. */
+  #items = 0
   /** Draws what the terminal shows while nothing is wrong. */
   #draw = () => {}
   /** When an interruption ends the transfer. */
@@ -39,6 +41,15 @@ export class TerminalScreen implements Screen {
     this.#terminal = new TerminalOutput(stderr)
     this.#isColored = isColored
     this.#line = new StatusLine(this.#terminal, job)
+  }
+
+  examining(): void {
+    this.#items = 0
+    this.#show(() => this.#spin(() => examinedWords(this.#items)))
+  }
+
+  examined(items: number): void {
+    this.#items = items
   }
 
   connecting(server: string): void {
@@ -90,6 +101,10 @@ export class TerminalScreen implements Screen {
 
   note(line: string): void {
     this.print(`${oneLine(line)}\n`)
+  }
+
+  warn(line: string): void {
+    this.print(`${this.#paint('red', 'ess:')} ${oneLine(line)}\n`)
   }
 
   print(lines: string): void {

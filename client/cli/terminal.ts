@@ -28,6 +28,8 @@ export async function openScreen({ stderr, env, job }: Outside, look: Look): Pro
 function silentScreen(stderr: Writable): Screen {
   const nothing = () => {}
   return {
+    examining: nothing,
+    examined: nothing,
     connecting: nothing,
     waiting: nothing,
     timeLeft: nothing,
@@ -37,6 +39,7 @@ function silentScreen(stderr: Writable): Screen {
     resumed: nothing,
     goesOn: nothing,
     note: nothing,
+    warn: nothing,
     print: (lines) => void stderr.write(lines),
     succeeded: nothing,
     failed: (line) => void stderr.write(`ess: ${line}\n`),
@@ -66,5 +69,6 @@ function terseScreen(stderr: Writable): Screen {
       timesTold = 0
     },
     goesOn: (_bytes, line) => void stderr.write(`ess: ${line}\n`),
+    warn: (line) => void stderr.write(`ess: ${line}\n`),
   }
 }

@@ -3,13 +3,15 @@ import type { EssError } from '../../shared/index.js'
 
 /** Where the bytes of one download are written. */
 export interface Sink {
-  /** Takes the bytes. If `ends` is true, it is ended after the last one. */
+  /** Takes the bytes. If `ends` is true, it is ended after the last one; else it is flushed. */
   readonly writable: Writable
   readonly ends: boolean
   /** True if it wants every byte at once, and false or undefined if it wants large blocks. */
   readonly isLive?: boolean | undefined
   /** The file's final path; undefined for a stream. */
   readonly path: string | undefined
+  /** The names of what was unpacked into the folder `path`, once it is there; undefined for what is no bundle. */
+  readonly names?: readonly string[] | undefined
   /** Bytes of an earlier run that are there already; undefined if there was none. */
   readonly begun: number | undefined
   /**

@@ -11,6 +11,8 @@ export class BodyOpener {
   readonly at: number
   /** How many bytes of the header and the nonce were compared. */
   #compared = 0
+  /** True once the caller has something of what is inside. */
+  #hasGiven: boolean
   /** Bytes to leave out, because they are here already. */
   #skip: number
 
@@ -24,6 +26,7 @@ export class BodyOpener {
     this.#isStream = isStream
     this.#payload = new PayloadOpener(seal.key, index)
     this.at = at
+    this.#hasGiven = begun > 0
     this.#skip = skip
     if (at > 0) this.#compared = seal.begin.length
   }
@@ -73,21 +76,26 @@ export class BodyOpener {
   *#unknownOf(piece: Buffer): Generator<Buffer, void> {
     const rest = piece.subarray(this.#skip)
     this.#skip = Math.max(0, this.#skip - piece.length)
-    if (rest.length > 0) yield rest
+    if (rest.length === 0) return
+    this.#hasGiven = true
+    yield rest
   }
 
   /** Says what becomes of the bytes so far. */
   #explained(error: unknown): unknown {
     if (!(error instanceof EssError)) return error
-    const rest = this.#isStream
-      ? 'What you have was sealed by the sender, but it is not the whole file.'
-      : 'Nothing was kept.'
-    return new EssError(error.code, `${error.message} ${rest} Ask the sender to send it again.`, {
-      cause: error,
-    })
+    const rest = this.#hasGiven
+      ? 'What you have was encrypted by the sender, but it is not the whole file.'
+      : 'You have got nothing of it.'
+    const words = [
+      error.message,
+      this.#isStream ? rest : 'Nothing was kept.',
+      'Ask the sender to send it again.',
+    ]
+    return new EssError(error.code, words.join(' '), { cause: error })
   }
 }
 
 function notSealed(how: string): EssError {
-  return new EssError('not-authentic', `What came is not what the sender sealed. ${how}`)
+  return new EssError('not-authentic', `What came is not what the sender encrypted. ${how}`)
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type BundleNote, EssError } from '../../shared/index.js'
 import { unsafe } from '../../shared/tar-unsafe.js'
@@ -65,6 +65,7 @@ async function sinkOf(
   const pulse = setInterval(() => journal.touch(), PULSE_MS)
   pulse.unref()
   let landed: string | undefined
+  let names: readonly string[] | undefined
   let isKept = false
   const { writable, closed } = writableTo(unpacking, () => {
     if (target.isInFolder) landingsFor(unpacking.tree, files, target)
@@ -88,6 +89,9 @@ async function sinkOf(
     get path() {
       return landed ?? target.path
     },
+    get names() {
+      return names
+    },
     async commit() {
       await close()
       journal.expectOurs()
@@ -106,6 +110,7 @@ async function sinkOf(
         const { landings, path } = landingsFor(unpacking.tree, files, target)
         await land(landings, force, join(part, REPLACED))
         landed = path
+        names = landings.map(({ to }) => basename(to.toString()))
       } catch (error) {
         for (const own of [JOURNAL, REPLACED]) rmSync(join(part, own), { recursive: true, force: true })
         return keptAside(files, target.path, error)

@@ -46,10 +46,14 @@ const DOWNLOAD_OPTIONS = {
  * Receives what is sent under an id, or at a whole download URL. Resolves when every byte is in its place, and only
  * then is the sender told "delivered". Rejects with an EssError and leaves no file behind, except in two cases:
  *
- * - Every byte is on the disk, but the file, or what was unpacked, can't get its name any more. Then the sender is told "delivered", and the
- *   `file-exists` or `file-unwritable` says where the file is.
+ * - Every byte is on the disk, but the file, or what was unpacked, can't get its name any more. Then the sender is told
+ *   "delivered", and the `file-exists` or `file-unwritable` says where the file is.
  * - The transfer is not over, but the server could not be reached for minutes. Then the part stays, the message names it,
  *   and another call goes on from it. So does one after this process was killed.
+ *
+ * A sealed download is opened as it comes, and all sizes, offsets and names are those of what is inside. Without a key
+ * (`key-required`) or with another one (`wrong-key`), it is refused before anything is used up. If what comes is not what
+ * was sealed, it fails with `not-authentic`; a stream has then got authentic bytes alone, and not all of them.
  */
 export async function download(idOrUrl: string, options: DownloadOptions = {}): Promise<Received> {
   checkOptionNames('download', options, DOWNLOAD_OPTIONS, nearestName)

@@ -39,6 +39,9 @@ export interface Download extends Readable, Offer {}
  * Receives what is sent under an id, or at a whole download URL, as a stream. It writes nothing to the disk;
  * `download` does. Resolves when the sender's first byte is there, or the end of an empty file. Rejects with an
  * EssError. Read the stream or destroy it: until you do, the sender waits.
+ *
+ * A sealed download is opened as it comes, as `download` does it: every byte that you read is authentic, and the end means
+ * that you have all of them.
  */
 export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Download> {
   checkOptionNames('get', options, GET_OPTIONS, nearestName)

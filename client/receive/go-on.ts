@@ -20,6 +20,12 @@ const PATIENCE_MS = 180_000
 /** A sender may pause for that long, and longer. */
 const SILENCE_MS = 20_000
 
+/**
+ * How long we ask again for a part that the server refuses because it has not handed on so much. It counts a little late,
+ * and we may be back before it has.
+ */
+const LATE_COUNT_MS = 3_000
+
 /** Who is told of it. */
 export interface GoOnHooks {
   /**
@@ -121,6 +127,7 @@ export async function goOn(
 ): Promise<void> {
   const patience = new Patience(PATIENCE_MS, options.signal)
   let reason = first
+  let refusedAt: number | undefined
   if (reason !== undefined) options.onInterrupted?.(patience.secondsLeft)
   for (;;) {
     const before = written.bytes
@@ -135,6 +142,13 @@ export async function goOn(
     } catch (error) {
       asking.reset()
       if (!(error instanceof EssError) || isOurs(error)) throw error
+      if (error.code === 'whole-only') {
+        refusedAt ??= performance.now()
+        if (performance.now() - refusedAt < LATE_COUNT_MS) {
+          await patience.pause()
+          continue
+        }
+      } else refusedAt = undefined
       // Before the first byte, the server's refusal says it all. After that it is a transfer that broke midway.
       if (!isPassing(error)) throw reason === undefined ? error : overFor(error)
       if (reason === undefined || error.code === 'incomplete') reason = error

@@ -100,17 +100,17 @@ function keyRequired(hasPassphrase: boolean): EssError {
   if (hasPassphrase)
     return new EssError(
       'key-required',
-      'This file is sealed for a key, and a password does not open it. Name the file with your secret key: -i FILE.',
+      'This file is encrypted for a key, and a password does not open it. Name the file with your secret key: -i FILE.',
     )
   return new EssError(
     'key-required',
-    'This file is sealed, and there is no key. Copy the whole link, with all that is behind its #, and put it in quotes. If the file was sealed for a key of yours, name its file: -i FILE.',
+    'This file is encrypted, and there is no key. Copy the whole link, with all that is behind its #, and put it in quotes. If it was encrypted for a key of yours, name its file: -i FILE.',
   )
 }
 
 function passphraseRequired(): EssError {
   return new EssError(
     'key-required',
-    'This file is sealed with a password, and you gave none. Say --password to type it.',
+    'This file is encrypted with a password, and you gave none. Say --password to type it.',
   )
 }

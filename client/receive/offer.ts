@@ -205,7 +205,8 @@ export function incomplete(
   why = '',
 ): EssError {
   if (cause?.code === 'interrupted') return cause
-  const rest = isKept ? 'What you have is not the whole file.' : 'Nothing was kept.'
+  const had = bytes > 0 ? 'What you have is not the whole file.' : ''
+  const rest = isKept ? had : 'Nothing was kept.'
   const words = [howItEnded(bytes, size), why, rest, 'Ask the sender to send it again.']
   return new EssError('incomplete', words.filter(Boolean).join(' '), { cause })
 }

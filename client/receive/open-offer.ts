@@ -30,10 +30,10 @@ export async function expectOpenOffer(answer: Exchange, { url, keyring }: Wanted
   if (isAnnounced)
     throw new EssError(
       'not-authentic',
-      'The server said that this file is sealed, and then that it is not. Ask the sender to send it again, by another server.',
+      'The server said that this file is encrypted, and then that it is not. Ask the sender to send it again, by another server.',
     )
-  const { header, nonce } = await takeHeader(answer, head.size)
-  const openHeader = await keyring.openHeader(header)
+  const { header, nonce } = await takeHeader(answer, head.size).catch(withLinkUsedUp)
+  const openHeader = await keyring.openHeader(header).catch(withLinkUsedUp)
   const begin = Buffer.concat([header, nonce])
   const size = insideOf(begin, head.size)
   const seal = makeSeal(openHeader, nonce, { size, isNoted: false })
@@ -55,6 +55,14 @@ export function told({ id, name, size, type, bundle, isSealed }: Offer): Offer {
     ...(bundle !== undefined && { bundle }),
     ...(isSealed !== undefined && { isSealed }),
   }
+}
+
+/** Throws the same error, and what it means for the link: this is the answer to a GET. */
+function withLinkUsedUp(error: unknown): never {
+  if (!(error instanceof EssError) || error.code !== 'not-authentic') throw error
+  throw new EssError(error.code, `${error.message} The link is used up: ask the sender for a new one.`, {
+    cause: error,
+  })
 }
 
 async function openNoted(head: HeadOffer, value: string, keyring: Keyring): Promise<OpenOffer> {
@@ -110,7 +118,7 @@ function insideOf(begin: Buffer, bodySize: number | undefined): number | undefin
 function otherSize(): EssError {
   return new EssError(
     'not-authentic',
-    'The server offers another size than that of what the sender sealed. Ask the sender to send it again.',
+    'The server offers another size than that of what the sender encrypted. Ask the sender to send it again.',
   )
 }
 

@@ -1,5 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
+import { unlessAborted } from '../node/interrupted.js'
 import { BodyOpener } from './body-opener.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOurs, isUseless, watchDownload } from './go-on.js'
@@ -17,7 +18,7 @@ import type { Begun, Place } from './place.js'
 import { sealedSink } from './sealed-sink.js'
 import type { Sink } from './sink.js'
 import type { Wanted } from './wanted.js'
-import { ended, lost, writeBlocks, writeChunks } from './write-blocks.js'
+import { ended, flushed, lost, writeBlocks, writeChunks } from './write-blocks.js'
 
 export interface ReceivingOptions extends ReceiveOptions, GoOnHooks {
   readonly onOffer?: (offer: Offer) => void
@@ -32,6 +33,8 @@ export interface Received extends Offer {
    * as several. Undefined for a stream.
    */
   readonly path: string | undefined
+  /** The names of what was unpacked into that folder, without what is in them. Undefined for what is no bundle. */
+  readonly names?: readonly string[]
 }
 
 /** One download on its way to its place, by as many requests as it takes. */
@@ -63,14 +66,16 @@ export class Receiving {
     try {
       const { begun } = this.#place
       const { offer, sink, inside } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
-      if (sink.ends) await ended(sink, this.#options.signal)
+      // A pipe's reader may take its time, and for that long the user can still stop it.
+      await unlessAborted(sink.ends ? ended(sink) : flushed(sink), this.#options.signal)
       this.#answer?.ignoreAbort()
       const trouble = await sink.commit()
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
       this.#answer?.close()
       sink.writable.off('error', ignore)
       const bytes = inside(this.#written.bytes)
-      return { received: { ...told(offer), bytes, path: sink.path }, trouble }
+      const { path, names } = sink
+      return { received: { ...told(offer), bytes, path, ...(names !== undefined && { names }) }, trouble }
     } catch (error) {
       this.#answer?.reset()
       if (this.#sink?.ends) abandon(this.#sink)
@@ -166,7 +171,7 @@ export class Receiving {
    * more to say, and all of it is known to be whole.
    */
   async #takeBody(answer: Exchange, { sink, offer, inside }: Taking): Promise<void> {
-    const { onProgress = () => {} } = this.#options
+    const { onProgress = () => {}, signal } = this.#options
     const written = this.#written
     const from = written.bytes
     const broken = (cause: EssError | undefined) =>
@@ -176,12 +181,14 @@ export class Receiving {
     }
     try {
       const blocks = answer.blocks((bytes) => onProgress(inside(from + bytes)))
-      if (blocks !== undefined) await writeBlocks(blocks, sink, count, offer.isResumable)
-      else
-        await writeChunks(answer.body, sink, (bytes) => {
-          count(bytes)
-          onProgress(inside(written.bytes))
-        })
+      const writing =
+        blocks === undefined
+          ? writeChunks(answer.body, sink, (bytes) => {
+              count(bytes)
+              onProgress(inside(written.bytes))
+            })
+          : writeBlocks(blocks, sink, count, offer.isResumable)
+      await unlessAborted(writing, signal)
     } catch (error) {
       if (!isExchangeError(error)) throw lost(sink.path, error)
       throw broken(answer.failure)

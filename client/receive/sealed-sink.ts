@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Sink } from '../ends/sink.js'
+import { BlockWriter } from './block-writer.js'
 import type { BodyOpener } from './body-opener.js'
 import type { Seal } from './seal.js'
-import { written } from './sink.js'
 
 /**
  * A sink for a sealed body, which hands on to `inner` what was inside. The last chunk counts only when the sink is ended,
@@ -20,6 +20,9 @@ export function sealedSink(inner: Sink, opener: BodyOpener, { isNoted }: Seal): 
     // Some know it only when all is in its place.
     get path() {
       return inner.path
+    },
+    get names() {
+      return inner.names
     },
     begun: inner.begun,
     async commit() {
@@ -38,13 +41,13 @@ export function sealedSink(inner: Sink, opener: BodyOpener, { isNoted }: Seal): 
 class OpeningWritable extends Writable {
   readonly #inner: Sink
   readonly #opener: BodyOpener
-  /** Settled when what came before the current block is written. */
-  #written: Promise<void> = Promise.resolve()
+  readonly #blocks: BlockWriter
 
   constructor(inner: Sink, opener: BodyOpener) {
     super({ highWaterMark: inner.writable.writableHighWaterMark })
     this.#inner = inner
     this.#opener = opener
+    this.#blocks = new BlockWriter(inner.writable)
     inner.writable.on('error', this.#fail)
   }
 
@@ -53,10 +56,9 @@ class OpeningWritable extends Writable {
     this.#inner.writable.off('error', this.#fail)
   }
 
-  /** Resolves when the inner stream has written all that it got, or has failed. */
+  /** Resolves when the inner stream has written all that was opened, or has failed. */
   async handedOn(): Promise<void> {
-    // A failure is told where it was noticed.
-    await this.#written.catch(() => {})
+    await this.#blocks.end().catch(() => {}) // A failure is told where it was noticed.
   }
 
   override _write(block: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
@@ -72,28 +74,14 @@ class OpeningWritable extends Writable {
     callback(error)
   }
 
-  /**
-   * Opens a block, while the inner stream may still write the one before it: so what waits there is never more than two
-   * of them. The block itself is free when this resolves, because its pieces have memory of their own.
-   */
   async #handOn(pieces: Iterable<Buffer>): Promise<void> {
-    const { writable } = this.#inner
-    const before = this.#written
-    writable.cork()
-    try {
-      for (const piece of pieces) {
-        this.#written = written(writable, piece)
-        this.#written.catch(() => {}) // The next block is told, or the end.
-      }
-    } finally {
-      writable.uncork()
-    }
-    await before
+    for (const piece of pieces) await this.#blocks.take(piece)
+    if (this.#inner.isLive) await this.#blocks.flush()
   }
 
   async #finish(): Promise<void> {
     await this.#handOn(this.#opener.end())
-    await this.#written
+    await this.#blocks.end()
     if (this.#inner.ends) await finished(this.#inner.writable.end())
   }
 

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import type { Sink } from '../ends/sink.js'
-import { USED_UP, unwritable } from '../files/unwritable.js'
+import { unwritable } from '../files/unwritable.js'
 import { codeOf } from '../node/errno-words.js'
 import { giveName } from './give-name.js'
 import { openPart, type PartTerms } from './part-file.js'
@@ -81,10 +81,6 @@ export function streamSink(writable: Writable): Sink {
     path: undefined,
     begun: undefined,
     async commit() {
-      // When this empty write is done, everything before it was handed on.
-      await written(writable, '').catch((error: unknown) => {
-        throw unwritable(undefined, error, USED_UP)
-      })
       return undefined
     },
     async keep() {

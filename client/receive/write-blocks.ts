@@ -4,7 +4,6 @@ import { finished } from 'node:stream/promises'
 import { EssError } from '../../shared/index.js'
 import { USED_UP, unwritable } from '../files/unwritable.js'
 import { CutError } from '../node/intake.js'
-import { interrupted } from '../node/interrupted.js'
 import type { TwoBlocks } from '../node/two-blocks.js'
 import { type Sink, written } from './sink.js'
 
@@ -77,10 +76,17 @@ export async function writeChunks(
   }
 }
 
-/** Ends the sink, and resolves when everything is written. Throws EssError `interrupted` if `signal` is aborted before. */
-export async function ended({ writable, path }: Sink, signal?: AbortSignal): Promise<void> {
-  await finished(writable.end(), { ...(signal && { signal }) }).catch((error: unknown) => {
-    if (signal?.aborted) throw interrupted()
+/** Ends the sink, and resolves when everything is written. */
+export async function ended({ writable, path }: Sink): Promise<void> {
+  await finished(writable.end()).catch((error: unknown) => {
+    throw lost(path, error)
+  })
+}
+
+/** Resolves when a sink that stays open has written all that it got. */
+export async function flushed({ writable, path }: Sink): Promise<void> {
+  // When this empty write is done, everything before it was handed on.
+  await written(writable, '').catch((error: unknown) => {
     throw lost(path, error)
   })
 }

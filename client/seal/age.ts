@@ -104,7 +104,8 @@ function addRecipients(encrypter: Encrypter, recipients: readonly string[]): voi
 
 function wrongKey(wantsPassphrase: boolean, { passphrase }: Keys): EssError {
   if (!wantsPassphrase) {
-    const words = 'None of your keys opens this file. It was sealed for others.'
+    const words =
+      'None of your keys opens this file, and a key behind the # of the link is one of them. It was encrypted for another key.'
     return new EssError('wrong-key', words)
   }
   const isAnother = passphrase !== undefined

@@ -68,6 +68,6 @@ function notAuthentic(offset: number, isLast: boolean): EssError {
   const found = isLast ? 'It ends too early, or was changed,' : 'It was changed'
   return new EssError(
     'not-authentic',
-    `What came is not what the sender sealed. ${found} from byte ${offset} on.`,
+    `What came is not what the sender encrypted. ${found} from byte ${offset} on.`,
   )
 }

@@ -20,7 +20,10 @@ export interface SendOptions {
    * origin. Default: none.
    */
   readonly token?: string | undefined
-  /** The name of the receiver's file. Default: the name of the file that is sent; none for a stream. */
+  /**
+   * The name of the receiver's file or folder; of several things, that of their tar. Default: the name of the file that is
+   * sent; none for a stream.
+   */
   readonly name?: string | undefined
   /** Seconds to wait for a receiver, at most the server's own limit. Default: the server's limit. */
   readonly ttl?: number | undefined

@@ -41,9 +41,12 @@ async function upload(from: Sendable, options: SendOptions, events: EventQueue):
   checkExclude(options.exclude)
   checkEncryption(options.encrypt)
   const source = await openSource(from, options)
+  // A bundle that we made has the name in it.
+  const isNamed = source !== from && source.bundle !== undefined
+  const named = isNamed ? { ...options, name: undefined } : options
   try {
-    if (!options.encrypt) return await uploadOpened(source, options, events, (event) => events.push(event))
-    const sealed = await encrypt(source, options.encrypt, options)
+    if (!options.encrypt) return await uploadOpened(source, named, events, (event) => events.push(event))
+    const sealed = await encrypt(source, options.encrypt, named)
     // The name is sealed too, and the server sees none.
     return await uploadOpened(sealed.source, { ...options, name: undefined }, events, (event) =>
       events.push(withKey(event, sealed.identity)),

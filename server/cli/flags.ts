@@ -168,7 +168,9 @@ function environmentFlags(env: FlagsIo['env']): Record<string, string | boolean>
 }
 
 /** The variables of `ess`, which may be set on the same machine. */
-const OF_CLIENT: readonly string[] = ['ESS_SERVER', 'ESS_TOKEN', 'ESS_TOKEN_FILE']
+const OF_CLIENT: readonly string[] = [
+  ...['ESS_SERVER', 'ESS_TOKEN', 'ESS_TOKEN_FILE', 'ESS_ENCRYPT', 'ESS_PASSWORD_FILE'],
+]
 
 /** What Kubernetes gives each container beside a service named `ess`. */
 const OF_KUBERNETES = /^ESS_(?:SERVICE_(?:HOST|PORT)|PORT_\d)/

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { addressesOf, dial, inTurns } from '../../client/http/dial.js'
 import { get, send } from '../../client/index.js'
 import { rawServer } from '../helpers/client-raw-server.js'
+import { acceptGet } from '../helpers/client-wire.js'
 import { listening, recordingProxy } from '../helpers/recording-proxy.js'
 import type { Program } from '../helpers/run.js'
 import { runEss } from '../helpers/run-ess.js'
@@ -151,11 +152,11 @@ test('who aborts at once, or in the same moment as the request is made, makes no
     expect(ending).toMatchObject({ status: 'rejected', reason: { code: 'interrupted' } })
   // The next one to come is the first.
   const after = get('AbCdEfGhIjKl', { server: server.url })
-  const connection = await server.accept()
-  await connection.until(/\r\n\r\n/)
+  const connection = await acceptGet(server)
   connection.reset()
   await expect(after).rejects.toMatchObject({ code: 'connection-lost' })
-  expect(server.connections()).toBe(1)
+  // Its HEAD and its GET.
+  expect(server.connections()).toBe(2)
 })
 
 /** A server that takes connections and says nothing; `connected` resolves with the first one. */

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ess } from '../helpers/client-io.js'
 import { rawServer } from '../helpers/client-raw-server.js'
-import { downloadHead, ID, LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
+import { acceptGet, downloadHead, ID, LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
 import { run } from '../helpers/run.js'
 
 test('what the receiver has not confirmed is no success for a script', async () => {
@@ -44,8 +44,7 @@ test.each(['chunked, gzip', 'x-chunked', 'identity;chunked'])(
   async (coding) => {
     const server = await rawServer()
     const run = ess(['get', `${server.url}/AbCdEfGhIjKl`, '-o', '-'])
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
+    const connection = await acceptGet(server)
     connection.end(
       `HTTP/1.1 200 OK\r\nETag: "AbCdEfGhIjKl"\r\nContent-Disposition: attachment\r\nTransfer-Encoding: ${coding}\r\n\r\nhello`,
     )
@@ -84,8 +83,8 @@ test.each([
     const server = await rawServer()
     const operands = command === 'send' ? [] : ['AbCdEfGhIjKl', '-o', '-']
     const run = ess([command, '--server', server.url, ...operands], { stdin: new PassThrough().end('piped') })
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
+    const connection = await (command === 'send' ? server.accept() : acceptGet(server))
+    if (command === 'send') await connection.until(/\r\n\r\n/)
     connection.end(answer)
     expect(await run.status).toBe(6)
     expect(run.stderr()).toBe(`ess: ${says.replace('URL', server.url)}\n`)
@@ -111,8 +110,7 @@ test.each([
     await download(process.argv[1], { to: { stream } })`
     const args = ['--input-type=module', '-e', script, `${server.url}/${ID}`]
     const program = await run('a download that is left', process.execPath, args)
-    const connection = await server.accept()
-    await connection.until(/\r\n\r\n/)
+    const connection = await acceptGet(server)
     // With the server's FIN behind it, so that there is nothing of which the kernel would see that it was not read.
     connection.end(`${downloadHead('Content-Length: 5')}hello`)
     expect(await connection.ending()).toBe('rst')

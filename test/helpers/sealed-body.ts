@@ -1,6 +1,7 @@
 import { makeHeader } from '../../client/seal/age.js'
 import { SEALED_CHUNK_BYTES } from '../../client/seal/payload.js'
 import { sealedSource } from '../../client/seal/sealed-source.js'
+import type { BundleNote } from '../../shared/index.js'
 import { bytesOf } from './bytes.js'
 import { bytesSource, newKey, readFrom } from './sealing.js'
 
@@ -25,15 +26,21 @@ export interface SealedBodyOptions {
   readonly isSized?: boolean
   readonly seed?: number
   readonly name?: string
+  /** Set if it is a bundle. */
+  readonly bundle?: BundleNote
 }
 
-/** Seals `size` bytes for a key. */
-export async function sealedBody(size: number, options: SealedBodyOptions = {}): Promise<SealedBody> {
-  const { key = await newKey(), isSized = true, seed, name = 'film.mkv' } = options
+/** Seals bytes for a key: those that are given, or as many as are said. */
+export async function sealedBody(
+  what: number | Buffer,
+  options: SealedBodyOptions = {},
+): Promise<SealedBody> {
+  const { key = await newKey(), isSized = true, seed, name = 'film.mkv', bundle } = options
   const { identity, recipient } = key
   const header = await makeHeader({ recipients: [recipient] })
-  const content = bytesOf(size, seed)
-  const source = sealedSource(bytesSource(content, isSized ? {} : { size: undefined }), name, header)
+  const content = typeof what === 'number' ? bytesOf(what, seed) : what
+  const facts = { bundle, ...(!isSized && { size: undefined }) }
+  const source = sealedSource(bytesSource(content, facts), name, header)
   const body = await readFrom(source, 0)
   const headerBytes = header.header.length
   const beginBytes = headerBytes + 16

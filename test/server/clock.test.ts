@@ -93,6 +93,9 @@ test('only what has to do with dates looks at the clock', async () => {
     }
   }
   expect(looks.sort()).toEqual([
+    // When the machine was started, and when a part was written to.
+    'client/bundle/unpack/boot.ts',
+    'client/bundle/unpack/journal.ts',
     // Whether the server's clock agrees with this one, and a certificate is out of date.
     'client/doctor/checks/server.ts',
     'client/doctor/checks/tls.ts',

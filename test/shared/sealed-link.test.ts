@@ -24,6 +24,32 @@ test.each([
   expect(splitSealedLink(`${LINK}#${fragment}`)).toEqual({ link: LINK, identity })
 })
 
+test.each(['%23', '%2523', '\uff03', '%EF%BC%83'])('a # that became %s on its way is one', (hash) => {
+  expect(splitSealedLink(`${LINK}${hash}${KEY}`)).toEqual({ link: LINK, identity: KEY })
+  expect(splitSealedLink(`${LINK}${hash}${KEY.toLowerCase()}`)).toEqual({ link: LINK, identity: KEY })
+})
+
+/** Links whose key would go to the server. */
+const MISPLACED = [
+  ...['?', '?key=', '/', '/%23/', '', '&num;', '!'].map((between) => `${LINK}${between}${KEY}`),
+  `${LINK}/${KEY}#top`,
+  `${LINK}?${KEY}#${KEY}`,
+  `${LINK}/${encodeURIComponent(KEY).replaceAll('-', '%2D').replace('A', '%41')}`,
+  `https://other.example/go?u=${encodeURIComponent(encodeURIComponent(`${LINK}/${KEY}`))}`,
+  `${LINK}?${PQ_KEY.toLowerCase()}`,
+  `${LINK}/${KEY.slice(0, 40)}`,
+]
+
+test.each(MISPLACED)('a key that would go to the server is refused, and not shown: %s', (link) => {
+  expect(() => splitSealedLink(link)).toThrow(/^There is a secret key in this link, but not behind a #/)
+  expect(() => splitSealedLink(link)).not.toThrow(/-1[A-Z0-9]/i)
+})
+
+test('a file may have such a name', () => {
+  const link = `${LINK}/my%20AGE-SECRET-KEY-file.txt`
+  expect(splitSealedLink(link)).toEqual({ link, identity: undefined })
+})
+
 test.each(['', '#', '#top', '#:~:text=hello', '#%', '#A', '#the-key'])('%j is no key', (fragment) => {
   expect(splitSealedLink(`${LINK}${fragment}`)).toEqual({ link: LINK, identity: undefined })
 })

@@ -61,6 +61,7 @@ import {
   ROUTES,
   resolveDownloadUrl,
   type SEALED_NOTE_KEY_INFO,
+  type SEVERAL_FILES,
   type SOCKET_ID_LENGTH,
   SOCKET_ID_PATTERN,
   type STATUS_MEDIA_TYPES,
@@ -147,6 +148,7 @@ test('what a sender says of a bundle or a sealed file goes both ways', () => {
   expectTypeOf(parseBundleNote).toEqualTypeOf<(value: string) => BundleNote | undefined>()
   expectTypeOf(isSealedNote).toEqualTypeOf<(value: string) => boolean>()
   expectTypeOf<typeof MAX_SEALED_NOTE>().toEqualTypeOf<number>()
+  expectTypeOf<typeof SEVERAL_FILES>().toEqualTypeOf<'files.tar'>()
   expectTypeOf<typeof SEALED_NOTE_KEY_INFO>().toEqualTypeOf<'ess-sealed-note'>()
   expectTypeOf(sealedLink).toEqualTypeOf<(link: string, identity: string) => string>()
   expectTypeOf(splitSealedLink('')).toEqualTypeOf<{

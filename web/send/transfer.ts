@@ -55,24 +55,27 @@ export async function transfer(
     listener.onOffer({ link, lines: receiverLines(facts, id, link, parcel, isSealed), expiresAt })
     return deliveryOf(await upload.run(signal))
   } catch (error) {
-    if (!(error instanceof Failed)) leave()
-    throw error instanceof Failed ? error.reason : error
+    if (isOurs(error)) leave()
+    throw error
   } finally {
     window.removeEventListener('pagehide', leave)
   }
 }
 
-/** The server's own word, which ends everything there. */
-class Failed extends Error {
-  readonly reason: EssError
+/** Endings that are ours: the server still waits. All others are its own word, or it can't be told. */
+const OURS: readonly string[] = [
+  'file-changed',
+  'file-unreadable',
+  'interrupted',
+  'too-large',
+  'connection-lost',
+]
 
-  constructor(reason: EssError) {
-    super(reason.message)
-    this.reason = reason
-  }
+function isOurs(error: unknown): boolean {
+  return !(error instanceof EssError) || OURS.includes(error.code)
 }
 
 function deliveryOf(verdict: TerminalEvent): Delivery {
   if (verdict.event === 'delivered') return { isConfirmed: verdict.confirmed }
-  throw new Failed(fromProblem(verdict.problem, 'connection-lost') ?? new EssError('connection-lost'))
+  throw fromProblem(verdict.problem, 'internal-error') ?? new EssError('internal-error')
 }

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
 import { shownName } from './names.js'
@@ -49,7 +49,7 @@ function patternsIn(place: string | Buffer, shown: string): readonly Patterns[] 
   try {
     // Like git, we follow no link here, and wait for no pipe.
     if (!lstatSync(place, { throwIfNoEntry: false })?.isFile()) return []
-    return [Patterns.fromFile(readFileSync(place, 'utf8'))]
+    return [Patterns.fromFile(readStored(place))]
   } catch (error) {
     const { message } = error as Error // The file system throws Errors.
     throw cannotSend([{ path: shownName(shown), why: errnoWords('read', error) ?? message }])
@@ -59,9 +59,23 @@ function patternsIn(place: string | Buffer, shown: string): readonly Patterns[] 
 /** Undefined if it can't be read. */
 function textOf(place: string | Buffer): string | undefined {
   try {
-    return readFileSync(place, 'utf8')
+    return readStored(place)
   } catch (error) {
     if (codeOf(error) === '') throw error
     return undefined
+  }
+}
+
+/** A pipe has no writer, and a file that the kernel makes says that it is empty: neither may have us wait. */
+const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0)
+
+/** The text of a file that is stored; none of anything else. */
+function readStored(place: string | Buffer): string {
+  const fd = openSync(place, FLAGS)
+  try {
+    const stat = fstatSync(fd)
+    return stat.isFile() && stat.size > 0 ? readFileSync(fd, 'utf8') : ''
+  } finally {
+    closeSync(fd)
   }
 }

@@ -13,7 +13,7 @@ export interface Operand {
   readonly place: string | Buffer
   /** The same for messages. */
   readonly shown: string
-  /** The name that it has in the tar: the last component of its real path. */
+  /** The name that it has in the tar: the last component of its real path, or one that was chosen. */
   readonly name: string
 }
 

@@ -14,10 +14,31 @@ export interface PatternOptions {
   readonly judgesOperands: boolean
 }
 
-/** Makes the rules for each operand. */
-export function patternRules(options: PatternOptions): (operand: Operand) => Rules {
+/** The rules for each operand, and what became of them. */
+export interface PatternRules {
+  readonly rulesOf: (operand: Operand) => Rules
+  /** The patterns of `exclude` that matched nothing so far. */
+  readonly unmatched: () => readonly string[]
+  /** True if something was left out so far. */
+  readonly hasLeftOut: () => boolean
+}
+
+export function patternRules(options: PatternOptions): PatternRules {
   const excluded = Patterns.fromList(options.exclude)
-  return (operand) => new OperandRules(operand, excluded, options)
+  let hasLeftOut = false
+  const watched = (rules: Rules): Rules => ({
+    leavesOut(path, isFolder) {
+      const isOut = rules.leavesOut(path, isFolder)
+      hasLeftOut ||= isOut
+      return isOut
+    },
+    within: (path, place, names) => watched(rules.within(path, place, names)),
+  })
+  return {
+    rulesOf: (operand) => watched(new OperandRules(operand, excluded, options)),
+    unmatched: () => excluded.unmatched,
+    hasLeftOut: () => hasLeftOut,
+  }
 }
 
 /** Patterns, and how a path in the tar becomes one in their folder: the first characters make way for a prefix. */

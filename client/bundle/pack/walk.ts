@@ -10,8 +10,10 @@ import {
 import { EssError } from '../../../shared/index.js'
 import { missing } from '../../files/missing.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
-import { LinkCheck } from '../link-check.js'
+import { interrupted } from '../../node/interrupted.js'
+import { LinkCheck, TROUBLES, type Trouble } from '../link-check.js'
 import type { Entry } from './entry.js'
+import { KernelFiles } from './kernel-files.js'
 import { isMadeWhenRead } from './made-when-read.js'
 import { fromBytes, shownBytes, shownName, toBytes } from './names.js'
 import { NOT_UTF8_NAME, type Operand, placeIn } from './operands.js'
@@ -25,6 +27,10 @@ export interface WalkOptions {
   readonly rulesOf: (operand: Operand) => Rules
   /** A file that is written meanwhile. */
   readonly writtenTo: Pick<BigIntStats, 'dev' | 'ino'> | undefined
+  /** Aborting it ends the walk. */
+  readonly signal: AbortSignal | undefined
+  /** Called with the number of entries so far, some fifty times in a second. */
+  readonly onLooked: ((entries: number) => void) | undefined
 }
 
 /** A folder on the way down. */
@@ -47,7 +53,7 @@ interface Ahead {
 
 /**
  * Looks at all that is to be sent. The order is that of the names' bytes, with each folder before its content. Throws
- * EssError `file-unreadable`, which names what can't be sent.
+ * EssError `file-unreadable`, which names what can't be sent, or `interrupted`.
  */
 export async function walk(operands: readonly Operand[], options: WalkOptions): Promise<readonly Entry[]> {
   const walker = new Walker(operands, options)
@@ -64,6 +70,7 @@ class Walker {
   readonly #ahead: Ahead[]
   /** The path of each file that has several names, by its device and inode. */
   readonly #linked = new Map<string, string>()
+  readonly #kernelFiles = new KernelFiles()
 
   constructor(operands: readonly Operand[], options: WalkOptions) {
     this.#options = options
@@ -76,14 +83,19 @@ class Walker {
   }
 
   async run(): Promise<void> {
+    const { signal, onLooked } = this.#options
     const slices = new Slices()
     for (;;) {
+      if (signal?.aborted) throw interrupted()
       const next = this.#ahead.pop()
       if (next === undefined) break
-      if (slices.isOver) await slices.next()
+      if (slices.isOver) {
+        onLooked?.(this.entries.length)
+        await slices.next()
+      }
       const stat = this.#stat(next)
       if (stat === 'missing') throw await missing(next.operand.shown, undefined)
-      if (stat !== undefined && !this.#isLeftOut(next, stat)) this.#take(next, stat)
+      if (stat !== undefined && !this.#isLeftOut(next, stat)) await this.#take(next, stat)
     }
     this.#checkLinks()
     if (this.#refusals.length > 0) throw cannotSend(this.#refusals)
@@ -121,12 +133,22 @@ class Walker {
     return rules.leavesOut(path, stat.isDirectory())
   }
 
-  #take(one: Ahead, stat: BigIntStats): void {
+  async #take(one: Ahead, stat: BigIntStats): Promise<void> {
     if (isTooLong(one.path)) this.#refuse(one, 'its name is too long for a receiver')
+    else if (this.#isOfKernel(one, stat)) return
     else if (stat.isDirectory()) this.#folder(one, stat)
-    else if (stat.isFile()) this.#file(one, stat)
+    else if (stat.isFile()) await this.#file(one, stat)
     else if (stat.isSymbolicLink()) this.#link(one, stat)
     else this.#refuse(one, `it is ${KINDS.find(([is]) => stat[is]())?.[1] ?? 'no file'}`)
+  }
+
+  /** Refuses files and folders that the kernel makes up, before one of them is opened. */
+  #isOfKernel(one: Ahead, stat: BigIntStats): boolean {
+    if (!stat.isDirectory() && !stat.isFile()) return false
+    const system = this.#kernelFiles.systemOf(placeIn(one.operand, one.path), stat.dev)
+    if (system === undefined) return false
+    this.#refuse(one, `it is not stored, but made by the kernel when it is read (${system})`)
+    return true
   }
 
   #folder(one: Ahead, { dev, ino, mode, mtimeNs }: BigIntStats): void {
@@ -156,7 +178,7 @@ class Walker {
       this.#refusals.push({ path: `${shownName(parent.path)}/${shownBytes(bytes)}`, why: NOT_UTF8_NAME })
   }
 
-  #file(one: Ahead, stat: BigIntStats): void {
+  async #file(one: Ahead, stat: BigIntStats): Promise<void> {
     const { operand, path } = one
     const { dev, ino, mode, mtimeNs, nlink, size } = stat
     const id = `${dev}:${ino}`
@@ -167,7 +189,7 @@ class Walker {
     }
     const { writtenTo } = this.#options
     const isOutput = writtenTo !== undefined && writtenTo.ino === ino && writtenTo.dev === dev
-    const why = isOutput ? 'standard output goes there' : whyUnreadable(placeIn(operand, path), stat)
+    const why = isOutput ? 'standard output goes there' : await whyUnreadable(placeIn(operand, path), stat)
     if (why !== undefined) {
       this.#refuse(one, why)
       return
@@ -196,15 +218,25 @@ class Walker {
       target: toBytes(target),
     })
     const check = new LinkCheck([...this.#tops].map(toBytes), links.map(asBytes))
-    for (const link of links)
-      if (check.troubleWith(asBytes(link)) !== undefined)
-        this.#refuse(link, `it links to ${shownName(link.target)}, out of what is sent`, true)
+    for (const link of links) {
+      const trouble = check.troubleWith(asBytes(link))
+      if (trouble !== undefined)
+        this.#refuse(link, `it links to ${shownName(link.target)}, ${LINK_WORDS[trouble]}`, true)
+    }
   }
 
   #refuse({ path }: { readonly path: string }, why: string, isLink = false): void {
     this.#refusals.push({ path: shownName(path), why, isLink, isNamed: this.#tops.has(path) })
   }
 }
+
+/** Why a link can't be sent, after where it leads. */
+const LINK_WORDS = {
+  [TROUBLES.absolute]: 'an absolute path, which is another place for the receiver',
+  [TROUBLES.through]: 'which goes up behind another link',
+  [TROUBLES.out]: 'out of what is sent',
+  [TROUBLES.renamed]: 'out of its folder and back, and the receiver may give that another name',
+} as const satisfies Record<Trouble, string>
 
 const STAT = { bigint: true, throwIfNoEntry: false } as const
 
@@ -246,10 +278,10 @@ function isBadNameLeftOut(bytes: string, { path }: Folder, rules: Rules): boolea
   return rules.leavesOut(readable, false) || rules.leavesOut(readable, true)
 }
 
-function whyUnreadable(place: string | Buffer, stat: BigIntStats): string | undefined {
+async function whyUnreadable(place: string | Buffer, stat: BigIntStats): Promise<string | undefined> {
   try {
     accessSync(place, constants.R_OK)
-    return isMadeWhenRead(place, stat) ? 'its size is not known before it is read' : undefined
+    return (await isMadeWhenRead(place, stat)) ? 'its size is not known before it is read' : undefined
   } catch (error) {
     return words(error)
   }

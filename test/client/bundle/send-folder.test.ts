@@ -106,6 +106,28 @@ test('several files and a folder have a name of yours, without what you leave ou
   await sending.verdict
 })
 
+test.each(['mine', 'mine.tar'])(
+  'a folder that is sent as %s is a folder mine for the receiver',
+  async (name) => {
+    const server = await startServerHere()
+    const path = await planted({
+      names: {
+        a: { content: 'a' },
+        b: { names: { c: { content: 'c' }, 'd.tmp': { content: 'd' }, up: { link: '../a' } } },
+      },
+    })
+    const sending = send(path, { server: server.url, name, exclude: ['/b/*.tmp'], gitignore: true })
+    const { opened } = started(sending)
+    const answer = await answerTo(await opened())
+    expect(answer.headers['content-disposition']).toContain('filename="mine.tar"')
+    const copy = await unpacked(await bodyOf(answer), 'GNU tar')
+    expect(snapshot(copy).map((line) => line.split(' ')[0])).toEqual([
+      ...['"."', '"./mine"', '"./mine/a"', '"./mine/b"', '"./mine/b/c"', '"./mine/b/up"'],
+    ])
+    await sending.verdict
+  },
+)
+
 test('through a reservation it says the same before the upload begins', async () => {
   const server = await startServerHere('--reservations')
   const path = await planted(photos())
@@ -123,7 +145,7 @@ test('what can not be sent is told before any request', async () => {
   const sending = send(path, { server: 'http://127.0.0.1:9' })
   await expect(sending.verdict).rejects.toMatchObject({
     code: 'file-unreadable',
-    message: expect.stringContaining('photos/out: it links to /, out of what is sent'),
+    message: expect.stringContaining('photos/out: it links to /, an absolute path'),
   })
 })
 

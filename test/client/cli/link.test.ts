@@ -104,9 +104,32 @@ describe('ess get keeps the key', () => {
     [`curl -f '${LINK}' | age -d -i <(echo ${KEY}) | tar x`, `${LINK}#${KEY}`],
     [`link: ${LINK}, key: ${KEY}.`, `${LINK}#${KEY}`],
     [`${ID} ${KEY}`, `${SERVER}/${ID}#${KEY}`],
+    // What chats and mail programs make of the #.
+    [`${LINK}%23${KEY}`, `${LINK}#${KEY}`],
+    [`<${LINK}%2523${KEY}>.`, `${LINK}#${KEY}`],
+    [`${ID}%23${KEY}`, `${SERVER}/${ID}#${KEY}`],
+    [`h.example/${ID}\uff03${KEY}`, `https://h.example/${ID}#${KEY}`],
+    [`${LINK}&num;${KEY}`, `${LINK}#${KEY}`],
+    [`${LINK}&#35;${KEY}`, `${LINK}#${KEY}`],
   ])('in %j', (pasted, link) => {
     expect(readLink(pasted, SERVER)).toBe(link)
   })
+})
+
+test.each([
+  ['get', (url: string) => `${url}/${ID}?${KEY}`],
+  ['get', (url: string) => `${url}/${ID}/${KEY}`],
+  ['get', (url: string) => `${url}/${ID}${KEY}`],
+  ['get', (url: string) => `${url}/${ID}?u=%252523${KEY.replaceAll('-', '%2D')}`],
+  ['get', (url: string) => `${url}/${ID}?k=${KEY}#${KEY}`],
+  ['doctor', (url: string) => `${url}/${ID}/${KEY}`],
+])('ess %s sends no key to a server', async (command, link) => {
+  const server = await rawServer()
+  const run = ess([command, link(server.url)])
+  expect(await run.status).toBe(2)
+  expect(run.stderr()).toContain('There is a secret key in this link, but not behind a #')
+  expect(run.stdout() + run.stderr()).not.toContain('QZQZ')
+  expect(server.connections()).toBe(0)
 })
 
 describe('ess get finds the link in', () => {

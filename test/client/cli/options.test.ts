@@ -22,7 +22,7 @@ test('a row that the table of options does not have is noticed, and written as i
   const manual = await readPage('docs/cli.md')
   const page = join(await tempDir(), 'cli.md')
   for (const wrong of [
-    manual.replace('File name for the receiver', 'Name for the receiver'),
+    manual.replace('Name of the file or folder for the receiver', 'Name for the receiver'),
     manual.replace(/^\| `-q`.*\n/m, ''),
     manual.replace(/^\| `--wait`.*\n/m, '$&| `--old` | `get` | | | It is no more |\n'),
   ]) {

@@ -18,12 +18,12 @@ describe('a QR code', () => {
     ['a link with a key', SEALED_LINK],
     ['a long one', `${LINK}/${'a-long-path/'.repeat(20)}`],
   ])('of %s is read back, black on white on every theme', (_what, link) => {
-    const drawn = qrCode(link, { columns: 200, isColored: true })
+    const drawn = qrCode(link, { columns: 200, rows: 100, isColored: true })
     for (const theme of ['dark', 'light'] as const) expect(scan(drawn, theme)).toBe(link)
   })
 
   test('without colours is black on white on a dark terminal, and inverted on a light one', () => {
-    const drawn = qrCode(LINK, { columns: 80, isColored: false })
+    const drawn = qrCode(LINK, { columns: 80, rows: 24, isColored: false })
     expect(drawn).not.toContain('\u001b')
     expect(scan(drawn, 'dark')).toBe(LINK)
     expect(scan(drawn, 'light', true)).toBe(LINK)
@@ -36,21 +36,40 @@ describe('a QR code', () => {
     [undefined, 37],
     [0, 37],
   ])('fits %s columns: it takes %d', (columns, width) => {
-    const drawn = qrCode(LINK, { columns, isColored: false })
+    const drawn = qrCode(LINK, { columns, rows: 24, isColored: false })
     const lines = drawn.trimEnd().split('\n')
     expect(new Set(lines.map((line) => line.length))).toEqual(new Set([width]))
     expect(scan(drawn, 'dark')).toBe(LINK)
   })
 
+  test.each([
+    [SEALED_LINK, 26, 49],
+    [SEALED_LINK, 25, 45],
+    [SEALED_LINK, 24, 45],
+    [SEALED_LINK, 10, 45],
+    [SEALED_LINK, 0, 49],
+    [SEALED_LINK, undefined, 49],
+    [LINK, 24, 37],
+  ])('of %s is whole in %s rows, if that can be: it takes %d columns', (link, rows, width) => {
+    const drawn = qrCode(link, { columns: 80, rows, isColored: false })
+    expect(drawn.indexOf('\n')).toBe(width)
+    expect(scan(drawn, 'dark')).toBe(link)
+  })
+
   test('that finds no room says in one line how much it needs', () => {
-    expect(qrCode(LINK, { columns: 32, isColored: true })).toBe(
-      'The QR code needs 33 columns, and this terminal has 32. Make the window wider, or use the link.\n',
+    expect(qrCode(LINK, { columns: 32, rows: 24, isColored: true })).toBe(
+      'The QR code needs 33 columns,\nand this terminal has 32. Make\nthe window wider, or use the\nlink.\n',
     )
   })
 })
 
 /** Sends a file with `--qr` in a real terminal, and scans what is drawn, at this width. */
-async function scannedInTmux(columns: number, theme: Theme, env: Readonly<Record<string, string>>) {
+async function scannedInTmux(
+  columns: number,
+  theme: Theme,
+  env: Readonly<Record<string, string>>,
+  flags = '',
+) {
   const server = await startServerHere()
   const cwd = await tempDir()
   await writeFile(join(cwd, 'report.pdf'), 'hello')
@@ -61,7 +80,7 @@ async function scannedInTmux(columns: number, theme: Theme, env: Readonly<Record
     ...env,
   })
   await shell.resize(columns)
-  await shell.type(`clear; '${process.execPath}' '${ESS}' send --qr report.pdf > link`)
+  await shell.type(`clear; '${process.execPath}' '${ESS}' send --qr ${flags} report.pdf > link`)
   await shell.untilScreen(/Waiting for the receiver/)
   const link = await until('the code can be read', async () => scan(await shell.drawn(), theme))
   await shell.press('C-c')
@@ -80,6 +99,23 @@ describe('ess send --qr', () => {
       expect(link).toMatch(new RegExp(`^${base}/[\\w-]{12}$`))
     },
   )
+
+  test('shows the whole code of a sealed link in 80 columns and 24 rows', async () => {
+    const { link, base } = await scannedInTmux(80, 'dark', {}, '-e')
+    expect(link).toMatch(new RegExp(`^${base}/[\\w-]{12}#AGE-SECRET-KEY-1[A-Z0-9]{58}$`))
+  })
+
+  test('says in 40 columns that a sealed link needs more', async () => {
+    const server = await startServerHere()
+    const cwd = await tempDir()
+    await writeFile(join(cwd, 'f'), 'hello')
+    const shell = await shellInTmux(cwd, { ESS_SERVER: server.url, TERM: 'xterm-256color', LANG: 'C.UTF-8' })
+    await shell.resize(40)
+    await shell.type(`clear; '${process.execPath}' '${ESS}' send --qr -e f > link`)
+    await shell.untilScreen(/A phone's browser saves the encrypted\nfile\. It takes ess or age to open it\./)
+    await shell.untilScreen(/The QR code needs 45 columns, and this\nterminal has 40\. Make the window wider/)
+    await shell.press('C-c')
+  })
 
   test.each([[[]], [['--quiet']], [['--json']]])(
     '%j shows it on stderr, without colours, where that is no terminal',

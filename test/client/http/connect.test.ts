@@ -127,8 +127,8 @@ test('through a proxy that speaks TLS, a FIN and a reset mean the same', async (
     expect((await interrupted.ended()).code).toBe(130)
     expect(await second.ending()).toBe('rst')
   }
-  // Each time a HEAD and a GET for the file, and a GET for standard output.
-  expect(proxy.seen).toHaveLength(6)
+  // Each time a HEAD and a GET, for the file and for standard output.
+  expect(proxy.seen).toHaveLength(8)
 })
 
 test('a server whose certificate no authority signed is unreachable', async (context) => {

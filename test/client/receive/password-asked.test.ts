@@ -61,10 +61,10 @@ test('a link that lost its key is told so, also to a caller who could ask for a 
   const [bare = ''] = link.split('#')
   await expect(download(bare, { to, passphrase: () => 'x' })).rejects.toMatchObject({
     code: 'key-required',
-    message: expect.stringMatching(/^This file is sealed, and there is no key\. Copy the whole link/),
+    message: expect.stringMatching(/^This file is encrypted, and there is no key\. Copy the whole link/),
   })
   await expect(download(bare, { to, passphrase: 'x' })).rejects.toMatchObject({
     code: 'key-required',
-    message: expect.stringMatching(/^This file is sealed for a key, and a password does not open it\./),
+    message: expect.stringMatching(/^This file is encrypted for a key, and a password does not open it\./),
   })
 })

@@ -8,6 +8,7 @@ import { download, get } from '../../../client/index.js'
 import { EssError } from '../../../shared/index.js'
 import { ID } from '../../helpers/client-wire.js'
 import { type Lie, lyingServer } from '../../helpers/lying-server.js'
+import { runEss } from '../../helpers/run-ess.js'
 import { type SealedBody, sealedBody } from '../../helpers/sealed-body.js'
 import { newKey } from '../../helpers/sealing.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -186,6 +187,61 @@ describe.each(WAYS)('into a %s', (way) => {
     expect([error?.code, error?.exitStatus, bytes.length, files]).toEqual(['key-required', 2, 0, []])
     expect(error?.message).toMatch(/ The link still works\.$/)
     expect(server.asked).toEqual(['HEAD'])
+  })
+})
+
+describe('ess get', () => {
+  const changed = flipped(body, beginBytes + CHUNK + 16 + 7)
+
+  test('exits with 9, and has nothing', async () => {
+    const cwd = await tempDir()
+    for (const framing of ['known', 'chunked'] as const) {
+      const server = await lyingServer({ note: sealed.note, body: changed, framing })
+      const ess = await runEss(undefined, ['get', `${server.url}/${ID}#${sealed.identity}`, '-o', 'x'], {
+        cwd,
+      })
+      const { code, stdout, stderr } = await ess.ended()
+      expect([code, stdout.length, await readdir(cwd)]).toEqual([9, 0, []])
+      expect(stderr).toMatch(/^ess: What came is not what .* Nothing was kept\. .* \[not-authentic\]\n$/)
+    }
+  })
+
+  test('exits with 9, and a pipe got what is authentic alone', async () => {
+    const server = await lyingServer({ note: sealed.note, body: changed, framing: 'known' })
+    const ess = await runEss(undefined, ['get', `${server.url}/${ID}#${sealed.identity}`])
+    const { code, stdout, stderr } = await ess.ended()
+    expect(code).toBe(9)
+    expect(stdout.equals(sealed.content.subarray(0, CHUNK))).toBe(true)
+    expect(stderr).toMatch(/ it is not the whole file\. .* \[not-authentic\]\n$/)
+  })
+
+  test('exits with 9, and does not speak of what a pipe has if it got nothing', async () => {
+    const server = await lyingServer({ note: sealed.note, body: flipped(body, 3), framing: 'known' })
+    const ess = await runEss(undefined, ['get', `${server.url}/${ID}#${sealed.identity}`])
+    const { code, stdout, stderr } = await ess.ended()
+    expect([code, stdout.length]).toEqual([9, 0])
+    expect(stderr).toMatch(
+      / You have got nothing of it\. Ask the sender to send it again\. \[not-authentic\]\n$/,
+    )
+  })
+
+  test('without the key, into a pipe too, uses nothing up and exits with 2; with a wrong one with 9', async () => {
+    const server = await lyingServer({ note: sealed.note, body, framing: 'known' })
+    const link = `${server.url}/${ID}`
+    const wrong = `#${(await newKey()).identity}`
+    const cut = `#${sealed.identity.slice(0, 40)}`
+    for (const [fragment, status, problem] of [
+      ['', 2, 'key-required'],
+      [wrong, 9, 'wrong-key'],
+      [cut, 2, 'usage'],
+    ] as const) {
+      const ess = await runEss(undefined, ['get', link + fragment])
+      const { code, stdout, stderr } = await ess.ended()
+      expect([code, stdout.length]).toEqual([status, 0])
+      expect(stderr).toContain(`[${problem}]`)
+      expect(stderr).not.toMatch(/SECRET-KEY-1/)
+    }
+    expect(server.asked).toEqual(['HEAD', 'HEAD'])
   })
 })
 

@@ -16,6 +16,7 @@ import { runEss } from '../../helpers/run-ess.js'
 import { type SealedBody, sealedBody } from '../../helpers/sealed-body.js'
 import { newKey } from '../../helpers/sealing.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
+import { countEntries, tarOf } from '../../helpers/tar.js'
 import { startTcpProxy } from '../../helpers/tcp-proxy.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
@@ -81,6 +82,36 @@ describe.each(FRAMINGS)('cut in every phase, with a length that is %s', (framing
       }),
     )
   })
+})
+
+test.each(FRAMINGS)('a sealed folder goes on too, and is unpacked: %s', async (framing) => {
+  const photos = Array.from({ length: 5 }, (_, at) => ({
+    name: `photos/${at}.jpg`,
+    content: bytesOf(60_000, at + 1),
+  }))
+  const tar = tarOf({ name: 'photos/', type: '5', mode: 0o755 }, ...photos)
+  const bundle = { entries: countEntries(tar) }
+  const sealed = await sealedBody(tar, { name: 'photos.tar', bundle, isSized: framing === 'known' })
+  const { note, body, identity, beginBytes } = sealed
+  const cuts = [
+    10,
+    beginBytes + 5,
+    beginBytes + CHUNK + 20,
+    beginBytes + 3 * SEALED_CHUNK_BYTES,
+    body.length - 3,
+  ]
+  const server = await lyingServer({ note, body, framing, cuts })
+  const folder = await tempDir()
+  const received = await within(
+    2 * DEADLINE_MS,
+    'the folder is whole',
+    download(`${server.url}/${ID}#${identity}`, { to: { folder } }),
+  )
+  expect(received).toMatchObject({ name: 'photos.tar', bytes: tar.length, bundle, isSealed: true })
+  for (const { name, content } of photos)
+    expect((await readFile(join(folder, name))).equals(content)).toBe(true)
+  expect(await readdir(folder)).toEqual(['photos'])
+  expect(server.asked).toEqual(['HEAD', 'GET', ...cuts.map((cut) => `GET ${cut}`)])
 })
 
 test.each(FRAMINGS)('an age file without a note goes on in the same run: %s', async (framing) => {

@@ -47,7 +47,7 @@ test('a body in pieces of any size comes out as it was, though the memory of eac
         const pieces: Buffer[] = []
         const writable = new Writable({
           write(piece: Buffer, _encoding, done) {
-            pieces.push(piece)
+            pieces.push(Buffer.from(piece))
             if (isSlow) setImmediate(done)
             else done()
           },
@@ -140,7 +140,7 @@ test('what is not authentic leaves no file, and the place is closed', async () =
   await expect(within(DEADLINE_MS, 'the sink fails', finished(sink.writable))).rejects.toMatchObject({
     code: 'not-authentic',
     message:
-      'What came is not what the sender sealed. It ends too early, or was changed, from byte 196608 on. Nothing was kept. Ask the sender to send it again.',
+      'What came is not what the sender encrypted. It ends too early, or was changed, from byte 196608 on. Nothing was kept. Ask the sender to send it again.',
   })
   await until('the place is closed', () => inner.writable.closed)
   await inner.discard(true)

@@ -1,11 +1,15 @@
+import { execFileSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Encrypter } from 'age-encryption'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { type DownloadOptions, download, get, type Offer, send } from '../../../client/index.js'
+import { type DownloadOptions, download, get, type Offer, type Source, send } from '../../../client/index.js'
+import { openHeader } from '../../../client/seal/age.js'
+import { sealedSource } from '../../../client/seal/sealed-source.js'
 import type { SendOptions } from '../../../client/send/send-options.js'
+import { headerEnd } from '../../../shared/age-header.js'
 import { EssError, type StatusEvent } from '../../../shared/index.js'
 import { bytesOf, sha256, streamOf } from '../../helpers/bytes.js'
 import { rawServer } from '../../helpers/client-raw-server.js'
@@ -14,7 +18,7 @@ import { needs } from '../../helpers/needs.js'
 import { run } from '../../helpers/run.js'
 import { runCurl } from '../../helpers/run-curl.js'
 import { sealedBody } from '../../helpers/sealed-body.js'
-import { newKey } from '../../helpers/sealing.js'
+import { bytesSource, newKey } from '../../helpers/sealing.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
@@ -31,7 +35,7 @@ interface Sealed {
 
 /** Seals and sends, and waits for the link. */
 async function sealAndSend(
-  what: string | Readable,
+  what: string | Readable | Source,
   server: { readonly url: string },
   options: SendOptions = {},
 ): Promise<Sealed> {
@@ -127,6 +131,21 @@ describe.each(['file', 'stream'] as const)('what is sealed of a %s', (from) => {
   })
 })
 
+test('a named pipe gets it, and its end', async () => {
+  const server = await startServerHere()
+  const content = bytesOf(10 * CHUNK + 17)
+  const { link, verdict } = await sealAndSend(await fileOf(content), server)
+  const fifo = join(await tempDir(), 'fifo')
+  execFileSync('mkfifo', [fifo])
+  const reading = within(DEADLINE_MS, 'the reader reads to the end', readFile(fifo))
+  expect(await download(link, { to: { file: fifo } })).toMatchObject({
+    bytes: content.length,
+    path: undefined,
+  })
+  expect(sha256(await reading)).toBe(sha256(content))
+  await verdict
+})
+
 test('the type is that of what is inside', async () => {
   const server = await startServerHere()
   const { link } = await sealAndSend(await fileOf(bytesOf(10)), server)
@@ -212,21 +231,36 @@ describe('for recipients', () => {
 
 describe('with a password', () => {
   const PASSWORD = 'correct horse battery staple'
+  /** As a sender does, but with so little work that many tries take no time. */
   async function sealWithPassword() {
     const server = await startServerHere()
     const content = bytesOf(1000)
-    return {
-      content,
-      ...(await sealAndSend(await fileOf(content), server, { encrypt: { passphrase: PASSWORD } })),
-    }
+    const encrypter = new Encrypter()
+    encrypter.setPassphrase(PASSWORD)
+    encrypter.setScryptWorkFactor(8)
+    const emptyFile = Buffer.from(await encrypter.encrypt(''))
+    const header = emptyFile.subarray(0, headerEnd(emptyFile))
+    const opened = await openHeader(header, { identities: [], passphrase: PASSWORD })
+    const source = sealedSource(bytesSource(content), 'film.mkv', opened)
+    return { content, ...(await sealAndSend(source, server, { encrypt: false })) }
   }
+
+  test('what ess seals with one opens with it', async () => {
+    const server = await startServerHere()
+    const content = bytesOf(1000)
+    const { link } = await sealAndSend(await fileOf(content), server, { encrypt: { passphrase: PASSWORD } })
+    expect(link).not.toContain('#')
+    const pieces: Buffer[] = []
+    for await (const piece of await get(link, { passphrase: PASSWORD })) pieces.push(piece)
+    expect(Buffer.concat(pieces)).toEqual(content)
+  })
 
   test('it is asked for once, and again after a wrong one', async () => {
     const { link, content, events, verdict } = await sealWithPassword()
     expect(await failure(get(link))).toMatchObject({
       code: 'key-required',
       message:
-        'This file is sealed with a password, and you gave none. Say --password to type it. The link still works.',
+        'This file is encrypted with a password, and you gave none. Say --password to type it. The link still works.',
     })
     expect(await failure(get(link, { identities: [(await newKey()).identity] }))).toMatchObject({
       code: 'key-required',

@@ -152,7 +152,8 @@ describe('a header', () => {
     const other = await newKey()
     await expect(openHeader(own.header, { identities: [other.identity] })).rejects.toMatchObject({
       code: 'wrong-key',
-      message: 'None of your keys opens this file. It was sealed for others.',
+      message:
+        'None of your keys opens this file, and a key behind the # of the link is one of them. It was encrypted for another key.',
     })
     await expect(openHeader(own.header, { identities: [], passphrase: 'abc' })).rejects.toMatchObject({
       code: 'wrong-key',

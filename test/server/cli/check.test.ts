@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { OPTIONS, type OptionRow } from '../../../client/cli/options.js'
 import { runChecks } from '../../../server/cli/check.js'
 import { run } from '../../../server/cli/run.js'
 import { EssError } from '../../../shared/index.js'
@@ -84,12 +85,14 @@ describe('--check', () => {
     ])
   })
 
+  /** The variables of the client, which may be on the same machine. */
+  const OF_ESS = Object.values<OptionRow>(OPTIONS).flatMap(({ variable }) => variable ?? [])
+
   test('warns of variables that set nothing, and of none that others need', async () => {
     const env = {
       ESS_SEND_TOKEN: 'x',
       ESS_WIDGETS: 'x',
-      ESS_SERVER: 'x',
-      ESS_TOKEN_FILE: 'x',
+      ...Object.fromEntries(OF_ESS.map((name) => [name, 'x'])),
       ESS_SERVICE_HOST: 'x',
       ESS_PORT_9000_TCP: 'x',
     }

@@ -111,6 +111,7 @@ describe('the page that sends', { timeout: LONG_MS }, () => {
     const page = await newPage(await startChromium())
     await page.goto(server.url)
     await choose(page, await fileOf(10))
+    expect(await page.evaluate('document.activeElement.name'), 'the next step').toBe('token')
     await look(page, 'send token')
     await page.getByLabel('Token').fill('another-token-that-is-long-enough')
     await press(page, 'Send')

@@ -360,6 +360,13 @@ describe('the server’s terms', () => {
     await second.untilShows(/This server is full[^.]*\. Try again in 30 s\.\n/)
   })
 
+  test('a link that is not opened says so when its time is over', async () => {
+    const server = await startServerHere('--ttl', '2', '--resume-within', '60')
+    const page = await openInChromium(server.url)
+    await offer(page, await newFile(), server)
+    await page.untilShows(/^Not delivered$[\s\S]*the link expired/m)
+  })
+
   test.each(['sealed', 'plain'])('a server that takes no pieces gets the file in one: %s', async (how) => {
     const server = await startServerHere('--resume-within', '0')
     const page = await openInChromium(server.url)

@@ -97,6 +97,38 @@ describe('exclude leaves out', () => {
     })
   })
 
+  test.each([
+    ['*', ['*']],
+    ['**', ['**']],
+    ['all by name', ['*.tmp', 'main.ts']],
+  ])(
+    'everything in the one folder: %s, and an empty folder is not what was meant',
+    async (_what, exclude) => {
+      await expect(bundleSource([join(await project(), 'src')], { exclude })).rejects.toMatchObject({
+        code: 'usage',
+        message: 'There is nothing to send: your patterns leave everything out.',
+      })
+    },
+  )
+
+  test('nothing of a folder that is empty anyway', async () => {
+    const path = await project({ names: {} })
+    expect(await sent([path], { exclude: ['*'] })).toEqual(['project/'])
+  })
+
+  test.each([
+    [['*.log', '!/docs/app.log', '*.tmp'], []],
+    [['*.lgo', '*.tmp'], ['*.lgo']],
+    [['!main.ts'], ['!main.ts']],
+    [['['], ['[']],
+    [['/'], ['/']],
+    [['#backup#', '#other#'], ['#other#']],
+  ])('%j: without effect are %j', async (exclude, expected) => {
+    const unmatched: string[] = []
+    await sent([await project()], { exclude, onUnmatched: (patterns) => unmatched.push(...patterns) })
+    expect(unmatched).toEqual(expected)
+  })
+
   test('what is not walked, and may not be readable', async () => {
     const path = await project({ names: { x, dir: { names: { out: { link: '/' } } } } })
     expect(await sent([path], { exclude: ['dir'] })).toEqual(['project/', 'project/x'])
@@ -258,7 +290,10 @@ describe('gitignore', () => {
         const place = [`--git-dir=${repository}`, `--work-tree=${path}`]
         const listing = await git(path, ...place, 'ls-files', '-z', '--others', '--exclude-standard')
         const expected = listing.split('\0').slice(0, -1)
-        const all = await sent([path], { gitignore: true })
+        const all = await sent([path], { gitignore: true }).catch((error: unknown) => {
+          expect(error).toMatchObject({ message: expect.stringContaining('leave everything out') })
+          return []
+        })
         // Git knows no folders.
         const files = all.filter((one) => !one.endsWith('/')).map((one) => one.replace('project/', ''))
         expect(files.sort()).toEqual(expected.sort())

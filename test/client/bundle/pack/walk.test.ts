@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { linkSync, lstatSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import { listed, TARS, tarOf, unpacked } from '../../../helpers/bundles.js'
 import { needs } from '../../../helpers/needs.js'
 import { plant, snapshot, type Tree } from '../../../helpers/planted.js'
 import { run } from '../../../helpers/run.js'
+import { runEss } from '../../../helpers/run-ess.js'
 import { tempDir } from '../../../helpers/temp-dir.js'
 
 const isLinux = process.platform === 'linux'
@@ -135,15 +136,54 @@ describe('a wrong operand is refused:', () => {
     })
   })
 
-  test.skipIf(!isLinux)('a file that is made when it is read', async () => {
-    for (const [path, name] of [
-      ['/proc/version', 'version'],
-      ['/sys/class/net/lo/mtu', 'mtu'],
+  test.skipIf(!isLinux)('a file or a folder that the kernel makes', async () => {
+    for (const [path, name, system] of [
+      ['/proc/version', 'version', 'proc'],
+      ['/proc', 'proc', 'proc'],
+      ['/sys/class/net/lo/mtu', 'mtu', 'sysfs'],
     ] as const)
       expect(await refusal([path])).toMatchObject({
-        message: expect.stringContaining(`Cannot send ${name}: its size is not known before it is read.`),
+        message: `Cannot send ${name}: it is not stored, but made by the kernel when it is read (${system}). Nothing was sent.`,
       })
+    const path = await planted({ link: { link: '/proc/self/status' }, x })
+    expect(await refusal([path], { followLinks: true })).toMatchObject({
+      message: expect.stringContaining('Cannot send folder/link: it is not stored, but made by the kernel'),
+    })
   })
+})
+
+describe.skipIf(!isLinux)('nothing is opened that would have us wait for ever:', () => {
+  test('the log of the kernel, which root may read', async () => {
+    const path = await planted({ x })
+    const sending = await runEss('http://127.0.0.1:1', ['send', join(path, 'x'), '/proc/kmsg'])
+    const { code, stderr } = await sending.ended()
+    expect(stderr).toContain('Cannot send kmsg: it is not stored')
+    expect(code).toBe(8)
+  })
+
+  test('pipes where git has files', async () => {
+    const path = await planted({ '.git': { content: 'gitdir: own\n' }, own: { names: {} }, x })
+    await (await run('mkfifo', 'mkfifo', [join(path, 'own', 'commondir')])).ended()
+    const sending = await runEss('http://127.0.0.1:1', ['send', '--gitignore', path])
+    const { code, stderr } = await sending.ended()
+    expect(stderr).toContain('folder/own/commondir: it is a pipe')
+    expect(code).toBe(8)
+  })
+})
+
+test('a long look tells how far it is, and can be ended', async () => {
+  const path = await planted({})
+  for (let at = 0; at < 4000; at++) mkdirSync(join(path, String(at)))
+  const ending = new AbortController()
+  const told: number[] = []
+  const onLooked = (entries: number) => {
+    told.push(entries)
+    ending.abort()
+  }
+  expect(await refusal([path], { onLooked, signal: ending.signal })).toMatchObject({ code: 'interrupted' })
+  expect(told).toHaveLength(1)
+  expect(told[0]).toBeGreaterThan(0)
+  expect(told[0]).toBeLessThan(4000)
 })
 
 describe.skipIf(!isLinux)('what can not be sent is named before anything goes out:', () => {
@@ -157,7 +197,7 @@ describe.skipIf(!isLinux)('what can not be sent is named before anything goes ou
       code: 'file-unreadable',
       exitStatus: 8,
       message:
-        'Cannot send folder/pi\\npe: it is a pipe; folder/socket: it is a socket; folder/out: it links to /etc/passwd, out of what is sent. Send what links lead to with -L, or leave them out with --exclude. Nothing was sent.',
+        'Cannot send folder/pi\\npe: it is a pipe; folder/socket: it is a socket; folder/out: it links to /etc/passwd, an absolute path, which is another place for the receiver. Send what links lead to with -L, or leave them out with --exclude. Nothing was sent.',
     })
     writeFileSync(Buffer.concat([Buffer.from(`${path}/caf`), Buffer.from([0xe9])]), 'x')
     expect(await refusal([path], { exclude: ['p*', 's*', 'out'] })).toMatchObject({
@@ -276,6 +316,18 @@ describe('symbolic links', () => {
     })
     const { bytes } = await tarOf([path], { followLinks: true, exclude: ['up', 'self', 'gone'] })
     expect(await listed(bytes)).toEqual(['folder/', 'folder/a/'])
+  })
+
+  test.each([
+    ['by an absolute path', (path: string) => join(path, 'x'), ', an absolute path, which is another place'],
+    ['from outside', () => '../folder/x', ', out of its folder and back, '],
+    ['behind another link', () => 'sub/up/../folder/x', ', which goes up behind another link'],
+  ])('to what is sent, but %s, are refused for that reason', async (_what, target, words) => {
+    const path = await planted({ x, sub: { names: { up: { link: '..' } } } })
+    symlinkSync(target(path), join(path, 'l'))
+    expect(await refusal([path])).toMatchObject({
+      message: expect.stringContaining(`folder/l: it links to ${target(path)}${words}`),
+    })
   })
 
   test('from one folder to another that is sent too are links', async () => {
