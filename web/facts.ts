@@ -16,6 +16,9 @@ export function readFacts(page: Document): Facts {
   // The same build has written it: script and page are of one version.
   const facts = JSON.parse(text) as PageFacts
   const root = new URL(facts.root, page.baseURI)
+  // `https://any:TOKEN@host/`: a browser sends no request to such a URL, and the token is not for others.
+  root.username = ''
+  root.password = ''
   root.search = ''
   root.hash = ''
   return { ...facts, root, base: facts.base ?? root.href.replace(/\/+$/, '') }

@@ -10,12 +10,13 @@ import {
 import { addressOf, type Facts } from '../facts.js'
 import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
 
-/** Where a file is received from. */
+/**
+ * Where a file is received from. A server that asks receivers for a token has asked for it before it gave out this page, and
+ * the browser adds it to the requests of the page.
+ */
 export interface Link {
   readonly id: string
   readonly url: URL
-  /** For a server that asks receivers for one. */
-  readonly token: string | undefined
 }
 
 /** What the head of a download says in the open. */
@@ -45,8 +46,8 @@ const STATUS_CODES = {
   429: 'too-many-requests',
 } as const
 
-export function linkTo(facts: Facts, id: string, token?: string): Link {
-  return { id, url: addressOf(facts, downloadPath(id)), token }
+export function linkTo(facts: Facts, id: string): Link {
+  return { id, url: addressOf(facts, downloadPath(id)) }
 }
 
 /**
@@ -55,14 +56,14 @@ export function linkTo(facts: Facts, id: string, token?: string): Link {
  */
 export async function request(
   method: 'GET' | 'HEAD',
-  { url, token }: Link,
+  { url }: Link,
   signal: AbortSignal,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
   const answer = await asked(url, {
     ...ALWAYS,
     method,
-    headers: { accept: ACCEPT, ...headers, ...authorization(token) },
+    headers: { accept: ACCEPT, ...headers },
     signal,
   })
   const { status } = answer
@@ -87,9 +88,9 @@ export async function request(
 }
 
 /** Tells the server that this receiver stops for good. It may be the last thing that the page does, and never rejects. */
-export async function giveUp({ url, token }: Link): Promise<void> {
+export async function giveUp({ url }: Link): Promise<void> {
   try {
-    await fetch(url, { ...ALWAYS, method: 'DELETE', keepalive: true, headers: authorization(token) })
+    await fetch(url, { ...ALWAYS, method: 'DELETE', keepalive: true })
   } catch {
     // Its sender then waits as for any receiver that lost its connection.
   }
@@ -128,11 +129,6 @@ export function expectRest(answer: Response, bytes: number, { size }: Head, { id
       : (status === 206 && headers.get('content-range') === `bytes ${bytes}-${size - 1}/${size}`) ||
         (status === 200 && bytes === 0 && headers.get('content-length') === String(size))
   if (!isRest || headers.get('etag') !== entityTag(id)) throw notEss(answer)
-}
-
-/** The fields by which a server knows its receivers. */
-export function authorization(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
 function notEss({ status }: Response): EssError {

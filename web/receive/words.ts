@@ -41,8 +41,6 @@ export const RECEIVING = {
   passwordLabel: 'Password',
   wrongPassword: 'This password is wrong. Try again: nothing is used up.',
   passwordTakes: 'Opening. This takes a few seconds …',
-  tokenNeeded: 'This server asks for a token.',
-  tokenLabel: 'Token',
 
   waiting: 'Waiting for the sender …',
   receiving: 'Receiving',

@@ -93,9 +93,9 @@ function tell(port: MessagePort, message: FromWorker): void {
 }
 
 /** Tells the server, and so the sender. A page that is closed can't always do that itself. */
-async function giveUp({ url, headers }: Download['link']): Promise<void> {
+async function giveUp(link: string): Promise<void> {
   try {
-    await fetch(url, { method: 'DELETE', headers, cache: 'no-store', redirect: 'error' })
+    await fetch(link, { method: 'DELETE', cache: 'no-store', redirect: 'error' })
   } catch {
     // The sender then waits as for any receiver that lost its connection.
   }

@@ -11,7 +11,7 @@ export type ToWorker =
       readonly url: string
       readonly headers: Readonly<Record<string, string>>
       /** The link, which the worker gives up if the page is gone. */
-      readonly link: { readonly url: string; readonly headers: Readonly<Record<string, string>> }
+      readonly link: string
       readonly port: MessagePort
     }
   /** A worker lives on for as long as such events come. */

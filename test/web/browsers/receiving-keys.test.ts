@@ -15,6 +15,7 @@ import { tempDir } from '../../helpers/temp-dir.js'
 
 beforeEach((context) => needs(context, 'chromium', 'firefox-esr'))
 
+const TOKEN = 'a-token-of-32-characters-for-tests'
 const LINK = /https?:\/\/\S+/
 const SIZE = 100_003
 /** A password takes some seconds by a cipher in JavaScript. */
@@ -142,4 +143,18 @@ describe.each([
     await page.press(RECEIVING.save)
     await page.untilShows(/link worked once and has been used\. Ask the sender for a new one/)
   })
+})
+
+test('the token of a receiver, which the browser has asked for, goes with the requests of the page', async () => {
+  const tokens = join(await tempDir(), 'tokens')
+  await writeFile(tokens, `${TOKEN}\n`, { mode: 0o600 })
+  const server = await startServerHere('--receive-tokens', tokens)
+  const path = join(await tempDir(), 'secret.bin')
+  const hash = await writeFileOf(path, SIZE)
+  const sender = await runEss(server.url, ['send', '--encrypt', path])
+  const [link = ''] = await sender.untilStdout(LINK)
+  const page = await openInChromium(link.replace('://', `://any:${TOKEN}@`))
+  await page.untilShows(/secret\.bin/)
+  await expectSaved(page, hash)
+  expect((await sender.ended()).code).toBe(0)
 })

@@ -1,7 +1,7 @@
 import { EssError, formatContentDisposition } from '../../../shared/index.js'
 import { addressOf, type Facts } from '../../facts.js'
 import type { FromPage, FromWorker, ToWorker } from '../../sw/messages.js'
-import { authorization, type Link } from '../link.js'
+import type { Link } from '../link.js'
 import type { Saved, Sink, Way } from './sink.js'
 
 /** How long a browser may take to start its worker, and to ask it for the download. */
@@ -98,7 +98,7 @@ async function begin(facts: Facts, worker: ServiceWorker, link: Link, { name, si
     kind: 'save',
     url,
     headers,
-    link: { url: link.url.href, headers: authorization(link.token) },
+    link: link.url.href,
     port: port2,
   }
   worker.postMessage(save, [port2])

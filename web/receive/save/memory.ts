@@ -34,7 +34,8 @@ export function toMemory(): Way {
           pending.push(chunk)
           if (pendingBytes >= PART_BYTES) flush()
           if (bytes <= limit) return Promise.resolve()
-          return Promise.reject(new EssError('too-large'))
+          // Its size was not known before.
+          return Promise.reject(new EssError('file-unwritable'))
         },
         close() {
           flush()
