@@ -1,4 +1,4 @@
-import { mkdir, stat, symlink } from 'node:fs/promises'
+import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { RECEIVING } from '../../../web/receive/words.js'
@@ -7,8 +7,11 @@ import { needs } from '../../helpers/needs.js'
 import { pickedFiles } from '../../helpers/picked-files.js'
 import { openInChromium, openInFirefox, type ReceivePage } from '../../helpers/receive-page.js'
 import { run } from '../../helpers/run.js'
+import { runCurl } from '../../helpers/run-curl.js'
 import { runEss } from '../../helpers/run-ess.js'
+import { openInChromium as openSendPage } from '../../helpers/send-page.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
+import { tarOf } from '../../helpers/tar.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
 beforeEach((context) => needs(context, 'chromium', 'firefox-esr'))
@@ -163,4 +166,34 @@ describe.each([
     await page.untilShows(/Grüße!\n<b>not bold<\/b>/)
     expect((await sender.ended()).code).toBe(0)
   })
+})
+
+test('a bundle that would leave its folder is refused, and nothing of it is kept', async (context) => {
+  needs(context, 'curl')
+  const server = await startServerHere()
+  const path = join(await tempDir(), 'evil.tar')
+  await writeFile(
+    path,
+    tarOf({ name: 'good.txt', content: 'good' }, { name: '../evil.txt', content: 'evil' }),
+  )
+  const sender = await runCurl(['-T', path, '-H', 'Ess-Bundle: tar;entries=2', `${server.url}/`])
+  const [link = ''] = await sender.untilStdout(LINK)
+  const page = await openInChromium(link, 'pickers')
+  await page.press(RECEIVING.saveFolder)
+  await page.untilShows(/not safe to unpack: .*leads out of its folder\. Nothing was kept/)
+  expect(await pickedFiles(page.page)).toEqual({ 'picked/': '' })
+})
+
+test('from one page to another: what Chromium sends, Firefox receives', async () => {
+  const server = await startServerHere()
+  const path = join(await tempDir(), NAME)
+  const hash = await writeFileOf(path, 3_000_001)
+  const sender = await openSendPage(server.url)
+  await sender.chooseFiles([path])
+  await sender.press('Send')
+  const page = await openInFirefox(await sender.link())
+  await page.press(RECEIVING.save)
+  await page.untilShows(RECEIVING.savedToDownloads)
+  expect(await hashOfDownload(page)).toBe(hash)
+  await sender.untilShows(/^Delivered$/m)
 })
