@@ -7,7 +7,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `test` (vitest's own name for no mode): what a developer runs, within four minutes.
  * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
  * - `all`: both in one run, for another Node.
- * - `most`: that but for what other programs do, for the newest Node.
+ * - `most`: that but for what other programs do, and some of what takes long, for the newest Node.
  * - `node`: what is about Node, for a Node in between.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node'] as const
@@ -89,6 +89,15 @@ const ONE_NODE = [
   'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',
 ]
 
+/** What takes seconds to minutes, and is about our own code more than about Node: once is enough. */
+const LONG_ON_ONE_NODE = [
+  'test/client/bundle/{send-folder,pack/offsets,unpack/hostile,unpack/limits}.test.ts',
+  'test/client/cli/{bundle-screen,encryption,password,qr-code,text}.test.ts',
+  'test/client/receive/{bundle-parts,late-count,password-asked,sealed-lies,sealed-resume}.test.ts',
+  'test/e2e/sealed-memory.test.ts',
+  'test/web/**/*.test.ts',
+]
+
 /** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */
 const FEW_FUZZ_RUNS = { ESS_FUZZ_RUNS: process.env['ESS_FUZZ_RUNS'] ?? '1000' }
 
@@ -101,7 +110,7 @@ export default defineConfig(({ mode }) => {
     test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG], env: FEW_FUZZ_RUNS },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: [] },
     all: { include: ['test/**/*.test.ts'], exclude: ENDINGS },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...OTHER_PROGRAMS] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...OTHER_PROGRAMS, ...LONG_ON_ONE_NODE] },
     node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...ONE_NODE] },
   }[run]
 
