@@ -162,7 +162,7 @@ async function playReceiversRow(
   }
 
   async function play(): Promise<Program> {
-    const struck = phase === 'head' ? proxy.arm(FAULTS[fault], 'up', 10) : undefined
+    const struck = phase === 'head' ? proxy.arm(FAULTS[fault], 'up', 10, true) : undefined
     let receiver = await receive(proxy.port)
     if (struck !== undefined) await within(DEADLINE_MS, 'the fault strikes the head', struck)
     if (next !== undefined) {

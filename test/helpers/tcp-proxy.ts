@@ -30,8 +30,11 @@ export interface TcpProxy {
   readonly port: number
   /** The fault happens now; resolves when both kernels know of it. */
   strike(fault: Fault): Promise<void>
-  /** It happens when so many more bytes have passed in this direction; resolves when it has. One at a time. */
-  arm(fault: Fault, direction: Direction, bytes: number): Promise<void>
+  /**
+   * It happens when so many more bytes have passed in this direction; resolves when it has. One at a time. With
+   * `notByHead` the connection of a HEAD doesn't count: `ess get` looks first.
+   */
+  arm(fault: Fault, direction: Direction, bytes: number, notByHead?: boolean): Promise<void>
   /** Resets what is still open, and listens no more. */
   close(): Promise<void>
 }
@@ -48,7 +51,7 @@ export async function startTcpProxy(serverPort: number, port = 0): Promise<TcpPr
     // A server that listens on TCP has this kind of address.
     port: (server.address() as AddressInfo).port,
     strike: (fault) => within(DEADLINE_MS, `the fault ${fault.kind} strikes`, road.strike(fault)),
-    arm: (fault, direction, bytes) => road.arm(fault, direction, bytes),
+    arm: (fault, direction, bytes, notByHead) => road.arm(fault, direction, bytes, notByHead),
     close: async () => {
       road.close()
       await new Promise((resolve) => server.close(resolve))
@@ -65,7 +68,11 @@ interface Link {
 /** The state that all connections of a proxy share: the fault, or the one that is to come. */
 class Road {
   readonly #links = new Set<Link>()
-  #trigger: { fault: Fault; direction: Direction; bytes: number; struck: () => void } | undefined
+  #trigger:
+    | { fault: Fault; direction: Direction; bytes: number; notByHead: boolean; struck: () => void }
+    | undefined
+  /** The peers that ask by HEAD. */
+  readonly #lookers = new WeakSet<Socket>()
   #isHole = false
   #isClosed = false
   /** Whose bytes are thrown away. */
@@ -85,9 +92,9 @@ class Road {
     void this.#carry(link.upstream, link.peer, 'down')
   }
 
-  arm(fault: Fault, direction: Direction, bytes: number): Promise<void> {
+  arm(fault: Fault, direction: Direction, bytes: number, notByHead = false): Promise<void> {
     const { promise, resolve } = withResolvers<void>()
-    this.#trigger = { fault, direction, bytes, struck: resolve }
+    this.#trigger = { fault, direction, bytes, notByHead, struck: resolve }
     return promise
   }
 
@@ -158,12 +165,19 @@ class Road {
     }
   }
 
+  #triggerFor(from: Socket, direction: Direction) {
+    const trigger = this.#trigger
+    if (trigger?.direction !== direction || (trigger.notByHead && this.#lookers.has(from))) return undefined
+    return trigger
+  }
+
   async #pass(chunk: Buffer, from: Socket, to: Socket, direction: Direction): Promise<void> {
+    if (direction === 'up' && chunk.subarray(0, 5).toString('latin1') === 'HEAD ') this.#lookers.add(from)
     for (let rest = chunk; rest.length > 0; ) {
       if (this.#isHole) return await new Promise<never>(() => undefined)
       if (this.#deaf.has(from)) return
       await this.#delayed
-      const trigger = this.#trigger?.direction === direction ? this.#trigger : undefined
+      const trigger = this.#triggerFor(from, direction)
       const bytes = Math.min(this.#atOnce(direction), rest.length, trigger?.bytes ?? rest.length)
       if (bytes > 0) await written(to, this.#changed(rest.subarray(0, bytes), direction))
       rest = rest.subarray(bytes)
