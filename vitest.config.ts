@@ -9,8 +9,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `all`: both in one run, for another Node.
  * - `most`: that but for what other programs do, and some of what takes long, for the newest Node.
  * - `node`: what is about Node, for a Node in between.
+ * - `pages`: two browsers, through cuts and large files: ten minutes of a small machine, which the CI doesn't have.
  */
-const RUNS = ['test', 'rest', 'all', 'most', 'node'] as const
+const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages'] as const
 
 /** The gears of the relay that this system has. The last one is the one that most transfers take. */
 const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
@@ -40,6 +41,9 @@ const LONG = [
   'test/faults/{processes,told-truly}.test.ts',
   'test/server/{leak,promoted}.test.ts',
 ]
+
+/** What browsers do with the page when their connection is cut, and with files of any size. */
+const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving}.test.ts']
 
 /** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
 const SLOWEST = /\/(?:resuming-networks|proxies|install|fuzz|fronts|matrix)\.test\.ts$/
@@ -107,11 +111,12 @@ export default defineConfig(({ mode }) => {
 
   /** What runs once, by whatever gear each transfer takes. */
   const once = {
-    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG], env: FEW_FUZZ_RUNS },
-    rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: [] },
-    all: { include: ['test/**/*.test.ts'], exclude: ENDINGS },
+    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG, ...PAGES], env: FEW_FUZZ_RUNS },
+    rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
+    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES] },
     most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...OTHER_PROGRAMS, ...LONG_ON_ONE_NODE] },
     node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...ONE_NODE] },
+    pages: { include: PAGES, exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
@@ -124,6 +129,7 @@ export default defineConfig(({ mode }) => {
       most: { include: isUsual ? [...ENDINGS, MATRIX] : ENDINGS, exclude: [] },
       // Files of every size between real clients: in the gear that has most to do with Node's inside.
       node: { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] },
+      pages: { include: [], exclude: [] },
     }[run]
   }
 

@@ -62,7 +62,8 @@ async function transfer(context: TestContext): Promise<Underway> {
       const received = await receiving.ended(SILENCE_MS)
       expect(received.code, received.stderr).toBe(0)
       expect((await readFile(to)).equals(CONTENT)).toBe(true)
-      const sent = await sending.ended()
+      // All of it may have been on its way already. Then it is the verdict that the sender has to ask for.
+      const sent = await sending.ended(SILENCE_MS)
       expect(sent.code, sent.stderr).toBe(0)
       expect(sent.stdout.toString()).toContain(`"event":"delivered","bytes":${CONTENT.length}`)
     },
