@@ -14,7 +14,7 @@ type SendCommand = Extract<Command, { command: 'send' }>
 type GetCommand = Extract<Command, { command: 'get' }>
 
 /**
- * For whom `ess send` encrypts; true for whoever has the link. A password is asked for here, before anything is sent. Throws
+ * For whom `ess send` encrypts; true: anyone who has the link can open it. A password is asked for here, before anything is sent. Throws
  * EssError `usage` or `file-unreadable`.
  */
 export async function encryptionOf(

@@ -24,7 +24,7 @@ interface Stanza {
   readonly body: Uint8Array
 }
 
-/** A recipient for age: whoever knows the passphrase. */
+/** A recipient for age: anyone who knows the passphrase. */
 export function passphraseRecipient(passphrase: string) {
   return {
     async wrapFileKey(fileKey: Uint8Array): Promise<Stanza[]> {
