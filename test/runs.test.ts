@@ -15,8 +15,9 @@ async function filesOf(mode: string): Promise<string[]> {
   return stdout.toString().match(/^\[.+\] test\/.+$/gm) ?? []
 }
 
-test('no test is left out: npm test and the rest are all there is', async () => {
-  const [usual, rest, all] = await Promise.all([filesOf('test'), filesOf('rest'), filesOf('all')])
+test('no test is left out: npm test, the rest and the pages are all there is', async () => {
+  const modes = ['test', 'rest', 'pages', 'all'].map(filesOf)
+  const [usual = [], rest = [], pages = [], all = []] = await Promise.all(modes)
   expect([...new Set([...usual, ...rest])].sort()).toEqual([...all].sort())
   const twice = usual.filter((file) => rest.includes(file))
   // The fuzzer, which makes more connections in the second run.
@@ -24,6 +25,7 @@ test('no test is left out: npm test and the rest are all there is', async () => 
   const onDisk = (await readdir(join(ROOT, 'test'), { recursive: true })).filter((name) =>
     name.endsWith('.test.ts'),
   )
-  const run = new Set(all.map((file) => file.replace(/^.*\] test\//, '')))
+  const run = new Set([...all, ...pages].map((file) => file.replace(/^.*\] test\//, '')))
   expect([...run].sort()).toEqual(onDisk.sort())
+  expect(pages.filter((file) => all.includes(file))).toEqual([])
 })
