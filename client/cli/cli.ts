@@ -76,7 +76,7 @@ interface Told {
 
 async function report(error: unknown, io: Io, { screen, trouble, transfer }: Told): Promise<number> {
   if (!(error instanceof EssError)) {
-    const words = withoutKeys(error instanceof Error ? error.message : String(error))
+    const words = error instanceof Error ? error.message : String(error)
     screen?.clear()
     io.stderr.write(`ess: This is a bug in ess: ${oneLine(words)}. Please report it; DEBUG=1 shows more.\n`)
     if (io.env['DEBUG'] && error instanceof Error) io.stderr.write(`${withoutKeys(String(error.stack))}\n`)
@@ -86,7 +86,7 @@ async function report(error: unknown, io: Io, { screen, trouble, transfer }: Tol
   const refusal = isRefusedToken
     ? (await import('./token-refused.js')).tokenRefusal(error, transfer, io)
     : undefined
-  const line = withoutKeys(oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`))
+  const line = oneLine(`${refusal?.words ?? sentencesOf(error)} [${error.code}]`)
   if (screen === undefined) io.stderr.write(`ess: ${line}\n`)
   else screen.failed(line)
   const lines = refusal === undefined ? [] : [refusal.next, trouble?.message]

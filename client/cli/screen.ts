@@ -1,5 +1,6 @@
 import { formatBytes, formatCount, formatDuration, printable } from '../../shared/index.js'
 import type { Hints } from './hints.js'
+import { withoutKeys } from './without-keys.js'
 
 /**
  * What a person sees, and how it behaves. All of it goes to stderr. If no person is looking, there is nothing but a
@@ -105,8 +106,8 @@ export function progressWords(
 
 /**
  * Makes a text one harmless line: a server's words and a file's name may hold anything, and a terminal obeys some of
- * it.
+ * it. What was typed may hold a key, and a terminal's lines are kept and shown.
  */
 export function oneLine(text: string): string {
-  return printable(text.replace(/\p{Cc}+/gu, ' '))
+  return withoutKeys(printable(text.replace(/\p{Cc}+/gu, ' ')))
 }

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
 import type { JobControl } from './job-control.js'
-import type { Screen } from './screen.js'
+import { oneLine, type Screen } from './screen.js'
 import type { TerminalStream } from './terminal-output.js'
 
 interface Outside {
@@ -69,6 +69,6 @@ function terseScreen(stderr: Writable): Screen {
       timesTold = 0
     },
     goesOn: (_bytes, line) => void stderr.write(`ess: ${line}\n`),
-    warn: (line) => void stderr.write(`ess: ${line}\n`),
+    warn: (line) => void stderr.write(`ess: ${oneLine(line)}\n`),
   }
 }

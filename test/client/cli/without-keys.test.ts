@@ -99,6 +99,18 @@ test('no command line has a message that shows a key, whatever is wrong with it'
   )
 })
 
+test('a warning shows no key either, in a script or to a person', async () => {
+  const cwd = await tempDir()
+  await mkdir(join(cwd, 'photos'))
+  for (const look of [{}, { isWatched: true }, { isWatched: true, env: { TERM: 'dumb' } }]) {
+    const line = ['send', 'photos', '--server', 'http://127.0.0.1:1', '--exclude', KEYS[0] ?? '']
+    const program = ess(line, { cwd, ...look })
+    expect(await program.status).toBe(6)
+    expect(program.stderr()).toContain('has no effect.')
+    expect(program.stderr()).not.toMatch(PIECE)
+  }
+})
+
 test('the name of the kind stays, and what may be a key does not', () => {
   expect(withoutKeys(`It must be AGE-SECRET-KEY-1… or AGE-SECRET-KEY-PQ-1…, not "${KEYS[0]}".`)).toBe(
     'It must be AGE-SECRET-KEY-1… or AGE-SECRET-KEY-PQ-1…, not "AGE-SECRET-KEY-1…".',
