@@ -9,6 +9,7 @@ import {
 } from '../../shared/index.js'
 import { addressOf, type Facts } from '../facts.js'
 import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
+import { Patience } from '../http/patience.js'
 
 /**
  * Where a file is received from. A server that asks receivers for a token has asked for it before it gave out this page, and
@@ -17,7 +18,14 @@ import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
 export interface Link {
   readonly id: string
   readonly url: URL
+  /** True if the server waits for long enough that a receiver may leave its connection, and come back for the rest. */
+  readonly mayPause: boolean
 }
+
+/** The page may take so long for what it has, before it asks for more. */
+const LONGEST_PAUSE_SECONDS = 30
+/** How long the page tries to say that it has everything. */
+const CONFIRM_MS = 60_000
 
 /** What the head of a download says in the open. */
 export interface Head {
@@ -47,7 +55,11 @@ const STATUS_CODES = {
 } as const
 
 export function linkTo(facts: Facts, id: string): Link {
-  return { id, url: addressOf(facts, downloadPath(id)) }
+  return {
+    id,
+    url: addressOf(facts, downloadPath(id)),
+    mayPause: facts.resumeWithin >= LONGEST_PAUSE_SECONDS,
+  }
 }
 
 /**
@@ -96,6 +108,24 @@ export async function giveUp({ url }: Link): Promise<void> {
   }
 }
 
+/**
+ * Tells the server that all bytes of the body have come, and are safe. The sender is told so no earlier: the browser's
+ * network takes bytes that the page has not seen yet. It never rejects.
+ */
+export async function confirm({ url }: Link, bytes: number): Promise<void> {
+  const patience = new Patience(CONFIRM_MS)
+  const headers = { [HEADERS.essReceived]: String(bytes) }
+  const { signal } = new AbortController()
+  while (!patience.isOver) {
+    try {
+      await fetch(url, { ...ALWAYS, method: 'DELETE', headers, keepalive: true })
+      return
+    } catch {
+      await patience.pause(signal)
+    }
+  }
+}
+
 /** Reads the head of a download. Throws EssError `not-ess` if it is none of this link. */
 export function headOf(answer: Response, { id }: Link): Head {
   const { headers } = answer
@@ -114,10 +144,13 @@ export function headOf(answer: Response, { id }: Link): Head {
   }
 }
 
+/** Asks for the file: its receiver says by itself when it is safe. */
+export const WHOLE: Readonly<Record<string, string>> = { [HEADERS.essConfirm]: '?1' }
+
 /** The fields that ask for the rest of a file, from this offset on, and of no other file. */
 export function rangeFrom(bytes: number, { size }: Head, { id }: Link): Readonly<Record<string, string>> {
   const field = size === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
-  return { ...field, 'if-match': entityTag(id) }
+  return { ...WHOLE, ...field, 'if-match': entityTag(id) }
 }
 
 /** Throws EssError `not-ess` if an answer is not the rest of that very file, from that very byte on. */
