@@ -43,7 +43,7 @@ const LONG = [
 ]
 
 /** What browsers do with the page when their connection is cut, and with files of any size. */
-const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving}.test.ts']
+const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving,large,closed-tabs}.test.ts']
 
 /** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
 const SLOWEST = /\/(?:resuming-networks|proxies|install|fuzz|fronts|matrix)\.test\.ts$/

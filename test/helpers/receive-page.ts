@@ -19,8 +19,12 @@ export interface ReceivePage {
   text(): Promise<string>
   /** Waits until the browser's first download has ended. */
   download(ms?: number): Promise<EndedDownload>
+  /** How many downloads the browser has begun. */
+  downloadCount(): Promise<number>
   /** Goes elsewhere, as a person does who closes the tab. */
   leave(): Promise<void>
+  /** Closes the tab. */
+  close(): Promise<void>
 }
 
 export interface EndedDownload {
@@ -39,7 +43,11 @@ export async function openInChromium(
 ): Promise<ReceivePage & { readonly page: Page }> {
   recordSecretsIn(link)
   // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
-  const browser = await startChromium('--host-resolver-rules=MAP *.test 127.0.0.1')
+  const browser = await startChromium(
+    '--host-resolver-rules=MAP *.test 127.0.0.1',
+    // Of a certificate that the test has made.
+    '--ignore-certificate-errors',
+  )
   const page = await browser.newPage()
   const said: string[] = []
   page.on('console', (message) => {
@@ -52,6 +60,8 @@ export async function openInChromium(
   const downloading = new Promise<import('playwright-core').Download>((resolve) =>
     page.once('download', resolve),
   )
+  let downloads = 0
+  page.on('download', () => downloads++)
   await (saving === 'pickers' ? pickAsSuggested(page) : withoutPickers(page))
   await page.goto(link)
   return {
@@ -64,14 +74,20 @@ export async function openInChromium(
         ? { isWhole: true, path: await download.path() }
         : { isWhole: false, path: undefined }
     },
+    downloadCount: () => Promise.resolve(downloads),
     leave: async () => void (await page.goto('about:blank')),
+    close: () => page.close(),
   }
 }
 
-/** Opens a link in Firefox. */
-export async function openInFirefox(link: string): Promise<ReceivePage & { readonly firefox: Firefox }> {
+/** Opens a link in Firefox, which trusts this authority (PEM) too. */
+export async function openInFirefox(
+  link: string,
+  authority?: string,
+): Promise<ReceivePage & { readonly firefox: Firefox }> {
   recordSecretsIn(link)
   const firefox = await startFirefox(await tempDir())
+  if (authority !== undefined) await firefox.trust(authority)
   await firefox.open(link)
   return {
     firefox,
@@ -84,7 +100,9 @@ export async function openInFirefox(link: string): Promise<ReceivePage & { reado
       const { succeeded, path } = await until('the download ends', ended, ms)
       return { isWhole: succeeded, path: succeeded ? path : undefined }
     },
+    downloadCount: async () => (await firefox.downloads()).length,
     leave: () => firefox.open('about:blank'),
+    close: firefox.close,
   }
 }
 
