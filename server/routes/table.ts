@@ -148,6 +148,8 @@ const TABLE: Readonly<Record<Route, Row>> = {
   clientPackage: CLIENT,
   clientPackageOfVersion: CLIENT,
   webAsset: { methods: { GET: WEB_ASSET, HEAD: WEB_ASSET } },
+  closedDownload: { methods: { POST: LEAVE } },
+  closedUpload: { methods: { POST: CANCEL } },
   uploadResource: { methods: { HEAD: OFFSET, PUT: UPLOAD, POST: UPLOAD, PATCH: APPEND, DELETE: CANCEL } },
   uploadEvents: { methods: { GET: FOLLOW } },
   download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },

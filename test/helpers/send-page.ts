@@ -25,6 +25,8 @@ export interface SendPage {
   untilShows(pattern: RegExp, ms?: number): Promise<void>
   /** All that the page shows. */
   text(): Promise<string>
+  /** Closes the tab. */
+  close(): Promise<void>
 }
 
 /** The same, with what a test can do in Chromium alone. */
@@ -59,6 +61,7 @@ async function openIn(browser: BrowserContext, url: string): Promise<ChromiumPag
     page,
     another: (other) => openIn(browser, other),
     ...byScript((expression) => page.evaluate(expression)),
+    close: () => page.close(),
     chooseFiles: (paths) => page.setInputFiles('input[name=files]', [...paths]),
     chooseFolder: (path) => page.setInputFiles('input[name=folder]', path),
     drop: async (paths) => {
@@ -77,11 +80,12 @@ export async function openInFirefox(url: string): Promise<SendPage> {
   await firefox.open(url)
   return {
     ...byScript((expression) => firefox.run(`return ${expression}`)),
+    close: firefox.close,
     chooseFiles: (paths) => firefox.choose('input[name=files]', paths),
   }
 }
 
-function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles'> {
+function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles' | 'close'> {
   const value = (selector: string, text: string) =>
     `Object.assign(document.querySelector(${JSON.stringify(selector)}), { value: ${JSON.stringify(text)} }).value`
   const text = async () => String(await evaluate('document.body.innerText'))

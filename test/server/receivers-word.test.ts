@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ServiceOptions } from '../../server/index.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import { holdTimers } from '../helpers/timings.js'
@@ -50,9 +51,10 @@ interface Sent extends Served {
 async function sent(
   { isChunked = false, ...headers }: { isChunked?: boolean; 'Ess-Resume'?: string } = {},
   asks: Readonly<Record<string, string>> = BY_WORD,
+  options: ServiceOptions = {},
 ): Promise<Sent> {
   const timers = holdTimers('wordMs')
-  const served = await serve()
+  const served = await serve(options)
   const { port } = served
   const sender = await openSender(port, { ...(!isChunked && { length: 5 }), headers })
   const receiver = await ask(port, `GET /${sender.id}`, asks)
@@ -193,6 +195,36 @@ test('a sender that is cut while the word is waited for comes back, and reads th
   expect((await leave({ 'Ess-Received': '5' })).status).toBe(204)
   await again.until(/^HTTP\/1\.1 200 OK[\s\S]*delivered/)
   expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 5, confirmed: true }])
+})
+
+describe('a page that was closed says so by a POST, which every browser lets out:', () => {
+  test('the sender of one that received is told', async () => {
+    const { port, sender, receiver, untilHeard } = await sent({}, BY_WORD, { web: true })
+    receiver.end()
+    await untilHeard()
+    expect((await answerTo(port, `POST /web/closed-download/${sender.id}`)).status).toBe(204)
+    await expectSenderFailed(sender, 'receiver-lost', /The receiver stopped the download/)
+  })
+
+  test('the transfer of one that sent is over', async () => {
+    const served = await serve({ web: true })
+    const { port } = served
+    const sender = await openSender(port, { length: 5, headers: { 'Ess-Resume': 'rewind' } })
+    const [, token = ''] = await sender.until(/\/uploads\/([\w-]{22})"/)
+    const receiver = await ask(port, `GET /${sender.id}`)
+    await sender.until(/"event":"connected"/)
+    await sender.write('hell')
+    await receiver.until(/hell/)
+    expect((await answerTo(port, `POST /web/closed-upload/${token}`)).status).toBe(204)
+    expect(await receiver.ending()).toBe('rst')
+    expect(await untilEnded(served)).toMatchObject([{ outcome: 'cancelled' }])
+  })
+
+  test.each(['closed-download', 'closed-upload'])('without pages there is no /web/%s', async (word) => {
+    const { port } = await serve({ web: false })
+    const sender = await openSender(port, { length: 5 })
+    expect((await answerTo(port, `POST /web/${word}/${sender.id}`)).status).toBe(404)
+  })
 })
 
 test('a receiver that has not asked for it is believed when its connection says so', async () => {

@@ -1,5 +1,6 @@
 import { entityTag } from '../../shared/entity-tag.js'
 import {
+  closedDownloadPath,
   DEFAULT_CONTENT_TYPE,
   downloadPath,
   EssError,
@@ -18,6 +19,8 @@ import { Patience } from '../http/patience.js'
 export interface Link {
   readonly id: string
   readonly url: URL
+  /** Where the page says that it is closed. */
+  readonly closed: URL
   /** True if the server waits for long enough that a receiver may leave its connection, and come back for the rest. */
   readonly mayPause: boolean
 }
@@ -58,6 +61,7 @@ export function linkTo(facts: Facts, id: string): Link {
   return {
     id,
     url: addressOf(facts, downloadPath(id)),
+    closed: addressOf(facts, closedDownloadPath(id)),
     mayPause: facts.resumeWithin >= LONGEST_PAUSE_SECONDS,
   }
 }
@@ -99,7 +103,7 @@ export async function request(
   }
 }
 
-/** Tells the server that this receiver stops for good. It may be the last thing that the page does, and never rejects. */
+/** Tells the server that this receiver stops for good. It never rejects. */
 export async function giveUp({ url }: Link): Promise<void> {
   try {
     await fetch(url, { ...ALWAYS, method: 'DELETE', keepalive: true })

@@ -1,8 +1,8 @@
 import { EssError } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
+import { sayLastWord } from '../http/last-word.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
-import { giveUp } from './link.js'
 import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
 import { receive } from './receive.js'
@@ -117,7 +117,7 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   window.addEventListener(
     'pagehide',
     () => {
-      void giveUp(link)
+      sayLastWord(link.closed)
       cancel()
     },
     { signal: leaving.signal },
