@@ -1,0 +1,72 @@
+import { isolated } from './isolated.js'
+import { formatBytes, formatCount, formatPart } from './units.js'
+
+/** What the page of a link says, once its script has taken it over: see `page-words.ts`. */
+export const RECEIVING = {
+  opening: 'Opening …',
+  isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
+  entries: (count: number) =>
+    count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
+  save: 'Save',
+  saveFolder: 'Save as a folder',
+  saveZip: 'Save as a zip',
+  showText: 'Show the text',
+
+  noKey: 'Your link has no key for it.',
+  noKeyNext:
+    'Copy the whole link again, with everything after the #, and paste it here. If the sender encrypted the file for a key of yours, paste that key or choose its file.',
+  wrongKey: 'This key doesn’t open this file.',
+  wrongKeyNext: 'Ask the sender for the link again, and copy all of it. Nothing is used up yet.',
+  cutKey:
+    'The key is cut off, or has a typo. Copy the whole link again, to its last character. Nothing is used up yet.',
+  lockedKeyFile: 'This key file is locked with a password. Unlock it with age -d first.',
+  publicKey: 'This is a public key. You need the secret one, which begins with AGE-SECRET-KEY-.',
+  noKeyInText: 'There is no key in it. A key begins with AGE-SECRET-KEY-.',
+  keyLabel: 'The whole link, or a secret key',
+  keyFile: 'Choose a key file',
+  open: 'Open',
+  passwordNeeded: 'The sender encrypted this file with a password.',
+  passwordLabel: 'Password',
+  wrongPassword: 'This password is wrong. Try again: nothing is used up.',
+  passwordTakes: 'Opening. This takes a few seconds …',
+
+  waiting: 'Waiting for the sender …',
+  receiving: 'Receiving',
+  /** What the bar shows. */
+  progress: 'Received',
+  entriesSoFar: 'Received so far',
+  interrupted: 'The connection was cut. The download goes on when it is back.',
+
+  done: 'Received',
+  savedToDisk: (name: string) => `Saved as ${isolated(name)}. Every byte was checked.`,
+  savedToDownloads: 'It is among your browser’s downloads. Every byte was checked.',
+  savedFromMemory: 'Your browser has put it among its downloads. Every byte was checked.',
+  savedToFolder: (name: string) => `Saved in the folder ${isolated(name)}. Every byte was checked.`,
+  leftOut: (count: number) =>
+    `${formatCount(count, 'link')} to other files could not be made, because a browser can’t. To get all, receive it with ess.`,
+  leftOutList: 'The links that were left out',
+  saveAgain: 'Save it again',
+  /** A file in a folder that is being filled. */
+  markerName: 'NOT COMPLETE YET.txt',
+  markerText:
+    'This folder is still being received. If no browser is receiving it any more, it is not whole: delete it, and ask the sender to send it again.\n',
+  onlyHere: 'It is on this page alone. Copy it before you close the page.',
+  copy: 'Copy',
+  notCopied: 'Your browser doesn’t let this page copy. Select the text, and copy it by hand.',
+
+  failed: 'Not received',
+  tryAgain: 'Try again',
+  stopped: 'You stopped it. Nothing was kept, and the sender was told.',
+  brokeOff: (bytes: number, size: number | undefined, why: string) =>
+    `It broke off after ${formatPart(bytes, size)}. ${why} Nothing was kept. Ask the sender to send it again.`,
+  changed:
+    'What came is not what the sender encrypted: it was changed on the way, or its end is missing. Nothing was kept. Ask the sender to send it again, by another server if this happens twice.',
+  unwritable:
+    'Your browser could not write the file. The disk may be full, or the folder may be read-only. Nothing was kept. Ask the sender to send it again.',
+  tooLarge: (limit: number) =>
+    `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
+  /** Of an entry, in the sentence that says why a folder isn't safe to unpack. */
+  sameName: 'would get the same name as another entry',
+  sameNameOnDisk: 'has the same name as another entry on this disk',
+  noName: 'has no name that a file could have here',
+} as const
