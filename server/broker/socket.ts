@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
+import { EssError, formatCount, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { checkNotes, type Notes } from '../request/notes.js'
@@ -255,7 +255,7 @@ export class EphemeralSocket implements Subject {
     if (this.#effects.delivery?.confirm(bytes)) return
     throw new EssError(
       'bad-request',
-      `You said that you have received ${bytes} bytes, and ${this.bytes} were sent so far. Say it when the whole file is safe.`,
+      `You said that you have ${formatCount(bytes, 'byte')}, and the server has sent ${formatCount(this.bytes, 'byte')} so far. Say it when the whole file is safe.`,
     )
   }
 
