@@ -20,7 +20,7 @@ export class Tree {
   add(entry: Entry): void {
     const { kind, path, target } = entry
     if (this.#kinds.size >= this.#maxEntries)
-      throw unsafe(`it has more than the ${this.#maxEntries} entries announced`)
+      throw unsafe(`it has more entries than the ${this.#maxEntries} announced`)
     if (this.#kinds.has(path)) throw unsafe('comes twice', path)
     const slash = path.lastIndexOf('/')
     // Never beneath a link or a file. And a folder that isn't announced would not be counted.

@@ -23,7 +23,14 @@ const WORDS: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ]
 
 /** In code alone: a bug may say what it expected, because only its author reads that. */
-const IN_MESSAGES: typeof WORDS = [[/\bexpected (?!failure)/i, 'what happened, then what to do next']]
+const IN_MESSAGES: typeof WORDS = [
+  [/\bexpected (?!failure)/i, 'what happened, then what to do next'],
+  // A number that may be 1. A constant is known not to be.
+  [
+    /\$\{(?![A-Z_]+\})[^{}]*\} (?:bytes|characters|clients|connections|entries|files|headers|items|links|recipients|requests|sockets|times|tokens|transfers|uploads)\b/,
+    'formatCount',
+  ],
+]
 
 /** What people read: pages, and the code of which they read the messages. */
 const TEXTS = [
@@ -55,7 +62,13 @@ const UNREAD: readonly string[] = [
 ]
 
 /** Lines that have such a word for a good reason, each with the words around it. */
-const ALLOWED: readonly string[] = []
+const ALLOWED: readonly string[] = [
+  // A line of the protocol.
+  `# delivered: \${event.bytes} bytes`,
+  // Two sizes that read alike are never of one byte.
+  `\${size} bytes ,  \${limit} bytes`,
+  `\${bytes} of \${total} bytes`,
+]
 
 /** Each line with such a word, and the advice. */
 function complaints(where: string, text: string, words = WORDS): string[] {
@@ -129,5 +142,7 @@ test('each of those words is found', () => {
   expect(complaints('code.ts', literals(code))).toEqual([expect.stringMatching(/^code\.ts:2: "…Nobody /)])
   const wrong = "throw usage('Expected an id, got nothing')"
   expect(complaints('code.ts', literals(wrong), IN_MESSAGES)).toHaveLength(1)
+  const plural = `full(\`It takes \${maxSockets} transfers, and at most \${MAX_BYTES} bytes.\`)`
+  expect(complaints('code.ts', literals(plural), IN_MESSAGES)).toHaveLength(1)
   expect(complaints('here', 'What is an ESS server? It stores nothing.')).toEqual([])
 })

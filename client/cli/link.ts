@@ -1,4 +1,11 @@
-import { downloadPath, EssError, isSocketId, joinUrl, withoutUserinfo } from '../../shared/index.js'
+import {
+  downloadPath,
+  EssError,
+  formatCount,
+  isSocketId,
+  joinUrl,
+  withoutUserinfo,
+} from '../../shared/index.js'
 import { expectNoKey, withHash } from '../../shared/misplaced-key.js'
 import { isHttpUrl, serverUrl, withScheme } from './server-address.js'
 
@@ -126,6 +133,9 @@ function noLink(pasted: string): EssError {
     return new EssError('usage', `This is a key, and not the link that it belongs to. ${ADVICE}`)
   if (typed === '') return new EssError('usage', `The link is empty. ${ADVICE}`)
   if (/^[\w-]{6,24}$/.test(typed) && typed.length !== 12)
-    return new EssError('usage', `${shown} has ${typed.length} characters, and an id has 12. ${ADVICE}`)
+    return new EssError(
+      'usage',
+      `${shown} has ${formatCount(typed.length, 'character')}, and an id has 12. ${ADVICE}`,
+    )
   return new EssError('usage', `${shown} is no link. ${ADVICE}`)
 }

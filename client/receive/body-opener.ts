@@ -1,4 +1,4 @@
-import { EssError } from '../../shared/index.js'
+import { EssError, formatCount } from '../../shared/index.js'
 import { PayloadOpener } from '../seal/payload-opener.js'
 import { bytesInside, type Seal, startAfter } from './seal.js'
 
@@ -55,7 +55,8 @@ export class BodyOpener {
       const { offset } = this.#payload
       const last = this.#payload.end()
       const { size = offset + last.length } = this.#seal
-      if (offset + last.length !== size) throw notSealed(`It has not the ${size} bytes that were announced.`)
+      if (offset + last.length !== size)
+        throw notSealed(`It has not the ${formatCount(size, 'byte')} that were announced.`)
       yield* this.#unknownOf(last)
       if (this.#skip > 0) throw notSealed('It ends before the part that is here already.')
     } catch (error) {

@@ -1,7 +1,7 @@
 import { constants, fstatSync, type StatsFs, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
-import { EssError, formatBytes } from '../../shared/index.js'
+import { EssError, formatBytes, formatCount } from '../../shared/index.js'
 import { openFile } from '../files/open-file.js'
 import type { BundleTarget } from './bundle-target.js'
 import type { FileTarget } from './target.js'
@@ -64,7 +64,7 @@ function checkEntries(place: string, path: string, entries: number): void {
   if (system === undefined || system.files === 0 || entries <= system.ffree) return
   throw new EssError(
     'file-unwritable',
-    `There is no room for ${path}: it has ${entries} files and folders, and the disk takes ${system.ffree} more. Delete some files, or choose another disk.`,
+    `There is no room for ${path}: it has ${formatCount(entries, 'item')}, and the disk takes ${system.ffree} more. Delete some files, or choose another disk.`,
   )
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { recipientTypes } from '../../shared/age-header.js'
-import { EssError, SEALED_NOTE_KEY_INFO } from '../../shared/index.js'
+import { EssError, formatCount, SEALED_NOTE_KEY_INFO } from '../../shared/index.js'
 import {
   decodeNote,
   encodeNote,
@@ -53,6 +53,6 @@ function tooManyRecipients(header: Buffer, note: SealedNote): EssError {
   const most = Math.floor((noteRoom(HEADER_BYTES_OF_NONE) - shortestNoteBytes(note)) / each)
   return new EssError(
     'usage',
-    `These are ${count} recipients, and there is room for ${most} of their kind. Send it to ${most} at a time.`,
+    `These are ${formatCount(count, 'recipient')}, and there is room for ${most} of their kind. Send it to ${most} at a time.`,
   )
 }

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { EssError } from '../../shared/index.js'
+import { EssError, formatCount } from '../../shared/index.js'
 import type { Source } from '../ends/source.js'
 import { isDescriptor } from '../files/descriptor.js'
 import { openToRead } from '../files/fifo.js'
@@ -197,7 +197,7 @@ async function* explained(blocks: AsyncIterable<Uint8Array>, path: string): Asyn
 }
 
 function changed(path: string, size: number, found: string): EssError {
-  const words = `${path} changed while it was sent: it had ${size} bytes, and then ${found}.`
+  const words = `${path} changed while it was sent: it had ${formatCount(size, 'byte')}, and then ${found}.`
   return new EssError('file-changed', `${words} Send it again when no program writes to it.`)
 }
 

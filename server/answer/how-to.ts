@@ -1,3 +1,5 @@
+import { SHELLS } from '../../shared/page-words-shells.js'
+
 /** What decides how a server is used: its address, and what it asks of its clients. */
 export interface Terms {
   /** The URL of the server, without a slash at its end. */
@@ -19,12 +21,12 @@ export function sendWithCurl({ base, mustReserve, needsTokenToSend }: Terms): St
   const curl = curlWith(needsTokenToSend)
   return mustReserve
     ? {
-        words: 'Send in two steps (the first prints the link, then the ADDRESS for your upload):',
+        words: SHELLS.sendInTwo,
         // The token of an upload is in its address.
         lines: [`${curl} -X POST ${base}/reserve`, 'curl -fT file.iso ADDRESS'],
       }
     : {
-        words: 'Send (it prints the link at once; leave it running):',
+        words: SHELLS.sendInOne,
         lines: [`${curl} -NT file.iso ${base}/`, `tar c folder | ${curl} -NT - ${base}/folder.tar`],
       }
 }

@@ -1,5 +1,7 @@
+import { headingLook } from '../../shared/heading-look.js'
 import { curlLine, formatBytes, quoteUrl } from '../../shared/index.js'
-import { PAGE_WORDS } from '../../shared/page-words.js'
+import { COMMON } from '../../shared/page-words.js'
+import { SHELLS } from '../../shared/page-words-shells.js'
 import { quoteForShell } from '../../shared/shell-word.js'
 import { details, escapeHtml, type HtmlPage, htmlPage, type PageScript, preformatted } from './page.js'
 
@@ -31,24 +33,24 @@ export type SealedOffer = Omit<Offer, 'isBundle' | 'isText' | 'fileName'> & { re
  */
 export function downloadPage(offer: Offer): HtmlPage {
   const { fileName, size, url, isReady, clientUrl, isBundle = false, isText = false, script } = offer
-  const name = fileName ?? (isText ? PAGE_WORDS.text : PAGE_WORDS.nameless)
-  const kind = isBundle ? '<p>Several files or a folder, as one tar.</p>' : ''
+  const name = fileName ?? (isText ? COMMON.text : COMMON.nameless)
+  const kind = isBundle ? paragraph(SHELLS.isBundle) : ''
   const unpack = isBundle
-    ? `\n<p>Or unpack it into the current folder, as it comes:</p>\n${preformatted(`curl -f ${quoteUrl(url)} | tar x`)}`
+    ? `\n${paragraph(SHELLS.unpack)}\n${preformatted(`curl -f ${quoteUrl(url)} | tar x`)}`
     : ''
   const byClient =
     clientUrl === undefined
       ? ''
-      : `\n<p>With Node, and checked to the last byte:</p>\n${preformatted(`npx ${clientUrl} get ${url}`)}`
+      : `\n${paragraph(SHELLS.getChecked)}\n${preformatted(`npx ${clientUrl} get ${url}`)}`
   return linkPage({
     title: name,
     script,
     // A script unpacks a bundle, and shows a text.
     isForScript: isBundle || isText,
-    head: `<h1>${escapeHtml(name)}</h1>
-<p>${factsOf(size)}</p>${kind}${noteOf(isReady)}`,
-    body: `<form method="post"><button>Download</button></form>
-${details(`<p>With curl:</p>
+    head: `${heading(name)}
+${paragraph(factsOf(size))}${kind}${noteOf(isReady)}`,
+    body: `<form method="post"><button>${escapeHtml(SHELLS.download)}</button></form>
+${details(`${paragraph(COMMON.withCurl)}
 ${preformatted(curlLine(url, fileName, 'file'))}${unpack}${byClient}`)}`,
   })
 }
@@ -60,17 +62,17 @@ ${preformatted(curlLine(url, fileName, 'file'))}${unpack}${byClient}`)}`,
 export function sealedPage({ fileName, size, url, isReady, clientUrl, script }: SealedOffer): HtmlPage {
   const byNpx = clientUrl === undefined ? '' : `\nnpx ${clientUrl} get 'LINK'`
   return linkPage({
-    title: PAGE_WORDS.sealed,
+    title: COMMON.sealedTitle,
     script,
     isForScript: true,
-    head: `<h1>${PAGE_WORDS.sealed}</h1>
-<p>${factsOf(size)}</p>${noteOf(isReady)}`,
-    body: `<div class="stack"><p>It is encrypted, and this server has no key for it and doesn't know its name. The key is the end of your link, behind the #. If your link has no #, the file is sealed for a key or a password that you and the sender share.</p>
-<form method="post"><button>Download it sealed</button></form>
-<p>The button uses the link up, and gives you ${escapeHtml(fileName)}, which age opens.</p>
-${details(`<p>${clientUrl === undefined ? 'With ess' : 'With ess, or by Node alone'}, where LINK is the whole link, with its end:</p>
+    head: `${heading(COMMON.sealedTitle)}
+${paragraph(factsOf(size))}${noteOf(isReady)}`,
+    body: `<div class="stack">${paragraph(SHELLS.whereKeyIs)}
+<form method="post"><button>${escapeHtml(SHELLS.downloadSealed)}</button></form>
+${paragraph(SHELLS.sealedName(fileName))}
+${details(`${paragraph(clientUrl === undefined ? SHELLS.getWithEss : SHELLS.getWithEssOrNode)}
 ${preformatted(`ess get 'LINK'${byNpx}`)}
-<p>Or with curl and age. For the file key.txt, copy the end of the link, from AGE-SECRET-KEY on; for a password, leave out -i key.txt:</p>
+${paragraph(SHELLS.getWithAge)}
 ${preformatted(`${curlLine(url, fileName, 'file')}\nage -d -i key.txt -o FILE ${quoteForShell(fileName)}`)}`)}</div>`,
   })
 }
@@ -102,10 +104,19 @@ function linkPage({
   }
 }
 
+function heading(title: string): string {
+  const look = headingLook(title)
+  return `<h1${look === '' ? '' : ` class="${look}"`}>${escapeHtml(title)}</h1>`
+}
+
+function paragraph(text: string): string {
+  return `<p>${escapeHtml(text)}</p>`
+}
+
 function factsOf(size: number | undefined): string {
-  return [size === undefined ? PAGE_WORDS.sizeUnknown : formatBytes(size), PAGE_WORDS.worksOnce].join(' · ')
+  return COMMON.row([size === undefined ? COMMON.sizeUnknown : formatBytes(size), COMMON.worksOnce])
 }
 
 function noteOf(isReady: boolean): string {
-  return isReady ? '' : `<p>${PAGE_WORDS.notStarted}</p>`
+  return isReady ? '' : paragraph(COMMON.notStarted)
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { FACTS_ELEMENT, type PageFacts } from '../../shared/page-facts.js'
-import { PAGE_WORDS } from '../../shared/page-words.js'
+import { COMMON } from '../../shared/page-words.js'
 import { assetEntries, styleText } from './web-assets.js'
 
 /** What is on a page. */
@@ -156,5 +156,5 @@ export function preformatted(text: string): string {
 
 /** Lines for a terminal, which a person opens. `body` is HTML. */
 export function details(body: string): string {
-  return `<details><summary>${PAGE_WORDS.terminal}</summary>\n${body}\n</details>`
+  return `<details><summary>${COMMON.terminal}</summary>\n${body}\n</details>`
 }

@@ -1,3 +1,4 @@
+import { SHELLS } from '../../shared/page-words-shells.js'
 import { escapeHtml, type HtmlPage, htmlPage } from './page.js'
 
 /** The page of a problem, for a person in a browser. The code is for searches. */
@@ -6,6 +7,6 @@ export function problemPage(title: string, detail: string, code: string): HtmlPa
   const words = detail.startsWith(`${title}. `) ? detail.slice(title.length + 2) : detail
   return htmlPage({
     title,
-    body: `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(words)}</p>\n<p><small>${escapeHtml(code)}</small></p>`,
+    body: `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(words)}</p>\n<p><small>${escapeHtml(SHELLS.code(code))}</small></p>`,
   })
 }

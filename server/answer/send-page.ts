@@ -1,4 +1,5 @@
-import { PAGE_WORDS } from '../../shared/page-words.js'
+import { COMMON } from '../../shared/page-words.js'
+import { SHELLS } from '../../shared/page-words-shells.js'
 import { sendWithCurl, sendWithEss, type Terms } from './how-to.js'
 import { details, escapeHtml, type HtmlPage, htmlPage, type PageScript, preformatted } from './page.js'
 
@@ -6,12 +7,12 @@ import { details, escapeHtml, type HtmlPage, htmlPage, type PageScript, preforma
 export function sendPage(terms: Terms, facts: PageScript['facts']): HtmlPage {
   const { words, lines } = sendWithCurl(terms)
   return htmlPage({
-    title: PAGE_WORDS.send,
-    body: `<h1>${PAGE_WORDS.send}</h1>
-<p class="without-script">This page needs a browser that runs its script. You can also send from a terminal.</p>`,
+    title: COMMON.sendTitle,
+    body: `<h1>${COMMON.sendTitle}</h1>
+<p class="without-script">${escapeHtml(SHELLS.needsScript)}</p>`,
     footer: details(`<p>${escapeHtml(words)}</p>
-${preformatted(lines.join('\n'))}
-<p>With ess, which also checks that every byte arrived:</p>
+${lines.map(preformatted).join('\n')}
+<p>${escapeHtml(SHELLS.sendChecked)}</p>
 ${preformatted(sendWithEss(terms, terms.base))}`),
     script: { entry: 'send', facts },
   })

@@ -1,4 +1,4 @@
-import { EssError, type TerminalEvent } from '../../shared/index.js'
+import { EssError, formatCount, type TerminalEvent } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { goneBecause } from './download-answer.js'
@@ -62,7 +62,7 @@ export class Registry {
     if (this.#sockets.size < maxSockets) return
     throw new EssError(
       'too-many-sockets',
-      `This server is full: it takes ${maxSockets} transfers at a time.`,
+      `This server is full: it takes ${formatCount(maxSockets, 'transfer')} at a time.`,
       {
         retryAfter: 30,
       },

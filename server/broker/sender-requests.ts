@@ -1,4 +1,4 @@
-import { EssError, type TerminalEvent } from '../../shared/index.js'
+import { EssError, formatCount, type TerminalEvent } from '../../shared/index.js'
 import { FinalAnswer, rewound } from '../answer/final-answer.js'
 import type { ClientLimits } from '../limits/client-limits.js'
 import { outlastHost } from '../node/host-timeouts.js'
@@ -272,6 +272,6 @@ function checkPiece({ contentLength }: EphemeralSocket, { offset, length = 0, to
   if (contentLength === undefined || (!isOther && offset + length <= contentLength)) return
   throw new EssError(
     'bad-request',
-    `This file has ${contentLength} bytes, as its first request said. This piece ends at byte ${total ?? offset + length}.`,
+    `This file has ${formatCount(contentLength, 'byte')}, as its first request said. This piece ends at byte ${total ?? offset + length}.`,
   )
 }

@@ -1,6 +1,6 @@
 import yargs, { type Options as YargsOptions } from 'yargs'
 import { Parser } from 'yargs/helpers'
-import { EssError } from '../../shared/index.js'
+import { EssError, formatCount } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { nearestName } from '../broker/nearest-name.js'
 import type { FlagRow, FlagValues } from '../broker/option-kinds.js'
@@ -139,7 +139,7 @@ function looseFlags(argv: readonly string[]): Readonly<Record<string, unknown>> 
 function yargsOption(flag: string, { kind }: FlagRow): YargsOptions {
   const coerce = (value: unknown) => {
     if (Array.isArray(value))
-      throw new EssError('usage', `--${flag} was given ${value.length} times. Give it once.`)
+      throw new EssError('usage', `--${flag} was given ${formatCount(value.length, 'time')}. Give it once.`)
     if (value === '') throw new EssError('usage', `--${flag} needs a value. ${SEE_HELP}`)
     return value
   }

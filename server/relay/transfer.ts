@@ -1,4 +1,4 @@
-import { formatDuration, formatLimit, formatPart } from '../../shared/index.js'
+import { formatCount, formatDuration, formatLimit, formatPart } from '../../shared/index.js'
 import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
@@ -156,7 +156,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
       // A form whose end belies its length. HTTP itself lets no body exceed its Content-Length.
       fail(
         'bad-request',
-        `The file in the form is longer than the ${part.length} bytes that the form's length leaves for it. Send the file itself, as curl -T does.`,
+        `The file in the form is longer than the ${formatCount(part.length, 'byte')} that the form's length leaves for it. Send the file itself, as curl -T does.`,
       )
     } else if (maxUploadBytes > 0 && behind(received) > maxUploadBytes) {
       fail(
@@ -166,7 +166,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     } else if (total !== undefined && behind(received) > total) {
       fail(
         'bad-request',
-        `The file is longer than the ${total} bytes that its first request announced. Send it again for a new link.`,
+        `The file is longer than the ${formatCount(total, 'byte')} that its first request announced. Send it again for a new link.`,
       )
     } else if (!hasBegun) {
       firstByteAt ??= performance.now()
@@ -199,7 +199,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     if (total !== undefined && behind(received) !== total) {
       fail(
         'bad-request',
-        `The file ended at byte ${behind(received)}, and its first request announced ${total} bytes. Send it again for a new link.`,
+        `The file ended at byte ${behind(received)}, and its first request announced ${formatCount(total, 'byte')}. Send it again for a new link.`,
       )
       return
     }

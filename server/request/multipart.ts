@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { EssError, safeContentType, safeFileName } from '../../shared/index.js'
+import { EssError, formatCount, safeContentType, safeFileName } from '../../shared/index.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import type { SenderBody } from '../relay/transfer.js'
 import { type FilePart, readFilePart } from './form-part.js'
@@ -257,7 +257,9 @@ class FileBody extends Readable {
       return
     }
     if (this.#total !== undefined && this.#bytes > this.#total) {
-      throw brokenForm(`a file of more than the ${this.#total} bytes that the form's length leaves for it`)
+      throw brokenForm(
+        `a file of more than the ${formatCount(this.#total, 'byte')} that the form's length leaves for it`,
+      )
     }
     if (this.#bytes === this.#total) this.#last = bytes
     else if (!this.push(bytes)) this.#isFull = true
@@ -266,7 +268,9 @@ class FileBody extends Readable {
   /** Ends the file. Throws EssError `bad-request` if it is shorter than `total`. */
   finish(): void {
     if (this.#total !== undefined && this.#bytes < this.#total) {
-      throw brokenForm(`a file of ${this.#bytes} bytes, where the form's length leaves ${this.#total} for it`)
+      throw brokenForm(
+        `a file of ${formatCount(this.#bytes, 'byte')}, where the form's length leaves ${this.#total} for it`,
+      )
     }
     if (this.#last !== undefined) this.push(this.#last)
     this.push(null)

@@ -1,5 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { EssError, HEADERS, isSealedNote, MAX_SEALED_NOTE, parseBundleNote } from '../../shared/index.js'
+import {
+  EssError,
+  formatCount,
+  HEADERS,
+  isSealedNote,
+  MAX_SEALED_NOTE,
+  parseBundleNote,
+} from '../../shared/index.js'
 
 /** What a sender says of its file to the receiver alone. It is passed on as it came, and the server reads none of it. */
 export interface Notes {
@@ -17,7 +24,7 @@ export function notesOf(headers: IncomingHttpHeaders): Notes {
   if (sealed !== undefined && !isSealedNote(sealed)) {
     throw new EssError(
       'bad-request',
-      `The field Ess-Sealed must be base64url without padding, of at most ${MAX_SEALED_NOTE} characters. This one has ${sealed.length} characters. Check the program that sends it.`,
+      `The field Ess-Sealed must be base64url without padding, of at most ${MAX_SEALED_NOTE} characters. This one has ${formatCount(sealed.length, 'character')}. Check the program that sends it.`,
     )
   }
   if (bundle !== undefined && parseBundleNote(bundle) === undefined) {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError } from '../../shared/index.js'
+import { EssError, formatCount } from '../../shared/index.js'
 
 /** More fields than any client and its proxies have a use for. */
 const MAX_HEADER_FIELDS = 100
@@ -14,7 +14,7 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
   if (fields <= MAX_HEADER_FIELDS) return
   throw new EssError(
     'headers-too-large',
-    `The request has ${fields} headers, and this server takes at most ${MAX_HEADER_FIELDS}. Send fewer.`,
+    `The request has ${formatCount(fields, 'header')}, and this server takes at most ${MAX_HEADER_FIELDS}. Send fewer.`,
   )
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, HEADERS, PARTIAL_UPLOAD } from '../../shared/index.js'
+import { EssError, formatCount, HEADERS, PARTIAL_UPLOAD } from '../../shared/index.js'
 import { knowsNoType } from './draft.js'
 import { fieldOf, wholeNumberIn } from './fields.js'
 import { declaredLength } from './payload.js'
@@ -59,7 +59,7 @@ export function pieceHeadOf(request: IncomingMessage): PieceHead {
   if (isContradiction) {
     throw new EssError(
       'bad-request',
-      `This piece ends at byte ${end}, but Upload-Length says that the file has ${announced} bytes.`,
+      `This piece ends at byte ${end}, but Upload-Length says that the file has ${formatCount(announced, 'byte')}.`,
     )
   }
   return { offset, isLast, length, total: announced ?? (isLast ? end : undefined) }

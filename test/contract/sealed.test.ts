@@ -112,7 +112,7 @@ describe.each(HOSTS.filter(({ name }) => WAYS_IN.includes(name)))(
       expect(head.status).toBe(200)
       expect(shown(head.headers)).toEqual(expected)
       const page = await ask(port, `GET /${id}`, BROWSER)
-      expect(page).toMatchObject({ status: 406, body: expect.stringContaining('<h1>A sealed file</h1>') })
+      expect(page).toMatchObject({ status: 406, body: expect.stringContaining('<h1>An encrypted file</h1>') })
       expect(page.body).not.toMatch(TELLTALE)
       expect(page.body).toContain('ess get &#39;LINK&#39;')
       expect(page.body).toContain(`age -d -i key.txt -o FILE &#39;${id}.age&#39;`)

@@ -11,13 +11,14 @@ interface Finding {
 
 let source: Promise<string> | undefined
 
-/** What axe-core calls serious or critical in a page as it is now, each as a line. */
-export async function seriousFindings(page: Page): Promise<string[]> {
+/** What axe-core calls serious or critical in a page as it is now, each as a line. `rules` are some of its own; default: all. */
+export async function seriousFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
   source ??= readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
   // By the debugger, to which the page's policy does not apply.
   if (!(await page.evaluate("typeof axe === 'object'"))) await page.evaluate(await source)
+  const options = { resultTypes: ['violations'], ...(rules !== undefined && { runOnly: rules }) }
   const found: unknown = await page.evaluate(
-    "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+    `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,
   )
   // What axe-core's documentation says.
   const findings = found as readonly Finding[]

@@ -233,8 +233,8 @@ export function hostileTars(outside: string): readonly Hostile[] {
       /no number/,
       bytes(file('x'), (block) => block.write('00000009x00\0', 124, 'latin1')),
     ),
-    { name: 'more entries than announced', why: /more than the 1 /, tar: whole, entries: 1 },
-    { name: 'entries where none was announced', why: /more than the 0 /, tar: whole, entries: 0 },
+    { name: 'more entries than announced', why: /more entries than the 1 /, tar: whole, entries: 1 },
+    { name: 'entries where none was announced', why: /more entries than the 0 /, tar: whole, entries: 0 },
     // Extended headers.
     hostile('a record that is too long', /wrong length/, { ...file('x'), pax: Buffer.from('99 path=a\n') }),
     hostile('a record that is too short', /wrong length/, { ...file('x'), pax: Buffer.from('6 path=a\n') }),

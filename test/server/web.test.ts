@@ -280,7 +280,7 @@ test.each([
   ['a file without a name', 'PUT /', {}, 'A file without a name', false],
   ['a text', 'PUT /', { 'Content-Type': 'text/plain; charset=utf-8' }, 'A text', true],
   ['a bundle', 'PUT /photos.tar', { 'Ess-Bundle': 'tar;entries=3' }, 'photos.tar', true],
-  ['a sealed file', 'PUT /', { 'Ess-Sealed': 'c2VhbGVkIG5vdGU' }, 'A sealed file', true],
+  ['a sealed file', 'PUT /', { 'Ess-Sealed': 'c2VhbGVkIG5vdGU' }, 'An encrypted file', true],
 ] as const)(
   'the button of %s is there at once, or waits for the script that does better',
   async (_what, target, headers, heading, isForScript) => {
@@ -290,7 +290,7 @@ test.each([
     expect(body).toContain(`<h1>${heading}</h1>`)
     const [head = '', rest = ''] = body.split('<form method="post">')
     expect(head.includes('<div class="without-script">')).toBe(isForScript)
-    expect(rest).toMatch(/^<button>Download( it sealed)?<\/button><\/form>/)
+    expect(rest).toMatch(/^<button>Download( it encrypted)?<\/button><\/form>/)
   },
 )
 

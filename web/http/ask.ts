@@ -1,4 +1,5 @@
 import { EssError, fromProblem, PROBLEM_MEDIA_TYPE, type ProblemCode } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
 
 /** How long the server may take to answer what it can answer at once. */
 export const SOON_MS = 20_000
@@ -45,10 +46,7 @@ export const ALWAYS = { cache: 'no-store', redirect: 'error' } as const satisfie
 
 /** The refusal in an answer. That of something else than ESS, such as a proxy, is `not-ess`. */
 export function refusalIn(answer: Answer): EssError {
-  return (
-    problemIn(answer) ??
-    new EssError('not-ess', `The server answered with HTTP ${answer.status}, and not as ESS.`)
-  )
+  return problemIn(answer) ?? new EssError('not-ess', COMMON.notEss(answer.status))
 }
 
 /** The problem in an answer; undefined if it is none of ours. */

@@ -1,6 +1,7 @@
 import { EssError, problemSentences } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { memoryLimit } from './save/memory.js'
-import { RECEIVING } from './words.js'
 
 /** A download that broke off, in words for the person. */
 export class Stopped extends Error {}
@@ -19,7 +20,7 @@ export function wordsOf(error: unknown): string {
     case 'too-large':
       return RECEIVING.tooLarge(memoryLimit())
     case 'server-unreachable':
-      return RECEIVING.unreachable
+      return COMMON.unreachable
     default:
       return problemSentences(error)
   }

@@ -1,6 +1,6 @@
 import { isBech32 } from '../../shared/bech32.js'
 import { EssError, percentDecode, splitSealedLink } from '../../shared/index.js'
-import { RECEIVING } from './words.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 
 /**
  * 32 bytes in Bech32; in small letters too, which some programs make of a link. A field of one line puts the lines of a key

@@ -7,6 +7,7 @@ import {
   PROBLEM_MEDIA_TYPE,
   parseContentDisposition,
 } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
 import { addressOf, type Facts } from '../facts.js'
 import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
 
@@ -132,5 +133,5 @@ export function expectRest(answer: Response, bytes: number, { size }: Head, { id
 }
 
 function notEss({ status }: Response): EssError {
-  return new EssError('not-ess', `The server answered with HTTP ${status}, and not as ESS.`)
+  return new EssError('not-ess', COMMON.notEss(status))
 }

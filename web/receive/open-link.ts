@@ -1,12 +1,13 @@
 import { isForPassphrase } from '../../shared/age-header.js'
 import { EssError } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { splitNote } from '../../shared/sealed-note.js'
 import { wordsOf } from './failure.js'
 import { keysIn } from './keys.js'
 import type { LinkPage } from './link-page.js'
 import { ageFileOffer, type Known, type Offer, plainOffer, sealedOffer } from './offer.js'
 import { ask, showOpening } from './screens.js'
-import { RECEIVING } from './words.js'
 
 /** Opens the note, with as many answers of the person as it takes. The link stays unused. */
 export async function openLink({ page, known, key, keyProblem }: LinkPage): Promise<Offer> {
@@ -30,7 +31,7 @@ export async function openLink({ page, known, key, keyProblem }: LinkPage): Prom
     }
     identities = []
     const answer = await ask(page, {
-      title: RECEIVING.sealedTitle,
+      title: COMMON.sealedTitle,
       words: given.length > 0 ? [RECEIVING.wrongKeyNext] : [RECEIVING.noKey, RECEIVING.noKeyNext],
       problem,
       label: RECEIVING.keyLabel,
@@ -48,7 +49,7 @@ export async function openLink({ page, known, key, keyProblem }: LinkPage): Prom
 async function openByPassword(page: HTMLElement, known: Known, note: string): Promise<Offer> {
   for (let problem: string | undefined; ; ) {
     const password = await ask(page, {
-      title: RECEIVING.sealedTitle,
+      title: COMMON.sealedTitle,
       words: [RECEIVING.passwordNeeded],
       problem,
       label: RECEIVING.passwordLabel,

@@ -1,4 +1,8 @@
+import { headingLook } from '../../shared/heading-look.js'
 import { curlLine, formatBytes, joinUrl, ROUTES } from '../../shared/index.js'
+import { isolated } from '../../shared/isolated.js'
+import { COMMON } from '../../shared/page-words.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { withResolvers } from '../../shared/with-resolvers.js'
 import { type Facts, linkOf } from '../facts.js'
 import { button } from '../ui/button.js'
@@ -8,7 +12,6 @@ import { fileButton } from '../ui/file-button.js'
 import { type Ending, mark } from '../ui/mark.js'
 import { type Line, terminalLines } from '../ui/terminal.js'
 import type { Offer } from './offer.js'
-import { RECEIVING } from './words.js'
 
 /*
  * What the page shows, one screen for each state. Each replaces all of the one before.
@@ -68,7 +71,7 @@ export async function ask(page: HTMLElement, question: Question): Promise<string
 
 /** Something that takes a moment. */
 export function showOpening(page: HTMLElement, words: string): void {
-  show(page, RECEIVING.sealedTitle, element('p', { set: { role: 'status' } }, words))
+  show(page, COMMON.sealedTitle, element('p', { set: { role: 'status' } }, words))
 }
 
 /** A button, and what it is called. */
@@ -91,15 +94,15 @@ export function showOffer<Name extends string>(
   clicked: (name: Name) => Promise<void>,
 ): void {
   const { size, bundle, sealed } = offer
-  const about = [
-    size === undefined ? RECEIVING.sizeUnknown : formatBytes(size),
+  const about = COMMON.row([
+    size === undefined ? COMMON.sizeUnknown : formatBytes(size),
     ...(bundle === undefined ? [] : [RECEIVING.entries(bundle.entries)]),
-    RECEIVING.worksOnce,
-  ].join(' · ')
+    COMMON.worksOnce,
+  ])
   const words = [
     about,
     ...(sealed.by === 'nothing' ? [] : [RECEIVING.isSealed]),
-    ...(isReady ? [] : [RECEIVING.notStarted]),
+    ...(isReady ? [] : [COMMON.notStarted]),
   ]
   const buttons = choices.map(([name, label], index) =>
     button(
@@ -126,13 +129,13 @@ export function showOffer<Name extends string>(
 export function otherWays(facts: Facts, { id, sealed, name }: Offer, key: string | undefined): HTMLElement {
   const link = linkOf(facts, id)
   const whole = key === undefined ? link : `${link}#${key}`
-  const lines: Line[] = [{ words: RECEIVING.withEss, line: `ess get '${whole}'` }]
+  const lines: Line[] = [{ words: COMMON.withEss, line: `ess get '${whole}'` }]
   if (facts.servesClient) {
     const client = joinUrl(facts.base, ROUTES.clientPackageOfVersion)
-    lines.push({ words: RECEIVING.withNode, line: `npx ${client} get '${whole}'` })
+    lines.push({ words: COMMON.withNode, line: `npx ${client} get '${whole}'` })
   }
-  if (sealed.by === 'nothing') lines.push({ words: RECEIVING.withCurl, line: curlLine(link, name, 'file') })
-  return terminalLines(RECEIVING.terminal, lines)
+  if (sealed.by === 'nothing') lines.push({ words: COMMON.withCurl, line: curlLine(link, name, 'file') })
+  return terminalLines(COMMON.terminal, lines)
 }
 
 /** The screen of a file that is coming. */
@@ -150,7 +153,7 @@ const MAX_LISTED = 500
 
 export function showProgress(page: HTMLElement, title: string, cancel: () => void): ProgressScreen {
   const said = element('p', { className: 'status', set: { role: 'status' } }, RECEIVING.waiting)
-  const bar = element('progress', { set: { 'aria-label': RECEIVING.received } })
+  const bar = element('progress', { set: { 'aria-label': RECEIVING.progress } })
   const course = element('p', { className: 'course' })
   const listed = element('ul', {
     className: 'list',
@@ -163,7 +166,7 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
     title,
     said,
     element('div', { className: 'progress' }, bar, course),
-    element('div', { className: 'buttons' }, button(RECEIVING.cancel, cancel, 'quiet')),
+    element('div', { className: 'buttons' }, button(COMMON.cancel, cancel, 'quiet')),
     listed,
   )
   return {
@@ -188,9 +191,15 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
 }
 
 /** All went well. */
-export function showDone(page: HTMLElement, words: string, ...more: readonly Node[]): void {
-  show(page, RECEIVING.done, element('p', {}, words), ...more)
+export function showDone(page: HTMLElement, offer: Offer, words: string, ...more: readonly Node[]): void {
+  show(page, RECEIVING.done, what(offer), element('p', {}, words), ...more)
   sign(page, 'delivered')
+}
+
+const COPY_WORDS = {
+  copy: RECEIVING.copy,
+  copied: COMMON.copied,
+  notCopied: RECEIVING.notCopied,
 }
 
 /** A text, and a button to copy it. */
@@ -199,16 +208,24 @@ export function showText(page: HTMLElement, text: string): void {
     className: 'text',
     tabIndex: 0,
     dir: 'auto',
-    set: { role: 'region', 'aria-label': RECEIVING.text },
+    set: { role: 'region', 'aria-label': COMMON.text },
   })
   shown.append(text)
-  const copy = copyButton(text, RECEIVING, () => getSelection()?.selectAllChildren(shown))
-  show(page, RECEIVING.text, shown, element('div', { className: 'buttons' }, copy.button), copy.said)
+  const copy = copyButton(text, COPY_WORDS, () => getSelection()?.selectAllChildren(shown))
+  show(
+    page,
+    COMMON.text,
+    element('p', {}, RECEIVING.onlyHere),
+    shown,
+    element('div', { className: 'buttons' }, copy.button),
+    copy.said,
+  )
 }
 
-/** It went wrong. `again` is there if nothing was used up. */
+/** It went wrong. `offer` is undefined for a file that could not be opened. `again` is there if nothing was used up. */
 export function showFailed(
   page: HTMLElement,
+  offer: Offer | undefined,
   words: string,
   again: (() => void) | undefined,
   ...more: readonly Node[]
@@ -216,6 +233,7 @@ export function showFailed(
   show(
     page,
     RECEIVING.failed,
+    ...(offer === undefined ? [] : [what(offer)]),
     element('p', {}, words),
     ...(again === undefined
       ? []
@@ -226,8 +244,8 @@ export function showFailed(
 }
 
 /** The person has stopped it. */
-export function showCancelled(page: HTMLElement): void {
-  show(page, RECEIVING.stopped, element('p', {}, RECEIVING.cancelled))
+export function showCancelled(page: HTMLElement, offer: Offer): void {
+  show(page, COMMON.cancelled, what(offer), element('p', {}, RECEIVING.stopped))
   sign(page, 'cancelled')
 }
 
@@ -237,14 +255,21 @@ function sign(page: HTMLElement, ending: Ending): void {
   page.prepend(mark(ending))
 }
 
+/** Which file an ending is about: with several tabs, a person may not know. */
+function what(offer: Offer): HTMLElement {
+  const { size } = offer
+  const facts = [isolated(titleOf(offer)), ...(size === undefined ? [] : [formatBytes(size)])]
+  return element('p', {}, COMMON.row(facts))
+}
+
 /** A bundle is a folder or some files to a person, and no tar. */
 export function titleOf({ isText, name, bundle }: Offer): string {
-  if (isText) return RECEIVING.text
+  if (isText) return COMMON.text
   return bundle === undefined ? name : name.replace(/\.tar$/i, '')
 }
 
 function show(page: HTMLElement, title: string, ...content: readonly Node[]): void {
-  const heading = element('h1', { tabIndex: -1 }, title)
+  const heading = element('h1', { tabIndex: -1, className: headingLook(title) }, title)
   page.className = ''
   page.replaceChildren(heading, ...content)
   document.title = title

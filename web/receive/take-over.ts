@@ -10,7 +10,7 @@ export async function takeOver(linkPage: LinkPage): Promise<void> {
   try {
     present(linkPage, await openLink(linkPage))
   } catch (error) {
-    showFailed(linkPage.page, wordsOf(error), undefined)
+    showFailed(linkPage.page, undefined, wordsOf(error), undefined)
   }
 }
 

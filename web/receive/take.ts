@@ -1,5 +1,7 @@
-import { EssError } from '../../shared/index.js'
+import { EssError, formatPart } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
+import { COMMON } from '../../shared/page-words.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
 import { giveUp } from './link.js'
@@ -21,7 +23,6 @@ import {
   showText,
   titleOf,
 } from './screens.js'
-import { RECEIVING } from './words.js'
 
 /** What a person can do with an offer. */
 export type ChoiceName = 'save' | 'text' | 'folder' | 'zip'
@@ -53,13 +54,13 @@ export async function take(
     const way = await (offer.bundle === undefined
       ? chooseWay(facts, linkPage.link, offer)
       : wayOfBundle(linkPage, offer, name === 'folder', news))
-    if (way !== undefined) tellDone(page, await run(linkPage, offer, way, news), news)
+    if (way !== undefined) tellDone(page, offer, await run(linkPage, offer, way, news), news)
   } catch (error) {
     const isUnused = error instanceof EssError && error.code === 'server-unreachable'
     const lines = isTooLarge(error) ? [otherWays(facts, offer, key)] : []
     const isStopped = error instanceof EssError && error.code === 'interrupted'
-    if (isStopped) showCancelled(page)
-    else showFailed(page, wordsOf(error), isUnused ? again : undefined, ...lines)
+    if (isStopped) showCancelled(page, offer)
+    else showFailed(page, offer, wordsOf(error), isUnused ? again : undefined, ...lines)
   }
 }
 
@@ -79,7 +80,11 @@ async function wayOfBundle(
   const { bundle = { entries: 0 }, size } = offer
   const stem = offer.name.replace(/\.tar$/i, '')
   const listener = {
-    onEntry: (name: string) => news.screen?.list(name),
+    onEntry(name: string) {
+      // All is in the folder of which the heading is the name.
+      const own = name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name
+      if (own !== '') news.screen?.list(own)
+    },
     onLeftOut: (name: string) => void news.leftOut.push(name),
   }
   const folder =
@@ -154,16 +159,16 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
 const DRAW_MS = 250
 
 function courseOf({ bytes, rate }: Pace, size: number | undefined, secondsLeft: number | undefined): string {
-  const parts = [RECEIVING.progress(bytes, size)]
-  if (secondsLeft !== undefined) parts.push(RECEIVING.tryingOn(secondsLeft))
-  else if (rate !== undefined && rate > 0) {
-    parts.push(RECEIVING.rate(rate))
-    if (size !== undefined && size > bytes) parts.push(RECEIVING.left((size - bytes) / rate))
+  const parts = [formatPart(bytes, size)]
+  if (secondsLeft !== undefined) return `${parts[0]}\n${COMMON.tryingOn(secondsLeft)}`
+  if (rate !== undefined && rate > 0) {
+    parts.push(COMMON.rate(rate))
+    if (size !== undefined && size > bytes) parts.push(COMMON.left((size - bytes) / rate))
   }
-  return parts.join(' · ')
+  return COMMON.row(parts)
 }
 
-function tellDone(page: HTMLElement, done: Done, { leftOut }: News): void {
+function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut }: News): void {
   const missing =
     leftOut.length === 0
       ? []
@@ -190,7 +195,7 @@ function tellDone(page: HTMLElement, done: Done, { leftOut }: News): void {
           ),
         ]
       : []
-  showDone(page, wordsOfDone(done), ...again, ...missing)
+  showDone(page, offer, wordsOfDone(done), ...again, ...missing)
 }
 
 function wordsOfDone(done: Done): string {

@@ -1,3 +1,9 @@
+/** The files in a folder, at any depth. */
+export interface FolderSum {
+  readonly count: number
+  readonly bytes: number
+}
+
 /** What a person has chosen, by its path in the bundle: that of a single file is its name. */
 export class Chosen {
   readonly files = new Map<string, File>()
@@ -25,8 +31,17 @@ export class Chosen {
     return [...new Set([...this.folders, ...this.files.keys()].map(topOf))].sort()
   }
 
-  isFolder(top: string): boolean {
-    return !this.files.has(top)
+  /** What is in each folder at the top. */
+  folderSums(): ReadonlyMap<string, FolderSum> {
+    const sums = new Map<string, FolderSum>()
+    const add = (path: string, count: number, bytes: number) => {
+      const top = topOf(path)
+      const before = sums.get(top) ?? { count: 0, bytes: 0 }
+      sums.set(top, { count: before.count + count, bytes: before.bytes + bytes })
+    }
+    for (const path of this.folders) add(path, 0, 0)
+    for (const [path, { size }] of this.files) if (path.includes('/')) add(path, 1, size)
+    return sums
   }
 
   /** Adds a file. One that has the name of another is renamed, and the same one again changes nothing. */

@@ -1,4 +1,5 @@
 import { EssError } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import type { Chosen } from './chosen.js'
 
 /**
@@ -47,6 +48,6 @@ function settled<T>(
   start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
 ): Promise<T> {
   return new Promise<T>(start).catch((cause: unknown) => {
-    throw new EssError('file-unreadable', `Your browser cannot read ${path}. Choose it again.`, { cause })
+    throw new EssError('file-unreadable', SENDING.unreadable(path), { cause })
   })
 }

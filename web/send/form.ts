@@ -1,14 +1,13 @@
 import { EssError, formatBytes, problemSentences } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import type { Facts } from '../facts.js'
 import { button } from '../ui/button.js'
 import { element } from '../ui/element.js'
 import { fileButton } from '../ui/file-button.js'
-import { WORDS } from '../words.js'
-import { Chosen } from './chosen.js'
+import { Chosen, type FolderSum } from './chosen.js'
 import { addDropped } from './dropped.js'
 import { keepToken, keptToken } from './token.js'
-
-const words = WORDS.choose
 
 /** What a person wants to send, and how. */
 export interface Wish {
@@ -23,14 +22,14 @@ export class SendForm {
   readonly root: HTMLElement
   readonly #onWish: (wish: Wish) => Promise<void>
   readonly #chosen = new Chosen()
-  readonly #list = element('ul', { className: 'list', set: { 'aria-label': words.chosen } })
+  readonly #list = element('ul', { className: 'list', set: { 'aria-label': SENDING.chosen } })
   readonly #sum = element('p', { className: 'sum', set: { role: 'status' } })
-  readonly #files = fileButton(words.files, {
+  readonly #files = fileButton(SENDING.files, {
     name: 'files',
     isMultiple: true,
     onChosen: (files) => this.#add(files),
   })
-  readonly #folder = fileButton(words.folder, {
+  readonly #folder = fileButton(SENDING.folder, {
     name: 'folder',
     isMultiple: true,
     isFolder: true,
@@ -39,18 +38,20 @@ export class SendForm {
   })
   readonly #drop = this.#dropZone()
   readonly #text = element('textarea', { rows: 3, name: 'text', spellcheck: false })
-  readonly #textField = element('label', { className: 'field' }, words.text, this.#text)
+  readonly #textField = element('label', { className: 'field' }, SENDING.typeText, this.#text)
   readonly #sealed = element('input', { type: 'checkbox', name: 'sealed', checked: true })
+  readonly #sealedHint = element('small', {}, SENDING.encrypted)
   readonly #token = element('input', { type: 'password', name: 'token', autocomplete: 'off' })
   readonly #tokenField = element(
     'label',
     { className: 'field' },
-    words.token,
+    SENDING.token,
     this.#token,
-    element('small', {}, words.tokenHint),
+    element('small', {}, SENDING.tokenHint),
   )
-  readonly #error = element('p', { className: 'error', set: { role: 'alert' } })
-  readonly #button = element('button', { type: 'submit' }, words.send)
+  /** Above the button, where the person looks who has just pressed it. */
+  readonly #error = element('p', { id: 'error', className: 'error', set: { role: 'alert' } })
+  readonly #button = element('button', { type: 'submit', hidden: true }, SENDING.send)
   /** What is only asked of someone who has something to send. */
   readonly #rest: HTMLElement
 
@@ -66,12 +67,11 @@ export class SendForm {
         'label',
         { className: 'switch' },
         this.#sealed,
-        element('span', {}, words.sealed),
-        element('small', {}, words.sealedHint),
+        element('span', {}, SENDING.encrypt),
+        this.#sealedHint,
       ),
       this.#tokenField,
-      ...(facts.resumeWithin === 0 ? [element('p', {}, words.noPieces)] : []),
-      this.#button,
+      ...(facts.resumeWithin === 0 ? [element('p', {}, SENDING.noPieces)] : []),
     )
     const form = element(
       'form',
@@ -80,9 +80,15 @@ export class SendForm {
       this.#sum,
       this.#drop,
       this.#textField,
-      this.#error,
       this.#rest,
+      this.#error,
+      this.#button,
     )
+    this.#sealed.addEventListener('change', () => {
+      const isSealed = this.#sealed.checked
+      this.#sealedHint.textContent = isSealed ? SENDING.encrypted : SENDING.notEncrypted
+      this.#sealedHint.classList.toggle('warning', !isSealed)
+    })
     this.#text.addEventListener('input', () => this.#showRest())
     form.addEventListener('submit', (event) => {
       event.preventDefault()
@@ -91,8 +97,8 @@ export class SendForm {
     this.root = element(
       'div',
       {},
-      element('h1', { tabIndex: -1 }, WORDS.title),
-      element('p', {}, words.intro),
+      element('h1', { tabIndex: -1 }, COMMON.sendTitle),
+      element('p', {}, SENDING.intro),
       form,
     )
     this.#acceptDrops()
@@ -107,15 +113,17 @@ export class SendForm {
   refuse(error: unknown): void {
     if (!(error instanceof EssError)) throw error
     if (error.code === 'unauthorized') {
+      this.#say(this.#token.value.trim() === '' ? SENDING.tokenNeeded : SENDING.tokenRefused)
       this.#rest.hidden = false
-      this.#say(this.#tokenField.hidden || this.#token.value === '' ? words.tokenHint : words.tokenRefused)
       this.#tokenField.hidden = false
+      this.#token.setAttribute('aria-invalid', 'true')
+      this.#token.setAttribute('aria-describedby', this.#error.id)
       keepToken('')
       this.#token.focus()
       this.#token.select()
       return
     }
-    this.#say(error.code === 'server-unreachable' ? WORDS.ending.offline : problemSentences(error))
+    this.#say(error.code === 'server-unreachable' ? COMMON.unreachable : problemSentences(error))
   }
 
   /** Forgets what was chosen. */
@@ -137,7 +145,7 @@ export class SendForm {
         this.#files.field,
         this.#folder.field,
       ),
-      element('p', { className: 'hint' }, words.drop),
+      element('p', { className: 'hint' }, SENDING.drop),
     )
   }
 
@@ -178,8 +186,9 @@ export class SendForm {
   #show(): void {
     const { tops, files, size } = this.#chosen
     this.#say('')
-    this.#list.replaceChildren(...tops.map((top) => this.#row(top)))
-    this.#sum.textContent = tops.length > 0 ? WORDS.sum(files.size, size) : ''
+    const folders = this.#chosen.folderSums()
+    this.#list.replaceChildren(...tops.map((top) => this.#row(top, folders.get(top))))
+    this.#sum.textContent = tops.length > 0 ? SENDING.sum(files.size, size) : ''
     const hasFiles = tops.length > 0
     // The list says it of a single file; a screen reader is told.
     this.#sum.classList.toggle('unseen', files.size < 2)
@@ -187,19 +196,21 @@ export class SendForm {
     this.#textField.hidden = hasFiles && this.#text.value === ''
     // To send is what is meant now; to add more is possible.
     this.root.classList.toggle('has-files', hasFiles)
-    this.#files.button.textContent = hasFiles ? words.moreFiles : words.files
-    this.#folder.button.textContent = hasFiles ? words.moreFolder : words.folder
+    this.#files.button.textContent = hasFiles ? SENDING.moreFiles : SENDING.files
+    this.#folder.button.textContent = hasFiles ? SENDING.moreFolder : SENDING.folder
     this.#showRest()
   }
 
   #showRest(): void {
     const isEmpty = this.#chosen.isEmpty && this.#text.value === ''
     this.#rest.hidden = isEmpty
+    this.#button.hidden = isEmpty
     this.#files.button.classList.toggle('quiet', !isEmpty)
   }
 
-  #row(top: string): HTMLElement {
-    const size = this.#chosen.files.get(top)?.size
+  /** A row of the list. `folder` is undefined for a file. */
+  #row(top: string, folder: FolderSum | undefined): HTMLElement {
+    const { size = 0 } = this.#chosen.files.get(top) ?? {}
     const remove = button(
       '×',
       () => {
@@ -210,12 +221,16 @@ export class SendForm {
       },
       'quiet',
     )
-    remove.setAttribute('aria-label', words.remove(top))
+    remove.setAttribute('aria-label', SENDING.remove(top))
     return element(
       'li',
       {},
       element('span', { className: 'name' }, top),
-      element('span', { className: 'size' }, size === undefined ? words.folderMark : formatBytes(size)),
+      element(
+        'span',
+        { className: 'size' },
+        folder === undefined ? formatBytes(size) : SENDING.sum(folder.count, folder.bytes),
+      ),
       remove,
     )
   }
@@ -223,9 +238,10 @@ export class SendForm {
   async #submit(): Promise<void> {
     if (this.#button.disabled) return
     this.#say('')
+    this.#token.removeAttribute('aria-invalid')
     const what = this.#chosen.isEmpty ? this.#text.value : this.#chosen
     if (what === '') {
-      this.#say(words.nothing)
+      this.#say(SENDING.nothing)
       return
     }
     const token = this.#token.value.trim()

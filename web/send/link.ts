@@ -1,8 +1,9 @@
 import { curlLine, joinUrl, quoteUrl, ROUTES, safeFileName, sealedLink } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import { quoteForShell } from '../../shared/shell-word.js'
 import { type Facts, linkOf } from '../facts.js'
 import type { Line } from '../ui/terminal.js'
-import { WORDS } from '../words.js'
 import type { Parcel } from './parcel.js'
 import type { Sendable } from './sendable.js'
 
@@ -22,11 +23,11 @@ export function receiverLines(
   const quoted = quoteUrl(link)
   const byNpx = `npx ${joinUrl(facts.base, ROUTES.clientPackageOfVersion)} get ${quoted}`
   return [
-    { words: WORDS.link.byEss, line: `ess get ${quoted}` },
-    ...(facts.servesClient ? [{ words: WORDS.link.byNpx, line: byNpx }] : []),
+    { words: COMMON.withEss, line: `ess get ${quoted}` },
+    ...(facts.servesClient ? [{ words: COMMON.withNode, line: byNpx }] : []),
     isSealed
-      ? { words: WORDS.link.byAge, line: ageLine(quoteUrl(linkOf(facts, id)), parcel) }
-      : { words: WORDS.link.byCurl, line: plainLine(link, parcel) },
+      ? { words: SENDING.withAge, line: ageLine(quoteUrl(linkOf(facts, id)), parcel) }
+      : { words: COMMON.withCurl, line: plainLine(link, parcel) },
   ]
 }
 

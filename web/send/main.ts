@@ -1,7 +1,7 @@
 import { EssError } from '../../shared/index.js'
+import { COMMON } from '../../shared/page-words.js'
 import { readFacts } from '../facts.js'
 import { load } from '../http/load.js'
-import { WORDS } from '../words.js'
 import { SendForm, type Wish } from './form.js'
 
 const facts = readFacts(document)
@@ -59,7 +59,7 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
 
 function backToForm(): void {
   page.replaceChildren(form.root)
-  document.title = WORDS.title
+  document.title = COMMON.sendTitle
 }
 
 /** A browser asks the person in words of its own whether to leave the page. */

@@ -1,21 +1,30 @@
 import {
   type EssError,
+  formatBytes,
   formatPart,
   type InterruptedEvent,
   problemSentences,
   type StatusEvent,
 } from '../../shared/index.js'
+import { isolated } from '../../shared/isolated.js'
 import { Pace } from '../../shared/pace.js'
+import { COMMON } from '../../shared/page-words.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import { button } from '../ui/button.js'
 import { copyButton } from '../ui/copy-button.js'
 import { element } from '../ui/element.js'
 import { type Ending, mark } from '../ui/mark.js'
 import { type Line, terminalLines } from '../ui/terminal.js'
-import { WORDS } from '../words.js'
 import type { Parcel } from './parcel.js'
 import type { Delivery, Offer } from './transfer.js'
 
 const now = () => performance.now()
+
+const COPY_WORDS = {
+  copy: SENDING.copyLink,
+  copied: COMMON.copied,
+  notCopied: SENDING.notCopied,
+}
 
 /** What the buttons of a transfer do. */
 export interface PanelActions {
@@ -36,7 +45,7 @@ export class Panel {
   /** It changes each second, and isn't read aloud. */
   readonly #clock = element('p', { className: 'clock' })
   readonly #offer = element('div', { className: 'offer' })
-  readonly #bar = element('progress', { max: 1, value: 0, set: { 'aria-label': WORDS.progress.label } })
+  readonly #bar = element('progress', { max: 1, value: 0, set: { 'aria-label': SENDING.sent } })
   readonly #course = element('p', { className: 'course' })
   readonly #progress = element('div', { className: 'progress', hidden: true }, this.#bar, this.#course)
   readonly #buttons = element('div', { className: 'buttons' })
@@ -52,7 +61,8 @@ export class Panel {
   constructor({ body, name, bundle }: Parcel, actions: PanelActions) {
     this.#size = body.size
     // A bundle is a folder or some files to a person, and no tar.
-    this.#what = WORDS.what(bundle === undefined ? name : name?.replace(/\.tar$/, ''), body.size)
+    const shown = bundle === undefined ? name : name?.replace(/\.tar$/, '')
+    this.#what = COMMON.row([isolated(shown ?? COMMON.text), formatBytes(body.size)])
     this.#actions = actions
     this.root = element(
       'section',
@@ -70,8 +80,8 @@ export class Panel {
       this.#buttons,
       this.#lines,
     )
-    this.#buttons.append(button(WORDS.progress.cancel, () => actions.cancel(), 'quiet'))
-    this.#head(WORDS.link.preparing)
+    this.#buttons.append(button(COMMON.cancel, () => actions.cancel(), 'quiet'))
+    this.#head(SENDING.preparing)
   }
 
   /** For a keyboard, which would otherwise begin at the top of the page. */
@@ -81,17 +91,17 @@ export class Panel {
 
   /** The link is there. */
   onOffer({ link, lines, expiresAt }: Offer): void {
-    this.#head(WORDS.link.ready)
+    this.#head(SENDING.ready)
     this.#waitsUntil = now() + expiresAt - Date.now()
     this.#wait()
     void this.#showOffer(link, lines)
   }
 
   #wait(): void {
-    const words = `${WORDS.link.give} ${WORDS.link.keepOpen}`
+    const words = `${SENDING.give} ${SENDING.keepOpen}`
     // It isn't read aloud again each time that the server says so.
     if (this.#status.textContent !== words) this.#status.textContent = words
-    this.#count((this.#waitsUntil - now()) / 1000, WORDS.link.waiting)
+    this.#count((this.#waitsUntil - now()) / 1000, SENDING.waiting)
   }
 
   onEvent(event: StatusEvent): void {
@@ -119,29 +129,28 @@ export class Panel {
 
   onDelivered({ isConfirmed }: Delivery): void {
     const seconds = (now() - (this.#startedAt ?? now())) / 1000
-    const { delivered, deliveredWords, unconfirmed, unconfirmedWords } = WORDS.ending
     this.#bar.value = 1
-    if (isConfirmed) this.#end('delivered', delivered, deliveredWords(this.#size, seconds))
-    else this.#end('unconfirmed', unconfirmed, unconfirmedWords)
-    this.#buttons.append(button(WORDS.ending.again, () => this.#actions.again(false)))
+    if (isConfirmed) this.#end('delivered', SENDING.delivered, SENDING.deliveredIn(seconds))
+    else this.#end('unconfirmed', SENDING.unconfirmed, SENDING.askThem)
+    this.#buttons.append(button(SENDING.somethingElse, () => this.#actions.again(false)))
   }
 
   onCancelled(): void {
-    const { cancelled, cancelledWords, cancelledLate } = WORDS.ending
-    this.#fail('cancelled', cancelled, this.#bar.value === 1 ? cancelledLate : cancelledWords)
+    const isLate = this.#bar.value === 1
+    this.#fail('cancelled', COMMON.cancelled, isLate ? SENDING.stoppedLate : SENDING.stopped)
   }
 
   onFailed(error: EssError): void {
     const isAway = error.code === 'server-unreachable'
-    this.#fail('failed', WORDS.ending.failed, isAway ? WORDS.ending.offline : problemSentences(error))
+    this.#fail('failed', SENDING.failed, isAway ? COMMON.unreachable : problemSentences(error))
   }
 
   async #showOffer(link: string, lines: readonly Line[]): Promise<void> {
-    const field = element('input', { readOnly: true, value: link, set: { 'aria-label': WORDS.link.label } })
+    const field = element('input', { readOnly: true, value: link, set: { 'aria-label': SENDING.link } })
     field.addEventListener('focus', () => field.select())
-    const copy = copyButton(link, WORDS.link, () => field.focus())
+    const copy = copyButton(link, COPY_WORDS, () => field.focus())
     const canShare = 'share' in navigator
-    const share = canShare ? [button(WORDS.link.share, () => shareLink(link), 'quiet')] : []
+    const share = canShare ? [button(SENDING.share, () => shareLink(link), 'quiet')] : []
     this.#offer.append(
       element(
         'div',
@@ -152,10 +161,10 @@ export class Panel {
         this.#clock,
       ),
     )
-    this.#lines.append(terminalLines(WORDS.link.terminal, lines))
+    this.#lines.append(terminalLines(COMMON.terminal, lines))
     try {
       const { qrCode } = await import('../ui/qr-code.js')
-      const picture = element('div', { className: 'qr' }, qrCode(link, WORDS.link.qr))
+      const picture = element('div', { className: 'qr' }, qrCode(link, SENDING.qr))
       this.#offer.firstElementChild?.after(picture)
     } catch {
       // It can't be loaded, or the link is too long for a picture. The link itself is there.
@@ -168,8 +177,8 @@ export class Panel {
     this.#startedAt ??= now()
     this.#countdown = undefined
     this.#clock.textContent = ''
-    this.#head(WORDS.progress.sending)
-    this.#status.textContent = WORDS.link.keepOpen
+    this.#head(SENDING.sending)
+    this.#status.textContent = SENDING.keepOpen
     this.#hideOffer()
     this.#progress.hidden = false
     this.#progress.append(this.#clock)
@@ -183,18 +192,17 @@ export class Panel {
     this.#pace.at(own)
     const { rate } = this.#pace
     const words = [formatPart(own, this.#size)]
-    if (bytes === total) words.push(WORDS.progress.checking)
+    if (bytes === total) words.push(SENDING.checking)
     else if (rate !== undefined && rate > 0)
-      words.push(WORDS.progress.rate(rate), WORDS.progress.left((this.#size - own) / rate))
-    this.#course.textContent = words.join(' · ')
-    if (total > 0) document.title = `${Math.floor(100 * part)} % · ${this.#what}`
+      words.push(COMMON.rate(rate), COMMON.left((this.#size - own) / rate))
+    this.#course.textContent = COMMON.row(words)
+    if (total > 0) document.title = COMMON.row([SENDING.percent(part), this.#what])
   }
 
   #interrupt({ side, secondsLeft }: InterruptedEvent): void {
-    const { offline, tryingOn, receiverAway, receiverHas } = WORDS.progress
     const isOurs = side === 'sender'
-    this.#status.textContent = isOurs ? offline : receiverAway
-    this.#count(secondsLeft, isOurs ? tryingOn : receiverHas)
+    this.#status.textContent = isOurs ? SENDING.offline : SENDING.receiverAway
+    this.#count(secondsLeft, isOurs ? COMMON.tryingOn : SENDING.receiverHas)
     if (this.#startedAt !== undefined) this.#course.textContent = formatPart(this.#pace.bytes, this.#size)
     this.root.classList.add('paused')
   }
@@ -214,8 +222,8 @@ export class Panel {
   #fail(kind: Ending, title: string, words: string): void {
     this.#end(kind, title, words)
     this.#buttons.append(
-      button(WORDS.ending.retry, () => this.#actions.again(true)),
-      button(WORDS.ending.again, () => this.#actions.again(false), 'quiet'),
+      button(SENDING.again, () => this.#actions.again(true)),
+      button(SENDING.somethingElse, () => this.#actions.again(false), 'quiet'),
     )
   }
 
@@ -254,7 +262,7 @@ export class Panel {
   /** In the tab too, which is all of the page that a person sees while they wait. */
   #head(title: string): void {
     this.#title.textContent = title
-    document.title = `${title} · ${this.#what}`
+    document.title = COMMON.row([title, this.#what])
   }
 }
 

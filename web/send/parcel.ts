@@ -1,6 +1,6 @@
 import { type BundleNote, EssError, MAX_TEXT_BYTES, safeFileName, TEXT_TYPE } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import type { Body } from '../seal/body.js'
-import { WORDS } from '../words.js'
 import { blobBody } from './blob-body.js'
 import { bundleOf } from './bundle.js'
 import type { Chosen } from './chosen.js'
@@ -31,7 +31,7 @@ export async function parcelOf(chosen: Chosen): Promise<Parcel> {
 /** A text, which the receiver reads. Throws EssError `too-large`. */
 export function textParcel(text: string): Parcel {
   const blob = new Blob([text])
-  if (blob.size > MAX_TEXT_BYTES) throw new EssError('too-large', WORDS.choose.longText)
+  if (blob.size > MAX_TEXT_BYTES) throw new EssError('too-large', SENDING.longText)
   return { body: blobBody([blob]), name: undefined, type: TEXT_TYPE, bundle: undefined }
 }
 
@@ -51,9 +51,5 @@ async function tryOne(path: string, file: File): Promise<void> {
 }
 
 function unreadable(path: string, cause: unknown): EssError {
-  return new EssError(
-    'file-unreadable',
-    `Your browser cannot read ${path}. It may have been changed, moved or deleted since you chose it. Choose it again.`,
-    { cause },
-  )
+  return new EssError('file-unreadable', SENDING.unreadable(path), { cause })
 }

@@ -7,6 +7,7 @@ import {
   QUERY,
   ROUTES,
 } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import { addressOf, type Facts, uploadAddresses } from '../facts.js'
 import { ask, JSON_ACCEPT, parsed, refusalIn, SOON_MS } from '../http/ask.js'
 import type { Resource } from './resource.js'
@@ -53,5 +54,5 @@ export async function reserve(
 function checkSize(size: number, limit: number): void {
   if (limit === 0 || size <= limit) return
   const [own, most] = formatAgainstLimit(size, limit)
-  throw new EssError('too-large', `This is ${own}, and this server takes at most ${most} at a time.`)
+  throw new EssError('too-large', SENDING.tooLarge(own, most))
 }

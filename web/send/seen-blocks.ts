@@ -1,4 +1,5 @@
 import { EssError } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 
 /** The same as a sealed chunk, so that each is read whole. */
 export const BLOCK_BYTES = 64 * 1024
@@ -31,11 +32,7 @@ export class SeenBlocks {
 
 /** The error for a file that isn't the one that was chosen. */
 export function fileChanged(cause?: unknown): EssError {
-  return new EssError(
-    'file-changed',
-    'The file was changed, moved or deleted while it was sent. Choose it again when no program writes to it.',
-    { cause },
-  )
+  return new EssError('file-changed', SENDING.changed, { cause })
 }
 
 const START = 0x811c9dc5

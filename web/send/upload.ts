@@ -6,6 +6,7 @@ import {
   type StatusEvent,
   type TerminalEvent,
 } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import { withResolvers } from '../../shared/with-resolvers.js'
 import type { Facts } from '../facts.js'
 import { ask, JSON_ACCEPT } from '../http/ask.js'
@@ -305,11 +306,7 @@ export class Upload {
 
 /** The error for a server that can't be reached, or doesn't know the transfer any more. */
 function lost(cause: EssError): EssError {
-  return new EssError(
-    'connection-lost',
-    'The connection to the server broke before it said how the transfer ended. Ask the receiver whether the file arrived, or send it again.',
-    { cause },
-  )
+  return new EssError('connection-lost', SENDING.lost, { cause })
 }
 
 function tokenOf(upload: string): string {

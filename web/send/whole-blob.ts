@@ -1,4 +1,5 @@
 import { EssError, formatBytes } from '../../shared/index.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import type { Body } from '../seal/body.js'
 import { PIECE_BYTES } from './piece.js'
 
@@ -8,10 +9,7 @@ const MAX_BYTES = 1024 ** 3
 /** The whole body, for a server that takes no pieces. Throws EssError `too-large`, or what the body throws. */
 export async function wholeBlob(body: Body, signal: AbortSignal): Promise<Blob> {
   if (body.size > MAX_BYTES) {
-    throw new EssError(
-      'too-large',
-      `This server takes no pieces (--resume-within 0), so your browser would have to keep the whole file in its memory. It can do that up to ${formatBytes(MAX_BYTES)}. Send it with ess.`,
-    )
+    throw new EssError('too-large', SENDING.tooLargeAtOnce(formatBytes(MAX_BYTES)))
   }
   const parts: Blob[] = []
   for (let from = 0; from < body.size; ) {

@@ -1,6 +1,6 @@
 import { closeSync, read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { EssError } from '../../../shared/index.js'
+import { EssError, formatCount } from '../../../shared/index.js'
 import { changed, checkAsSeen, openEntry, unreadable } from './as-seen.js'
 import type { Entry, FileEntry } from './entry.js'
 import { headerLength, writeHeader } from './header.js'
@@ -145,7 +145,8 @@ export class TarCursor {
     const position = this.#position() + bytes
     if (position === entry.size) this.#close()
     // A file system may not know yet that the file is shorter.
-    else if (bytes === 0) throw changed(entry, `it had ${entry.size} bytes, and now ${position}`)
+    else if (bytes === 0)
+      throw changed(entry, `it had ${formatCount(entry.size, 'byte')}, and now ${position}`)
     return bytes
   }
 

@@ -1,4 +1,4 @@
-import { EssError, isSocketId, type OpenedEvent } from '../../../shared/index.js'
+import { EssError, formatCount, isSocketId, type OpenedEvent } from '../../../shared/index.js'
 import { type Finding, flaw, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
 import { earlyUrl, openedIn, rebased, reserve, uploadFields } from '../trial.js'
@@ -27,7 +27,10 @@ export async function checkEarly(patient: Patient): Promise<Finding> {
     }
     if (refusal !== undefined) return refused(refusal)
     if (late?.statusCode === 413)
-      return problem('body-limit', `An upload of ${BODY.length} bytes is refused with HTTP 413.`)
+      return problem(
+        'body-limit',
+        `An upload of ${formatCount(BODY.length, 'byte')} is refused with HTTP 413.`,
+      )
     const opened = await openedIn(asked, patient.answerMs / 4)
     if (opened !== undefined) remember(patient, opened)
     const seen = opened === undefined ? 'None came.' : 'It came only after the body.'

@@ -1,4 +1,4 @@
-import { announcesLength, EssError, LENGTH_TRAILER } from '../../../shared/index.js'
+import { announcesLength, EssError, formatCount, LENGTH_TRAILER } from '../../../shared/index.js'
 import type { Asked } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
 import type { Patient } from '../patient.js'
@@ -140,7 +140,7 @@ export async function checkWhole(patient: Patient): Promise<Finding> {
   if (!isWhole)
     return problem(
       'transfer-broken',
-      `The download ended after ${download.text.length} of ${FIRST.length + SECOND.length} bytes.`,
+      `The download ended after ${download.text.length} of ${formatCount(FIRST.length + SECOND.length, 'byte')}.`,
     )
   if (verdict === 'delivered') return ok('A whole transfer is told as one, to both sides.')
   return flaw(

@@ -179,7 +179,7 @@ test.for([
   {
     what: 'for its files',
     mount: 'nr_inodes=20',
-    why: /photos: it has 101 files and folders, and the disk takes \d+ more\. /,
+    why: /photos: it has 101 items, and the disk takes \d+ more\. /,
   },
 ])('a disk that has no room $what is told before the link is used', async ({ mount, why }, context) => {
   needs(context, 'unshare', 'mount')

@@ -7,7 +7,7 @@ test('the page of a problem says nothing twice, and has the code for a search', 
   const { body } = problemPage(PROBLEMS.busy.title, problemSentences(error), 'busy')
   expect(body).toContain('<h1>Someone else is downloading this file</h1>')
   expect(body).toContain('<p>A link works once. Ask the sender for a link of your own.</p>')
-  expect(body).toContain('<small>busy</small>')
+  expect(body).toContain('<small>Error code: busy</small>')
 })
 
 test('a detail of its own stands whole under the title', () => {

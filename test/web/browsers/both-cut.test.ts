@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { EXIT_STATUS } from '../../../shared/index.js'
-import { RECEIVING } from '../../../web/receive/words.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
 import { LONG_MS, NAME, proxyTo, SIZE } from '../../helpers/page-offers.js'

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -29,11 +29,18 @@ const LONG_MS = 120_000
 const LONG_NAME =
   'Protokoll-der-Mitgliederversammlung-2026-endgültige-Fassung-mit-Anlagen-und-Unterschriften.pdf'
 /** A server of a test has no patience if it isn't told to. */
+/** As long as a disk allows. */
+const LONGEST_NAME = `${'Sitzungsprotokoll-'.repeat(13)}endgültig.pdf`
+const ARABIC_NAME = 'تقرير الاجتماع السنوي 2026.pdf'
+const HEBREW_TEXT = 'שלום! הקוד לדלת הוא 4711.\nRing twice.\n'
 const RESUMABLE = ['--resume-within', '60']
 const SIZE = 20_000_000
 const SLOW: Parameters<TcpProxy['strike']>[0] = { kind: 'throttle', bytesPerSecond: 1_000_000 }
 /** An insecure context: without pickers and service workers. */
 const TO_OTHER_MACHINE = '--host-resolver-rules=MAP *.test 127.0.0.1'
+/** Fingers: no pointer hovers over anything. */
+const BY_TOUCH =
+  '--blink-settings=primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2'
 /** Said by the browser itself, of requests that fail as they should. */
 const OF_BROWSER = /^Failed to load resource: /
 
@@ -77,6 +84,20 @@ async function offer(page: Page, path: string, by: { readonly port: number }): P
   return link.href
 }
 
+/** The person cancels the browser's own dialog, which asks for a name and a password. */
+async function cancelDialogs(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page)
+  session.on(
+    'Fetch.requestPaused',
+    ({ requestId }) => void session.send('Fetch.continueRequest', { requestId }),
+  )
+  session.on('Fetch.authRequired', ({ requestId }) => {
+    const authChallengeResponse = { response: 'CancelAuth' } as const
+    void session.send('Fetch.continueWithAuth', { requestId, authChallengeResponse })
+  })
+  await session.send('Fetch.enable', { handleAuthRequests: true })
+}
+
 async function getByEss(link: string) {
   return await runEss(undefined, ['get', link, '-o', join(await tempDir(), 'got')])
 }
@@ -102,6 +123,59 @@ describe('the page that sends', { timeout: LONG_MS }, () => {
     await page.setInputFiles('input[name=folder]', folder)
     await choose(page, await fileOf(12, 'notes.txt'))
     await look(page, 'send chosen several')
+    await page.getByRole('checkbox').uncheck()
+    await shows(page, 'This server will be able to read it')
+    await look(page, 'send not encrypted')
+    await page.reload()
+    await choose(page, await fileOf(2_000, LONGEST_NAME))
+    await choose(page, await fileOf(2_000, ARABIC_NAME))
+    await look(page, 'send chosen odd names')
+  })
+
+  test('is used by keys, by dropping, and by fingers', async () => {
+    const server = await startServerHere(...RESUMABLE)
+    const page = await newPage(await startChromium())
+    await page.goto(server.url)
+    await shows(page, 'Choose files')
+    for (const stop of ['files', 'folder', 'text', 'terminal']) {
+      await page.keyboard.press('Tab')
+      await look(page, `send start focus ${stop}`)
+    }
+    const session = await page.context().newCDPSession(page)
+    const data = { items: [], files: [await fileOf(10)], dragOperationsMask: 1 }
+    for (const type of ['dragEnter', 'dragOver'] as const)
+      await session.send('Input.dispatchDragEvent', { type, x: 100, y: 250, data })
+    await page.locator('.dropping').waitFor()
+    await look(page, 'send dropping')
+    const phone = await newPage(await startChromium(BY_TOUCH))
+    await phone.goto(server.url)
+    await shows(phone, 'Choose files')
+    expect(await phone.getByText('or drop them here').isVisible()).toBe(false)
+    await look(phone, 'send start by touch')
+  })
+
+  test('is refused', async () => {
+    const small = await startServerHere(
+      '--max-upload-bytes',
+      '1MB',
+      '--max-sockets',
+      '1',
+      '--resume-within',
+      '0',
+    )
+    const page = await newPage(await startChromium())
+    await page.goto(small.url)
+    await choose(page, await fileOf(1_500_000))
+    await press(page, 'Send')
+    await shows(page, 'this server takes at most 1.0 MB at a time')
+    await look(page, 'send too large')
+    await page.reload()
+    const other = await runEss(small.url, ['send', await fileOf(10)])
+    await other.untilStdout(LINK)
+    await choose(page, await fileOf(10))
+    await press(page, 'Send')
+    await shows(page, 'it takes 1 transfer at a time')
+    await look(page, 'send server full')
   })
 
   test('asks for a token', async () => {
@@ -128,6 +202,9 @@ describe('the page that sends', { timeout: LONG_MS }, () => {
     await receivers.strike(SLOW)
     const link = await offer(page, await fileOf(SIZE, LONG_NAME), receivers)
     await page.getByRole('img').waitFor()
+    await page.getByLabel('Link', { exact: true }).focus()
+    await look(page, 'send waiting focus')
+    await page.getByRole('heading').focus()
     await look(page, 'send waiting')
     await openTerminal(page)
     await look(page, 'send waiting terminal')
@@ -158,6 +235,14 @@ describe('the page that sends', { timeout: LONG_MS }, () => {
     await press(page, 'Cancel')
     await shows(page, 'Cancelled')
     await look(page, 'send cancelled')
+    await page.reload()
+    await choose(page, await fileOf(2_000_000, ARABIC_NAME), await fileOf(10, LONGEST_NAME))
+    await press(page, 'Remove '.concat(LONGEST_NAME))
+    await page.getByRole('checkbox').uncheck()
+    await press(page, 'Send')
+    await page.getByRole('img').waitFor()
+    await openTerminal(page)
+    await look(page, 'send waiting not encrypted')
   })
 
   test('is told that nobody came, and that the server is away', async () => {
@@ -213,7 +298,7 @@ describe('the page of a link', { timeout: LONG_MS }, () => {
     await shows(page, 'This page needs a browser that runs its script')
     await page.screenshot(photo('send without script'))
     await page.goto(sealed)
-    await shows(page, 'Download it sealed')
+    await shows(page, 'Download it encrypted')
     await page.screenshot(photo('link without script'))
   })
 
@@ -355,5 +440,122 @@ describe('the page of a link', { timeout: LONG_MS }, () => {
       return await page.getByText('busy').isVisible()
     })
     await look(page, 'link busy')
+    const tokens = join(await tempDir(), 'tokens')
+    await writeFile(tokens, 'a-token-that-is-long-enough\n', { mode: 0o600 })
+    const closed = await startServerHere('--receive-tokens', tokens)
+    await cancelDialogs(page)
+    await page.goto(await send(closed, await fileOf(10)))
+    await shows(page, 'You need a valid token to receive here')
+    await look(page, 'link token')
+  })
+
+  test('says what became of a link while its page was open', async () => {
+    const server = await startServerHere(...RESUMABLE)
+    const page = await newPage(await startChromium())
+    await pickAsSuggested(page)
+    const open = async (link: string, by: { readonly port: number } = server) => {
+      // Another key alone would load no page.
+      await page.goto('about:blank')
+      await page.goto(link.replace(`:${server.port}/`, `:${by.port}/`))
+      await page.getByRole('button', { name: 'Save' }).waitFor()
+    }
+    const used = await send(server, '--encrypt', await fileOf(10))
+    await open(used)
+    await (await getByEss(used)).ended()
+    await press(page, 'Save')
+    await shows(page, 'This link worked once and has been used')
+    await look(page, 'link used meanwhile')
+
+    const stopped = await runEss(server.url, ['send', '--encrypt', await fileOf(10)])
+    const [left = ''] = await stopped.untilStdout(LINK)
+    await open(left)
+    stopped.kill('SIGINT')
+    await stopped.ended()
+    await press(page, 'Save')
+    await shows(page, 'The sender stopped')
+    await look(page, 'link stopped meanwhile')
+
+    const busy = await send(server, '--encrypt', await fileOf(SIZE))
+    const slow = await proxyTo(server.port)
+    await slow.strike(SLOW)
+    await open(busy)
+    await getByEss(busy.replace(`:${server.port}/`, `:${slow.port}/`))
+    await until(
+      'someone else has the file',
+      async () => (await fetch(busy, { method: 'HEAD' })).status === 409,
+    )
+    await press(page, 'Save')
+    await shows(page, 'Someone else is downloading')
+    await look(page, 'link busy meanwhile')
+
+    const changed = await proxyTo(server.port)
+    await open(await send(server, '--encrypt', await fileOf(SIZE)), changed)
+    const change = changed.arm({ kind: 'flip' }, 'down', 1_000_000)
+    await press(page, 'Save')
+    await within(LONG_MS, 'the change', change)
+    await shows(page, 'What came is not what the sender encrypted')
+    await look(page, 'link changed')
+
+    const away = await proxyTo(server.port)
+    const waits = await send(server, '--encrypt', await fileOf(10))
+    await open(waits, away)
+    await away.close()
+    await press(page, 'Save')
+    await shows(page, 'The connection was cut')
+    await look(page, 'link no server')
+    await press(page, 'Cancel')
+    await page.goto('about:blank')
+    await page.goto(waits.replace(/#.*$/, '#AGE-SECRET-KEY-1CUTOFF'))
+    await shows(page, 'The key is cut off')
+    await look(page, 'link cut key')
+  })
+
+  test('waits for a sender that has only reserved', async () => {
+    const server = await startServerHere(...RESUMABLE, '--reservations')
+    const answer = await fetch(`${server.url}/reserve`, { method: 'POST' })
+    const [link = ''] = LINK.exec(await answer.text()) ?? []
+    const page = await newPage(await startChromium())
+    await page.goto(link)
+    await shows(page, 'The sender has not started yet')
+    await look(page, 'link not started')
+  })
+
+  test('has room for odd names, long texts, and folders of many files', async () => {
+    const server = await startServerHere(...RESUMABLE)
+    const page = await newPage(await startChromium())
+    await pickAsSuggested(page)
+    await page.goto(await send(server, '--no-encrypt', await fileOf(SIZE, LONGEST_NAME)))
+    await shows(page, 'Download')
+    await look(page, 'link longest name')
+    const arabic = await send(server, '--encrypt', await fileOf(2_000_000, ARABIC_NAME))
+    await page.goto(arabic)
+    await press(page, 'Save')
+    await shows(page, 'Every byte was checked')
+    await look(page, 'link right to left saved')
+
+    await page.goto(await send(server, '--encrypt', '--text', HEBREW_TEXT.repeat(40)))
+    await press(page, 'Show the text')
+    await shows(page, 'Ring twice')
+    await look(page, 'link long text')
+
+    const folder = join(await tempDir(), ARABIC_NAME.replace('.pdf', ''))
+    await mkdir(folder)
+    for (let count = 0; count < 700; count++)
+      await writeFile(join(folder, `photo ${count}.jpg`), bytesOf(1_000))
+    await writeFile(join(folder, LONGEST_NAME), bytesOf(1_000))
+    await symlink('photo 1.jpg', join(folder, 'the best one.jpg'))
+    const proxy = await proxyTo(server.port)
+    const many = await send(server, '--encrypt', folder)
+    await page.goto(many.replace(`:${server.port}/`, `:${proxy.port}/`))
+    await shows(page, '703 files and folders')
+    await look(page, 'link many')
+    await proxy.strike({ kind: 'throttle', bytesPerSecond: 150_000 })
+    await press(page, 'Save as a folder')
+    await shows(page, 'photo 300.jpg')
+    await look(page, 'link many saving')
+    await proxy.strike({ kind: 'throttle', bytesPerSecond: 50_000_000 })
+    await page.getByText('1 link to other files').waitFor({ timeout: 60_000 })
+    await page.getByText('The links that were left out').click()
+    await look(page, 'link many saved')
   })
 })

@@ -75,7 +75,7 @@ describe.each([
     const { page, messages, requested } = await watchedPage(await startChromium())
 
     for (const url of [`${base}/`, link, `${base}/abcdefghijkl`, `${base}/a/b/c`]) await visit(page, url)
-    expect(await page.locator('small').textContent()).toBe('not-found')
+    expect(await page.locator('small').textContent()).toBe('Error code: not-found')
     // A style that the policy refuses has no rules.
     expect(await page.evaluate('document.styleSheets[0].cssRules.length')).toBeGreaterThan(0)
     expect(messages.filter((message) => !REFUSED.test(message))).toEqual([])

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { EXIT_STATUS } from '../../../shared/index.js'
-import { RECEIVING } from '../../../web/receive/words.js'
+import { COMMON } from '../../../shared/page-words.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
 import { pickedFiles } from '../../helpers/picked-files.js'
@@ -129,8 +130,8 @@ describe.each(WAYS)('%s', (_name, open) => {
     const page = await open(link)
     await page.press(RECEIVING.save)
     await page.untilShows(/MB of 30\.0 MB/)
-    await page.press(RECEIVING.cancel)
-    await page.untilShows(RECEIVING.cancelled)
+    await page.press(COMMON.cancel)
+    await page.untilShows(RECEIVING.stopped)
     expect((await sender.ended(SOON_MS)).code).toBe(EXIT_STATUS.broken)
     await page.nothing()
   })

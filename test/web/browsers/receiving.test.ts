@@ -1,7 +1,7 @@
 import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { RECEIVING } from '../../../web/receive/words.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
 import { pickedFiles } from '../../helpers/picked-files.js'

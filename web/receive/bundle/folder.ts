@@ -1,8 +1,8 @@
 import { EssError } from '../../../shared/index.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import type { Entry } from '../../../shared/tar-entry.js'
 import { unsafe } from '../../../shared/tar-unsafe.js'
 import type { Done } from '../save/sink.js'
-import { RECEIVING } from '../words.js'
 import type { Target } from './target.js'
 
 /**
@@ -14,7 +14,7 @@ export async function toFolder(picked: FileSystemDirectoryHandle, wanted: string
     const name = await freeName(picked, wanted)
     const root = await picked.getDirectoryHandle(name, { create: true })
     const marker = await root.getFileHandle(RECEIVING.markerName, { create: true })
-    await fill(marker, new TextEncoder().encode(RECEIVING.markerWords))
+    await fill(marker, new TextEncoder().encode(RECEIVING.markerText))
     return new FolderTarget(picked, root, wanted)
   } catch (error) {
     throw unwritable(error)
@@ -113,8 +113,7 @@ class FolderTarget implements Target {
 
   /** The folder is new: what is there has come with this bundle, and is the same name to this disk. */
   async #expectFree({ path: own }: Entry, path: readonly string[]): Promise<void> {
-    if (await isTaken(this.#parentOf(path), path.at(-1) ?? ''))
-      throw unsafe('has the same name as another entry on this disk', own)
+    if (await isTaken(this.#parentOf(path), path.at(-1) ?? '')) throw unsafe(RECEIVING.sameNameOnDisk, own)
   }
 }
 

@@ -1,6 +1,7 @@
 import { replaceHidden } from '../../../shared/hidden.js'
 import { safeFileName } from '../../../shared/index.js'
 import { fromLatin1 } from '../../../shared/latin1.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { unsafe } from '../../../shared/tar-unsafe.js'
 import { windowsName } from '../../../shared/windows-name.js'
 
@@ -14,7 +15,7 @@ export function namesOf(path: string): string[] {
     .split('/')
     .map((name, depth) => {
       const safe = portable(depth === 0 ? (safeFileName(name) ?? '') : name)
-      if (safe === '') throw unsafe('has no name that a file could have here', path)
+      if (safe === '') throw unsafe(RECEIVING.noName, path)
       return safe
     })
 }

@@ -1,4 +1,5 @@
 import type { BundleNote } from '../../../shared/index.js'
+import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import type { Begin } from '../../../shared/tar-reader.js'
 import { TarReader } from '../../../shared/tar-reader.js'
 import { Tree } from '../../../shared/tar-tree.js'
@@ -78,8 +79,7 @@ class Unpacking implements Sink {
     const { kind, path, target } = entry
     const names = namesOf(path)
     const joined = names.join('/')
-    if (this.#paths.size === this.#paths.add(joined).size)
-      throw unsafe('would get the same name as another entry', path)
+    if (this.#paths.size === this.#paths.add(joined).size) throw unsafe(RECEIVING.sameName, path)
     this.#listener.onEntry(kind === 'folder' ? `${joined}/` : joined)
     this.#isFile = kind === 'file'
     if (kind === 'file' || kind === 'folder') {

@@ -2,10 +2,11 @@ import { EssError } from '../../../shared/index.js'
 import type { Saved, Way } from './sink.js'
 
 const MIB = 1024 * 1024
+const MB = 1_000_000
 /** A tab has room for more, but a person who waits for the end should not lose it then. */
-const DESKTOP_BYTES = 512 * MIB
+const DESKTOP_BYTES = 512 * MB
 /** A phone ends a tab that takes too much. */
-const PHONE_BYTES = 64 * MIB
+const PHONE_BYTES = 64 * MB
 /** Parts that are put together, so that there are not too many. */
 const PART_BYTES = 8 * MIB
 
