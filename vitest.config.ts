@@ -9,7 +9,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `all`: both in one run, for another Node.
  * - `most`: that but for what other programs do, and some of what takes long, for the newest Node.
  * - `node`: what is about Node, for a Node in between.
- * - `pages`: two browsers, through cuts and large files: ten minutes of a small machine, which the CI doesn't have.
+ * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages'] as const
 
@@ -42,8 +42,8 @@ const LONG = [
   'test/server/{leak,promoted}.test.ts',
 ]
 
-/** What browsers do with the page when their connection is cut, and with files of any size. */
-const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving}.test.ts']
+/** What browsers do with the page when their connection is cut, with files of any size, and behind each proxy. */
+const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole}.test.ts']
 
 /** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
 const SLOWEST = /\/(?:resuming-networks|proxies|install|fuzz|fronts|matrix)\.test\.ts$/

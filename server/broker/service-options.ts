@@ -168,8 +168,8 @@ export interface ServiceOptions {
    * tell are then refused: receivers get no download of unknown length, and senders must reserve. Needs `reservations`.
    * See docs/deploying.md.
    *
-   * False by default. Receivers can tell if they send `TE: trailers`, as `ess get` does; the others get 406
-   * `length-unknown`, and the socket keeps waiting. Senders can tell if they read the events of the early response, as
+   * False by default. Receivers can tell if they send `TE: trailers`, as `ess get` does, or if the file is sealed, which
+   * no program opens without its end; the others get 406 `length-unknown`, and the socket keeps waiting. Senders can tell if they read the events of the early response, as
    * `ess send` does; the others get 409 `reservation-required`.
    */
   readonly proxyHidesCuts?: boolean

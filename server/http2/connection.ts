@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { setTruthful } from '../node/http-version.js'
-import { abortStream } from '../node/http2-stream.js'
+import { abortStream, destroyWhenFinished } from '../node/http2-stream.js'
 import { type ConnectionPort, UNCONFIRMED } from '../node/ports.js'
 import type { Line } from './line.js'
 
@@ -51,6 +51,7 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
     const { remoteAddress, remotePort, localAddress, localPort } = line.socket
     Object.assign(this, { remoteAddress, remotePort, localAddress, localPort })
     setTruthful(this)
+    destroyWhenFinished(stream)
     stream.once('close', () => this.#streamClosed())
   }
 

@@ -15,6 +15,10 @@ export interface Firefox {
   run(script: string): Promise<unknown>
   /** Chooses files in an input of the page. */
   choose(selector: string, paths: readonly string[]): Promise<void>
+  /** Clicks the element that an expression gives, as a mouse does, and chooses a folder in the dialog that opens. */
+  chooseFolder(element: string, path: string): Promise<void>
+  /** Changes a setting (`about:config`), for pages that are opened from now on. */
+  set(name: string, value: boolean): Promise<void>
   /** The downloads of this run, as its list shows them. */
   downloads(): Promise<readonly Download[]>
   /** Starts the first download again, as the button in the list does. */
@@ -30,8 +34,14 @@ export interface Download {
 
 const DOWNLOADS = "ChromeUtils.importESModule('resource://gre/modules/Downloads.sys.mjs').Downloads"
 
-/** Starts Debian's Firefox; it saves downloads into `folder` without asking. It is killed when the test is over. */
-export async function startFirefox(folder: string): Promise<Firefox> {
+/**
+ * Starts Debian's Firefox; it saves downloads into `folder` without asking. With `acceptInsecureCerts` it trusts any
+ * certificate. It is killed when the test is over.
+ */
+export async function startFirefox(
+  folder: string,
+  { acceptInsecureCerts = false }: { readonly acceptInsecureCerts?: boolean } = {},
+): Promise<Firefox> {
   const profile = await tempDir()
   const port = await freePort()
   const settings = {
@@ -40,6 +50,8 @@ export async function startFirefox(folder: string): Promise<Firefox> {
     'browser.download.dir': folder,
     'browser.shell.checkDefaultBrowser': false,
     'datareporting.policy.dataSubmissionEnabled': false,
+    // Its buttons can be pressed at once; a command that is too early for them would hang.
+    'security.dialog_enable_delay': 0,
   }
   const lines = Object.entries(settings).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
@@ -63,13 +75,30 @@ export async function startFirefox(folder: string): Promise<Firefox> {
     await command('Marionette:SetContext', { value: 'content' })
     return value
   }
-  await command('WebDriver:NewSession', { capabilities: { alwaysMatch: {} } })
+  await command('WebDriver:NewSession', { acceptInsecureCerts })
   return {
     run: async (script) => (await command('WebDriver:ExecuteScript', { script, args: [] })).value,
     choose: async (selector, paths) => {
       const { value } = await command('WebDriver:FindElement', { using: 'css selector', value: selector })
-      const [id] = Object.values(Object(value))
-      await command('WebDriver:ElementSendKeys', { id, text: paths.join('\n') })
+      await command('WebDriver:ElementSendKeys', { id: idIn(value), text: paths.join('\n') })
+    },
+    chooseFolder: async (element, path) => {
+      await inside(pickerOf(path))
+      const { value } = await command('WebDriver:ExecuteScript', { script: `return ${element}`, args: [] })
+      await command('WebDriver:ElementClick', { id: idIn(value) })
+      const accept = async () => {
+        try {
+          await command('WebDriver:AcceptAlert', {})
+          return true
+        } catch {
+          // It has not asked yet.
+          return false
+        }
+      }
+      await until('Firefox asks whether to upload the folder', accept)
+    },
+    set: async (name, value) => {
+      await inside(`Services.prefs.setBoolPref(${JSON.stringify(name)}, ${value})`)
     },
     open: async (url) => void (await command('WebDriver:Navigate', { url })),
     click: async () => {
@@ -86,6 +115,37 @@ export async function startFirefox(folder: string): Promise<Firefox> {
     },
     retry: async () => void (await inside('downloads[0].start().catch(() => {})')),
   }
+}
+
+/**
+ * The system's dialog can't be driven without a window. This stands in for it, once, and gives a folder: all before and after it
+ * is Firefox's own, as the walk through the folder.
+ */
+function pickerOf(path: string): string {
+  return `
+    const registrar = Components.manager.QueryInterface(Ci.nsIComponentRegistrar)
+    const contract = '@mozilla.org/filepicker;1'
+    const own = registrar.contractIDToCID(contract)
+    const id = Services.uuid.generateUUID()
+    const factory = {
+      createInstance: (wanted) => {
+        registrar.unregisterFactory(id, factory)
+        registrar.registerFactory(own, '', contract, null)
+        const file = Cc['@mozilla.org/file/local;1'].createInstance(Ci.nsIFile)
+        file.initWithPath(${JSON.stringify(path)})
+        return {
+          init: () => {},
+          appendFilters: () => {},
+          appendFilter: () => {},
+          appendRawFilter: () => {},
+          open: (callback) => Services.tm.dispatchToMainThread(() => callback.done(Ci.nsIFilePicker.returnOK)),
+          file,
+          QueryInterface: ChromeUtils.generateQI(['nsIFilePicker']),
+        }.QueryInterface(wanted)
+      },
+      QueryInterface: ChromeUtils.generateQI(['nsIFactory']),
+    }
+    registrar.registerFactory(id, 'a folder is chosen', contract, factory)`
 }
 
 type Command = (name: string, parameters: object) => Promise<{ readonly value?: unknown }>
@@ -117,6 +177,11 @@ function speak(socket: Socket): Command {
     // The protocol gives an object, with `value` where the command has a result.
     return (result ?? {}) as { value?: unknown }
   }
+}
+
+/** An element comes as an object with its id in one member. */
+function idIn(element: unknown): unknown {
+  return Object.values(Object(element))[0]
 }
 
 function tryConnect(port: number): Promise<Socket | undefined> {

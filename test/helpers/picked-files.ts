@@ -42,3 +42,11 @@ export async function pickedFiles(page: Page): Promise<Record<string, string>> {
   // What the script above gives.
   return found as Record<string, string>
 }
+
+/** Removes what pages before this one have written. */
+export async function forgetPicked(page: Page): Promise<void> {
+  await page.evaluate(`(async () => {
+    const root = await navigator.storage.getDirectory()
+    for await (const name of root.keys()) await root.removeEntry(name, { recursive: true })
+  })()`)
+}

@@ -3,7 +3,7 @@ import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { certificate } from './certificate.js'
+import { type Certificate, trustedCertificate } from './certificate.js'
 import { type Block, fencedBlocks, readPage } from './markdown.js'
 import { run } from './run.js'
 import { startServerHere } from './start-server-here.js'
@@ -150,8 +150,10 @@ export interface Deviation {
   readonly more?: readonly string[]
   /** Parts of the configuration, and what they are instead. */
   readonly lines?: Readonly<Record<string, string>>
-  /** True keeps the TLS of the page. All programs that the test starts from then on trust the certificate. */
-  readonly tls?: boolean
+  /**
+   * Keeps the TLS of the page: by this certificate, or by one that all programs trust which the test starts from then on.
+   */
+  readonly tls?: boolean | Certificate
 }
 
 /** Starts a proxy and an ess-server behind it, as documented but for `deviation`; both stop when the test is over. */
@@ -170,7 +172,7 @@ export async function startBehind(
     ...(otherFlags ?? flags.map((flag) => flag.replace('https://send.example.org', url))),
     ...more,
   )
-  const pem = tls ? await trustedCertificate(folder) : undefined
+  const pem = tls ? await pemIn(folder, tls === true ? await trustedCertificate() : tls) : undefined
   const others = Object.entries(lines)
   for (const [line] of others)
     if (!configs.some((config) => config.includes(line))) throw new Error(`No block of ${name} has ${line}`)
@@ -209,19 +211,10 @@ async function documented(name: string, { language, files }: Proxy) {
   return { flags: flags.split(' ').filter((flag) => flag !== ''), configs: own.map(({ text }) => text) }
 }
 
-/** A certificate for localhost, and the same in one file with its key; curl and Node's programs trust it from now on. */
-async function trustedCertificate(folder: string) {
-  const { path: cert, keyPath: key, cert: ca, key: keyText } = await certificate()
+/** A certificate and its key, also in one file. */
+async function pemIn(folder: string, { path: cert, keyPath: key, cert: ca, key: keyText }: Certificate) {
   const both = join(folder, 'both.pem')
   await writeFile(both, `${ca}${keyText}`)
-  for (const name of ['CURL_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']) {
-    const before = process.env[name]
-    process.env[name] = cert
-    onTestFinished(() => {
-      if (before === undefined) delete process.env[name]
-      else process.env[name] = before
-    })
-  }
   return { cert, key, both, ca }
 }
 

@@ -1,4 +1,5 @@
-import type { Page } from 'playwright-core'
+import { basename } from 'node:path'
+import type { BrowserContext, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { startChromium } from './chromium.js'
 import { type Firefox, startFirefox } from './firefox.js'
@@ -17,7 +18,7 @@ export interface ReceivePage {
   untilShows(wanted: RegExp | string, ms?: number): Promise<void>
   /** All that the page shows. */
   text(): Promise<string>
-  /** Waits until the browser's first download has ended. */
+  /** Waits until the page's first download has ended. */
   download(ms?: number): Promise<EndedDownload>
   /** Goes elsewhere, as a person does who closes the tab. */
   leave(): Promise<void>
@@ -27,19 +28,29 @@ export interface EndedDownload {
   readonly isWhole: boolean
   /** Undefined where nothing was kept. */
   readonly path: string | undefined
+  /** What the browser calls it, if it is whole. */
+  readonly name?: string
 }
 
-/** How Chromium saves: by a picker, or like other browsers. */
-export type Saving = 'pickers' | 'no pickers'
+/** How Chromium saves: by a picker, like other browsers, or like those that let this page have no service worker. */
+export type Saving = 'pickers' | 'no pickers' | 'memory alone'
 
 /** Opens a link in Chromium. The test fails if the page writes to the console, or throws. */
 export async function openInChromium(
   link: string,
   saving: Saving = 'no pickers',
 ): Promise<ReceivePage & { readonly page: Page }> {
-  recordSecretsIn(link)
   // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
-  const browser = await startChromium('--host-resolver-rules=MAP *.test 127.0.0.1')
+  return await openInTab(await startChromium('--host-resolver-rules=MAP *.test 127.0.0.1'), link, saving)
+}
+
+/** The same, in a new tab of a browser that runs. */
+export async function openInTab(
+  browser: BrowserContext,
+  link: string,
+  saving: Saving,
+): Promise<ReceivePage & { readonly page: Page }> {
+  recordSecretsIn(link)
   const page = await browser.newPage()
   const said: string[] = []
   page.on('console', (message) => {
@@ -53,6 +64,7 @@ export async function openInChromium(
     page.once('download', resolve),
   )
   await (saving === 'pickers' ? pickAsSuggested(page) : withoutPickers(page))
+  if (saving === 'memory alone') await page.addInitScript('delete Navigator.prototype.serviceWorker')
   await page.goto(link)
   return {
     page,
@@ -61,7 +73,7 @@ export async function openInChromium(
       const download = await within(ms, 'a download begins', downloading)
       const failure = await within(ms, 'the download ends', download.failure())
       return failure === null
-        ? { isWhole: true, path: await download.path() }
+        ? { isWhole: true, path: await download.path(), name: download.suggestedFilename() }
         : { isWhole: false, path: undefined }
     },
     leave: async () => void (await page.goto('about:blank')),
@@ -70,19 +82,27 @@ export async function openInChromium(
 
 /** Opens a link in Firefox. */
 export async function openInFirefox(link: string): Promise<ReceivePage & { readonly firefox: Firefox }> {
+  return await openWith(await startFirefox(await tempDir()), link)
+}
+
+/** The same, in a Firefox that runs, in place of the page that it has. */
+export async function openWith(
+  firefox: Firefox,
+  link: string,
+): Promise<ReceivePage & { readonly firefox: Firefox }> {
   recordSecretsIn(link)
-  const firefox = await startFirefox(await tempDir())
+  const { length: before } = await firefox.downloads()
   await firefox.open(link)
   return {
     firefox,
     ...byScript((expression) => firefox.run(`return ${expression}`)),
     async download(ms = DEADLINE_MS) {
       const ended = async () => {
-        const [download] = await firefox.downloads()
+        const download = (await firefox.downloads())[before]
         return download?.stopped && (download.succeeded || download.failed) ? download : undefined
       }
       const { succeeded, path } = await until('the download ends', ended, ms)
-      return { isWhole: succeeded, path: succeeded ? path : undefined }
+      return succeeded ? { isWhole: true, path, name: basename(path) } : { isWhole: false, path: undefined }
     },
     leave: () => firefox.open('about:blank'),
   }

@@ -1,7 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { startChromium } from './chromium.js'
-import { startFirefox } from './firefox.js'
+import { type Firefox, startFirefox } from './firefox.js'
 import { recordSecretsIn } from './suite-logs.js'
 import { tempDir } from './temp-dir.js'
 import { DEADLINE_MS, until, within } from './within.js'
@@ -9,6 +9,7 @@ import { DEADLINE_MS, until, within } from './within.js'
 /** The page that sends, in a real browser, as a person uses it. */
 export interface SendPage {
   chooseFiles(paths: readonly string[]): Promise<void>
+  chooseFolder(path: string): Promise<void>
   /** Types a text in place of a file. */
   type(text: string): Promise<void>
   /** Types the token that the page asks for. */
@@ -30,7 +31,6 @@ export interface SendPage {
 /** The same, with what a test can do in Chromium alone. */
 export interface ChromiumPage extends SendPage {
   readonly page: Page
-  chooseFolder(path: string): Promise<void>
   /** Opens another tab of the same browser. */
   another(url: string): Promise<ChromiumPage>
   /** Drops files and folders on the page. */
@@ -42,10 +42,11 @@ type Evaluate = (expression: string) => Promise<unknown>
 
 /** Opens the page in Chromium. The test fails if it writes to the console, or throws. */
 export async function openInChromium(url: string, ...flags: readonly string[]): Promise<ChromiumPage> {
-  return await openIn(await startChromium(...flags), url)
+  return await openInTab(await startChromium(...flags), url)
 }
 
-async function openIn(browser: BrowserContext, url: string): Promise<ChromiumPage> {
+/** The same, in a new tab of a browser that runs. */
+export async function openInTab(browser: BrowserContext, url: string): Promise<ChromiumPage> {
   const page = await browser.newPage()
   const said: string[] = []
   page.on('console', (message) => {
@@ -57,7 +58,7 @@ async function openIn(browser: BrowserContext, url: string): Promise<ChromiumPag
   await page.goto(url)
   return {
     page,
-    another: (other) => openIn(browser, other),
+    another: (other) => openInTab(browser, other),
     ...byScript((expression) => page.evaluate(expression)),
     chooseFiles: (paths) => page.setInputFiles('input[name=files]', [...paths]),
     chooseFolder: (path) => page.setInputFiles('input[name=folder]', path),
@@ -73,15 +74,21 @@ async function openIn(browser: BrowserContext, url: string): Promise<ChromiumPag
 
 /** Opens the page in Firefox. */
 export async function openInFirefox(url: string): Promise<SendPage> {
-  const firefox = await startFirefox(await tempDir())
+  return await openWith(await startFirefox(await tempDir()), url)
+}
+
+/** The same, in a Firefox that runs, in place of the page that it has. */
+export async function openWith(firefox: Firefox, url: string): Promise<SendPage> {
   await firefox.open(url)
   return {
     ...byScript((expression) => firefox.run(`return ${expression}`)),
     chooseFiles: (paths) => firefox.choose('input[name=files]', paths),
+    chooseFolder: (path) =>
+      firefox.chooseFolder("document.querySelector('.drop button:nth-of-type(2)')", path),
   }
 }
 
-function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles'> {
+function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles' | 'chooseFolder'> {
   const value = (selector: string, text: string) =>
     `Object.assign(document.querySelector(${JSON.stringify(selector)}), { value: ${JSON.stringify(text)} }).value`
   const text = async () => String(await evaluate('document.body.innerText'))

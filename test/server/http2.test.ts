@@ -152,6 +152,24 @@ describe('by HTTP/2, a transfer', () => {
     expect(other.session.destroyed).toBe(false)
   })
 
+  // A browser's button, and curl -d '': the end of the request is a frame of its own.
+  test.each([
+    ['no byte', ''],
+    ['a byte', '='],
+  ])('arrives at a receiver whose request has a body of %s', async (_what, body) => {
+    const { connect, outcome } = await start()
+    const [one, other] = [await connect(), await connect()]
+    const bytes = bytesOf(1_000_003)
+    const sender = await openSender(one, { 'content-length': String(bytes.length) })
+    const receiver = say(other, 'POST', `/${sender.id}`, { 'content-length': String(body.length) }, false)
+    receiver.stream.end(body)
+    await sender.untilText(/"connected"/)
+    sender.stream.end(bytes)
+    expect(await receiver.closed()).toEqual({ code: 0, hasEnded: true })
+    expect(sha256(receiver.bytes())).toBe(sha256(bytes))
+    expect(await outcome()).toMatchObject({ outcome: 'delivered', confirmed: true })
+  })
+
   test('between the streams of one connection arrives', async () => {
     const { connect } = await start()
     const both = await connect()

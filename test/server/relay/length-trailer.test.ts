@@ -63,6 +63,15 @@ test('where a proxy hides cuts, a receiver that could not tell is refused, and t
   expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 5 }])
 })
 
+test('where a proxy hides cuts, a sealed file of unknown length goes to every receiver', async () => {
+  const { port } = await serve(HIDDEN)
+  const sender = await openSender(port, { headers: { 'Ess-Sealed': 'c2VhbGVk' } })
+  const answer = exchange(port, requestHead(`GET /${sender.id}`))
+  await sender.until(/"event":"connected"/)
+  await sender.write(chunk('hello') + LAST_CHUNK)
+  expect(await answer).toMatchObject({ status: 200, headers: { 'ess-sealed': 'c2VhbGVk' } })
+})
+
 test('where a proxy hides cuts, a file of known length goes to every receiver', async () => {
   const { port } = await serve(HIDDEN)
   const sender = await openSender(port, { length: 5 })

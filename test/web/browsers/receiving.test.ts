@@ -1,9 +1,10 @@
-import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
+import { addLinks, FOLDER_NAME, filesIn, makeFolder } from '../../helpers/page-peers.js'
 import { pickedFiles } from '../../helpers/picked-files.js'
 import { openInChromium, openInFirefox, type ReceivePage } from '../../helpers/receive-page.js'
 import { run } from '../../helpers/run.js'
@@ -86,46 +87,34 @@ describe.each(WAYS)('%s', (_name, receive) => {
   test('saves 300 MB', { timeout: LARGE_MS }, () => sendAndReceive(LARGE, LARGE_MS))
 })
 
-/** A folder with names to be careful with, an empty file, an empty folder and a link. */
-async function makeFolder(): Promise<{ readonly path: string; readonly hashes: Record<string, string> }> {
-  const path = join(await tempDir(), 'Fotos 2026')
-  await mkdir(join(path, 'leer'), { recursive: true })
-  await mkdir(join(path, 'in', 'tief'), { recursive: true })
-  const hashes = {
-    'big.bin': await writeFileOf(join(path, 'big.bin'), 3_000_001),
-    'in/tief/ä ü.txt': await writeFileOf(join(path, 'in', 'tief', 'ä ü.txt'), 1),
-    'in/.hidden': await writeFileOf(join(path, 'in', '.hidden'), 70_000),
-    nothing: await writeFileOf(join(path, 'nothing'), 0),
-  }
-  await symlink('big.bin', join(path, 'link'))
-  return { path, hashes }
-}
-
 describe.each([
   ['sealed', ['--encrypt']],
   ['as it is', ['--no-encrypt']],
 ])('a folder, %s', (_how, flags) => {
   async function sendFolder() {
     const server = await startServerHere()
-    const { path, hashes } = await makeFolder()
-    const sender = await runEss(server.url, ['send', ...flags, path])
+    const folder = await makeFolder()
+    await addLinks(folder)
+    const sender = await runEss(server.url, ['send', ...flags, folder.path])
     const [link = ''] = await sender.untilStdout(LINK)
-    return { sender, link, hashes }
+    return { sender, link, hashes: folder.hashes }
   }
 
   test('is saved as a folder, and the page says what a browser can not make', async () => {
     const { sender, link, hashes } = await sendFolder()
     const page = await openInChromium(link, 'pickers')
-    await page.untilShows(RECEIVING.entries(9))
+    await page.untilShows(RECEIVING.entries(11))
     await page.press(RECEIVING.saveFolder)
-    await page.untilShows(RECEIVING.savedToFolder('Fotos 2026'))
+    await page.untilShows(RECEIVING.savedToFolder(FOLDER_NAME))
     await page.untilShows(RECEIVING.leftOut(1))
     const under = (names: readonly [string, string][]) =>
-      Object.fromEntries(names.map(([name, hash]) => [`picked/Fotos 2026/${name}`, hash]))
+      Object.fromEntries(names.map(([name, hash]) => [`picked/${FOLDER_NAME}/${name}`, hash]))
     expect(await pickedFiles(page.page)).toEqual({
       'picked/': '',
       ...under(['', 'leer/', 'in/', 'in/tief/'].map((name) => [name, ''])),
       ...under(Object.entries(hashes)),
+      // Of two names of one file, each is a file of its own.
+      ...under([['twin.bin', hashes['big.bin'] ?? '']]),
     })
     expect((await sender.ended()).code).toBe(0)
   })
@@ -138,14 +127,15 @@ describe.each([
     const page = await open(link)
     await page.press(RECEIVING.saveZip)
     await page.untilShows(RECEIVING.savedToDownloads)
+    // A zip has no second name of a file, and a browser makes no link in it.
+    await page.untilShows(RECEIVING.leftOut(2))
     const { isWhole, path = '' } = await page.download()
     expect(isWhole).toBe(true)
     const unzipped = await tempDir()
     const unzip = await run('unzip', 'unzip', ['-q', path, '-d', unzipped])
     expect(await unzip.ended()).toMatchObject({ code: 0, stderr: '' })
-    for (const [name, hash] of Object.entries(hashes))
-      expect(await sha256OfFile(join(unzipped, 'Fotos 2026', name)), name).toBe(hash)
-    expect((await stat(join(unzipped, 'Fotos 2026', 'leer'))).isDirectory()).toBe(true)
+    expect(await filesIn(join(unzipped, FOLDER_NAME))).toEqual(hashes)
+    expect((await stat(join(unzipped, FOLDER_NAME, 'leer'))).isDirectory()).toBe(true)
     expect((await sender.ended()).code).toBe(0)
   })
 })

@@ -1,11 +1,11 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { needs } from '../../helpers/needs.js'
-import { run } from '../../helpers/run.js'
+import { FOLDER_NAME, filesIn, getByEss, lineWith, makeFolder, paste } from '../../helpers/page-peers.js'
 import { runEss } from '../../helpers/run-ess.js'
-import { openInChromium, openInFirefox, type SendPage } from '../../helpers/send-page.js'
+import { openInChromium, openInFirefox } from '../../helpers/send-page.js'
 import { startServerHere } from '../../helpers/start-server-here.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 
@@ -18,58 +18,6 @@ const SIZES = [0, 1, 65_536, 1024 * 1024, 8 * 1024 * 1024 + 1]
 const NAME = 'an ångström & a "quote".bin'
 const LARGE = 300_000_000
 const LARGE_MS = 240_000
-
-/** Takes what is behind a link with `ess`, into a new folder. */
-async function getByEss(link: string, ms?: number): Promise<string> {
-  const cwd = await tempDir()
-  const ess = await runEss(undefined, ['get', link, '-o', `${cwd}/`])
-  const { code, stderr } = await ess.ended(ms)
-  expect(stderr).not.toMatch(/error/i)
-  expect(code).toBe(0)
-  return cwd
-}
-
-/** Runs a line of the page in a shell, as a person pastes it, in a folder that has the key. */
-async function paste(line: string, link: string): Promise<string> {
-  const cwd = await tempDir()
-  const [, key = ''] = link.split('#')
-  await writeFile(join(cwd, 'key.txt'), `${key}\n`)
-  const shell = await run(
-    'bash',
-    'bash',
-    ['-o', 'pipefail', '-c', `curl() { command curl -sS "$@"; }; ${line}`],
-    { cwd },
-  )
-  const { code, stderr } = await shell.ended()
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  return cwd
-}
-
-/** The page's line that has this word. */
-async function lineWith(page: SendPage, word: string): Promise<string> {
-  await page.untilShows(/In a terminal/)
-  const text = await page.lines()
-  const line = text.find((one) => one.includes(word))
-  expect(line, `a line with ${word} in ${text}`).toBeDefined()
-  return line ?? ''
-}
-
-async function folderOf(): Promise<string> {
-  const folder = join(await tempDir(), 'photos')
-  await mkdir(join(folder, 'deep/er'), { recursive: true })
-  await writeFile(join(folder, 'one.bin'), bytesOf(100_000, 3))
-  await writeFile(join(folder, 'empty'), '')
-  await writeFile(join(folder, 'deep/er', `${'ü'.repeat(70)}.txt`), bytesOf(513, 4))
-  return folder
-}
-
-/** All files in a folder, by their paths. */
-async function filesIn(folder: string): Promise<Record<string, string>> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true })
-  const files = names.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name))
-  const pairs = files.map(async (path) => [path.slice(folder.length + 1), await sha256OfFile(path)] as const)
-  return Object.fromEntries((await Promise.all(pairs)).sort())
-}
 
 describe.each(BROWSERS)('from %s', (_browser, open, program) => {
   test.for([
@@ -103,7 +51,7 @@ describe.each(BROWSERS)('from %s', (_browser, open, program) => {
     await page.chooseFiles([path])
     await page.press('Send')
     const link = await page.link()
-    const folder = await paste(await lineWith(page, 'age'), link)
+    const { folder } = await paste(await lineWith(page, 'age'), link)
     expect((await readFile(join(folder, NAME))).equals(bytesOf(1_000_000))).toBe(true)
     await page.untilShows(/^Delivered$/m)
   })
@@ -140,20 +88,36 @@ describe.each(BROWSERS)('from %s', (_browser, open, program) => {
   })
 })
 
-test('a folder that is chosen or dropped is received by ess, and by the line for curl, age and tar', async (context) => {
+test.for(BROWSERS)(
+  'a folder that is chosen in %s is received by ess',
+  async ([_browser, open, program], context) => {
+    needs(context, program)
+    const server = await startServerHere('--resume-within', '120')
+    const page = await open(server.url)
+    const { path, hashes } = await makeFolder()
+    await page.chooseFolder(path)
+    await page.untilShows(new RegExp(FOLDER_NAME))
+    await page.press('Send')
+    expect(await filesIn(join(await getByEss(await page.link()), FOLDER_NAME))).toEqual(hashes)
+    await page.untilShows(/^Delivered$/m)
+  },
+)
+
+test('a folder that is chosen or dropped is received by the line for curl, age and tar', async (context) => {
   needs(context, 'chromium', 'curl', 'age', 'tar')
   const server = await startServerHere('--resume-within', '120')
   const page = await openInChromium(server.url)
-  const folder = await folderOf()
-  for (const how of ['ess', 'age', 'curl']) {
-    if (how === 'age') await page.drop([folder])
-    else await page.chooseFolder(folder)
-    await page.untilShows(/photos/)
+  const { path, hashes } = await makeFolder()
+  for (const how of ['age', 'curl']) {
+    if (how === 'age') await page.drop([path])
+    else await page.chooseFolder(path)
+    await page.untilShows(new RegExp(FOLDER_NAME))
     if (how === 'curl') await page.unseal()
     await page.press('Send')
-    const link = await page.link()
-    const to = how === 'ess' ? await getByEss(link) : await paste(await lineWith(page, how), link)
-    expect(await filesIn(join(to, 'photos'))).toEqual(await filesIn(folder))
+    const { folder } = await paste(await lineWith(page, how), await page.link())
+    expect(await filesIn(join(folder, FOLDER_NAME))).toEqual(hashes)
+    // Only a drop tells of a folder in which there is nothing.
+    expect((await readdir(join(folder, FOLDER_NAME))).includes('leer')).toBe(how === 'age')
     await page.untilShows(/^Delivered$/m)
     await page.press('Send something else')
   }
