@@ -42,8 +42,8 @@ const LONG = [
   'test/server/{leak,promoted}.test.ts',
 ]
 
-/** What browsers do with the page when their connection is cut, with files of any size, and behind each proxy. */
-const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole}.test.ts']
+/** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
+const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts']
 
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,

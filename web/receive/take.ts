@@ -2,9 +2,9 @@ import { EssError, formatPart } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import { COMMON } from '../../shared/page-words.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
+import { sayLastWord } from '../http/last-word.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
-import { giveUp } from './link.js'
 import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
 import { receive } from './receive.js'
@@ -122,7 +122,7 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   window.addEventListener(
     'pagehide',
     () => {
-      void giveUp(link)
+      sayLastWord(link.closed)
       cancel()
     },
     { signal: leaving.signal },
