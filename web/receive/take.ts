@@ -79,13 +79,13 @@ async function wayOfBundle(
   const { showDirectoryPicker } = pickers()
   const { bundle = { entries: 0 }, size } = offer
   const stem = offer.name.replace(/\.tar$/i, '')
+  // Mostly all is in one folder, which the heading names.
+  const within = (name: string) => (name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name)
   const listener = {
     onEntry(name: string) {
-      // All is in the folder of which the heading is the name.
-      const own = name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name
-      if (own !== '') news.screen?.list(own)
+      if (within(name) !== '') news.screen?.list(within(name))
     },
-    onLeftOut: (name: string) => void news.leftOut.push(name),
+    onLeftOut: (name: string) => void news.leftOut.push(within(name)),
   }
   const folder =
     isFolder && showDirectoryPicker !== undefined
@@ -195,7 +195,8 @@ function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut }: News
           ),
         ]
       : []
-  showDone(page, offer, wordsOfDone(done), ...again, ...missing)
+  const isNamed = done.way === 'disk' || done.way === 'folder'
+  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...missing)
 }
 
 function wordsOfDone(done: Done): string {
