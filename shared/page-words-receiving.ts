@@ -5,6 +5,8 @@ import { formatBytes, formatCount, formatPart } from './units.js'
 export const RECEIVING = {
   opening: 'Opening …',
   isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
+  mayBeSealed:
+    'Your link has a key, but the server doesn’t say that this file is encrypted. If it comes as anything but encrypted for this key, nothing is kept.',
   entries: (count: number) =>
     count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
   save: 'Save',
@@ -53,6 +55,9 @@ export const RECEIVING = {
   onlyHere: 'It is on this page alone. Copy it before you close the page.',
   copy: 'Copy',
   notCopied: 'Your browser doesn’t let this page copy. Select the text, and copy it by hand.',
+
+  forgotten:
+    'The server knows nothing of this transfer any more: it was restarted, or the sender was away for too long.',
 
   failed: 'Not received',
   tryAgain: 'Try again',

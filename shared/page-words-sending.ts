@@ -58,7 +58,7 @@ export const SENDING = {
     'Everything was sent, but the other side did not confirm that it arrived. Ask the person whether the file is complete.',
   failed: 'Not delivered',
   stopped: 'You stopped the transfer. The other side doesn’t have the file.',
-  stoppedLate: 'You stopped the transfer when all was sent. It may have arrived all the same.',
+  stoppedLate: 'You stopped the transfer when all was on its way. It may have arrived all the same.',
   somethingElse: 'Send something else',
   again: 'Send it again',
 
@@ -69,5 +69,7 @@ export const SENDING = {
     `Your browser cannot read ${isolated(path)}. It may have been changed, moved or deleted since you chose it. Choose it again.`,
   changed:
     'The file was changed, moved or deleted while it was sent. Choose it again when no program writes to it.',
+  lostUnopened:
+    'The connection to the server broke before anyone had opened the link, and the link no longer works. Nothing was sent. Send it again for a new link.',
   lost: 'The connection to the server broke before it said how the transfer ended. Ask the receiver whether the file arrived, or send it again.',
 } as const

@@ -1,4 +1,5 @@
 import { EssError, type ProblemCode } from '../../shared/index.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { Patience } from '../http/patience.js'
 import { expectRest, type Head, headOf, type Link, rangeFrom, request, WHOLE } from './link.js'
 import { type Ending, piecesOf } from './read-ahead.js'
@@ -25,10 +26,12 @@ const PASSING: readonly ProblemCode[] = [
 ]
 
 /** Then no answer has come, and the next request may be the first that arrives. */
-const UNHEARD: readonly ProblemCode[] = ['server-unreachable', 'connection-lost']
+export const UNHEARD: readonly ProblemCode[] = ['server-unreachable', 'connection-lost']
 
 /** What happens to a download. */
 export interface Taker {
+  /** Called when the server takes this page for the receiver, which must then tell it if it stops for good. */
+  onTaken(): void
   /** Called once, with the head of the whole file. The download waits for it. */
   onHead(head: Head): Promise<void>
   /** Called with each piece of the body. The next one is not read before this is over. */
@@ -62,6 +65,8 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
       if (!(error instanceof EssError) || OURS.includes(error.code)) throw error
       // Before the first byte, the server's refusal says it all. After that it is a transfer that broke midway.
       if (head === undefined ? !UNHEARD.includes(error.code) : !head.isResumable) throw over(error)
+      if (error.code === 'not-found')
+        throw over(new EssError('not-found', RECEIVING.forgotten, { cause: error }))
       if (!PASSING.includes(error.code)) throw over(error)
       if (bytes > before) patience.calm()
       if (patience.isOver) throw over(error)
@@ -101,7 +106,14 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
 
   async function asked(off: AbortSignal): Promise<Response> {
     try {
-      return await request('GET', link, off, head === undefined ? WHOLE : rangeFrom(bytes, head, link))
+      const answer = await request(
+        'GET',
+        link,
+        off,
+        head === undefined ? WHOLE : rangeFrom(bytes, head, link),
+      )
+      taker.onTaken()
+      return answer
     } catch (error) {
       if (error instanceof EssError || signal.aborted) throw error
       throw new EssError('connection-lost', undefined, { cause: error })

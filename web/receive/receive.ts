@@ -2,7 +2,7 @@ import { EssError } from '../../shared/index.js'
 import { type Seal, SealedOpener, sizeInside } from '../seal/open-body.js'
 import { nextTurn } from '../seal/turns.js'
 import { Batches } from './batches.js'
-import { download } from './download.js'
+import { download, UNHEARD } from './download.js'
 import { confirm, giveUp, type Head, type Link } from './link.js'
 import { expectSame, type Offer, openBegin } from './offer.js'
 import { type Opener, PLAIN } from './opener.js'
@@ -33,8 +33,12 @@ export async function receive(
   course: Course,
 ): Promise<Done> {
   const receiving = new Receiving(offer, way, course)
+  let isReceiver = false
   try {
     const bytes = await download(link, signal, {
+      onTaken() {
+        isReceiver = true
+      },
       onHead: (head) => receiving.begin(head),
       onBytes: (bytes) => receiving.take(bytes),
       isWhole: () => receiving.isWhole,
@@ -46,9 +50,15 @@ export async function receive(
     void confirm(link, bytes)
     return done
   } catch (error) {
-    await Promise.all([receiving.abort(), giveUp(link)])
+    const mayBeReceiver = isReceiver || !isRefusal(error)
+    await Promise.all([receiving.abort(), ...(mayBeReceiver ? [giveUp(link)] : [])])
     throw error
   }
+}
+
+/** True for the server's word that this page can't have the file. What another receiver has is not ours to end. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof EssError && error.code !== 'interrupted' && !UNHEARD.includes(error.code)
 }
 
 class Receiving {

@@ -85,6 +85,13 @@ interface Around {
   readonly key: string | undefined
 }
 
+/** Only a note that was opened says that there is something sealed. */
+const SEALED_WORDS = {
+  nothing: [],
+  note: [RECEIVING.isSealed],
+  body: [RECEIVING.mayBeSealed],
+} as const satisfies Record<Offer['sealed']['by'], readonly string[]>
+
 /** Shows what there is, and what the person can do with it. */
 export function showOffer<Name extends string>(
   page: HTMLElement,
@@ -99,11 +106,7 @@ export function showOffer<Name extends string>(
     ...(bundle === undefined ? [] : [RECEIVING.entries(bundle.entries)]),
     COMMON.worksOnce,
   ])
-  const words = [
-    about,
-    ...(sealed.by === 'nothing' ? [] : [RECEIVING.isSealed]),
-    ...(isReady ? [] : [COMMON.notStarted]),
-  ]
+  const words = [about, ...SEALED_WORDS[sealed.by], ...(isReady ? [] : [COMMON.notStarted])]
   const buttons = choices.map(([name, label], index) =>
     button(
       label,

@@ -1,5 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { COMMON } from '../../shared/page-words.js'
+import { SENDING } from '../../shared/page-words-sending.js'
 import { readFacts } from '../facts.js'
 import { load } from '../http/load.js'
 import { SendForm, type Wish } from './form.js'
@@ -23,7 +24,7 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
   const parcel = typeof what === 'string' ? textParcel(what) : await parcelOf(what)
   const cancelling = new AbortController()
   const panel = new Panel(parcel, {
-    cancel: () => cancelling.abort(new EssError('interrupted')),
+    cancel: () => cancelling.abort(new EssError('interrupted', SENDING.stopped)),
     again: (isSame) => {
       if (!isSame) form.clear()
       backToForm()
@@ -46,7 +47,7 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
     panel.onDelivered(await transfer(facts, parcel, { isSealed, token, signal }, listener))
   } catch (error) {
     if (!(error instanceof EssError)) throw error
-    if (error.code === 'interrupted') panel.onCancelled()
+    if (error.code === 'interrupted') panel.onCancelled(error.message)
     else if (isOffered) panel.onFailed(error)
     else {
       backToForm()

@@ -135,9 +135,9 @@ export class Panel {
     this.#buttons.append(button(SENDING.somethingElse, () => this.#actions.again(false)))
   }
 
-  onCancelled(): void {
-    const isLate = this.#bar.value === 1
-    this.#fail('cancelled', COMMON.cancelled, isLate ? SENDING.stoppedLate : SENDING.stopped)
+  /** `words` say what the other side may have of it. */
+  onCancelled(words: string): void {
+    this.#fail('cancelled', COMMON.cancelled, words)
   }
 
   onFailed(error: EssError): void {

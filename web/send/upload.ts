@@ -17,13 +17,15 @@ import { expectTaken, type Piece, pieceHeaders, refusalOf } from './piece.js'
 import { PieceSize } from './piece-size.js'
 import { askWhere, type Resource, verdictIn } from './resource.js'
 import type { Sendable } from './sendable.js'
-import { watch } from './watch.js'
+import { askState, watch } from './watch.js'
 import { wholeBlob } from './whole-blob.js'
 
 /** The server begins to count when it notices that we are gone, so we try for this much longer than it waits. */
 const SLACK_MS = 60_000
 /** A request that was open for so long didn't fail because nothing works. */
 const LONG_MS = 10_000
+/** How long a person who cancels waits for the server's word on who has what. */
+const LAST_LOOK_MS = 2_000
 /** How soon the events are asked for again. */
 const FOLLOW_AGAIN_MS = 1_000
 /** What may go by one request, which says its type: a text is shown by that. */
@@ -65,6 +67,8 @@ export class Upload {
   #isWhole: boolean
   #isConnected = false
   #isFollowing = false
+  /** True once the last byte was given to the network: from then on the receiver may have all. */
+  #isAllOnItsWay = false
   /** True while the person knows that the server can't be reached. */
   #isLossTold = false
   #newsAt = performance.now()
@@ -85,10 +89,13 @@ export class Upload {
     return this.#resource
   }
 
-  /** Rejects with an EssError that no other try can mend, or with what `signal` was aborted with. */
+  /**
+   * Rejects with an EssError that no other try can mend, or with what `signal` was aborted with; if the receiver may have
+   * everything by then, with an EssError `interrupted` that says so.
+   */
   async run(signal: AbortSignal): Promise<TerminalEvent> {
     const stopped = new Promise<never>((_resolve, reject) => {
-      const stop = () => reject(signal.reason)
+      const stop = () => void this.#reasonToStop(signal.reason).then(reject)
       signal.addEventListener('abort', stop, { signal: this.#over.signal })
       if (signal.aborted) stop()
     })
@@ -105,6 +112,16 @@ export class Upload {
     }
   }
 
+  async #reasonToStop(reason: unknown): Promise<unknown> {
+    if (!this.#isAllOnItsWay) return reason
+    if (!this.#isConnected) {
+      // A small file goes by one request, which waits with the link: only the server knows whether someone has opened it.
+      const state = await askState(this, AbortSignal.timeout(LAST_LOOK_MS))
+      if (state?.event === 'waiting' || state?.event === 'reserved') return reason
+    }
+    return new EssError('interrupted', SENDING.stoppedLate)
+  }
+
   /** When something was last heard of the request under way, by `performance.now`. */
   get newsAt(): number {
     return this.#newsAt
@@ -117,6 +134,11 @@ export class Upload {
 
   get isConnected(): boolean {
     return this.#isConnected
+  }
+
+  /** True while a request with the whole file waits with the link: then nothing but the state tells of a receiver. */
+  get isUntold(): boolean {
+    return this.#isAllOnItsWay && !this.#isConnected
   }
 
   /** Gives up the request under way: its connection is dead, and neither side has noticed. */
@@ -137,7 +159,8 @@ export class Upload {
       if (!this.#resource.upload.href.endsWith(tokenOf(event.upload))) this.giveUp(new EssError('rewound'))
       return
     }
-    if (event.event === 'connected' || event.event === 'resumed') this.#connected()
+    const isNew = event.event === 'progress' && !this.#isConnected
+    if (isNew || event.event === 'connected' || event.event === 'resumed') this.#connected()
     // Our own loss is told when we meet it. Often we are back before anyone could read of it.
     if (event.event === 'interrupted' && event.side === 'sender') return
     if (event.event === 'progress' && event.bytes > 0) this.#patience.calm()
@@ -151,7 +174,7 @@ export class Upload {
         return await this.#send()
       } catch (error) {
         const reason = this.#passing(error)
-        if (this.#facts.resumeWithin === 0) throw lost(reason)
+        if (this.#facts.resumeWithin === 0) throw this.#lost(reason)
         if (performance.now() - startedAt > LONG_MS || reason.code === 'rewound') this.#patience.calm()
         const verdict = await this.#findPlace()
         if (verdict !== undefined) return verdict
@@ -170,6 +193,7 @@ export class Upload {
       const bytes = new Blob([await piece.bytes])
       if (piece.to === body.size) await body.confirm(this.#confirmMs)
       const startedAt = performance.now()
+      this.#isAllOnItsWay = piece.to === body.size
       const asking = this.#ask('PATCH', pieceHeaders(piece), bytes)
       // The next piece is read and sealed while this one is on its way.
       if (piece.to < body.size && piece.to > piece.from) ahead = this.#prepare(piece.to)
@@ -198,6 +222,7 @@ export class Upload {
       'content-type': type ?? 'application/octet-stream',
       ...(this.#facts.resumeWithin > 0 && { [HEADERS.essResume]: 'rewind' }),
     }
+    this.#isAllOnItsWay = true
     const answer = await this.#ask('PUT', headers, blob)
     if (answer.status !== 200) throw refusalOf(answer)
     return verdictIn(answer)
@@ -271,7 +296,7 @@ export class Upload {
         return undefined
       } catch (error) {
         const reason = this.#passing(error)
-        if (this.#patience.isOver) throw lost(reason)
+        if (this.#patience.isOver) throw this.#lost(reason)
         this.#isLossTold = true
         const { secondsLeft } = this.#patience
         this.#onEvent({ event: 'interrupted', side: 'sender', bytes: this.#offset, secondsLeft })
@@ -283,9 +308,15 @@ export class Upload {
   #passing(error: unknown): EssError {
     if (!(error instanceof EssError)) throw error
     // The server was restarted, or has waited long enough.
-    if (error.code === 'not-found') throw lost(error)
+    if (error.code === 'not-found') throw this.#lost(error)
     if (!PASSING.includes(error.code)) throw error
     return error
+  }
+
+  /** The error for a server that can't be reached, or doesn't know the transfer any more. */
+  #lost(cause: EssError): EssError {
+    const isUnopened = !this.#isConnected && !this.#isAllOnItsWay
+    return new EssError('connection-lost', isUnopened ? SENDING.lostUnopened : SENDING.lost, { cause })
   }
 
   /** Follows the events from now on. While a link waits, nothing comes. */
@@ -302,11 +333,6 @@ export class Upload {
     // It never rejects.
     void again()
   }
-}
-
-/** The error for a server that can't be reached, or doesn't know the transfer any more. */
-function lost(cause: EssError): EssError {
-  return new EssError('connection-lost', SENDING.lost, { cause })
 }
 
 function tokenOf(upload: string): string {

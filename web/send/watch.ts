@@ -8,6 +8,8 @@ const SILENCE_MS = 20_000
 const PIECE_SILENCE_MS = 3_000
 /** Nothing comes while a link waits. */
 const WAITING_SILENCE_MS = 75_000
+/** How often a person who looks at the page is told whether someone has opened the link, where nothing else tells. */
+const UNTOLD_MS = 3_000
 const LOOK_MS = 1_000
 /** How long the server may take to tell the state. */
 const STATE_MS = 15_000
@@ -32,7 +34,19 @@ export function watch(upload: Upload): () => void {
     if (state === undefined || isMissing(state, isConnected)) upload.giveUp(new EssError('connection-lost'))
     else upload.take(state)
   }
-  const timer = setInterval(() => void look(patienceWith(upload)), LOOK_MS)
+  let lookedAt = performance.now()
+  const lookForReceiver = async () => {
+    if (isAsking || document.hidden || performance.now() - lookedAt < UNTOLD_MS) return
+    isAsking = true
+    const state = await askState(upload, off.signal)
+    isAsking = false
+    lookedAt = performance.now()
+    if (state !== undefined && !off.signal.aborted && !isMissing(state, true)) upload.take(state)
+  }
+  const timer = setInterval(() => {
+    if (upload.isUntold) void lookForReceiver()
+    void look(patienceWith(upload))
+  }, LOOK_MS)
   window.addEventListener('online', () => void look(0), { signal: off.signal })
   return () => {
     clearInterval(timer)
@@ -52,7 +66,7 @@ function isMissing(state: StatusEvent, wasConnected: boolean): boolean {
 }
 
 /** What the server tells a follower that comes now, after `opened`. Undefined if it can't be asked. */
-async function askState(upload: Upload, signal: AbortSignal): Promise<StatusEvent | undefined> {
+export async function askState(upload: Upload, signal: AbortSignal): Promise<StatusEvent | undefined> {
   const enough = new AbortController()
   const stop = () => enough.abort()
   const timer = setTimeout(stop, STATE_MS)
