@@ -7,8 +7,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `test` (vitest's own name for no mode): what a developer runs, within four minutes.
  * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
  * - `all`: both in one run, for another Node.
- * - `most`: that but for what other programs do, and some of what takes long, for the newest Node.
- * - `node`: what is about Node, for a Node in between.
+ * - `most`: what another Node could change, for the newest one.
+ * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages'] as const
@@ -42,64 +42,68 @@ const LONG = [
   'test/server/{leak,promoted}.test.ts',
 ]
 
-/** What browsers do with the page when their connection is cut, with files of any size, and behind each proxy. */
-const PAGES = ['test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole}.test.ts']
+/** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
+const PAGES = [
+  'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
+]
 
-/** The slowest files, one to three minutes each. What begins last must be short, or one worker runs on alone. */
-const SLOWEST = /\/(?:resuming-networks|proxies|install|fuzz|fronts|matrix)\.test\.ts$/
+/**
+ * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
+ * or one worker runs on alone. First those that mostly wait: they are exact about time, and leave the processor to others.
+ */
+const SLOWEST = [
+  ...['faults/matrix', 'e2e/resuming-networks', 'client/receive/parts', 'client/doctor/scripted'],
+  ...['e2e/shutdown', 'client/reservation', 'e2e/proxies', 'client/doctor/fronts', 'install', 'fuzz/fuzz'],
+  ...['faults/chaos', 'web/browsers/receiving-keys', 'web/browsers/looks', 'web/browsers/sending-truth'],
+  ...['web/browsers/sending', 'e2e/hostile-memory', 'e2e/memory'],
+].map((name) => `/test/${name}.test.ts`)
+
+/** Where a file has its place among the slowest; behind them for any other. */
+function placeOf({ moduleId }: TestSpecification): number {
+  const place = SLOWEST.findIndex((path) => moduleId.endsWith(path))
+  return place < 0 ? SLOWEST.length : place
+}
 
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
-    return [
-      ...sorted.filter(({ moduleId }) => SLOWEST.test(moduleId)),
-      ...sorted.filter(({ moduleId }) => !SLOWEST.test(moduleId)),
-    ]
+    return sorted.sort((one, other) => placeOf(one) - placeOf(other))
   }
 }
 
-/** What other programs do with ESS: proxies, clients, shells, installers, other people's types and bundlers. */
-const OTHER_PROGRAMS = [
-  'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
-  'test/client/cli/completion.test.ts',
-  'test/client/doctor/fronts.test.ts',
-  'test/client/seal/other-programs.test.ts',
-  'test/e2e/{first-minutes,forged-headers,old-clients,programs,proxies,proxy-cuts}.test.ts',
-  'test/e2e/{draft-page,no-loopback,resuming-browsers,resuming-networks,resuming-programs}.test.ts',
-  'test/web/{proxies,browsers/*}.test.ts',
+/**
+ * What no Node changes: words, documents, options, pure functions, what is in a tar or a key, other programs, browsers and
+ * the page. The oldest Node is enough for it.
+ */
+const NOT_ABOUT_NODE = [
+  'test/{bundle,dependencies,deploying,docs,doors,embedding-types,image,install,links,man-pages}.test.ts',
+  'test/{old-ess,operating,option-names,plain-words,readme,rooms,runs,server-options,terminals}.test.ts',
+  'test/client/bundle/**/*.test.ts',
+  'test/client/cli/{bundle-screen,commands,completion,encryption,hints,link,options}.test.ts',
+  'test/client/cli/{password,qr-code,text,token,usage,without-keys}.test.ts',
+  'test/client/doctor/*.test.ts',
+  'test/client/{folders,hostile-names}.test.ts',
+  'test/client/receive/{bundle-parts,late-count,password-asked,sealed-lies,sealed-resume}.test.ts',
+  'test/client/seal/{keys,other-programs,passphrase,sealed-note,testkit}.test.ts',
+  'test/e2e/{browser,browser-poison,curl-names,draft-page,file-names,first-minutes,forged-headers}.test.ts',
+  'test/e2e/{no-loopback,old-clients,programs,proxies,proxy-cuts,sealed-memory,shell}.test.ts',
+  'test/e2e/resuming-{browsers,networks,programs}.test.ts',
+  // Cuts at random: those of `told-truly` and of the matrix meet every Node.
+  'test/faults/chaos.test.ts',
+  'test/server/{mounts,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/token-files}.test.ts',
+  'test/shared/*.test.ts',
+  'test/web/**/*.test.ts',
 ]
 
-/**
- * What no Node between the oldest and the newest changes: words, documents, options, other programs, gigabytes, bytes
- * that are refused before Node differs.
- */
-const ONE_NODE = [
+/** What takes long, and was never seen to differ on a Node between the oldest and the newest. */
+const NOT_BETWEEN = [
   'test/*.test.ts',
-  'test/client/bundle/**/*.test.ts',
-  'test/client/seal/{keys,other-programs,passphrase,sealed-note,testkit}.test.ts',
-  'test/client/receive/{bundle-parts,password-asked,sealed-lies}.test.ts',
-  'test/client/{folders,hostile-names,reservation,cli/job-control,cli/options,cli/token,http/proxy,receive/place}.test.ts',
-  'test/client/cli/{bundle-screen,encryption,password,text,commands,completion,hints,link,qr-code,usage,without-keys}.test.ts',
-  'test/client/doctor/*.test.ts',
+  'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{browser,browser-poison,curl-names,file-names,first-minutes,forged-headers,hostile-memory}.test.ts',
-  'test/e2e/{limits,malformed,memory,old-clients,programs,proxies,proxy-cuts,ranges,receive}.test.ts',
-  'test/e2e/{draft-page,no-loopback,renewed-certificate,sealed-memory}.test.ts',
-  'test/e2e/resuming-{browsers,networks,programs}.test.ts',
-  'test/e2e/{shell,shutdown}.test.ts',
+  'test/e2e/{hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
-  'test/web/**/*.test.ts',
-  'test/server/{mounts,slow-heads,request/access,cli/check,cli/config-file,cli/first-screen,cli/help,cli/run,cli/token-files}.test.ts',
-]
-
-/** What takes seconds to minutes, and is about our own code more than about Node: once is enough. */
-const LONG_ON_ONE_NODE = [
-  'test/client/bundle/{send-folder,pack/offsets,unpack/hostile,unpack/limits}.test.ts',
-  'test/client/cli/{bundle-screen,encryption,password,qr-code,text}.test.ts',
-  'test/client/receive/{bundle-parts,late-count,password-asked,sealed-lies,sealed-resume}.test.ts',
-  'test/e2e/sealed-memory.test.ts',
-  'test/web/**/*.test.ts',
+  'test/server/{slow-heads,cli/run}.test.ts',
 ]
 
 /** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */
@@ -114,21 +118,22 @@ export default defineConfig(({ mode }) => {
     test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG, ...PAGES], env: FEW_FUZZ_RUNS },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
     all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES] },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...OTHER_PROGRAMS, ...LONG_ON_ONE_NODE] },
-    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...ONE_NODE] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE] },
+    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN] },
     pages: { include: PAGES, exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
   const inGear = (gear: string) => {
     const isUsual = gear === USUAL_GEAR
+    // Files of every size between real clients: in the gear that has most to do with Node's inside.
+    const onAnotherNode = { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] }
     return {
       test: { include: isUsual ? ENDINGS : [], exclude: [] },
       rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
       all: { include: [...ENDINGS, MATRIX], exclude: [] },
-      most: { include: isUsual ? [...ENDINGS, MATRIX] : ENDINGS, exclude: [] },
-      // Files of every size between real clients: in the gear that has most to do with Node's inside.
-      node: { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] },
+      most: onAnotherNode,
+      node: onAnotherNode,
       pages: { include: [], exclude: [] },
     }[run]
   }
@@ -138,8 +143,8 @@ export default defineConfig(({ mode }) => {
       // Real processes and real files: a hung wait fails by its own name long before this.
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      // Twice the cores of a small machine: half of what the tests do is to wait.
-      maxWorkers: 4,
+      // More than twice the cores of a small machine: half of what the tests do is to wait.
+      maxWorkers: 5,
       sequence: { sequencer: SlowestFirst },
       globalSetup: ['test/no-secret-logged.ts'],
       setupFiles: ['test/helpers/fail-on-warnings.ts'],

@@ -41,7 +41,6 @@ export interface Scenario {
   /** The subject that the others are compared with. */
   readonly reference: string
   readonly runs: number
-  readonly quickRuns: number
   readonly needsTls?: true
   /** Set where it fills so many sockets that the kernel's memory for them must not be taken by others. */
   readonly needsTcpMemory?: true

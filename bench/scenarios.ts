@@ -29,7 +29,6 @@ export const SCENARIOS = {
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...PROXIES, ...FLOOR],
     reference: REFERENCE,
     runs: 7,
-    quickRuns: 3,
     run: (bench, subject) => bulk(bench, subject, { bytes: bench.isQuick ? 2 * GIB : 8 * GIB }),
   },
   chunked: {
@@ -38,7 +37,6 @@ export const SCENARIOS = {
     subjects: ['ess', 'ess-streams', 'ess-sockets', REFERENCE, ...SIMPLE, ...PROXIES],
     reference: REFERENCE,
     runs: 7,
-    quickRuns: 2,
     run: (bench, subject) =>
       bulk(bench, subject, { bytes: bench.isQuick ? GIB : 4 * GIB, framing: 'chunked' }),
   },
@@ -48,7 +46,6 @@ export const SCENARIOS = {
     subjects: ['ess', REFERENCE, ...PROXIES],
     reference: REFERENCE,
     runs: 5,
-    quickRuns: 2,
     needsTls: true,
     run: (bench, subject) =>
       bulk(bench, subject, { bytes: bench.isQuick ? GIB : 2 * GIB, certificate: bench.certificate }),
@@ -59,7 +56,6 @@ export const SCENARIOS = {
     subjects: ['ess', REFERENCE],
     reference: REFERENCE,
     runs: 5,
-    quickRuns: 1,
     run: (bench, subject) => bulk(bench, subject, { bytes: GIB, framing: 'multipart' }),
   },
   small: {
@@ -71,7 +67,6 @@ export const SCENARIOS = {
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLEST, ...PROXIES, ...FLOOR],
     reference: REFERENCE,
     runs: 5,
-    quickRuns: 2,
     run: small,
   },
   'first-byte': {
@@ -80,7 +75,6 @@ export const SCENARIOS = {
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLEST, ...FLOOR],
     reference: REFERENCE,
     runs: 5,
-    quickRuns: 2,
     run: firstByte,
   },
   fairness: {
@@ -93,7 +87,6 @@ export const SCENARIOS = {
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
     reference: REFERENCE,
     runs: 3,
-    quickRuns: 1,
     needsTcpMemory: true,
     run: fairness,
   },
@@ -106,7 +99,6 @@ export const SCENARIOS = {
     subjects: [...ALL_ESS, REFERENCE, ...SIMPLE, ...FLOOR],
     reference: REFERENCE,
     runs: 2,
-    quickRuns: 1,
     run: slowReceiver,
   },
   waiting: {
@@ -115,7 +107,6 @@ export const SCENARIOS = {
     subjects: ['ess', REFERENCE, ...SIMPLE, 'c-copy'],
     reference: REFERENCE,
     runs: 3,
-    quickRuns: 1,
     needsTcpMemory: true,
     run: waiting,
   },
@@ -130,7 +121,6 @@ export const SCENARIOS = {
     subjects: Object.keys(PAIRINGS),
     reference: 'curl to curl',
     runs: 5,
-    quickRuns: 2,
     run: clients,
   },
   start: {
@@ -139,7 +129,6 @@ export const SCENARIOS = {
     subjects: Object.keys(STARTS),
     reference: 'node -e 0',
     runs: 7,
-    quickRuns: 3,
     run: start,
   },
   sealed: {
@@ -155,7 +144,6 @@ export const SCENARIOS = {
     subjects: ['ess', SEALED, ...Object.keys(CIPHERS)],
     reference: 'ess',
     runs: 5,
-    quickRuns: 2,
     run: sealed,
   },
   file: {
@@ -164,7 +152,6 @@ export const SCENARIOS = {
     subjects: [SEALED, 'ess', 'croc', 'croc --no-compress', 'croc, direct', 'wormhole', 'wormhole, direct'],
     reference: SEALED,
     runs: 3,
-    quickRuns: 1,
     run: fileEndToEnd,
   },
   folder: {
@@ -173,7 +160,6 @@ export const SCENARIOS = {
     subjects: [SEALED, 'ess', 'croc', 'croc --zip', 'croc, direct', 'wormhole', 'wormhole, direct'],
     reference: SEALED,
     runs: 2,
-    quickRuns: 1,
     run: folderEndToEnd,
   },
 } as const satisfies Record<string, Scenario>

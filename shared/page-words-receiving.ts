@@ -43,7 +43,7 @@ export const RECEIVING = {
   savedFromMemory: 'Your browser has put it among its downloads. Every byte was checked.',
   savedToFolder: (name: string) => `Saved in the folder ${isolated(name)}. Every byte was checked.`,
   leftOut: (count: number) =>
-    `${formatCount(count, 'link')} to other files could not be made, because a browser can’t. To get all, receive it with ess.`,
+    `${formatCount(count, 'link')} could not be made: a browser makes no links from one file to another. To get all, ask the sender for a new link, and receive it with ess.`,
   leftOutList: 'The links that were left out',
   saveAgain: 'Save it again',
   /** A file in a folder that is being filled. */

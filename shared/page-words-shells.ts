@@ -19,6 +19,8 @@ export const SHELLS = {
   getWithAge:
     'Or with curl and age. For the file key.txt, copy the end of the link, from AGE-SECRET-KEY on; for a password, leave out -i key.txt:',
 
+  typeToken: 'To type it in, reload this page. Any user name is right, and the token is the password.',
+
   /** For a search, or for whom the person asks. */
   code: (code: string) => `Error code: ${code}`,
 } as const

@@ -17,6 +17,10 @@ export const ROUTES = {
   clientPackageOfVersion: `/ess-${VERSION}.tgz`,
   /** `GET`, `HEAD`: a script or a style of the pages. Only where there are pages. */
   webAsset: '/web/:asset',
+  /** `POST`: a page that received was closed. The same as `DELETE` of the link, by all that a closed page can send. */
+  closedDownload: '/web/closed-download/:id',
+  /** `POST`: a page that sent was closed. The same as `DELETE` of the upload resource. */
+  closedUpload: '/web/closed-upload/:token',
   /** The sender's own address for its socket. `PUT`, `POST`: the whole body. `DELETE`: cancel. */
   uploadResource: '/uploads/:token',
   /** `GET`: the status stream alone. */
@@ -56,6 +60,16 @@ export function uploadPath(token: string): string {
 /** The path of an upload resource's status stream, under the server's base. */
 export function uploadEventsPath(token: string): string {
   return ROUTES.uploadEvents.replace(':token', () => token)
+}
+
+/** Where a page says that it was closed while it received. */
+export function closedDownloadPath(id: string): string {
+  return ROUTES.closedDownload.replace(':id', () => id)
+}
+
+/** The same while it sent. */
+export function closedUploadPath(token: string): string {
+  return ROUTES.closedUpload.replace(':token', () => token)
 }
 
 /** Joins a base URL and a path that begins with a slash. The base may have a path, and may end with slashes. */

@@ -1,11 +1,12 @@
-import { cp, mkdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { packTar, unpackTar } from 'modern-tar'
-import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { ROUTES } from '../shared/index.js'
 import { VERSION } from '../shared/version.js'
 import { exchange, requestHead } from './helpers/http-exchange.js'
@@ -23,15 +24,15 @@ const INSTALL_MS = 240_000
 
 beforeEach((context) => needs(context, 'npm', 'git'))
 
-/** An npm with an empty cache and an empty prefix. Nothing that this run was started with changes what it does. */
+/** Empty at first. The tests share it, so that each package comes from the registry once. */
+const cache = await mkdtemp(join(tmpdir(), 'ess-npm-cache-'))
+afterAll(() => rm(cache, { recursive: true, force: true }))
+
+/** An npm with an empty prefix. Nothing that this run was started with changes what it does. */
 async function freshNpm() {
   const folder = await tempDir()
-  const [cache, prefix, cwd] = ['cache', 'prefix', 'cwd'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
-  for (const path of [cache, prefix, cwd]) await mkdir(path)
+  const [prefix, cwd] = [join(folder, 'prefix'), join(folder, 'cwd')]
+  for (const path of [prefix, cwd]) await mkdir(path)
   const inherited = Object.keys(process.env).filter((name) =>
     /^npm_(?!config_(?:registry|userconfig)$)/i.test(name),
   )

@@ -1,5 +1,5 @@
 import { FACTS_ELEMENT, type PageFacts } from '../shared/page-facts.js'
-import { downloadPath, joinUrl, uploadEventsPath, uploadPath } from '../shared/routes.js'
+import { closedUploadPath, downloadPath, joinUrl, uploadEventsPath, uploadPath } from '../shared/routes.js'
 
 /** What the page knows from its server, with its addresses resolved. */
 export interface Facts extends Omit<PageFacts, 'root' | 'base'> {
@@ -34,11 +34,15 @@ export function addressOf({ root }: Pick<Facts, 'root'>, path: string): URL {
  * them, which may be of another origin than the page: behind a proxy of which the server knows nothing, for instance.
  * The policy of the page allows its own origin alone. `upload` is that answer's member.
  */
-export function uploadAddresses(facts: Pick<Facts, 'root'>, upload: string): { upload: URL; events: URL } {
+export function uploadAddresses(
+  facts: Pick<Facts, 'root'>,
+  upload: string,
+): { upload: URL; events: URL; closed: URL } {
   const token = upload.slice(upload.lastIndexOf('/') + 1)
   return {
     upload: addressOf(facts, uploadPath(token)),
     events: addressOf(facts, uploadEventsPath(token)),
+    closed: addressOf(facts, closedUploadPath(token)),
   }
 }
 

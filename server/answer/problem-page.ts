@@ -5,8 +5,9 @@ import { escapeHtml, type HtmlPage, htmlPage } from './page.js'
 export function problemPage(title: string, detail: string, code: string): HtmlPage {
   // The heading says it already.
   const words = detail.startsWith(`${title}. `) ? detail.slice(title.length + 2) : detail
+  const next = code === 'unauthorized' ? `\n<p>${escapeHtml(SHELLS.typeToken)}</p>` : ''
   return htmlPage({
     title,
-    body: `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(words)}</p>\n<p><small>${escapeHtml(SHELLS.code(code))}</small></p>`,
+    body: `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(words)}</p>${next}\n<p><small>${escapeHtml(SHELLS.code(code))}</small></p>`,
   })
 }

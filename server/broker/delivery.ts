@@ -70,6 +70,16 @@ export class Delivery {
     this.#transfer?.join(part)
   }
 
+  /** See `Transfer.confirm`. */
+  confirm(offset: number): boolean {
+    return this.#transfer?.confirm(offset) ?? false
+  }
+
+  /** See `Transfer.isUnsaid`. */
+  get isUnsaid(): boolean {
+    return this.#transfer?.isUnsaid() ?? false
+  }
+
   /** The sender is lost, though its connection may not say so yet. Settled when no more of its bytes can come. */
   loseSender(detail: string): Promise<void> {
     return this.#transfer?.loseSender(detail) ?? Promise.resolve()

@@ -2,7 +2,9 @@ import { EssError, formatDuration, joinUrl, type ProgressEvent, uploadPath } fro
 import type { Ticking } from '../answer/progress-clock.js'
 import type { Entry } from '../node/entry.js'
 import { Occurrence } from '../node/occurrence.js'
+import { timings } from '../node/timings.js'
 import type { TransferEnd } from '../relay/transfer.js'
+import { confirmsByItself } from '../request/confirm.js'
 import type { Notes } from '../request/notes.js'
 import type { Payload } from '../request/payload.js'
 import type { Reach } from '../request/resume.js'
@@ -169,6 +171,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
         maxUploadBytes,
         stallTimeoutMs,
         relay,
+        wordMs: confirmsByItself(delivery.request) ? Math.max(timings.wordMs, terms.returnMs) : undefined,
         bodyBegan: () => this.#socket.apply('body-began'),
         ...(reach !== undefined && { paused: (loss) => this.#paused(loss) }),
       },

@@ -214,6 +214,14 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
+   * The receiver of this id has all of these bytes, and they are safe. Throws EssError `not-found` or `gone`, or
+   * `bad-request` if it can't have them.
+   */
+  confirm(id: string, bytes: number): void {
+    this.#registry.find(id).confirm(bytes)
+  }
+
+  /**
    * Waits as a receiver would, but no longer than this request says: until the id exists and, for a reservation, until
    * its sender has come or it is known whether the file is sealed or a bundle. It uses nothing up, and doesn't say how
    * it ended: call `inspect` afterwards. Rejects with the EssError to refuse the request with.

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { EssError, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
+import { EssError, formatCount, type InterruptedEvent, type StatusEvent } from '../../shared/index.js'
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { checkNotes, type Notes } from '../request/notes.js'
@@ -248,11 +248,23 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * The receiver no longer wants the file, and will not come back. Without effect before there is one, and where none
-   * could come back: then its connection says all.
+   * The receiver has all of these bytes, and they are safe. Throws EssError `bad-request` if that can't be; then nothing
+   * has changed.
+   */
+  confirm(bytes: number): void {
+    if (this.#effects.delivery?.confirm(bytes)) return
+    throw new EssError(
+      'bad-request',
+      `You said that you have ${formatCount(bytes, 'byte')}, and the server has sent ${formatCount(this.bytes, 'byte')} so far. Say it when the whole file is safe.`,
+    )
+  }
+
+  /**
+   * The receiver no longer wants the file, and will not come back. Without effect before there is one, and where its
+   * connection says all: none could come back, and none was to say more.
    */
   giveUp(): void {
-    if (!this.isResumable) return
+    if (!this.isResumable && this.#effects.delivery?.isUnsaid !== true) return
     this.apply('receiver-lost', {
       detail: 'The receiver stopped the download. Send the file again for a new link.',
       isForGood: true,

@@ -33,6 +33,12 @@ export const timings = {
    */
   confirmMs: 30_000,
 
+  /**
+   * How long a receiver that says by itself when the file is safe may take for that, after its connection has everything;
+   * longer where it may take longer to come back after a cut.
+   */
+  wordMs: 30_000,
+
   /** How long the end of a download over HTTP/2 may wait for the peer to have read what precedes it. */
   readMs: 30_000,
 }

@@ -31,6 +31,11 @@ export interface TransferOptions {
    * off; it is undefined where a piece has ended whole. Absent if no other part can come: then a loss ends the transfer.
    */
   readonly paused?: (loss: string | undefined) => void
+  /**
+   * Milliseconds for a receiver that says by itself when it has everything (`confirm`), from when its connection says so.
+   * Absent for one whose connection alone says it.
+   */
+  readonly wordMs?: number | undefined
   /** The gears of the service. */
   readonly relay: Relay
 }
@@ -51,7 +56,7 @@ export interface Part {
 
 /** How a transfer ended. */
 export type TransferEnd =
-  /** `confirmed` is false if the receiver had not closed its half 30 s after its last byte. */
+  /** `confirmed` is false if the receiver did not say in time that it has everything, by its connection or by itself. */
   | { readonly input: 'delivered'; readonly confirmed: boolean }
   /** `detail` is for people, on both sides. */
   | { readonly input: TransferFailure; readonly detail: string }
@@ -73,6 +78,13 @@ export interface Transfer {
   firstByteMs(): number | undefined
   /** Joins the next part, in the place of one that is over, or of which no byte was read. No byte moves before `start`. */
   join(part: Part): void
+  /**
+   * The receiver says that it has everything up to this offset, and that it is safe. False if that can't be, and then
+   * nothing has changed.
+   */
+  confirm(offset: number): boolean
+  /** True while the receiver's connection has said that it has everything, and the receiver itself has not. */
+  isUnsaid(): boolean
   /** Begins to read the part's body. Until then only losses are noticed. */
   start(): void
   /** Has the part break off: its sender is lost. Settled when that is done, and the next part may be joined. */
@@ -99,13 +111,17 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
   let isSenderDone = false
   let isPaused = false
   let heldHead: NodeJS.Timeout | undefined
+  /** The receiver has said that it has everything. */
+  let isSaid = false
+  /** Runs while the receiver has still to say it. */
+  let unsaid: NodeJS.Timeout | undefined
 
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
 
   receiverResponse.on('timeout', stalled)
   const confirmation = confirmReceiver(receiverResponse, options.relay, {
     closed: receiverClosed,
-    delivered: (confirmed) => end({ input: 'delivered', confirmed }),
+    delivered,
     lost: () => fail('receiver-lost'),
   })
 
@@ -116,6 +132,8 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     given: () => behind(pump?.received()),
     firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
     join,
+    confirm,
+    isUnsaid: () => unsaid !== undefined,
     start,
     loseSender,
     stop,
@@ -191,7 +209,8 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     }
     isSenderDone = true
     began()
-    if (isOver) return
+    // A sender that was cut after its last byte has come back for the verdict.
+    if (isOver || unsaid !== undefined) return
     if (!part.isLast) {
       pump.whenHandedOn(() => pause(undefined))
       return
@@ -229,6 +248,25 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     await pump?.stop('the receiver stays')
   }
 
+  /** Its connection says so. A browser's says that the browser has the bytes, and not what became of them. */
+  function delivered(isConfirmed: boolean): void {
+    const { wordMs } = options
+    if (wordMs === undefined || isSaid) {
+      end({ input: 'delivered', confirmed: isConfirmed || isSaid })
+      return
+    }
+    confirmation.stop()
+    unsaid ??= setTimeout(() => end({ input: 'delivered', confirmed: false }), wordMs)
+  }
+
+  function confirm(offset: number): boolean {
+    const isAtEnd = isSenderDone || (total !== undefined && total > 0 && offset === total)
+    if (isOver || !isAtEnd || offset !== behind(pump?.received())) return false
+    isSaid = true
+    if (unsaid !== undefined) end({ input: 'delivered', confirmed: true })
+    return true
+  }
+
   function receiverClosed(isInGoodOrder: boolean): void {
     // As in `pause`.
     const released = pump?.stop()
@@ -237,16 +275,18 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
   }
 
   function judge(isInGoodOrder: boolean): void {
-    if (isOver) return
+    if (isOver || unsaid !== undefined) return
     // A receiver that counts for itself may close its half before our end of the body is out.
     const received = behind(pump?.received())
     const isAtEnd = confirmation.isEndWritten() || (total !== undefined && total > 0 && received === total)
     const isAllHandedOn = behind(pump?.handedOn()) === received
-    if (isAtEnd && isAllHandedOn && isInGoodOrder) confirmation.awaitAcknowledgement()
+    if (isSaid) delivered(true)
+    else if (isAtEnd && isAllHandedOn && isInGoodOrder) confirmation.awaitAcknowledgement()
     else fail('receiver-lost')
   }
 
   function stalled(): void {
+    if (unsaid !== undefined) return
     // With nothing left to send, the response may still hold bytes: HTTP/2 keeps the last ones back for its end.
     const isAllSent = isSenderDone || (part?.length !== undefined && pump?.received() === part.length)
     const isReceivers = isAllSent || pump?.isBlocked() === true
@@ -259,6 +299,8 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
   }
 
   function fail(input: TransferFailure, detail = lossOf(input)): void {
+    // Every byte has arrived, and what became of them the receiver alone knows.
+    if (unsaid !== undefined) return
     if (input === 'sender-lost' && options.paused !== undefined) pause(detail)
     else end({ input, detail })
   }
@@ -304,6 +346,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     if (!isOver) {
       isOver = true
       clearTimeout(heldHead)
+      clearTimeout(unsaid)
       receiverResponse.off('timeout', stalled)
       confirmation.stop()
     }

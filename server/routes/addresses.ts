@@ -30,6 +30,8 @@ const ORDER: readonly Route[] = [
   'clientPackage',
   'clientPackageOfVersion',
   'webAsset',
+  'closedDownload',
+  'closedUpload',
   'uploadResource',
   'uploadEvents',
   'download',
@@ -47,6 +49,8 @@ const SWITCHED: Readonly<Partial<Record<Route, (switches: Switches) => boolean>>
   clientPackage: ({ serveClient }) => serveClient,
   clientPackageOfVersion: ({ serveClient }) => serveClient,
   webAsset: ({ web }) => web,
+  closedDownload: ({ web }) => web,
+  closedUpload: ({ web }) => web,
 }
 
 function hasUploads({ reservations, resumeWithinMs, web }: Switches): boolean {

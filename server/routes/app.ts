@@ -34,6 +34,8 @@ const SHAPES: Readonly<Record<string, number>> = {
   [ROUTES.download]: 1,
   [ROUTES.namedDownload]: 2,
   [ROUTES.uploadEvents]: 3,
+  [ROUTES.closedDownload]: 3,
+  [ROUTES.closedUpload]: 3,
 }
 
 /**

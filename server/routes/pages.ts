@@ -19,6 +19,7 @@ import { sealedName } from '../broker/download-answer.js'
 import type { Service } from '../broker/service.js'
 import type { EphemeralSocket } from '../broker/socket.js'
 import { tokensAskedBy } from '../request/access.js'
+import { receivedIn } from '../request/confirm.js'
 import { pageStatus } from '../request/visitor.js'
 import { decodeSegment } from './addresses.js'
 import { baseOf } from './base.js'
@@ -90,9 +91,12 @@ export function cancelUpload(broker: Service, { request, address }: Visit): Page
   return { status: 204, headers: { ...broker.options.cors.headers(request), ...UNCACHED }, body: null }
 }
 
-/** A receiver stops for good. */
-export function giveUpDownload(broker: Service, { request, address }: Visit): Page {
-  broker.giveUp(decodeSegment(address.key))
+/** A receiver has no more use for its link: it has the whole file, or stops for good. */
+export function leaveDownload(broker: Service, { request, address }: Visit): Page {
+  const id = decodeSegment(address.key)
+  const received = receivedIn(request)
+  if (received === undefined) broker.giveUp(id)
+  else broker.confirm(id, received)
   return { status: 204, headers: { ...broker.options.cors.headers(request), ...UNCACHED }, body: null }
 }
 

@@ -6,7 +6,7 @@ import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
 import { sendClientPackage } from './client-package.js'
 import { type Guards, guard } from './guards.js'
-import { cancelUpload, giveUpDownload, health, linkPage, type Page, reserve, usage } from './pages.js'
+import { cancelUpload, health, leaveDownload, linkPage, type Page, reserve, usage } from './pages.js'
 import { answerThrown } from './refusal.js'
 import type { Visit } from './visit.js'
 import { sendWebAsset } from './web-asset.js'
@@ -108,10 +108,10 @@ const FOLLOW: Transfer = {
 
 const CANCEL: Answer = { guards: { misses: true }, page: cancelUpload }
 
-/** The receiver stops, and doesn't come back. */
-const GIVE_UP: Answer = {
+/** The receiver doesn't come back: it has the whole file, or stops. */
+const LEAVE: Answer = {
   guards: { access: 'receive', misses: true, crossSite: 'receive' },
-  page: giveUpDownload,
+  page: leaveDownload,
 }
 
 const RESERVE: Answer = {
@@ -125,7 +125,7 @@ const USAGE: Answer = { guards: {}, page: usage }
 const HEALTH: Answer = { guards: {}, page: health }
 
 const LINK: Row = {
-  methods: { GET: RECEIVE, HEAD: INSPECT, POST: RECEIVE, DELETE: GIVE_UP },
+  methods: { GET: RECEIVE, HEAD: INSPECT, POST: RECEIVE, DELETE: LEAVE },
   look: { guards: { access: 'receive', misses: true, visitors: true }, page: linkPage },
 }
 
@@ -148,6 +148,8 @@ const TABLE: Readonly<Record<Route, Row>> = {
   clientPackage: CLIENT,
   clientPackageOfVersion: CLIENT,
   webAsset: { methods: { GET: WEB_ASSET, HEAD: WEB_ASSET } },
+  closedDownload: { methods: { POST: LEAVE } },
+  closedUpload: { methods: { POST: CANCEL } },
   uploadResource: { methods: { HEAD: OFFSET, PUT: UPLOAD, POST: UPLOAD, PATCH: APPEND, DELETE: CANCEL } },
   uploadEvents: { methods: { GET: FOLLOW } },
   download: { ...LINK, methods: { ...LINK.methods, PUT: OPEN_NAMED } },

@@ -15,6 +15,8 @@ const PLACES: Readonly<Record<Route, string>> = {
   clientPackage: '/ess.tgz',
   clientPackageOfVersion: ROUTES.clientPackageOfVersion,
   webAsset: '/web/sw.js',
+  closedDownload: `/web/closed-download/${UNKNOWN}`,
+  closedUpload: '/web/closed-upload/none',
   uploadResource: '/uploads/none',
   uploadEvents: '/uploads/none/events',
   download: `/${UNKNOWN}`,

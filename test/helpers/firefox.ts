@@ -9,6 +9,10 @@ import { DEADLINE_MS, until, within } from './within.js'
 /** A Firefox without a window, driven by its own protocol (Marionette). */
 export interface Firefox {
   open(url: string): Promise<void>
+  /** Trusts a certificate authority, given as PEM. */
+  trust(pem: string): Promise<void>
+  /** Closes the tab, without asking; there is an empty one then. */
+  close(): Promise<void>
   /** Clicks the first button of the page that is open. */
   click(): Promise<void>
   /** Runs a script in the page that is open, and gives what it returns. */
@@ -50,6 +54,8 @@ export async function startFirefox(
     'browser.download.dir': folder,
     'browser.shell.checkDefaultBrowser': false,
     'datareporting.policy.dataSubmissionEnabled': false,
+    // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
+    'network.dns.localDomains': 'send.test',
     // Its buttons can be pressed at once; a command that is too early for them would hang.
     'security.dialog_enable_delay': 0,
   }
@@ -99,6 +105,22 @@ export async function startFirefox(
     },
     set: async (name, value) => {
       await inside(`Services.prefs.setBoolPref(${JSON.stringify(name)}, ${value})`)
+    },
+    trust: async (pem) => {
+      const der = pem.replace(/-----[^-]+-----|\s/g, '')
+      const said = await inside(
+        `Cc['@mozilla.org/security/x509certdb;1'].getService(Ci.nsIX509CertDB).addCertFromBase64('${der}', 'CT,C,C')`,
+      )
+      if (typeof said === 'string') throw new Error(`Expected Firefox to trust an authority, got ${said}`)
+    },
+    close: async () => {
+      const left = (await command('WebDriver:GetWindowHandle', {})).value
+      const { handle } = Object(await command('WebDriver:NewWindow', { type: 'tab', focus: false })) as {
+        handle?: unknown
+      }
+      await command('WebDriver:SwitchToWindow', { handle: left })
+      await command('WebDriver:CloseWindow', {})
+      await command('WebDriver:SwitchToWindow', { handle })
     },
     open: async (url) => void (await command('WebDriver:Navigate', { url })),
     click: async () => {

@@ -20,8 +20,12 @@ export interface ReceivePage {
   text(): Promise<string>
   /** Waits until the page's first download has ended. */
   download(ms?: number): Promise<EndedDownload>
+  /** How many downloads the browser has begun. */
+  downloadCount(): Promise<number>
   /** Goes elsewhere, as a person does who closes the tab. */
   leave(): Promise<void>
+  /** Closes the tab. */
+  close(): Promise<void>
 }
 
 export interface EndedDownload {
@@ -41,7 +45,12 @@ export async function openInChromium(
   saving: Saving = 'no pickers',
 ): Promise<ReceivePage & { readonly page: Page }> {
   // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
-  return await openInTab(await startChromium('--host-resolver-rules=MAP *.test 127.0.0.1'), link, saving)
+  const browser = await startChromium(
+    '--host-resolver-rules=MAP *.test 127.0.0.1',
+    // Of a certificate that the test has made.
+    '--ignore-certificate-errors',
+  )
+  return await openInTab(browser, link, saving)
 }
 
 /** The same, in a new tab of a browser that runs. */
@@ -63,6 +72,8 @@ export async function openInTab(
   const downloading = new Promise<import('playwright-core').Download>((resolve) =>
     page.once('download', resolve),
   )
+  let downloads = 0
+  page.on('download', () => downloads++)
   await (saving === 'pickers' ? pickAsSuggested(page) : withoutPickers(page))
   if (saving === 'memory alone') await page.addInitScript('delete Navigator.prototype.serviceWorker')
   await page.goto(link)
@@ -76,13 +87,20 @@ export async function openInTab(
         ? { isWhole: true, path: await download.path(), name: download.suggestedFilename() }
         : { isWhole: false, path: undefined }
     },
+    downloadCount: () => Promise.resolve(downloads),
     leave: async () => void (await page.goto('about:blank')),
+    close: () => page.close(),
   }
 }
 
-/** Opens a link in Firefox. */
-export async function openInFirefox(link: string): Promise<ReceivePage & { readonly firefox: Firefox }> {
-  return await openWith(await startFirefox(await tempDir()), link)
+/** Opens a link in Firefox, which trusts this authority (PEM) too. */
+export async function openInFirefox(
+  link: string,
+  authority?: string,
+): Promise<ReceivePage & { readonly firefox: Firefox }> {
+  const firefox = await startFirefox(await tempDir())
+  if (authority !== undefined) await firefox.trust(authority)
+  return await openWith(firefox, link)
 }
 
 /** The same, in a Firefox that runs, in place of the page that it has. */
@@ -104,7 +122,9 @@ export async function openWith(
       const { succeeded, path } = await until('the download ends', ended, ms)
       return succeeded ? { isWhole: true, path, name: basename(path) } : { isWhole: false, path: undefined }
     },
+    downloadCount: async () => (await firefox.downloads()).length,
     leave: () => firefox.open('about:blank'),
+    close: firefox.close,
   }
 }
 

@@ -26,6 +26,8 @@ export interface SendPage {
   untilShows(pattern: RegExp, ms?: number): Promise<void>
   /** All that the page shows. */
   text(): Promise<string>
+  /** Closes the tab. */
+  close(): Promise<void>
 }
 
 /** The same, with what a test can do in Chromium alone. */
@@ -60,6 +62,7 @@ export async function openInTab(browser: BrowserContext, url: string): Promise<C
     page,
     another: (other) => openInTab(browser, other),
     ...byScript((expression) => page.evaluate(expression)),
+    close: () => page.close(),
     chooseFiles: (paths) => page.setInputFiles('input[name=files]', [...paths]),
     chooseFolder: (path) => page.setInputFiles('input[name=folder]', path),
     drop: async (paths) => {
@@ -82,13 +85,14 @@ export async function openWith(firefox: Firefox, url: string): Promise<SendPage>
   await firefox.open(url)
   return {
     ...byScript((expression) => firefox.run(`return ${expression}`)),
+    close: firefox.close,
     chooseFiles: (paths) => firefox.choose('input[name=files]', paths),
     chooseFolder: (path) =>
       firefox.chooseFolder("document.querySelector('.drop button:nth-of-type(2)')", path),
   }
 }
 
-function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles' | 'chooseFolder'> {
+function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles' | 'chooseFolder' | 'close'> {
   const value = (selector: string, text: string) =>
     `Object.assign(document.querySelector(${JSON.stringify(selector)}), { value: ${JSON.stringify(text)} }).value`
   const text = async () => String(await evaluate('document.body.innerText'))

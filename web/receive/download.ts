@@ -1,6 +1,7 @@
 import { EssError, type ProblemCode } from '../../shared/index.js'
 import { Patience } from '../http/patience.js'
-import { expectRest, type Head, headOf, type Link, rangeFrom, request } from './link.js'
+import { expectRest, type Head, headOf, type Link, rangeFrom, request, WHOLE } from './link.js'
+import { type Ending, piecesOf } from './read-ahead.js'
 import { watchSilence } from './silence.js'
 
 /**
@@ -44,18 +45,18 @@ export interface Taker {
 const OURS: readonly ProblemCode[] = ['not-authentic', 'unsafe-bundle', 'file-unwritable', 'too-large']
 
 /**
- * Fetches the body of a link, whole, by as many requests as it takes. Throws the server's refusal; EssError `incomplete`,
+ * Fetches the body of a link, whole, by as many requests as it takes, and resolves with its size. Throws the server's refusal; EssError `incomplete`,
  * whose message says why, if the body broke off for good; or what `signal` was aborted with, or `taker` has thrown.
  */
-export async function download(link: Link, signal: AbortSignal, taker: Taker): Promise<void> {
+export async function download(link: Link, signal: AbortSignal, taker: Taker): Promise<number> {
   const patience = new Patience(PATIENCE_MS)
   let head: Head | undefined
   let bytes = 0
-  for (let isFirst = true; ; isFirst = false) {
+  let isLost = false
+  for (;;) {
     const before = bytes
     try {
-      await fetchOnce(isFirst)
-      return
+      if ((await fetchOnce()) === 'ended') return bytes
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof EssError) || OURS.includes(error.code)) throw error
@@ -64,6 +65,7 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
       if (!PASSING.includes(error.code)) throw over(error)
       if (bytes > before) patience.calm()
       if (patience.isOver) throw over(error)
+      isLost = true
       taker.onInterrupted(patience.secondsLeft)
       await patience.pause(signal)
     }
@@ -75,7 +77,7 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
     return new EssError('incomplete', why, { cause: error })
   }
 
-  async function fetchOnce(isFirst: boolean): Promise<void> {
+  async function fetchOnce(): Promise<Ending> {
     const off = new AbortController()
     const stop = () => off.abort()
     signal.addEventListener('abort', stop)
@@ -86,8 +88,9 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
         head = headOf(answer, link)
         await taker.onHead(head)
       } else expectRest(answer, bytes, head, link)
-      if (!isFirst) taker.onResumed()
-      await read(answer, head)
+      if (isLost) taker.onResumed()
+      isLost = false
+      return await read(answer, head, stop)
     } finally {
       signal.removeEventListener('abort', stop)
       stopWatching()
@@ -98,34 +101,27 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
 
   async function asked(off: AbortSignal): Promise<Response> {
     try {
-      return await request('GET', link, off, head && rangeFrom(bytes, head, link))
+      return await request('GET', link, off, head === undefined ? WHOLE : rangeFrom(bytes, head, link))
     } catch (error) {
       if (error instanceof EssError || signal.aborted) throw error
       throw new EssError('connection-lost', undefined, { cause: error })
     }
   }
 
-  async function read({ body }: Response, { size }: Head): Promise<void> {
-    const reader = body?.getReader()
+  async function read({ body }: Response, { size, isResumable }: Head, pause: () => void): Promise<Ending> {
+    const mayPause = size !== undefined && isResumable && link.mayPause
+    const pieces = piecesOf(body, mayPause, pause)
     for (;;) {
-      const { done, value } = await nextOf(reader)
-      if (done) break
+      const { done, value } = await pieces.next()
+      signal.throwIfAborted()
+      if (done) {
+        if (value === 'paused') return value
+        if (size === undefined ? !taker.isWhole() : bytes !== size) throw new EssError('incomplete')
+        return value
+      }
       bytes += value.length
       if (size !== undefined && bytes > size) throw new EssError('not-authentic')
       await taker.onBytes(value)
     }
-    if (size === undefined ? !taker.isWhole() : bytes !== size) throw new EssError('incomplete')
-  }
-}
-
-async function nextOf(
-  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined,
-): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
-  if (reader === undefined) return { done: true, value: undefined }
-  try {
-    return await reader.read()
-  } catch (error) {
-    // A cut, in whichever words this browser says it.
-    throw new EssError('connection-lost', undefined, { cause: error })
   }
 }

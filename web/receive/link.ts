@@ -1,5 +1,6 @@
 import { entityTag } from '../../shared/entity-tag.js'
 import {
+  closedDownloadPath,
   DEFAULT_CONTENT_TYPE,
   downloadPath,
   EssError,
@@ -10,6 +11,7 @@ import {
 import { COMMON } from '../../shared/page-words.js'
 import { addressOf, type Facts } from '../facts.js'
 import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
+import { Patience } from '../http/patience.js'
 
 /**
  * Where a file is received from. A server that asks receivers for a token has asked for it before it gave out this page, and
@@ -18,7 +20,16 @@ import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
 export interface Link {
   readonly id: string
   readonly url: URL
+  /** Where the page says that it is closed. */
+  readonly closed: URL
+  /** True if the server waits for long enough that a receiver may leave its connection, and come back for the rest. */
+  readonly mayPause: boolean
 }
+
+/** The page may take so long for what it has, before it asks for more. */
+const LONGEST_PAUSE_SECONDS = 30
+/** How long the page tries to say that it has everything. */
+const CONFIRM_MS = 60_000
 
 /** What the head of a download says in the open. */
 export interface Head {
@@ -48,7 +59,12 @@ const STATUS_CODES = {
 } as const
 
 export function linkTo(facts: Facts, id: string): Link {
-  return { id, url: addressOf(facts, downloadPath(id)) }
+  return {
+    id,
+    url: addressOf(facts, downloadPath(id)),
+    closed: addressOf(facts, closedDownloadPath(id)),
+    mayPause: facts.resumeWithin >= LONGEST_PAUSE_SECONDS,
+  }
 }
 
 /**
@@ -88,12 +104,30 @@ export async function request(
   }
 }
 
-/** Tells the server that this receiver stops for good. It may be the last thing that the page does, and never rejects. */
+/** Tells the server that this receiver stops for good. It never rejects. */
 export async function giveUp({ url }: Link): Promise<void> {
   try {
     await fetch(url, { ...ALWAYS, method: 'DELETE', keepalive: true })
   } catch {
     // Its sender then waits as for any receiver that lost its connection.
+  }
+}
+
+/**
+ * Tells the server that all bytes of the body have come, and are safe. The sender is told so no earlier: the browser's
+ * network takes bytes that the page has not seen yet. It never rejects.
+ */
+export async function confirm({ url }: Link, bytes: number): Promise<void> {
+  const patience = new Patience(CONFIRM_MS)
+  const headers = { [HEADERS.essReceived]: String(bytes) }
+  const { signal } = new AbortController()
+  while (!patience.isOver) {
+    try {
+      await fetch(url, { ...ALWAYS, method: 'DELETE', headers, keepalive: true })
+      return
+    } catch {
+      await patience.pause(signal)
+    }
   }
 }
 
@@ -115,10 +149,13 @@ export function headOf(answer: Response, { id }: Link): Head {
   }
 }
 
+/** Asks for the file: its receiver says by itself when it is safe. */
+export const WHOLE: Readonly<Record<string, string>> = { [HEADERS.essConfirm]: '?1' }
+
 /** The fields that ask for the rest of a file, from this offset on, and of no other file. */
 export function rangeFrom(bytes: number, { size }: Head, { id }: Link): Readonly<Record<string, string>> {
   const field = size === undefined ? { [HEADERS.essOffset]: String(bytes) } : { range: `bytes=${bytes}-` }
-  return { ...field, 'if-match': entityTag(id) }
+  return { ...WHOLE, ...field, 'if-match': entityTag(id) }
 }
 
 /** Throws EssError `not-ess` if an answer is not the rest of that very file, from that very byte on. */

@@ -32,7 +32,7 @@ export async function openLink({ page, known, key, keyProblem }: LinkPage): Prom
     identities = []
     const answer = await ask(page, {
       title: COMMON.sealedTitle,
-      words: given.length > 0 ? [RECEIVING.wrongKeyNext] : [RECEIVING.noKey, RECEIVING.noKeyNext],
+      words: nextSteps(given.length > 0, keyProblem !== undefined),
       problem,
       label: RECEIVING.keyLabel,
       isSecret: true,
@@ -44,6 +44,12 @@ export async function openLink({ page, known, key, keyProblem }: LinkPage): Prom
       problem = wordsOf(error)
     }
   }
+}
+
+/** What to do now, with a link whose key is wrong, or damaged, or not there. */
+function nextSteps(hasKey: boolean, isDamaged: boolean): readonly string[] {
+  if (hasKey) return [RECEIVING.wrongKeyNext]
+  return isDamaged ? [RECEIVING.noKeyNext] : [RECEIVING.noKey, RECEIVING.noKeyNext]
 }
 
 async function openByPassword(page: HTMLElement, known: Known, note: string): Promise<Offer> {

@@ -3,7 +3,7 @@ import { type Seal, SealedOpener, sizeInside } from '../seal/open-body.js'
 import { nextTurn } from '../seal/turns.js'
 import { Batches } from './batches.js'
 import { download } from './download.js'
-import { giveUp, type Head, type Link } from './link.js'
+import { confirm, giveUp, type Head, type Link } from './link.js'
 import { expectSame, type Offer, openBegin } from './offer.js'
 import { type Opener, PLAIN } from './opener.js'
 import type { Done, Sink, Way } from './save/sink.js'
@@ -34,14 +34,17 @@ export async function receive(
 ): Promise<Done> {
   const receiving = new Receiving(offer, way, course)
   try {
-    await download(link, signal, {
+    const bytes = await download(link, signal, {
       onHead: (head) => receiving.begin(head),
       onBytes: (bytes) => receiving.take(bytes),
       isWhole: () => receiving.isWhole,
       onInterrupted: (secondsLeft) => course.onInterrupted(secondsLeft),
       onResumed: () => course.onResumed(),
     })
-    return await receiving.end()
+    const done = await receiving.end()
+    // It never rejects, and the file is safe, whether or not the sender hears of it.
+    void confirm(link, bytes)
+    return done
   } catch (error) {
     await Promise.all([receiving.abort(), giveUp(link)])
     throw error

@@ -190,9 +190,14 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
   }
 }
 
-/** All went well. */
-export function showDone(page: HTMLElement, offer: Offer, words: string, ...more: readonly Node[]): void {
-  show(page, RECEIVING.done, what(offer), element('p', {}, words), ...more)
+/** All went well. `offer` is undefined if the words have its name. */
+export function showDone(
+  page: HTMLElement,
+  offer: Offer | undefined,
+  words: string,
+  ...more: readonly Node[]
+): void {
+  show(page, RECEIVING.done, ...(offer === undefined ? [] : [what(offer)]), element('p', {}, words), ...more)
   sign(page, 'delivered')
 }
 

@@ -2,9 +2,9 @@ import { EssError, formatPart } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import { COMMON } from '../../shared/page-words.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
+import { sayLastWord } from '../http/last-word.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
-import { giveUp } from './link.js'
 import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
 import { receive } from './receive.js'
@@ -79,13 +79,13 @@ async function wayOfBundle(
   const { showDirectoryPicker } = pickers()
   const { bundle = { entries: 0 }, size } = offer
   const stem = offer.name.replace(/\.tar$/i, '')
+  // Mostly all is in one folder, which the heading names.
+  const within = (name: string) => (name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name)
   const listener = {
     onEntry(name: string) {
-      // All is in the folder of which the heading is the name.
-      const own = name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name
-      if (own !== '') news.screen?.list(own)
+      if (within(name) !== '') news.screen?.list(within(name))
     },
-    onLeftOut: (name: string) => void news.leftOut.push(name),
+    onLeftOut: (name: string) => void news.leftOut.push(within(name)),
   }
   const folder =
     isFolder && showDirectoryPicker !== undefined
@@ -122,7 +122,7 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   window.addEventListener(
     'pagehide',
     () => {
-      void giveUp(link)
+      sayLastWord(link.closed)
       cancel()
     },
     { signal: leaving.signal },
@@ -195,7 +195,8 @@ function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut }: News
           ),
         ]
       : []
-  showDone(page, offer, wordsOfDone(done), ...again, ...missing)
+  const isNamed = done.way === 'disk' || done.way === 'folder'
+  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...missing)
 }
 
 function wordsOfDone(done: Done): string {

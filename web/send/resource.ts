@@ -15,6 +15,8 @@ import { type Answer, ask, refusalIn, SOON_MS } from '../http/ask.js'
 export interface Resource {
   readonly upload: URL
   readonly events: URL
+  /** Where a page says that it is closed. */
+  readonly closed: URL
 }
 
 /** What a server says of an upload that broke off. */
@@ -69,7 +71,7 @@ export function verdictIn(answer: Answer): TerminalEvent {
   return verdict
 }
 
-/** Ends the transfer: the receiver is told at once. It may be the last thing that the page does. */
+/** Ends the transfer: the receiver is told at once. */
 export async function cancel({ upload }: Resource): Promise<void> {
   try {
     await fetch(upload, { method: 'DELETE', keepalive: true })

@@ -1,5 +1,6 @@
 import { EssError, fromProblem, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
 import type { Facts } from '../facts.js'
+import { sayLastWord } from '../http/last-word.js'
 import type { Line } from '../ui/terminal.js'
 import { receiverLines, receiverLink } from './link.js'
 import type { Parcel } from './parcel.js'
@@ -47,15 +48,18 @@ export async function transfer(
   const sendable: Sendable = isSealed ? await seal(parcel) : parcel
   const { id, resource, expiresAt } = await reserve(facts, sendable, token, signal)
   const upload = new Upload(facts, resource, sendable, (event) => listener.onEvent(event))
-  const leave = () => void cancel(upload.resource)
-  // The page is closed, and nothing of it is left to come back.
+  // Nothing of the page is left to come back. Some people have a browser that lets no last word out.
+  const leave = () => {
+    sayLastWord(upload.resource.closed)
+    void cancel(upload.resource)
+  }
   window.addEventListener('pagehide', leave)
   try {
     const link = receiverLink(facts, id, sendable)
     listener.onOffer({ link, lines: receiverLines(facts, id, link, parcel, isSealed), expiresAt })
     return deliveryOf(await upload.run(signal))
   } catch (error) {
-    if (isOurs(error)) leave()
+    if (isOurs(error)) void cancel(upload.resource)
     throw error
   } finally {
     window.removeEventListener('pagehide', leave)

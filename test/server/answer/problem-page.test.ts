@@ -10,6 +10,11 @@ test('the page of a problem says nothing twice, and has the code for a search', 
   expect(body).toContain('<small>Error code: busy</small>')
 })
 
+test('a person who needs a token reads how to type it in', () => {
+  const { body } = problemPage(PROBLEMS.unauthorized.title, 'You need a token.', 'unauthorized')
+  expect(body).toContain('reload this page')
+})
+
 test('a detail of its own stands whole under the title', () => {
   const { body } = problemPage('This link no longer works', 'This link worked once & has been used.', 'gone')
   expect(body).toContain('<p>This link worked once &#38; has been used.</p>')

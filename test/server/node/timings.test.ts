@@ -15,6 +15,8 @@ test.each([
   ],
   [timings.confirmMs, 'protocol.md', /Neither for (\d+ m?s): `delivered`, `confirmed: false`/],
   [timings.confirmMs, 'operating.md', /the receiver's last bytes (\d+ m?s) to be acknowledged/],
+  [timings.wordMs, 'protocol.md', /If it says nothing for (\d+ m?s), or for `resumeWithin`/],
+  [timings.wordMs, 'operating.md', /by a page that says so itself: (\d+ m?s), or `--resume-within`/],
   [timings.lastByteMs, 'protocol.md', /they get the last byte of a file of up to 100 KiB (\d+ m?s) after/],
   [timings.readMs, 'faults.md', /asks whether all before them were read, and waits up to (\d+ m?s)/],
 ])('%i ms is what docs/%s says', async (ms, page, sentence) => {
