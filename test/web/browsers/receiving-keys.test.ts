@@ -78,6 +78,24 @@ describe.each([
     expect((await sender.ended()).code).toBe(0)
   })
 
+  test('no key, and a wrong one, are told over plain HTTP to another machine too', async () => {
+    const { sender, link, hash } = await sendSealed(['--encrypt'])
+    const [bare = ''] = link.split('#')
+    const page = await open(bare.replace('127.0.0.1', 'send.test'))
+    await page.untilShows(RECEIVING.noKeyNext)
+    const other = await makeIdentity()
+    recordSecretsIn(other)
+    await page.answer(other)
+    await page.untilShows(RECEIVING.wrongKey)
+    await page.answer(link)
+    await page.untilShows(/secret\.bin/)
+    await page.press(RECEIVING.save)
+    await page.untilShows(RECEIVING.savedFromMemory)
+    const { path = '' } = await page.download()
+    expect(await sha256OfFile(path)).toBe(hash)
+    expect((await sender.ended()).code).toBe(0)
+  })
+
   test('a file that is sealed for a key of the person’s own opens with it', async () => {
     const identity = await makeIdentity()
     recordSecretsIn(identity)
