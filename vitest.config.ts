@@ -77,7 +77,7 @@ class SlowestFirst extends BaseSequencer {
  */
 const NOT_ABOUT_NODE = [
   'test/{bundle,dependencies,deploying,docs,doors,embedding-types,image,install,links,man-pages}.test.ts',
-  'test/{old-ess,operating,option-names,plain-words,readme,rooms,runs,server-options,terminals}.test.ts',
+  'test/{old-ess,operating,option-names,page-words,plain-words,readme,rooms,runs,server-options,terminals}.test.ts',
   'test/client/bundle/**/*.test.ts',
   'test/client/cli/{bundle-screen,commands,completion,encryption,hints,link,options}.test.ts',
   'test/client/cli/{password,qr-code,text,token,usage,without-keys}.test.ts',

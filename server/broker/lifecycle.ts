@@ -352,7 +352,8 @@ const TABLE = {
       'early-receiver-lost': ignored,
       'body-began': ignored,
       'piece-taken': ignored,
-      delivered: ignored,
+      // Its last bytes had arrived, as it says by another request.
+      delivered: close('delivered'),
       expired: ignored,
       'sender-interrupted': { go: 'both-away' },
       'receiver-interrupted': ignored,
@@ -376,6 +377,7 @@ const TABLE = {
       ...NEITHER,
       'sender-arrived': { go: 'receiver-away' },
       expired: ignored,
+      delivered: close('delivered'),
       'receiver-lost': close('receiver-lost'),
     },
   },

@@ -252,7 +252,14 @@ export class EphemeralSocket implements Subject {
    * has changed.
    */
   confirm(bytes: number): void {
-    if (this.#effects.delivery?.confirm(bytes)) return
+    const { delivery } = this.#effects
+    if (delivery?.confirm(bytes)) return
+    // Its connection was reset behind the last byte, so it has looked lost since.
+    const isAway = this.#stage === 'receiver-away' || this.#stage === 'both-away'
+    if (isAway && bytes === this.contentLength && bytes === this.bytes) {
+      this.apply('delivered', { isConfirmed: true })
+      return
+    }
     throw new EssError(
       'bad-request',
       `You said that you have ${formatCount(bytes, 'byte')}, and the server has sent ${formatCount(this.bytes, 'byte')} so far. Say it when the whole file is safe.`,

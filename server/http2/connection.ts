@@ -51,7 +51,7 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
     const { remoteAddress, remotePort, localAddress, localPort } = line.socket
     Object.assign(this, { remoteAddress, remotePort, localAddress, localPort })
     setTruthful(this)
-    destroyWhenFinished(stream)
+    destroyWhenFinished(stream, () => line.isRead())
     stream.once('close', () => this.#streamClosed())
   }
 

@@ -128,6 +128,11 @@ export async function openWith(
   }
 }
 
+/** Chromium runs no script while the answer to a form takes the place of the page. */
+function isBetweenPages(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Execution context was destroyed')
+}
+
 function byScript(
   evaluate: (expression: string) => Promise<unknown>,
 ): Pick<ReceivePage, 'press' | 'answer' | 'untilShows' | 'text'> {
@@ -148,7 +153,12 @@ function byScript(
     async untilShows(wanted, ms = DEADLINE_MS) {
       let shown = ''
       const shows = async () => {
-        shown = await text()
+        try {
+          shown = await text()
+        } catch (error) {
+          if (!isBetweenPages(error)) throw error
+          return false
+        }
         return typeof wanted === 'string' ? shown.includes(wanted) : wanted.test(shown)
       }
       await until(`the page shows ${wanted}`, shows, ms).catch((error: unknown) => {

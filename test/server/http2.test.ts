@@ -13,10 +13,14 @@ import { createService, listen, type ServiceOptions, type SocketStats } from '..
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { bytesOf, sha256 } from '../helpers/bytes.js'
 import { certificate } from '../helpers/certificate.js'
+import { connectFrames, FLAG, frame, request, TYPE, word } from '../helpers/http2-frames.js'
 import { connectSession, type Http2Connection } from '../helpers/http2-peer.js'
 import { needs } from '../helpers/needs.js'
 import { setTimings } from '../helpers/timings.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
+
+/** What a peer allows the other one to send on a stream at first (RFC 9113, 6.5.2). */
+const WINDOW = 65_535
 
 beforeEach((context) => needs(context, 'openssl'))
 
@@ -170,10 +174,46 @@ describe('by HTTP/2, a transfer', () => {
     expect(await outcome()).toMatchObject({ outcome: 'delivered', confirmed: true })
   })
 
+  test.each([
+    ['GET', []],
+    // The end of its request is a frame of its own.
+    ['POST', [frame(TYPE.data, FLAG.endStream, 1)]],
+  ])(
+    'whose receiver asked by %s and leaves with NO_ERROR before it has all is not whole',
+    async (method, more) => {
+      const { connect, ends, port } = await start()
+      const bytes = bytesOf(WINDOW + 1)
+      const sender = await openSender(await connect(), { 'content-length': String(bytes.length) })
+      const receiver = await connectFrames(port)
+      const flags = more.length === 0 ? FLAG.endStream : FLAG.none
+      await receiver.send(Buffer.concat([request(1, method, `/${sender.id}`, flags), ...more]))
+      await sender.untilText(/"connected"/)
+      sender.stream.end(bytes)
+      // It answers each question, but allows the server no more than its first window.
+      let answered = 0
+      const answerPings = async () => {
+        const pings = receiver.got(TYPE.ping).slice(answered)
+        answered += pings.length
+        for (const { payload } of pings) await receiver.send(frame(TYPE.ping, FLAG.ack, 0, payload))
+      }
+      const received = () => receiver.got(TYPE.data).reduce((sum, { payload }) => sum + payload.length, 0)
+      await until('the window is full', async () => {
+        await answerPings()
+        return received() === WINDOW
+      })
+      await receiver.send(frame(TYPE.reset, FLAG.none, 1, word(constants.NGHTTP2_NO_ERROR)))
+      await until('the transfer ends', async () => {
+        await answerPings()
+        return ends.length > 0
+      })
+      expect(ends).toMatchObject([{ outcome: 'receiver-lost' }])
+    },
+  )
+
   test('between the streams of one connection arrives', async () => {
     const { connect } = await start()
     const both = await connect()
-    const bytes = bytesOf(1_000_003)
+    const bytes = bytesOf(66_000)
     const sender = await openSender(both)
     const receiver = await connectReceiver(both, sender)
     sender.stream.end(bytes)

@@ -176,6 +176,32 @@ test('a receiver that has lost the end comes back for it, before it says anythin
   await again.until(/^HTTP\/1\.1 200 OK[\s\S]*delivered/)
 })
 
+test('a receiver whose connection was reset behind the last byte can still say that it has everything', async () => {
+  const served = await sent({ 'Ess-Resume': 'rewind' })
+  const { sender, receiver, leave } = served
+  receiver.reset()
+  await sender.until(/"event":"interrupted","side":"receiver","bytes":5/)
+  expect((await leave({ 'Ess-Received': '4' })).status).toBe(400)
+  expect((await leave({ 'Ess-Received': '5' })).status).toBe(204)
+  await sender.until(delivered(true))
+  expect(await untilEnded(served)).toMatchObject([{ outcome: 'delivered', bytes: 5, confirmed: true }])
+})
+
+test('so it can when its sender was cut, too, and the sender comes back for the verdict', async () => {
+  const served = await sent({ 'Ess-Resume': 'rewind' })
+  const { port, sender, receiver, leave } = served
+  const [, upload = ''] = /"upload":"http:\/\/localhost(\/uploads\/[^"]+)"/.exec(sender.text()) ?? []
+  receiver.reset()
+  await sender.until(/"event":"interrupted","side":"receiver","bytes":5/)
+  const follower = await ask(port, `GET ${upload}/events`, { Accept: 'application/x-ndjson' })
+  await follower.until(/"opened"/)
+  sender.reset()
+  await follower.until(/"event":"interrupted","side":"both"/)
+  expect((await leave({ 'Ess-Received': '5' })).status).toBe(204)
+  await follower.until(delivered(true))
+  expect(await answerTo(port, `HEAD ${upload}`)).toMatchObject({ headers: { 'upload-complete': '?1' } })
+})
+
 test('a sender that is cut while the word is waited for comes back, and reads the verdict', async () => {
   const served = await sent({ 'Ess-Resume': 'rewind' })
   const { port, sender, receiver, leave, untilHeard } = served
