@@ -56,7 +56,7 @@ export async function startFirefox(
     'datareporting.policy.dataSubmissionEnabled': false,
     // A name that is not this machine's to a browser: over plain HTTP, that is no secure context.
     'network.dns.localDomains': 'send.test',
-    // Its buttons can be pressed at once; a command that is too early for them would hang.
+    // Its questions can be answered at once.
     'security.dialog_enable_delay': 0,
   }
   const lines = Object.entries(settings).map(
@@ -81,7 +81,7 @@ export async function startFirefox(
     await command('Marionette:SetContext', { value: 'content' })
     return value
   }
-  await command('WebDriver:NewSession', { acceptInsecureCerts })
+  await command('WebDriver:NewSession', { acceptInsecureCerts, unhandledPromptBehavior: 'ignore' })
   return {
     run: async (script) => (await command('WebDriver:ExecuteScript', { script, args: [] })).value,
     choose: async (selector, paths) => {
@@ -92,16 +92,9 @@ export async function startFirefox(
       await inside(pickerOf(path))
       const { value } = await command('WebDriver:ExecuteScript', { script: `return ${element}`, args: [] })
       await command('WebDriver:ElementClick', { id: idIn(value) })
-      const accept = async () => {
-        try {
-          await command('WebDriver:AcceptAlert', {})
-          return true
-        } catch {
-          // It has not asked yet.
-          return false
-        }
-      }
-      await until('Firefox asks whether to upload the folder', accept)
+      // While Firefox asks, no command is carried out.
+      const isAccepted = () => inside('return window.isUploadAccepted').catch(() => false)
+      await until('Firefox has asked whether to upload the folder', isAccepted)
     },
     set: async (name, value) => {
       await inside(`Services.prefs.setBoolPref(${JSON.stringify(name)}, ${value})`)
@@ -140,8 +133,8 @@ export async function startFirefox(
 }
 
 /**
- * The system's dialog can't be driven without a window. This stands in for it, once, and gives a folder: all before and after it
- * is Firefox's own, as the walk through the folder.
+ * The system's dialog can't be driven without a window. This stands in for it, once, and gives a folder; then it answers
+ * Firefox's own question. All before and after that is Firefox's, as the walk through the folder.
  */
 function pickerOf(path: string): string {
   return `
@@ -167,7 +160,20 @@ function pickerOf(path: string): string {
       },
       QueryInterface: ChromeUtils.generateQI(['nsIFactory']),
     }
-    registrar.registerFactory(id, 'a folder is chosen', contract, factory)`
+    registrar.registerFactory(id, 'a folder is chosen', contract, factory)
+    window.isUploadAccepted = false
+    const press = (dialog) => {
+      const { button0 } = dialog.Dialog.ui
+      // It can be pressed a moment after it is seen.
+      if (button0.disabled) return void dialog.setTimeout(press, 20, dialog)
+      button0.click()
+      window.isUploadAccepted = true
+    }
+    const observer = (dialog) => {
+      Services.obs.removeObserver(observer, 'common-dialog-loaded')
+      press(dialog)
+    }
+    Services.obs.addObserver(observer, 'common-dialog-loaded')`
 }
 
 type Command = (name: string, parameters: object) => Promise<{ readonly value?: unknown }>
