@@ -38,14 +38,16 @@ export class SealedOpener {
   /** The begin of the chunk that is not complete yet, or may be the last one. */
   readonly #begun = new Uint8Array(SEALED_CHUNK_BYTES)
   #begunBytes = 0
+  /** Used again for each chunk: a browser that has to make gigabytes of garbage keeps much of it. */
+  readonly #plain = new Uint8Array(SEALED_CHUNK_BYTES)
 
   constructor(seal: Seal) {
     this.#seal = seal
   }
 
   /**
-   * Takes the next bytes of the body, and gives the chunks that they complete, each in memory of its own. A full chunk
-   * waits until the next byte, or the end, tells whether it is the last one. Throws EssError `not-authentic` at the first
+   * Takes the next bytes of the body, and gives the chunks that they complete. Each is valid until the next one is asked
+   * for. A full chunk waits until the next byte, or the end, tells whether it is the last one. Throws EssError `not-authentic` at the first
    * chunk that doesn't open; then the opener is of no further use.
    */
   *push(bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>, void> {
@@ -75,8 +77,10 @@ export class SealedOpener {
 
   #opened(isLast: boolean): Uint8Array<ArrayBuffer> | undefined {
     const sealed = this.#begun.subarray(0, this.#begunBytes)
-    // The cipher makes a new array of it, which is not shared.
-    return openChunk(this.#seal.key, this.#index, isLast, sealed) as Uint8Array<ArrayBuffer> | undefined
+    // It is a part of our own memory, which is not shared.
+    return openChunk(this.#seal.key, this.#index, isLast, sealed, this.#plain) as
+      | Uint8Array<ArrayBuffer>
+      | undefined
   }
 }
 

@@ -43,16 +43,23 @@ export function sealChunk(
   return end
 }
 
-/** Opens a chunk. Undefined if it is not the one that was sealed at this place. */
+/**
+ * Opens a chunk, into `into` if that is given: memory for a chunk of any size. Undefined if it is not the one that was
+ * sealed at this place.
+ */
 export function openChunk(
   key: Uint8Array,
   index: number,
   isLast: boolean,
   sealed: Uint8Array,
+  into?: Uint8Array,
 ): Uint8Array | undefined {
   if (!isChunkSize(index, isLast, sealed.length)) return undefined
   try {
-    return chacha20poly1305(key, nonceOfChunk(index, isLast)).decrypt(sealed)
+    return chacha20poly1305(key, nonceOfChunk(index, isLast)).decrypt(
+      sealed,
+      into?.subarray(0, sealed.length - TAG_BYTES),
+    )
   } catch {
     // The tag is wrong, and so nothing of it may be seen.
     return undefined
