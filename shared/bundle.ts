@@ -7,6 +7,9 @@ export interface BundleNote {
 /** The name of a bundle of several files, if its sender gives it no other. One of a folder is named after that. */
 export const SEVERAL_FILES = 'files.tar'
 
+/** A note has at most nine digits for it. */
+export const MOST_ENTRIES = 999_999_999
+
 const NOTE = /^tar;\s*entries=(\d{1,9})$/
 
 /** The value of the header `Ess-Bundle`, such as `tar;entries=12`. */

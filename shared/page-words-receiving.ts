@@ -32,6 +32,9 @@ export const RECEIVING = {
   wrongPassword: 'This password is wrong. Try again: nothing is used up.',
   passwordTakes: 'Opening. This takes a few seconds …',
 
+  byBrowser:
+    'Your browser has asked for the file, and shows it among its downloads. The link works once: if the download fails, ask the sender for a new one.',
+
   waiting: 'Waiting for the sender …',
   receiving: 'Receiving',
   /** What the bar shows. */
@@ -44,6 +47,8 @@ export const RECEIVING = {
   savedToDownloads: 'It is among your browser’s downloads. Every byte was checked.',
   savedFromMemory: 'Your browser has put it among its downloads. Every byte was checked.',
   savedToFolder: (name: string) => `Saved in the folder ${isolated(name)}. Every byte was checked.`,
+  fewer: (came: number, announced: number) =>
+    `The sender announced ${formatCount(announced, 'item')}, and ${came} came. Ask the sender whether something is missing.`,
   leftOut: (count: number) =>
     `${formatCount(count, 'link')} could not be made: a browser makes no links from one file to another. To get all, ask the sender for a new link, and receive it with ess.`,
   leftOutList: 'The links that were left out',
@@ -70,6 +75,11 @@ export const RECEIVING = {
     'Your browser could not write the file. The disk may be full, or the folder may be read-only. Nothing was kept. Ask the sender to send it again.',
   tooLarge: (limit: number) =>
     `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
+  tooLargeByHttp: (limit: number) =>
+    `This page came over plain HTTP, by which a browser can’t save more than ${formatBytes(limit)} from it. Nothing is used up: use a terminal, or ask the sender for a link that begins with https://.`,
+  tooLargeMidway: (limit: number) =>
+    `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing was kept. Ask the sender for a new link, and receive it with ess, or in Chrome or Edge on a computer.`,
+  back: 'Back',
   /** Of an entry, in the sentence that says why a folder isn't safe to unpack. */
   sameName: 'would get the same name as another entry',
   sameNameOnDisk: 'has the same name as another entry on this disk',

@@ -43,8 +43,8 @@ export const PROBLEMS = {
   busy: {
     status: 409,
     exit: EXIT_STATUS.refused,
-    title: 'Someone else is downloading this file',
-    next: 'A link works once. Ask the sender for a link of your own.',
+    title: 'This file is being downloaded already',
+    next: 'A link works once. If that is not you, in another tab or program, ask the sender for a link of your own.',
   },
   'already-open': {
     status: 409,

@@ -11,6 +11,9 @@ import { EssError } from './problems.js'
 /** Secret keys of age: 32 bytes in Bech32. */
 const KEY = /^AGE-SECRET-KEY-(?:PQ-)?1[A-Z0-9]{58}$/
 
+/** A link in a sentence, in brackets or in quotes often takes some of that along. */
+const AROUND_KEY = /^[^a-z0-9]+|[^a-z0-9]+$/gi
+
 /** What is left of a key that was cut at either end, or changed. */
 const PIECE_OF_KEY = /^AGE|SECRET-?KEY/
 
@@ -34,7 +37,7 @@ export function splitSealedLink(pasted: string): {
   if (at === -1) return { link, identity: undefined }
   const fragment = link.slice(at + 1)
   // Bech32 is the same in lower case, which some programs make of a link.
-  const key = (percentDecode(fragment) ?? fragment).trim().toUpperCase()
+  const key = (percentDecode(fragment) ?? fragment).replace(AROUND_KEY, '').toUpperCase()
   const isKey = KEY.test(key) && isBech32(key)
   if (!isKey && PIECE_OF_KEY.test(key))
     throw new EssError(

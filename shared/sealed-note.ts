@@ -1,7 +1,7 @@
 import { headerEnd } from './age-header.js'
 import { PAYLOAD_NONCE_BYTES, TAG_BYTES } from './age-payload.js'
 import { fromBase64url, toBase64url } from './base64url.js'
-import type { BundleNote } from './bundle.js'
+import { type BundleNote, MOST_ENTRIES } from './bundle.js'
 import { EssError } from './problems.js'
 import { isSealedNote, MAX_SEALED_NOTE } from './sealed.js'
 
@@ -99,7 +99,7 @@ export function decodeNote(text: string): SealedNote | undefined {
     isOptional(size, isCount) &&
     isOptional(
       bundle,
-      (it) => typeof it === 'object' && it !== null && isCount(Reflect.get(it, 'entries')),
+      (it) => typeof it === 'object' && it !== null && isEntryCount(Reflect.get(it, 'entries')),
     ) &&
     payloadNonce?.length === PAYLOAD_NONCE_BYTES
   if (!isWellFormed) return undefined
@@ -151,6 +151,10 @@ function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
 
 function isOptional(value: unknown, is: (value: unknown) => boolean): boolean {
   return value === undefined || is(value)
+}
+
+function isEntryCount(value: unknown): boolean {
+  return isCount(value) && Number(value) <= MOST_ENTRIES
 }
 
 function isCount(value: unknown): boolean {

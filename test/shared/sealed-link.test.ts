@@ -19,6 +19,12 @@ test.each([
   ['in mixed letters, as after a word of it was corrected', `a${KEY.slice(1)}`, KEY],
   ['percent-encoded', encodeURIComponent(KEY).replaceAll('-', '%2D').replace('A', '%41'), KEY],
   ['with a space behind it', `${KEY}%20`, KEY],
+  ...[...'.,;:!?)]}>"\'*_', '.)', '”', '»', '。'].map((end) => [
+    `with ${end} behind it`,
+    `${KEY}${end}`,
+    KEY,
+  ]),
+  ['in brackets', `<${encodeURI(KEY)}>`, KEY],
   ['of the post-quantum kind', PQ_KEY, PQ_KEY],
 ])('a key %s is found', (_how, fragment, identity) => {
   expect(splitSealedLink(`${LINK}#${fragment}`)).toEqual({ link: LINK, identity })

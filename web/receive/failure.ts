@@ -18,7 +18,7 @@ export function wordsOf(error: unknown): string {
     case 'file-unwritable':
       return RECEIVING.unwritable
     case 'too-large':
-      return RECEIVING.tooLarge(memoryLimit())
+      return (isSecureContext ? RECEIVING.tooLarge : RECEIVING.tooLargeByHttp)(memoryLimit())
     case 'server-unreachable':
       return COMMON.unreachable
     default:

@@ -26,6 +26,7 @@ async function begin(main: HTMLElement, { link: told }: Facts): Promise<void> {
   const link = linkTo(facts, id)
   let known: Known = { id, name, size, type, note, bundle }
   const { key, problem } = keyOf(location.href)
+  const isPressed = watchButton(main)
   if (!isNoted) known = (await whenNoted(link)) ?? known
   const isText = name === undefined && isTextType(type) && size !== undefined && size <= MAX_TEXT_BYTES
   const isOurs =
@@ -34,9 +35,24 @@ async function begin(main: HTMLElement, { link: told }: Facts): Promise<void> {
     key !== undefined ||
     problem !== undefined ||
     isText
-  if (!isOurs) return
+  if (!isOurs || isPressed()) return
   const { takeOver } = await import('./take-over.js')
   await takeOver({ page: main, facts, link, known, isReady, key, keyProblem: problem })
+}
+
+/** Shows that the browser has taken the download over, by the page's button. Returns whether it has. */
+function watchButton(main: HTMLElement): () => boolean {
+  const form = main.querySelector('form')
+  // Before it is pressed: then the browser is busy with the download.
+  const loading = import('./by-browser.js')
+  loading.catch(report)
+  let isPressed = false
+  form?.addEventListener('submit', () => {
+    isPressed = true
+    // A form that is taken out of the page within this event is not sent.
+    setTimeout(() => void loading.then(({ showByBrowser }) => showByBrowser(form), report))
+  })
+  return () => isPressed
 }
 
 /** What the server says of the file when its sender has come. Undefined if the link is over before. */

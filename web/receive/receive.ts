@@ -19,6 +19,8 @@ export interface Course {
   onProgress(bytes: number): void
   onInterrupted(secondsLeft: number): void
   onResumed(): void
+  /** All is here. From now on it can't be stopped. */
+  onClosing(): void
 }
 
 /**
@@ -45,7 +47,7 @@ export async function receive(
       onInterrupted: (secondsLeft) => course.onInterrupted(secondsLeft),
       onResumed: () => course.onResumed(),
     })
-    const done = await receiving.end()
+    const done = await receiving.end(signal)
     // It never rejects, and the file is safe, whether or not the sender hears of it.
     void confirm(link, bytes)
     return done
@@ -106,7 +108,8 @@ class Receiving {
     return this.#opener?.last() !== undefined && this.#sink?.isWhole?.() !== false
   }
 
-  async end(): Promise<Done> {
+  /** Throws what `signal` was aborted with while there was something left to stop. */
+  async end(signal: AbortSignal): Promise<Done> {
     const last = this.#opener?.last()
     if (last === undefined || this.#sink === undefined) throw new EssError('not-authentic')
     await this.#batches.push(last)
@@ -114,6 +117,8 @@ class Receiving {
     if (this.#size !== undefined && this.#size !== this.#bytes) throw new EssError('not-authentic')
     await this.#batches.flush()
     this.#course.onProgress(this.#bytes)
+    signal.throwIfAborted()
+    this.#course.onClosing()
     return await this.#sink.close()
   }
 

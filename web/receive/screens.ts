@@ -147,6 +147,8 @@ export interface ProgressScreen {
   progress(bytes: number, size: number | undefined, course: string): void
   /** For everyone: it is read out, once. */
   say(words: string, look?: '' | 'paused'): void
+  /** All is here, and gets its name: nothing is left to cancel. */
+  closing(): void
   /** One more thing has come, of those in a bundle. */
   list(name: string): void
 }
@@ -158,6 +160,15 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
   const said = element('p', { className: 'status', set: { role: 'status' } }, RECEIVING.waiting)
   const bar = element('progress', { set: { 'aria-label': RECEIVING.progress } })
   const course = element('p', { className: 'course' })
+  const stop = button(
+    COMMON.cancel,
+    () => {
+      // A disk may take its time before it lets go.
+      stop.disabled = true
+      cancel()
+    },
+    'quiet',
+  )
   const listed = element('ul', {
     className: 'list',
     hidden: true,
@@ -169,7 +180,7 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
     title,
     said,
     element('div', { className: 'progress' }, bar, course),
-    element('div', { className: 'buttons' }, button(COMMON.cancel, cancel, 'quiet')),
+    element('div', { className: 'buttons' }, stop),
     listed,
   )
   return {
@@ -184,6 +195,9 @@ export function showProgress(page: HTMLElement, title: string, cancel: () => voi
     say(words, look = '') {
       page.className = look
       if (said.textContent !== words) said.textContent = words
+    },
+    closing() {
+      stop.hidden = true
     },
     list(name) {
       listed.hidden = false
@@ -230,12 +244,15 @@ export function showText(page: HTMLElement, text: string): void {
   )
 }
 
+/** What a person can do where nothing was used up, and what that is called. */
+export type Again = readonly [label: string, act: () => void]
+
 /** It went wrong. `offer` is undefined for a file that could not be opened. `again` is there if nothing was used up. */
 export function showFailed(
   page: HTMLElement,
   offer: Offer | undefined,
   words: string,
-  again: (() => void) | undefined,
+  again: Again | undefined,
   ...more: readonly Node[]
 ): void {
   show(
@@ -243,9 +260,7 @@ export function showFailed(
     RECEIVING.failed,
     ...(offer === undefined ? [] : [what(offer)]),
     element('p', {}, words),
-    ...(again === undefined
-      ? []
-      : [element('div', { className: 'buttons' }, button(RECEIVING.tryAgain, again))]),
+    ...(again === undefined ? [] : [element('div', { className: 'buttons' }, button(...again))]),
     ...more,
   )
   sign(page, 'failed')

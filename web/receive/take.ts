@@ -9,6 +9,7 @@ import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
 import { receive } from './receive.js'
 import { chooseWay } from './save/choose.js'
+import { memoryLimit } from './save/memory.js'
 import { picked, pickers } from './save/pickers.js'
 import type { Done, Way } from './save/sink.js'
 import { toText } from './save/text.js'
@@ -43,7 +44,7 @@ export async function take(
   again: () => void,
 ): Promise<void> {
   const { page, facts, key } = linkPage
-  const news: News = { screen: undefined, leftOut: [] }
+  const news: News = { screen: undefined, hasBegun: false, entries: 0, leftOut: [] }
   try {
     if (name === 'text') {
       const text = toText()
@@ -56,17 +57,25 @@ export async function take(
       : wayOfBundle(linkPage, offer, name === 'folder', news))
     if (way !== undefined) tellDone(page, offer, await run(linkPage, offer, way, news), news)
   } catch (error) {
-    const isUnused = error instanceof EssError && error.code === 'server-unreachable'
-    const lines = isTooLarge(error) ? [otherWays(facts, offer, key)] : []
-    const isStopped = error instanceof EssError && error.code === 'interrupted'
-    if (isStopped) showCancelled(page, offer)
-    else showFailed(page, offer, wordsOf(error), isUnused ? again : undefined, ...lines)
+    const code = error instanceof EssError ? error.code : undefined
+    const isTooLarge = code === 'too-large' && !news.hasBegun
+    const lines = isTooLarge ? [otherWays(facts, offer, key)] : []
+    const words =
+      code === 'too-large' && news.hasBegun ? RECEIVING.tooLargeMidway(memoryLimit()) : wordsOf(error)
+    if (code === 'interrupted') showCancelled(page, offer)
+    else if (isTooLarge) showFailed(page, offer, words, [RECEIVING.back, again], ...lines)
+    else if (code === 'server-unreachable') showFailed(page, offer, words, [RECEIVING.tryAgain, again])
+    else showFailed(page, offer, words, undefined)
   }
 }
 
 /** Bundles tell of themselves as they come. */
 interface News {
   screen: ProgressScreen | undefined
+  /** True once the sender's first byte is on its way: then the link is used up. */
+  hasBegun: boolean
+  /** How many have come. */
+  entries: number
   readonly leftOut: string[]
 }
 
@@ -83,6 +92,7 @@ async function wayOfBundle(
   const within = (name: string) => (name.startsWith(`${stem}/`) ? name.slice(stem.length + 1) : name)
   const listener = {
     onEntry(name: string) {
+      news.entries++
       if (within(name) !== '') news.screen?.list(within(name))
     },
     onLeftOut: (name: string) => void news.leftOut.push(within(name)),
@@ -129,7 +139,9 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
   )
   try {
     const done = await receive(link, offer, way, off.signal, {
+      onClosing: () => screen.closing(),
       onBegun(told) {
+        news.hasBegun = true
         size = told
         screen.say(RECEIVING.receiving)
       },
@@ -168,7 +180,9 @@ function courseOf({ bytes, rate }: Pace, size: number | undefined, secondsLeft: 
   return COMMON.row(parts)
 }
 
-function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut }: News): void {
+function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut, entries }: News): void {
+  const announced = offer.bundle?.entries ?? entries
+  const fewer = entries < announced ? [element('p', {}, RECEIVING.fewer(entries, announced))] : []
   const missing =
     leftOut.length === 0
       ? []
@@ -196,7 +210,7 @@ function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut }: News
         ]
       : []
   const isNamed = done.way === 'disk' || done.way === 'folder'
-  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...missing)
+  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...fewer, ...missing)
 }
 
 function wordsOfDone(done: Done): string {
@@ -220,8 +234,4 @@ function wordsOfDone(done: Done): string {
  */
 function forgetKey(): void {
   if (location.hash !== '') history.replaceState(history.state, '', location.pathname + location.search)
-}
-
-function isTooLarge(error: unknown): boolean {
-  return error instanceof EssError && error.code === 'too-large'
 }

@@ -9,6 +9,9 @@ import { Chosen, type FolderSum } from './chosen.js'
 import { addDropped } from './dropped.js'
 import { keepToken, keptToken } from './token.js'
 
+/** What a token may have in it. */
+const TOKEN = /^[\x21-\x7e]*$/
+
 /** What a person wants to send, and how. */
 export interface Wish {
   /** Files and folders, or a text. */
@@ -245,6 +248,11 @@ export class SendForm {
       return
     }
     const token = this.#token.value.trim()
+    // No server has such a token, and some of these characters a browser can't even send.
+    if (!TOKEN.test(token)) {
+      this.refuse(new EssError('unauthorized'))
+      return
+    }
     keepToken(token)
     this.#button.disabled = true
     try {

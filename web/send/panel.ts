@@ -37,7 +37,7 @@ export interface PanelActions {
 export class Panel {
   readonly root: HTMLElement
   readonly #actions: PanelActions
-  /** The person's own bytes: those on the wire are a few more if they are sealed. */
+  /** The person's own bytes: those on the wire are a few more if they are sealed, or in a tar. */
   readonly #size: number
   readonly #what: string
   readonly #title = element('h1', { tabIndex: -1 })
@@ -58,11 +58,11 @@ export class Panel {
   #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
   readonly #timer = setInterval(() => this.#showClock(), 1000)
 
-  constructor({ body, name, bundle }: Parcel, actions: PanelActions) {
-    this.#size = body.size
+  constructor({ ownBytes, name, bundle }: Parcel, actions: PanelActions) {
+    this.#size = ownBytes
     // A bundle is a folder or some files to a person, and no tar.
     const shown = bundle === undefined ? name : name?.replace(/\.tar$/, '')
-    this.#what = COMMON.row([isolated(shown ?? COMMON.text), formatBytes(body.size)])
+    this.#what = COMMON.row([isolated(shown ?? COMMON.text), formatBytes(ownBytes)])
     this.#actions = actions
     this.root = element(
       'section',

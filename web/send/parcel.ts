@@ -7,6 +7,8 @@ import type { Chosen } from './chosen.js'
 
 /** What is sent, and what the receiver is told of it. */
 export interface Parcel {
+  /** The person's own bytes: a tar has more. */
+  readonly ownBytes: number
   readonly body: Body
   readonly name: string | undefined
   readonly type: string | undefined
@@ -22,17 +24,29 @@ export async function parcelOf(chosen: Chosen): Promise<Parcel> {
   const { single } = chosen
   if (single === undefined) {
     const { parts, entries, name } = bundleOf(chosen)
-    return { body: blobBody(parts), name: safeFileName(name), type: 'application/x-tar', bundle: { entries } }
+    return {
+      ownBytes: chosen.size,
+      body: blobBody(parts),
+      name: safeFileName(name),
+      type: 'application/x-tar',
+      bundle: { entries },
+    }
   }
   const type = single.type === '' ? undefined : single.type
-  return { body: blobBody([single]), name: safeFileName(single.name), type, bundle: undefined }
+  return {
+    ownBytes: single.size,
+    body: blobBody([single]),
+    name: safeFileName(single.name),
+    type,
+    bundle: undefined,
+  }
 }
 
 /** A text, which the receiver reads. Throws EssError `too-large`. */
 export function textParcel(text: string): Parcel {
   const blob = new Blob([text])
   if (blob.size > MAX_TEXT_BYTES) throw new EssError('too-large', SENDING.longText)
-  return { body: blobBody([blob]), name: undefined, type: TEXT_TYPE, bundle: undefined }
+  return { ownBytes: blob.size, body: blobBody([blob]), name: undefined, type: TEXT_TYPE, bundle: undefined }
 }
 
 /** Before there is a link, as the receiver would wait in vain. Some browsers take a folder for a file that can't be read. */

@@ -485,7 +485,7 @@ describe('the page of a link', { timeout: LONG_MS }, () => {
       async () => (await fetch(busy, { method: 'HEAD' })).status === 409,
     )
     await press(page, 'Save')
-    await shows(page, 'Someone else is downloading')
+    await shows(page, 'This file is being downloaded already')
     await look(page, 'link busy meanwhile')
 
     const changed = await proxyTo(server.port)
