@@ -6,7 +6,9 @@ test('the page of a problem says nothing twice, and has the code for a search', 
   const error = new EssError('busy')
   const { body } = problemPage(PROBLEMS.busy.title, problemSentences(error), 'busy')
   expect(body).toContain('<h1>This file is being downloaded already</h1>')
-  expect(body).toContain('<p>A link works once. If that is not you, in another tab or program, ask the sender for a link of your own.</p>')
+  expect(body).toContain(
+    '<p>A link works once. If that is not you, in another tab or program, ask the sender for a link of your own.</p>',
+  )
   expect(body).toContain('<small>Error code: busy</small>')
 })
 
