@@ -7,8 +7,8 @@ export const RECEIVING = {
   isSealed: 'It is encrypted from end to end: only the sender and you can read it.',
   mayBeSealed:
     'Your link has a key, but the server doesn’t say that this file is encrypted. If it comes as anything but encrypted for this key, nothing is kept.',
-  entries: (count: number) =>
-    count === 1 ? 'one file or folder' : `${formatCount(count, 'file')} and folders`,
+  /** Files, folders and links in a folder that is to come. */
+  entries: (count: number) => formatCount(count, 'item'),
   save: 'Save',
   saveFolder: 'Save as a folder',
   saveZip: 'Save as a zip',

@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatDuration } from './units.js'
 
 /** What the page says that sends: see `page-words.ts`. */
 export const SENDING = {
-  intro: 'It goes straight to the other person. This server stores nothing.',
+  intro: 'It goes to the other person through this server, which stores nothing.',
   files: 'Choose files',
   moreFiles: 'Add files',
   folder: 'Choose a folder',
@@ -15,11 +15,12 @@ export const SENDING = {
   /** `3 files, 12.0 MB`, of a folder or of all that was chosen. */
   sum: (count: number, bytes: number) => `${formatCount(count, 'file')}, ${formatBytes(bytes)}`,
   encrypt: 'Encrypt it',
-  encrypted: 'Only someone with the whole link can open it. This server can’t.',
+  encrypted:
+    'Only people with the whole link can open it: the end of the link is the key, which this server never gets.',
   notEncrypted: 'This server will be able to read it, and its name.',
   token: 'Token',
-  tokenHint: 'This server asks for a token. This tab keeps it until you close it.',
-  tokenNeeded: 'This server asks for a token. Its operator has it.',
+  tokenHint: 'This server asks for a token, which its operator has. This tab keeps it until you close it.',
+  tokenNeeded: 'The token is missing.',
   tokenRefused: 'This token is not right. Ask the operator of this server.',
   send: 'Send',
   nothing: 'Choose a file first, or type a text.',
@@ -61,6 +62,7 @@ export const SENDING = {
   stoppedLate: 'You stopped the transfer when all was on its way. It may have arrived all the same.',
   somethingElse: 'Send something else',
   again: 'Send it again',
+  back: 'Back to the form',
 
   tooLarge: (own: string, most: string) => `This is ${own}, and this server takes at most ${most} at a time.`,
   tooLargeAtOnce: (most: string) =>

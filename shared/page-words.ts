@@ -9,7 +9,7 @@ import { formatBytes, formatDuration } from './units.js'
 
 /** What several pages say, with and without their scripts. */
 export const COMMON = {
-  sendTitle: 'Send a file',
+  sendTitle: 'Send files or text',
   sealedTitle: 'An encrypted file',
   text: 'A text',
   nameless: 'A file without a name',

@@ -67,7 +67,7 @@ export function splitNote(value: string): SealedNoteParts {
 
 /** The error for what is no note, or not the one that was sealed. */
 export function notANote(): EssError {
-  return new EssError('not-authentic', 'What the server says of this file is not what its sender sealed.')
+  return new EssError('not-authentic', 'What the server says of this file is not what its sender encrypted.')
 }
 
 /**

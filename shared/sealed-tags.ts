@@ -20,7 +20,7 @@ export class SealedTags {
     else if (page[at] !== tag) {
       throw new EssError(
         'file-changed',
-        'The source has changed since its first part was sent, and two versions must not be sealed with one key. Send it again when no program writes to it.',
+        'The source has changed since its first part was sent, and two versions must not be encrypted with one key. Send it again when no program writes to it.',
       )
     }
   }

@@ -31,7 +31,7 @@ export async function makeHeader(lock: Lock): Promise<OpenHeader> {
   })
   const emptyFile = await encrypter.encrypt('').catch((error: unknown) => {
     // X25519 takes no point of low order (RFC 7748, 6.1), which someone may have chosen.
-    throw new EssError('usage', 'One of the recipients is no key that anything can be sealed for.', {
+    throw new EssError('usage', 'One of the recipients is no key that anything can be encrypted for.', {
       cause: error,
     })
   })

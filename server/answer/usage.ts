@@ -24,7 +24,7 @@ The client comes from here too, and then needs no --server (Node 20.19 or later)
     npm i -g ${base}${ROUTES.clientPackage}
 `
     : ''
-  return `ESS, the ephemeral socket service: a file goes straight from one machine to another.
+  return `ESS, the ephemeral socket service: a file goes from one machine to another.
 This server stores nothing. The sender waits until someone downloads the file, and then
 reads how it ended. A link works once, and waits ${limits.ttl}. Files may be ${size}.
 ${token}

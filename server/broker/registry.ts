@@ -123,7 +123,7 @@ export class Registry {
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
     throw new EssError(
       'not-found',
-      'No transfer has this id. Check the link for a typo; it may also have expired.',
+      'This link leads to no transfer. Check the link for a typo; it may also have expired.',
     )
   }
 

@@ -114,7 +114,7 @@ function byScript(evaluate: Evaluate): Omit<SendPage, 'chooseFiles' | 'chooseFol
     },
     link: async () => {
       const link = await until('the page shows a link', () =>
-        evaluate("document.querySelector('.link input')?.value ?? ''"),
+        evaluate("document.querySelector('.link textarea')?.value ?? ''"),
       )
       recordSecretsIn(String(link))
       return String(link)

@@ -9,6 +9,9 @@ import { Chosen, type FolderSum } from './chosen.js'
 import { addDropped } from './dropped.js'
 import { keepToken, keptToken } from './token.js'
 
+/** Phones have no folders to choose, or dialogs that take none. */
+const IS_PHONE = /\b(?:Mobi|Android|iP(?:hone|ad|od))\b/.test(navigator.userAgent)
+
 /** What a token may have in it. */
 const TOKEN = /^[\x21-\x7e]*$/
 
@@ -63,6 +66,7 @@ export class SendForm {
     this.#onWish = onWish
     this.#token.value = keptToken()
     this.#tokenField.hidden = !facts.needsTokenToSend
+    this.#folder.button.hidden = IS_PHONE
     this.#rest = element(
       'div',
       { className: 'stack', hidden: true },
@@ -110,6 +114,11 @@ export class SendForm {
   /** For a keyboard that comes back from a transfer. */
   focus(): void {
     this.root.querySelector('h1')?.focus()
+  }
+
+  /** Sends what was chosen once more. */
+  sendAgain(): void {
+    void this.#submit()
   }
 
   /** Shows why it can't be sent. Asks for a token where that is the reason. */

@@ -25,7 +25,11 @@ async function send({ what, isSealed, token }: Wish): Promise<void> {
   const cancelling = new AbortController()
   const panel = new Panel(parcel, {
     cancel: () => cancelling.abort(new EssError('interrupted', SENDING.stopped)),
-    again: (isSame) => {
+    again() {
+      backToForm()
+      form.sendAgain()
+    },
+    back(isSame) {
       if (!isSame) form.clear()
       backToForm()
       form.focus()

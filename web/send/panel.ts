@@ -20,6 +20,9 @@ import type { Delivery, Offer } from './transfer.js'
 
 const now = () => performance.now()
 
+/** What a line has room for, on a phone, and beside the picture of the link. */
+const LINE_LETTERS = 34
+
 const COPY_WORDS = {
   copy: SENDING.copyLink,
   copied: COMMON.copied,
@@ -29,8 +32,10 @@ const COPY_WORDS = {
 /** What the buttons of a transfer do. */
 export interface PanelActions {
   cancel(): void
+  /** Sends the same once more. */
+  again(): void
   /** Back to the form, which still has what was chosen if `isSame`. */
-  again(isSame: boolean): void
+  back(isSame: boolean): void
 }
 
 /** A transfer as a person sees it, from the link to the verdict. It shows nothing that the server has not said. */
@@ -132,7 +137,7 @@ export class Panel {
     this.#bar.value = 1
     if (isConfirmed) this.#end('delivered', SENDING.delivered, SENDING.deliveredIn(seconds))
     else this.#end('unconfirmed', SENDING.unconfirmed, SENDING.askThem)
-    this.#buttons.append(button(SENDING.somethingElse, () => this.#actions.again(false)))
+    this.#buttons.append(button(SENDING.somethingElse, () => this.#actions.back(false)))
   }
 
   /** `words` say what the other side may have of it. */
@@ -146,7 +151,14 @@ export class Panel {
   }
 
   async #showOffer(link: string, lines: readonly Line[]): Promise<void> {
-    const field = element('input', { readOnly: true, value: link, set: { 'aria-label': SENDING.link } })
+    const field = element('textarea', {
+      readOnly: true,
+      value: link,
+      // It is seen to its end, which is the key.
+      rows: Math.ceil(link.length / LINE_LETTERS),
+      spellcheck: false,
+      set: { 'aria-label': SENDING.link },
+    })
     field.addEventListener('focus', () => field.select())
     const copy = copyButton(link, COPY_WORDS, () => field.focus())
     const canShare = 'share' in navigator
@@ -222,8 +234,8 @@ export class Panel {
   #fail(kind: Ending, title: string, words: string): void {
     this.#end(kind, title, words)
     this.#buttons.append(
-      button(SENDING.again, () => this.#actions.again(true)),
-      button(SENDING.somethingElse, () => this.#actions.again(false), 'quiet'),
+      button(SENDING.again, () => this.#actions.again()),
+      button(SENDING.back, () => this.#actions.back(true), 'quiet'),
     )
   }
 

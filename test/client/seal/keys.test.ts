@@ -45,7 +45,7 @@ describe('a public key', () => {
     // Thirty-two zeros: whatever it is multiplied by, everybody knows the product.
     const zeros = 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z'
     await expect(makeHeader({ recipients: [zeros] })).rejects.toEqual(
-      usage(/no key that anything can be sealed for/),
+      usage(/no key that anything can be encrypted for/),
     )
   })
 

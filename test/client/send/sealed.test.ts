@@ -326,7 +326,7 @@ describe('a file that is written to while its receiver is away', () => {
     }, true)
     expect(error).toMatchObject({
       code: 'file-changed',
-      message: expect.stringMatching(/two versions must not be sealed/),
+      message: expect.stringMatching(/two versions must not be encrypted/),
     })
     // What did go out is what went out before.
     expect(first.subarray(MIB, MIB + second.length).equals(second)).toBe(true)

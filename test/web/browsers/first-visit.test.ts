@@ -94,6 +94,6 @@ test('a keyboard alone sends a file', async () => {
   await expect.poll(() => focused(page)).toBe('Delivered')
   expect(await tabTo(page, 'Send something else')).toEqual(['Send something else'])
   await page.keyboard.press('Enter')
-  await expect.poll(() => focused(page)).toBe('Send a file')
-  expect(await page.title()).toBe('Send a file')
+  await expect.poll(() => focused(page)).toBe('Send files or text')
+  expect(await page.title()).toBe('Send files or text')
 })
