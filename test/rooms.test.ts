@@ -20,7 +20,7 @@ const FLOORS = {
     ['broker'],
     ['limits'],
     ['http2', 'request'],
-    ['relay', 'answer'],
+    ['relay', 'answer', 'locator'],
     ['node'],
   ],
   client: [
