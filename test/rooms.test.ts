@@ -19,7 +19,7 @@ const FLOORS = {
     ['ops', 'routes'],
     ['broker'],
     ['limits'],
-    ['http2', 'request'],
+    ['http2', 'request', 'nodes'],
     ['relay', 'answer', 'locator'],
     ['node'],
   ],
