@@ -39,7 +39,7 @@ const LONG = [
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/web/{proxies,browsers/*}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
-  'test/server/{leak,promoted}.test.ts',
+  'test/server/{leak,promoted,locator/redis-trouble}.test.ts',
 ]
 
 /** What browsers do with the page when their connection is cut, and with files of any size. */
