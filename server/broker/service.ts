@@ -5,6 +5,7 @@ import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
 import { ClientLimits } from '../limits/client-limits.js'
+import { Occurrence } from '../node/occurrence.js'
 import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
@@ -49,6 +50,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
   #isStopping = false
   #nodes: Nodes | undefined
+  /** Happens when nothing is waited for any more. */
+  readonly #stopped = new Occurrence()
 
   constructor(options: ServiceOptions = {}) {
     super()
@@ -257,7 +260,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.giveUpWaiting()
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
-    await this.#nodes?.whenIdle()
+    if (this.#nodes !== undefined) await Promise.race([this.#nodes.whenIdle(), this.#stopped.promise])
     clearTimeout(failTheRest)
     await this.relay.close()
   }
@@ -267,7 +270,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) socket.shutDown()
     this.#registry.giveUpWaiting()
-    this.#nodes?.stopNow()
+    this.#stopped.happen()
   }
 
   /** `stop` for embedders. Running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */

@@ -179,6 +179,7 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
     const deadline = setTimeout(() => {
       server.closeAllConnections()
       http2?.closeAll()
+      service.nodes?.stopNow()
     }, timings.lastWordsMs)
     await closed
     clearTimeout(deadline)

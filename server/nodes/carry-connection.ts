@@ -7,7 +7,7 @@ import type { Relay } from '../relay/relay.js'
 import { AnswerProgress } from './answer-progress.js'
 import type { Carried } from './carried.js'
 import type { Errand } from './nodes.js'
-import { pumpBytes } from './pump-bytes.js'
+import { dropBytes, pumpBytes } from './pump-bytes.js'
 import type { Taken } from './takeover.js'
 
 /**
@@ -43,7 +43,8 @@ export function carryConnection(
     : undefined
   confirmation?.begin()
   const stops = [
-    pumpBytes(connection, link, () => undefined),
+    // What a receiver sends behind its request means nothing to its download.
+    isDownload && request.complete ? dropBytes(connection) : pumpBytes(connection, link, () => undefined),
     pumpBytes(link, connection, (part) => progress?.passed(part)),
   ]
   connection.on('end', clientEnded)

@@ -1,5 +1,13 @@
 import type { Socket } from 'node:net'
 
+function drop(): void {}
+
+/** Reads what comes, and throws it away, until the returned function is called. The end behind it is seen so. */
+export function dropBytes(source: Socket): () => void {
+  source.on('data', drop).resume()
+  return () => source.off('data', drop)
+}
+
 /**
  * Moves bytes from one connection to another, at the pace of the slower one, until the returned function is called.
  * `passed` is told of each piece. It ends neither: the caller sees their ends.

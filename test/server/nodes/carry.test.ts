@@ -12,7 +12,7 @@ async function two(
 ): Promise<readonly [Served, Served]> {
   const pair = speech === 'plain' ? undefined : await certificate()
   const tls = pair && { certFile: pair.path, keyFile: pair.keyPath }
-  const [a, b] = await serveNodes(2, options, tls)
+  const [a, b] = await serveNodes(2, options, tls && { tls })
   if (a === undefined || b === undefined) throw new Error('Expected two nodes')
   if (speech !== 'plain') for (const { port } of [a, b]) speakTls(port, speech)
   return [a, b]
