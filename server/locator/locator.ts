@@ -40,6 +40,26 @@ export interface LocatorState {
   readonly nodes: readonly Place[]
 }
 
+/** How a search ended: by a record, by the tag in the id, or without a node. */
+export const SEARCH_ENDS = ['record', 'tag', 'gone', 'unknown', 'none'] as const
+export type SearchEnd = (typeof SEARCH_ENDS)[number]
+
+/** What operators watch of a node in a cluster. */
+export interface ClusterView {
+  readonly state: LocatorState
+  readonly counts: {
+    /** The ids and tokens that are here. */
+    readonly settled: number
+    /** The records that the store does not have yet. */
+    readonly owed: number
+    /** The commands that the store was sent. */
+    readonly commands: number
+    readonly searches: Readonly<Record<SearchEnd, number>>
+    /** The searches that the store did not answer in time. */
+    readonly late: number
+  }
+}
+
 /** How long a search may take, whatever the store does. */
 export const FIND_MS = 250
 

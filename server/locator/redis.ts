@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto'
 import {
+  type ClusterView,
   FIND_MS,
   type Found,
   type Kind,
   type Locator,
   type LocatorState,
   type Place,
+  type SearchEnd,
   TOMBSTONE_SECONDS,
   type Trouble,
 } from './locator.js'
@@ -65,7 +67,7 @@ export function openRedisLocator(options: RedisLocatorOptions): RedisLocator {
 }
 
 /** A node's view of a cluster over Redis. */
-export class RedisLocator implements Locator {
+export class RedisLocator implements Locator, ClusterView {
   readonly #options: RedisLocatorOptions
   readonly #link: RedisLink
   readonly #roster: Roster
@@ -77,6 +79,8 @@ export class RedisLocator implements Locator {
   /** Records may be missing until this time of `performance.now`. */
   #isRefilledAtMs = 0
   #isClosed = false
+  readonly #searches: Record<SearchEnd, number> = { record: 0, tag: 0, gone: 0, unknown: 0, none: 0 }
+  #late = 0
 
   constructor(options: RedisLocatorOptions) {
     this.#options = options
@@ -106,9 +110,14 @@ export class RedisLocator implements Locator {
     return { isWell: trouble === undefined, trouble, nodes: this.#roster.places }
   }
 
-  /** How many records Redis does not have yet, and how many commands it was sent. */
-  get counts(): { readonly owed: number; readonly commands: number; readonly settled: number } {
-    return { owed: this.#owed.count, commands: this.#link.sent, settled: this.#here.size }
+  get counts(): ClusterView['counts'] {
+    return {
+      settled: this.#here.size,
+      owed: this.#owed.count,
+      commands: this.#link.sent,
+      searches: this.#searches,
+      late: this.#late,
+    }
   }
 
   settle(kind: Kind, key: string): void {
@@ -128,17 +137,10 @@ export class RedisLocator implements Locator {
   }
 
   async find(kind: Kind, key: string): Promise<Found> {
-    const byTag = () => this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
-    if (!this.#link.isPrompt || this.#isClosed) return byTag()
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<void>((resolve) => {
-      // While this process was busy, the answer may have come: what can be read is read before.
-      timer = setTimeout(() => setImmediate(resolve), LOOK_MS)
-    })
-    const search = this.#search(this.#recordOf(kind, key)).catch(() => undefined)
-    const found = await Promise.race([search, deadline])
-    clearTimeout(timer)
-    return found ?? byTag()
+    const recorded = await this.#findByRecord(kind, key)
+    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    this.#searches[endOf(found, recorded)]++
+    return found
   }
 
   onSettled(id: string, found: () => void): () => void {
@@ -180,7 +182,23 @@ export class RedisLocator implements Locator {
     this.#link.close()
   }
 
-  /** Undefined if there is no record, or if it can't be read. */
+  /** Undefined if there is no record, or if it can't be read in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found> {
+    if (!this.#link.isPrompt) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<'late'>((resolve) => {
+      // While this process was busy, the answer may have come: what can be read is read before.
+      timer = setTimeout(() => setImmediate(resolve, 'late'), LOOK_MS)
+    })
+    const search = this.#search(this.#recordOf(kind, key)).catch(() => undefined)
+    const found = await Promise.race([search, deadline])
+    clearTimeout(timer)
+    if (found !== 'late') return found
+    this.#late++
+    return undefined
+  }
+
+  /** Undefined if there is no record. Rejects as the link does. */
   async #search(record: string): Promise<Found> {
     const life = await this.#link.ask('GET', record)
     if (typeof life !== 'string') return undefined
@@ -303,4 +321,10 @@ export class RedisLocator implements Locator {
       () => undefined,
     )
   }
+}
+
+function endOf(found: Found, recorded: Found): SearchEnd {
+  if (found === undefined) return 'none'
+  if (typeof found === 'string') return found
+  return recorded === undefined ? 'tag' : 'record'
 }

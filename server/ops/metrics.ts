@@ -3,7 +3,9 @@ import { VERSION } from '../../shared/version.js'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
 import type { Outcome, Phase } from '../broker/lifecycle.js'
 import type { Service } from '../broker/service.js'
+import type { ClusterView } from '../locator/locator.js'
 import { GEARS } from '../relay/gears/pump.js'
+import { gaugesOfCluster } from './cluster-metrics.js'
 import type { Log } from './log.js'
 
 /** The metrics that the admin listener shows to Prometheus. */
@@ -32,7 +34,7 @@ const OPEN_PHASES = ['reserved', 'waiting', 'streaming', 'interrupted'] as const
  * Counts what a service does from now on. Figures that cost more than a counter, such as the sockets by phase, are
  * looked up when Prometheus asks.
  */
-export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
+export function measureService(service: Service, log?: Pick<Log, 'lost'>, cluster?: ClusterView): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const transfers = new Counter({
@@ -85,6 +87,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   })
   if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
+  if (cluster !== undefined) gaugesOfCluster(cluster, registers)
   const ofProcess = processRegistry()
 
   /** When a socket's receiver came, and how many of its bytes are counted already. */
