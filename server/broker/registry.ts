@@ -1,6 +1,7 @@
 import { EssError, type TerminalEvent } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
+import type { Nodes } from '../nodes/nodes.js'
 import { goneBecause } from './download-answer.js'
 import { EndedUploads } from './ended-uploads.js'
 import type { SocketStats } from './events.js'
@@ -29,10 +30,18 @@ export class Registry {
   readonly #awaited = new Map<string, Set<() => void>>()
   readonly #endedUploads: EndedUploads
   #awaiting = 0
+  #nodes: Nodes | undefined
 
   constructor(options: ResolvedOptions) {
     this.#options = options
-    this.#endedUploads = new EndedUploads(options.tombstoneTtlMs)
+    this.#endedUploads = new EndedUploads(options.tombstoneTtlMs, (token) =>
+      this.#nodes?.leave('token', token),
+    )
+  }
+
+  /** Tells the other nodes of each socket from now on. Call it before the first one. */
+  join(nodes: Nodes): void {
+    this.#nodes = nodes
   }
 
   /** How the transfer of this upload resource ended; undefined if it has not, or is forgotten. */
@@ -88,12 +97,19 @@ export class Registry {
   /** From here the socket can be found. */
   add(socket: EphemeralSocket): void {
     const entry = { member: socket }
-    for (const token of socket.tokens.all) this.#byToken.set(token, entry)
+    for (const token of socket.tokens.all) {
+      this.#byToken.set(token, entry)
+      this.#nodes?.settle('token', token)
+    }
     socket.tokens.onNew((added, dropped) => {
       this.#byToken.set(added, entry)
-      if (dropped !== undefined) this.#byToken.delete(dropped)
+      this.#nodes?.settle('token', added)
+      if (dropped === undefined) return
+      this.#byToken.delete(dropped)
+      this.#nodes?.leave('token', dropped)
     })
     this.#sockets.set(socket.id, entry)
+    this.#nodes?.settle('id', socket.id)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
@@ -104,7 +120,10 @@ export class Registry {
     this.#sockets.delete(id)
     for (const token of tokens.all) this.#byToken.delete(token)
     this.#forgetOld()
+    // The verdict is kept here, and so the tokens stay until it is forgotten.
     if (isResumable) this.#endedUploads.add(tokens.all, verdictOf(stats))
+    else for (const token of tokens.all) this.#nodes?.leave('token', token)
+    this.#nodes?.leave('id', id)
     const { outcome } = stats
     this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
@@ -142,7 +161,7 @@ export class Registry {
   }
 
   /**
-   * Waits until a socket with this id is there, until `waitMs` have passed, or until `signal` is aborted. It doesn't
+   * Waits until a socket with this id is there, here or on another node, until `waitMs` have passed, or until `signal` is aborted. It doesn't
    * say which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
@@ -161,7 +180,9 @@ export class Registry {
     this.#awaited.set(id, others.add(resolve))
     this.#awaiting++
     signal.addEventListener('abort', () => resolve(), { once: true })
+    const stopListening = this.#nodes?.onSettled(id, resolve)
     await promise
+    stopListening?.()
     clearTimeout(deadline)
     this.#awaiting--
     others.delete(resolve)

@@ -5,6 +5,7 @@ import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
 import { ClientLimits } from '../limits/client-limits.js'
+import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
@@ -47,6 +48,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     closed: (socket, stats) => this.#socketClosed(socket, stats),
   }
   #isStopping = false
+  #nodes: Nodes | undefined
 
   constructor(options: ServiceOptions = {}) {
     super()
@@ -74,6 +76,17 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** True until `stop` is called. */
   get isAccepting(): boolean {
     return !this.#isStopping
+  }
+
+  /** The other nodes of this service's cluster; undefined for a service that is alone. */
+  get nodes(): Nodes | undefined {
+    return this.#nodes
+  }
+
+  /** From now on this service is one of several nodes. Call it before the first request, and before `listen`. */
+  join(nodes: Nodes): void {
+    this.#nodes = nodes
+    this.#registry.join(nodes)
   }
 
   /** How much the service holds in memory, by kind. `held` counts everything that takes a share of a client's. */
@@ -244,6 +257,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.giveUpWaiting()
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
+    await this.#nodes?.whenIdle()
     clearTimeout(failTheRest)
     await this.relay.close()
   }
@@ -253,6 +267,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) socket.shutDown()
     this.#registry.giveUpWaiting()
+    this.#nodes?.stopNow()
   }
 
   /** `stop` for embedders. Running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */

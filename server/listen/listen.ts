@@ -133,6 +133,13 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
   const http2 = certificate && http2Side(answers, answerMs)
   // Before `secure`, which emits the same event for the TLS connection on top of this one.
   server.on('connection', (connection) => unread.watch(connection))
+  // What other nodes bring has passed TLS and the limit of connections there.
+  const listeners = server.listeners('connection')
+  service.nodes?.serve((link) => {
+    for (const listener of listeners) Reflect.apply(listener, server, [link])
+    // It may have been paused.
+    link.resume()
+  })
   const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
 
   limitConnections(server, {

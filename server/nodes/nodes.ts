@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import type { ResponsePort } from '../node/ports.js'
 
@@ -20,6 +21,8 @@ export interface Nodes {
   find(kind: Kind, key: string): Promise<Found>
   /** See `Locator.onSettled`. */
   onSettled(id: string, found: () => void): () => void
+  /** Calls `take` with each connection that another node brings, paused, to answer like one of this node's own. */
+  serve(take: (connection: Socket) => void): void
   /** True for a request that another node has brought here. It must not be carried on: that could go in circles. */
   isCarried(request: IncomingMessage): boolean
   /**
@@ -32,4 +35,6 @@ export interface Nodes {
   whenIdle(): Promise<void>
   /** Breaks off every request that is being carried. */
   stopNow(): void
+  /** Takes nothing more from other nodes, and leaves the cluster. Call it last. */
+  close(): Promise<void>
 }

@@ -27,6 +27,11 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
+/** True for a field about the connection; `name` is in lower case. */
+export function isOfTheConnection(name: string): boolean {
+  return OF_THE_CONNECTION.has(name)
+}
+
 /**
  * Takes a request's connection from Node's HTTP server, as for an upgrade. Undefined, with nothing changed, where it
  * can't be had: for HTTP/2, behind an answer that is not complete, for a chunked body, of which the parser gives back
@@ -65,7 +70,7 @@ export function headOf(request: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
-    if (!OF_THE_CONNECTION.has(name.toLowerCase())) lines.push(`${name}: ${value}`)
+    if (!isOfTheConnection(name.toLowerCase())) lines.push(`${name}: ${value}`)
   }
   lines.push('Connection: close', '', '')
   // Node reads a head as Latin-1.

@@ -103,7 +103,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
 
   receiverResponse.on('timeout', stalled)
-  const confirmation = confirmReceiver(receiverResponse, options.relay, {
+  const confirmation = confirmReceiver(receiverResponse.req, options.relay, {
     closed: receiverClosed,
     delivered: (confirmed) => end({ input: 'delivered', confirmed }),
     lost: () => fail('receiver-lost'),

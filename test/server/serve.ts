@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import type { Service as Broker } from '../../server/broker/service.js'
@@ -10,12 +11,15 @@ import {
   type ServiceOptions,
   type SocketInfo,
   type SocketStats,
+  type TlsOptions,
 } from '../../server/index.js'
+import { MemoryStore } from '../../server/locator/memory.js'
+import { openNode } from '../../server/nodes/carrier.js'
 import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { requestHead } from '../helpers/http-exchange.js'
-import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { connectRaw, type RawPeer, takeTurns } from '../helpers/raw-peer.js'
 import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -35,13 +39,82 @@ export interface Served {
 
 /**
  * Starts a service; it is stopped, at once, when the test is over. It relays by the gear that the project of this
- * run is about, as an `ess-server` does that is started in it.
+ * run is about, as an `ess-server` does that is started in it. With ESS_NODES=2, it is two nodes, and each raw peer meets
+ * the other one.
  */
 export async function serve(options: ServiceOptions = {}): Promise<Served> {
+  const nodes = Number(process.env['ESS_NODES'] ?? 1)
+  return nodes > 1 ? await serveAsNodes(nodes, options) : await serveAlone(options)
+}
+
+/**
+ * Several nodes, as if they were one service: each connection of a raw peer goes to the next one, so a receiver lands
+ * at another node than its sender. What the broker says is what the first node says.
+ */
+export async function serveAsNodes(
+  count: number,
+  options: ServiceOptions = {},
+  tls?: TlsOptions,
+): Promise<Served> {
+  const all = await serveNodes(count, options, tls)
+  takeTurns(all.map(({ port }) => port))
+  const [first] = all
+  if (first === undefined) throw new Error('Expected a node')
+  // In the order in which they came, because each is looked at again and again.
+  const joined = <Kind extends 'opened' | 'ends' | 'refused'>(kind: Kind) =>
+    all.flatMap((served) => [...served[kind]])
+  return {
+    ...first,
+    get opened() {
+      return joined('opened')
+    },
+    get ends() {
+      return joined('ends')
+    },
+    get refused() {
+      return joined('refused')
+    },
+  }
+}
+
+/** Starts several nodes that share what they know in this process. */
+export async function serveNodes(
+  count: number,
+  options: ServiceOptions = {},
+  tls?: TlsOptions,
+): Promise<Served[]> {
+  const store = new MemoryStore()
+  const secret = randomBytes(32)
+  return await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      serveAlone(options, {
+        ...(tls && { tls }),
+        join: async (broker) => {
+          const node = await openNode({
+            listenAt: { host: '127.0.0.1', port: 0 },
+            secret,
+            relay: broker.relay,
+            name: `node-${index}`,
+            locate: (place) => store.join(place),
+          })
+          broker.join(node)
+          onTestFinished(() => node.close())
+        },
+      }),
+    ),
+  )
+}
+
+/** One service. `join` is called before it listens. */
+export async function serveAlone(
+  options: ServiceOptions = {},
+  { tls, join }: { tls?: TlsOptions; join?: (broker: Broker) => Promise<void> } = {},
+): Promise<Served> {
   // One that is no gear is refused.
   const relay = (process.env['ESS_RELAY'] ?? 'auto') as NonNullable<ServiceOptions['relay']>
   const service = createService({ relay, ...options })
-  const server = await listen(service, { port: 0 })
+  await join?.(brokerOf(service))
+  const server = await listen(service, { port: 0, ...(tls && { tls }) })
   onTestFinished(async () => {
     await within(DEADLINE_MS, 'the server stops', server.stopNow())
     recordLog(log)

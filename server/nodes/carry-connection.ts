@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net'
+import { drainThenDestroy, resetConnection } from '../node/linger.js'
+import { timings } from '../node/timings.js'
+import { withResolvers } from '../node/with-resolvers.js'
+import { confirmReceiver } from '../relay/confirmation.js'
+import type { Relay } from '../relay/relay.js'
+import { AnswerProgress } from './answer-progress.js'
+import type { Carried } from './carried.js'
+import type { Errand } from './nodes.js'
+import { pumpBytes } from './pump-bytes.js'
+import type { Taken } from './takeover.js'
+
+/**
+ * Carries a client's connection to the node at the other end of `link`, byte for byte in both directions, until both
+ * have ended. A reset of one is a reset of the other.
+ *
+ * For a download the ends take care of the truth. That node takes the end of the link for the receiver's word that it
+ * has everything. So it gets it only when its own end was passed on, and the client's kernel has acknowledged all that
+ * precedes it. A client that has closed its half before that has left, unless nothing is missing but the answer's end.
+ */
+export function carryConnection(
+  { connection, bytes }: Taken,
+  { request, isDownload }: Errand,
+  link: Socket,
+  relay: Relay,
+): Carried {
+  const progress = isDownload ? new AnswerProgress() : undefined
+  let isOver = false
+  let isAnswerEnded = false
+  let deadline: NodeJS.Timeout | undefined
+  const { promise: ended, resolve: end } = withResolvers<void>()
+
+  // Node's own TLS would end our half together with the client's.
+  connection.allowHalfOpen = true
+  link.write(bytes)
+  const confirmation = isDownload
+    ? confirmReceiver(request, relay, {
+        closed: receiverClosed,
+        // If not, that node has waited for as long, and ends the link by itself.
+        delivered: (isConfirmed) => finish(() => isConfirmed && link.end()),
+        lost: () => finish(() => resetConnection(link)),
+      })
+    : undefined
+  confirmation?.begin()
+  const stops = [
+    pumpBytes(connection, link, () => undefined),
+    pumpBytes(link, connection, (part) => progress?.passed(part)),
+  ]
+  connection.on('end', clientEnded)
+  if (confirmation === undefined) connection.on('close', clientClosed)
+  link.on('end', answerEnded).on('close', linkClosed)
+  if (connection.readableEnded) clientEnded()
+  return { ended, stop: () => finish(breakOff) }
+
+  /** The client has closed its half. */
+  function clientEnded(): void {
+    if (isOver || isAnswerEnded) return
+    if (progress === undefined) link.end()
+    else if (progress.isComplete) deadline ??= setTimeout(() => finish(breakOff), timings.confirmMs)
+    else finish(breakOff)
+  }
+
+  /** The other node has closed its half: its answer is over, and all of it is written to the client. */
+  function answerEnded(): void {
+    if (isOver) return
+    isAnswerEnded = true
+    clearTimeout(deadline)
+    if (confirmation === undefined) connection.end()
+    else {
+      confirmation.awaitEnd()
+      connection.destroySoon()
+    }
+  }
+
+  function clientClosed(hadError: boolean): void {
+    const isInGoodOrder = !hadError && isAnswerEnded && connection.readableEnded
+    finish(() => (isInGoodOrder ? link.destroySoon() : resetConnection(link)))
+  }
+
+  function receiverClosed(isInGoodOrder: boolean): void {
+    if (isOver) return
+    if (isInGoodOrder && isAnswerEnded && confirmation?.isEndWritten()) confirmation.awaitAcknowledgement()
+    else finish(() => resetConnection(link))
+  }
+
+  function linkClosed(): void {
+    if (isOver) return
+    // Its last words may still be on their way to a client that goes on sending.
+    if (isAnswerEnded && confirmation === undefined) finish(() => drainThenDestroy(connection))
+    else if (isAnswerEnded) finish(() => connection.destroy())
+    else finish(() => resetConnection(connection))
+  }
+
+  function breakOff(): void {
+    resetConnection(link)
+    resetConnection(connection)
+  }
+
+  function finish(how: () => void): void {
+    if (isOver) return
+    isOver = true
+    clearTimeout(deadline)
+    for (const stop of stops) stop()
+    confirmation?.stop()
+    connection.off('end', clientEnded).off('close', clientClosed)
+    link.off('end', answerEnded).off('close', linkClosed)
+    how()
+    end()
+  }
+}
