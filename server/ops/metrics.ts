@@ -5,7 +5,7 @@ import type { Outcome, Phase } from '../broker/lifecycle.js'
 import type { Service } from '../broker/service.js'
 import type { ClusterView } from '../locator/locator.js'
 import { GEARS } from '../relay/gears/pump.js'
-import { gaugesOfCluster } from './cluster-metrics.js'
+import { clusterFigures, type Figure } from './cluster-figures.js'
 import type { Log } from './log.js'
 
 /** The metrics that the admin listener shows to Prometheus. */
@@ -87,7 +87,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>, cluste
   })
   if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
-  if (cluster !== undefined) gaugesOfCluster(cluster, registers)
+  if (cluster !== undefined) for (const figure of clusterFigures(cluster)) show(figure, registers)
   const ofProcess = processRegistry()
 
   /** When a socket's receiver came, and how many of its bytes are counted already. */
@@ -192,6 +192,39 @@ function gaugesOf(service: Service, registers: Registry[]): void {
       this.set({ version: VERSION, node: process.version, relay: service.relay.gear }, 1)
     },
   })
+}
+
+/** Adds a figure that is looked up when Prometheus asks. */
+function show({ name, help, kind, value }: Figure, registers: Registry[]): void {
+  const first = value()
+  const labelNames = typeof first === 'number' ? [] : [first.label]
+  const add = (metric: Pick<Counter | Gauge, 'reset' | 'inc'>) => {
+    const now = value()
+    metric.reset()
+    if (typeof now === 'number') metric.inc(now)
+    else for (const [one, number] of Object.entries(now.of)) metric.inc({ [now.label]: one }, number)
+  }
+  if (kind === 'gauge') {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  } else {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  }
 }
 
 let ofThisProcess: Registry | undefined
