@@ -1,3 +1,5 @@
+import type { Clients } from './clients.js'
+
 /** What is looked for: the id of a socket, which receivers have, or the token of its upload resource. */
 export type Kind = 'id' | 'token'
 
@@ -93,6 +95,9 @@ export interface Locator {
   onSettled(id: string, found: () => void): () => void
 
   readonly state: LocatorState
+
+  /** What the cluster knows of its clients; undefined where another one counts for all nodes. */
+  readonly clients?: Clients
 
   /** This node leaves the cluster: nothing that it settled is found any more. Call it last, when all sockets have ended. */
   close(): Promise<void>

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto'
 import {
   type ClusterView,
-  FIND_MS,
   type Found,
   type Kind,
   type Locator,
@@ -12,11 +11,13 @@ import {
   type Trouble,
 } from './locator.js'
 import { OwedWrites } from './owed-writes.js'
+import { RedisClients } from './redis-clients.js'
 import type { RedisAddress } from './redis-connection.js'
 import { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
 import { tagIn } from './tagged-ids.js'
+import { withinFind } from './within-find.js'
 
 /** What a node needs to take part in a cluster over Redis. */
 export interface RedisLocatorOptions {
@@ -35,9 +36,6 @@ const LEASE_SECONDS = 600
 const RENEWAL_MS = 300_000
 /** How often we look which records are due. */
 const ROUND_MS = 10_000
-
-/** How long a search waits for Redis. The rest of `FIND_MS` is for a process that is busy. */
-const LOOK_MS = FIND_MS - 50
 
 /** After Redis has lost its records, it takes each node one heartbeat to notice, and a moment to set them again. */
 const REFILL_MS = 10_000
@@ -72,6 +70,7 @@ export class RedisLocator implements Locator, ClusterView {
   readonly #link: RedisLink
   readonly #roster: Roster
   readonly #owed: OwedWrites<Write>
+  readonly clients: RedisClients
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -93,6 +92,7 @@ export class RedisLocator implements Locator, ClusterView {
       probe: () => this.#roster.beat(),
     })
     this.#roster = new Roster(options.place, this.#link, () => this.#refill())
+    this.clients = new RedisClients(this.#link, this.#roster, (client) => this.#hash('client', client))
     this.#owed = new OwedWrites({
       isReady: () => this.#link.takesWrites,
       write: (key, write) => this.#write(key, write),
@@ -185,14 +185,8 @@ export class RedisLocator implements Locator, ClusterView {
   /** Undefined if there is no record, or if it can't be read in time. */
   async #findByRecord(kind: Kind, key: string): Promise<Found> {
     if (!this.#link.isPrompt) return undefined
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<'late'>((resolve) => {
-      // While this process was busy, the answer may have come: what can be read is read before.
-      timer = setTimeout(() => setImmediate(resolve, 'late'), LOOK_MS)
-    })
-    const search = this.#search(this.#recordOf(kind, key)).catch(() => undefined)
-    const found = await Promise.race([search, deadline])
-    clearTimeout(timer)
+    const found = await withinFind(this.#search(this.#recordOf(kind, key)))
+    if (found === 'failed') return undefined
     if (found !== 'late') return found
     this.#late++
     return undefined
@@ -216,11 +210,14 @@ export class RedisLocator implements Locator, ClusterView {
     return isComplete ? undefined : 'unknown'
   }
 
-  /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
   #recordOf(kind: Kind, key: string): string {
-    const digest = createHmac('sha256', this.#options.secret).update(`${kind} ${key}`).digest()
-    const hash = digest.subarray(0, 16).toString('base64url')
-    return kind === 'id' ? `ess:socket:${hash}` : `ess:token:${hash}`
+    return `ess:${kind === 'id' ? 'socket' : 'token'}:${this.#hash(kind, key)}`
+  }
+
+  /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
+  #hash(what: Kind | 'client', text: string): string {
+    const digest = createHmac('sha256', this.#options.secret).update(`${what} ${text}`).digest()
+    return digest.subarray(0, 16).toString('base64url')
   }
 
   /** It is last in the order of renewals. */
@@ -273,6 +270,7 @@ export class RedisLocator implements Locator, ClusterView {
     // What was written last may be lost, by the connection, or by a Redis that took the place of another.
     for (const [record, { kind }] of this.#here)
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+    this.clients.tellAll()
   }
 
   async #beat(): Promise<void> {
@@ -282,6 +280,7 @@ export class RedisLocator implements Locator, ClusterView {
 
   #onTrouble(trouble: Trouble | undefined, cause: Error | undefined): void {
     this.#owed.make()
+    this.clients.catchUp()
     this.#options.onTrouble?.(trouble, cause)
   }
 
@@ -290,6 +289,7 @@ export class RedisLocator implements Locator, ClusterView {
     this.#isRefilledAtMs = performance.now() + REFILL_MS
     for (const [record, { kind }] of this.#here) this.#owed.owe(record, { verb: 'settle', kind })
     this.#owed.make()
+    this.clients.tellAll()
   }
 
   #renewDue(): void {
@@ -300,6 +300,7 @@ export class RedisLocator implements Locator, ClusterView {
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
     }
     this.#owed.make()
+    this.clients.tellDue()
   }
 
   #appeared(record: string): void {
