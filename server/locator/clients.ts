@@ -1,6 +1,6 @@
 /**
  * What a cluster knows of its clients: how much each holds, and how often it asked for what doesn't exist. A client is
- * any text that is the same on all nodes. Nothing here rejects, and nothing takes longer than a search.
+ * any text that is the same on all nodes. Nothing here rejects, and no promise takes longer than a search.
  */
 export interface Clients {
   /**
@@ -14,6 +14,12 @@ export interface Clients {
    * within `windowSeconds`, and how long that window still lasts; undefined if that isn't known in time.
    */
   miss(client: string, windowSeconds: number): Promise<Misses | undefined>
+
+  /** Tells the other nodes, if they can be told now. */
+  announce(news: string): void
+
+  /** Calls `hear` with what other nodes announce. There is one listener. */
+  onAnnounced(hear: (news: string) => void): void
 }
 
 /** How often a client asked for what doesn't exist. */

@@ -87,6 +87,10 @@ export class MemoryStore {
     return { count: misses.count, leftMs: misses.untilMs - nowMs }
   }
 
+  announce(news: string, by: Member): void {
+    for (const member of this.#members) if (member !== by) member.hear?.(news)
+  }
+
   onSettled(id: string, found: () => void): () => void {
     const others = this.#awaited.get(id) ?? new Set()
     const stop = () => {
@@ -142,7 +146,13 @@ class Member implements Locator {
   readonly clients: Clients = {
     hold: async (client, held) => this.#store.hold(client, held, this),
     miss: async (client, windowSeconds) => this.#store.miss(client, windowSeconds),
+    announce: (news) => this.#store.announce(news, this),
+    onAnnounced: (hear) => {
+      this.hear = hear
+    },
   }
+  /** Is told what the other nodes announce. */
+  hear: ((news: string) => void) | undefined
 
   constructor(place: Place, store: MemoryStore) {
     this.place = place

@@ -3,11 +3,15 @@ import { OwedWrites } from './owed-writes.js'
 import type { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { NODES, type Roster } from './roster.js'
+import type { SealedNews } from './sealed-news.js'
 import { withinFind } from './within-find.js'
 
 /** How long the counts of a client live unless they are told again. */
 const LEASE_SECONDS = 600
 const RENEWAL_MS = 300_000
+
+/** The channel on which nodes tell each other of clients. */
+const NEWS = 'ess:clients'
 
 /*
  * A hash has the counts of each node that has some. Those of a node that is dead don't count. Redis runs one script at a
@@ -36,11 +40,14 @@ export class RedisClients implements Clients {
   readonly #link: RedisLink
   readonly #roster: Roster
   readonly #hash: (client: string) => string
+  readonly #news: SealedNews
+  #hear: ((news: string) => void) | undefined
   /** What clients hold here, and when that must be told again; the first one first. */
   readonly #held = new Map<string, { readonly held: readonly number[]; readonly dueMs: number }>()
   readonly #owed: OwedWrites<'hold'>
 
-  constructor(link: RedisLink, roster: Roster, hash: (client: string) => string) {
+  constructor(link: RedisLink, roster: Roster, hash: (client: string) => string, news: SealedNews) {
+    this.#news = news
     this.#link = link
     this.#roster = roster
     this.#hash = hash
@@ -81,6 +88,30 @@ export class RedisClients implements Clients {
     // The script gives this.
     const [count, leftMs] = reply as readonly [number, number]
     return { count, leftMs }
+  }
+
+  announce(news: string): void {
+    // News that are late are no news.
+    if (!this.#link.takesWrites) return
+    this.#link.ask('PUBLISH', NEWS, `${this.#roster.life} ${this.#news.seal(news)}`).catch(() => undefined)
+  }
+
+  onAnnounced(hear: (news: string) => void): void {
+    this.#hear = hear
+    this.follow()
+  }
+
+  /** Listens on this connection; call it again after the next one was made. */
+  follow(): void {
+    if (this.#hear === undefined || !this.#link.isConnected) return
+    this.#link.subscribe(NEWS, (message) => this.#onNews(message)).catch(() => undefined)
+  }
+
+  #onNews(message: string): void {
+    const [life, sealed = ''] = message.split(' ')
+    if (life === this.#roster.life) return
+    const news = this.#news.open(sealed)
+    if (news !== undefined) this.#hear?.(news)
   }
 
   /** Tells Redis what is owed, as far as it takes that now. */

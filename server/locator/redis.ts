@@ -16,6 +16,7 @@ import type { RedisAddress } from './redis-connection.js'
 import { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
+import { SealedNews } from './sealed-news.js'
 import { tagIn } from './tagged-ids.js'
 import { withinFind } from './within-find.js'
 
@@ -92,7 +93,12 @@ export class RedisLocator implements Locator, ClusterView {
       probe: () => this.#roster.beat(),
     })
     this.#roster = new Roster(options.place, this.#link, () => this.#refill())
-    this.clients = new RedisClients(this.#link, this.#roster, (client) => this.#hash('client', client))
+    this.clients = new RedisClients(
+      this.#link,
+      this.#roster,
+      (client) => this.#hash('client', client),
+      new SealedNews(options.secret),
+    )
     this.#owed = new OwedWrites({
       isReady: () => this.#link.takesWrites,
       write: (key, write) => this.#write(key, write),
@@ -266,6 +272,7 @@ export class RedisLocator implements Locator, ClusterView {
 
   #onConnected(): void {
     this.#roster.follow(() => void this.#beat()).catch(() => undefined)
+    this.clients.follow()
     for (const record of this.#awaited.keys()) this.#watchFor(record)
     // What was written last may be lost, by the connection, or by a Redis that took the place of another.
     for (const [record, { kind }] of this.#here)

@@ -241,6 +241,20 @@ export function describeLocator(start: () => Promise<Cluster>): void {
     expect(third?.leftMs).toBeLessThanOrEqual(60_000)
     expect(await clientsOf(b).miss(newId(), 60)).toMatchObject({ count: 1 })
   })
+
+  test('what a node announces is heard by all others, as it was said', async () => {
+    const { a, b, c } = await three()
+    const heard: string[] = []
+    const hears = { a, b, c }
+    for (const [name, one] of Object.entries(hears))
+      clientsOf(one).onAnnounced((news) => heard.push(`${name}: ${news}`))
+    // A node may be heard a moment after it began to listen.
+    await until('b and c hear a', () => {
+      clientsOf(a).announce('grüß 1')
+      return heard.includes('b: grüß 1') && heard.includes('c: grüß 1')
+    })
+    expect(heard.filter((line) => line.startsWith('a'))).toEqual([])
+  })
 }
 
 function clientsOf({ clients, self }: Locator) {
