@@ -1,3 +1,5 @@
+import type { Clients } from './clients.js'
+
 /** What is looked for: the id of a socket, which receivers have, or the token of its upload resource. */
 export type Kind = 'id' | 'token'
 
@@ -40,6 +42,26 @@ export interface LocatorState {
   readonly nodes: readonly Place[]
 }
 
+/** How a search ended: by a record, by the tag in the id, or without a node. */
+export const SEARCH_ENDS = ['record', 'tag', 'gone', 'unknown', 'none'] as const
+export type SearchEnd = (typeof SEARCH_ENDS)[number]
+
+/** What operators watch of a node in a cluster. */
+export interface ClusterView {
+  readonly state: LocatorState
+  readonly counts: {
+    /** The ids and tokens that are here. */
+    readonly settled: number
+    /** The records that the store does not have yet. */
+    readonly owed: number
+    /** The commands that the store was sent. */
+    readonly commands: number
+    readonly searches: Readonly<Record<SearchEnd, number>>
+    /** The searches that the store did not answer in time. */
+    readonly late: number
+  }
+}
+
 /** How long a search may take, whatever the store does. */
 export const FIND_MS = 250
 
@@ -73,6 +95,9 @@ export interface Locator {
   onSettled(id: string, found: () => void): () => void
 
   readonly state: LocatorState
+
+  /** What the cluster knows of its clients; undefined where another one counts for all nodes. */
+  readonly clients?: Clients
 
   /** This node leaves the cluster: nothing that it settled is found any more. Call it last, when all sockets have ended. */
   close(): Promise<void>

@@ -1,8 +1,12 @@
+import type { Clients, Misses } from './clients.js'
 import type { Found, Kind, Locator, LocatorState, Place } from './locator.js'
 import { TOMBSTONE_SECONDS } from './locator.js'
 
 /** How many ends are remembered, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
+
+/** How many clients' misses are counted. The one whose window began first is forgotten first. */
+const MAX_MISSING_CLIENTS = 10_000
 
 /** A key that has no node any more: it has ended, or its node has left. */
 interface Tombstone {
@@ -17,6 +21,9 @@ export class MemoryStore {
   /** A Map keeps the order of insertion, and in this order they are forgotten. */
   readonly #tombstones: Record<Kind, Map<string, Tombstone>> = { id: new Map(), token: new Map() }
   readonly #awaited = new Map<string, Set<() => void>>()
+  /** What each client holds at each node. */
+  readonly #held = new Map<string, Map<Member, readonly number[]>>()
+  readonly #misses = new Map<string, { count: number; readonly untilMs: number }>()
 
   /** Adds a node. */
   join(place: Place): Locator {
@@ -57,6 +64,33 @@ export class MemoryStore {
     return tombstone === undefined || tombstone.untilMs <= performance.now() ? undefined : tombstone.found
   }
 
+  hold(client: string, held: readonly number[], member: Member): readonly number[] {
+    const byMember = this.#held.get(client) ?? new Map<Member, readonly number[]>()
+    byMember.delete(member)
+    const others = [...byMember.values()]
+    if (held.some((count) => count > 0)) byMember.set(member, held)
+    if (byMember.size > 0) this.#held.set(client, byMember)
+    else this.#held.delete(client)
+    return held.map((_count, kind) => others.reduce((sum, counts) => sum + (counts[kind] ?? 0), 0))
+  }
+
+  miss(client: string, windowSeconds: number): Misses {
+    const nowMs = performance.now()
+    // All windows are of one length, so the oldest come first.
+    for (const [old, { untilMs }] of this.#misses) {
+      if (untilMs > nowMs && this.#misses.size < MAX_MISSING_CLIENTS) break
+      this.#misses.delete(old)
+    }
+    const misses = this.#misses.get(client) ?? { count: 0, untilMs: nowMs + 1000 * windowSeconds }
+    misses.count++
+    this.#misses.set(client, misses)
+    return { count: misses.count, leftMs: misses.untilMs - nowMs }
+  }
+
+  announce(news: string, by: Member): void {
+    for (const member of this.#members) if (member !== by) member.hear?.(news)
+  }
+
   onSettled(id: string, found: () => void): () => void {
     const others = this.#awaited.get(id) ?? new Set()
     const stop = () => {
@@ -77,6 +111,10 @@ export class MemoryStore {
   /** The keys of a node that left are lost with it, but their senders may come back at another one. */
   drop(member: Member): void {
     if (!this.#members.delete(member)) return
+    for (const [client, byMember] of this.#held) {
+      byMember.delete(member)
+      if (byMember.size === 0) this.#held.delete(client)
+    }
     for (const kind of ['id', 'token'] as const) {
       for (const [key, owner] of this.#owners[kind]) {
         if (owner !== member) continue
@@ -105,6 +143,16 @@ class Member implements Locator {
   readonly #store: MemoryStore
   /** What stops each wait of this node. */
   readonly #waits = new Set<() => void>()
+  readonly clients: Clients = {
+    hold: async (client, held) => this.#store.hold(client, held, this),
+    miss: async (client, windowSeconds) => this.#store.miss(client, windowSeconds),
+    announce: (news) => this.#store.announce(news, this),
+    onAnnounced: (hear) => {
+      this.hear = hear
+    },
+  }
+  /** Is told what the other nodes announce. */
+  hear: ((news: string) => void) | undefined
 
   constructor(place: Place, store: MemoryStore) {
     this.place = place

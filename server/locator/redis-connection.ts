@@ -21,7 +21,7 @@ export interface RedisConnection {
   /** Rejects with the refusal of Redis, or when the connection has ended. There is no deadline. */
   send(...args: readonly string[]): Promise<Reply>
   /** Resolves once Redis has confirmed it. */
-  subscribe(channel: string, listener: () => void): Promise<void>
+  subscribe(channel: string, listener: (message: string) => void): Promise<void>
   unsubscribe(channel: string): Promise<void>
   /** Why it has ended. Never rejects. */
   readonly ended: Promise<Error>

@@ -114,7 +114,7 @@ export class RedisLink {
   }
 
   /** Rejects as `ask` does. */
-  async subscribe(channel: string, listener: () => void): Promise<void> {
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
     if (this.#connection === undefined) throw new Error('Redis is away.', { cause: this.#cause })
     this.#sent++
     await this.#connection.subscribe(channel, listener)

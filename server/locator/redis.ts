@@ -1,20 +1,24 @@
 import { createHmac } from 'node:crypto'
 import {
-  FIND_MS,
+  type ClusterView,
   type Found,
   type Kind,
   type Locator,
   type LocatorState,
   type Place,
+  type SearchEnd,
   TOMBSTONE_SECONDS,
   type Trouble,
 } from './locator.js'
 import { OwedWrites } from './owed-writes.js'
+import { RedisClients } from './redis-clients.js'
 import type { RedisAddress } from './redis-connection.js'
 import { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
+import { SealedNews } from './sealed-news.js'
 import { tagIn } from './tagged-ids.js'
+import { withinFind } from './within-find.js'
 
 /** What a node needs to take part in a cluster over Redis. */
 export interface RedisLocatorOptions {
@@ -33,9 +37,6 @@ const LEASE_SECONDS = 600
 const RENEWAL_MS = 300_000
 /** How often we look which records are due. */
 const ROUND_MS = 10_000
-
-/** How long a search waits for Redis. The rest of `FIND_MS` is for a process that is busy. */
-const LOOK_MS = FIND_MS - 50
 
 /** After Redis has lost its records, it takes each node one heartbeat to notice, and a moment to set them again. */
 const REFILL_MS = 10_000
@@ -65,11 +66,12 @@ export function openRedisLocator(options: RedisLocatorOptions): RedisLocator {
 }
 
 /** A node's view of a cluster over Redis. */
-export class RedisLocator implements Locator {
+export class RedisLocator implements Locator, ClusterView {
   readonly #options: RedisLocatorOptions
   readonly #link: RedisLink
   readonly #roster: Roster
   readonly #owed: OwedWrites<Write>
+  readonly clients: RedisClients
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -77,6 +79,8 @@ export class RedisLocator implements Locator {
   /** Records may be missing until this time of `performance.now`. */
   #isRefilledAtMs = 0
   #isClosed = false
+  readonly #searches: Record<SearchEnd, number> = { record: 0, tag: 0, gone: 0, unknown: 0, none: 0 }
+  #late = 0
 
   constructor(options: RedisLocatorOptions) {
     this.#options = options
@@ -89,6 +93,12 @@ export class RedisLocator implements Locator {
       probe: () => this.#roster.beat(),
     })
     this.#roster = new Roster(options.place, this.#link, () => this.#refill())
+    this.clients = new RedisClients(
+      this.#link,
+      this.#roster,
+      (client) => this.#hash('client', client),
+      new SealedNews(options.secret),
+    )
     this.#owed = new OwedWrites({
       isReady: () => this.#link.takesWrites,
       write: (key, write) => this.#write(key, write),
@@ -106,9 +116,14 @@ export class RedisLocator implements Locator {
     return { isWell: trouble === undefined, trouble, nodes: this.#roster.places }
   }
 
-  /** How many records Redis does not have yet, and how many commands it was sent. */
-  get counts(): { readonly owed: number; readonly commands: number; readonly settled: number } {
-    return { owed: this.#owed.count, commands: this.#link.sent, settled: this.#here.size }
+  get counts(): ClusterView['counts'] {
+    return {
+      settled: this.#here.size,
+      owed: this.#owed.count,
+      commands: this.#link.sent,
+      searches: this.#searches,
+      late: this.#late,
+    }
   }
 
   settle(kind: Kind, key: string): void {
@@ -128,17 +143,10 @@ export class RedisLocator implements Locator {
   }
 
   async find(kind: Kind, key: string): Promise<Found> {
-    const byTag = () => this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
-    if (!this.#link.isPrompt || this.#isClosed) return byTag()
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<void>((resolve) => {
-      // While this process was busy, the answer may have come: what can be read is read before.
-      timer = setTimeout(() => setImmediate(resolve), LOOK_MS)
-    })
-    const search = this.#search(this.#recordOf(kind, key)).catch(() => undefined)
-    const found = await Promise.race([search, deadline])
-    clearTimeout(timer)
-    return found ?? byTag()
+    const recorded = await this.#findByRecord(kind, key)
+    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    this.#searches[endOf(found, recorded)]++
+    return found
   }
 
   onSettled(id: string, found: () => void): () => void {
@@ -180,7 +188,17 @@ export class RedisLocator implements Locator {
     this.#link.close()
   }
 
-  /** Undefined if there is no record, or if it can't be read. */
+  /** Undefined if there is no record, or if it can't be read in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found> {
+    if (!this.#link.isPrompt) return undefined
+    const found = await withinFind(this.#search(this.#recordOf(kind, key)))
+    if (found === 'failed') return undefined
+    if (found !== 'late') return found
+    this.#late++
+    return undefined
+  }
+
+  /** Undefined if there is no record. Rejects as the link does. */
   async #search(record: string): Promise<Found> {
     const life = await this.#link.ask('GET', record)
     if (typeof life !== 'string') return undefined
@@ -198,11 +216,14 @@ export class RedisLocator implements Locator {
     return isComplete ? undefined : 'unknown'
   }
 
-  /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
   #recordOf(kind: Kind, key: string): string {
-    const digest = createHmac('sha256', this.#options.secret).update(`${kind} ${key}`).digest()
-    const hash = digest.subarray(0, 16).toString('base64url')
-    return kind === 'id' ? `ess:socket:${hash}` : `ess:token:${hash}`
+    return `ess:${kind === 'id' ? 'socket' : 'token'}:${this.#hash(kind, key)}`
+  }
+
+  /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
+  #hash(what: Kind | 'client', text: string): string {
+    const digest = createHmac('sha256', this.#options.secret).update(`${what} ${text}`).digest()
+    return digest.subarray(0, 16).toString('base64url')
   }
 
   /** It is last in the order of renewals. */
@@ -251,10 +272,12 @@ export class RedisLocator implements Locator {
 
   #onConnected(): void {
     this.#roster.follow(() => void this.#beat()).catch(() => undefined)
+    this.clients.follow()
     for (const record of this.#awaited.keys()) this.#watchFor(record)
     // What was written last may be lost, by the connection, or by a Redis that took the place of another.
     for (const [record, { kind }] of this.#here)
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+    this.clients.tellAll()
   }
 
   async #beat(): Promise<void> {
@@ -264,6 +287,7 @@ export class RedisLocator implements Locator {
 
   #onTrouble(trouble: Trouble | undefined, cause: Error | undefined): void {
     this.#owed.make()
+    this.clients.catchUp()
     this.#options.onTrouble?.(trouble, cause)
   }
 
@@ -272,6 +296,7 @@ export class RedisLocator implements Locator {
     this.#isRefilledAtMs = performance.now() + REFILL_MS
     for (const [record, { kind }] of this.#here) this.#owed.owe(record, { verb: 'settle', kind })
     this.#owed.make()
+    this.clients.tellAll()
   }
 
   #renewDue(): void {
@@ -282,6 +307,7 @@ export class RedisLocator implements Locator {
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
     }
     this.#owed.make()
+    this.clients.tellDue()
   }
 
   #appeared(record: string): void {
@@ -303,4 +329,10 @@ export class RedisLocator implements Locator {
       () => undefined,
     )
   }
+}
+
+function endOf(found: Found, recorded: Found): SearchEnd {
+  if (found === undefined) return 'none'
+  if (typeof found === 'string') return found
+  return recorded === undefined ? 'tag' : 'record'
 }

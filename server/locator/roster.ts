@@ -8,7 +8,7 @@ import { tagOf } from './tagged-ids.js'
 const NODE_LIFE_MS = 15_000
 
 /** When each life of a node ends unless it is heard of, by the clock of Redis: a sorted set. */
-const NODES = 'ess:nodes'
+export const NODES = 'ess:nodes'
 /** Name, address and beginning of each life: a hash. */
 const PLACES = 'ess:nodes:places'
 /** Changes with the list. Its name is also the channel on which nodes are told to read the list again. */

@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Service } from '../broker/service.js'
+import type { ClusterView, Trouble } from '../locator/locator.js'
 import type { AdminAddress } from './admin-address.js'
 import { isExposed } from './exposure.js'
 import type { Log } from './log.js'
@@ -24,14 +25,16 @@ const PATIENCE_MS = 10_000
 /**
  * Serves `/metrics`, `/health` (200 while the process lives) and `/ready` (200 while `service` takes senders, 503
  * before and after) on an address of its own. Rejects with Node's own error if it can't listen there.
+ * With `cluster`, it shows that too.
  */
 export async function listenAdmin(
   service: Service,
   address: AdminAddress,
   log?: Pick<Log, 'lost'>,
+  cluster?: ClusterView,
   patienceMs = PATIENCE_MS,
 ): Promise<Admin> {
-  const metrics = measureService(service, log)
+  const metrics = measureService(service, log, cluster)
   let hasBegun = false
   const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void> | void>> = {
     '/metrics': async (response) => {
@@ -41,7 +44,7 @@ export async function listenAdmin(
     '/health': (response) => answer(response, 200, 'ok\n'),
     '/ready': (response) =>
       hasBegun && service.isAccepting
-        ? answer(response, 200, 'ready\n')
+        ? answer(response, 200, wordsOf(cluster?.state.trouble))
         : answer(response, 503, hasBegun ? 'stopping\n' : 'starting\n'),
   }
   const server = createServer({ requestTimeout: patienceMs, headersTimeout: patienceMs })
@@ -80,6 +83,21 @@ export async function listenAdmin(
       }),
   }
 }
+
+/**
+ * A node without its store is still ready: it takes senders, and finds most links. If it said otherwise, a balancer
+ * would take out all nodes at the same time.
+ */
+function wordsOf(trouble: Trouble | undefined): string {
+  return trouble === undefined ? 'ready\n' : `degraded: ${TROUBLES[trouble]}\n`
+}
+
+const TROUBLES = {
+  away: "the cluster's Redis can't be reached",
+  slow: "the cluster's Redis answers too late",
+  full: "the cluster's Redis is full",
+  refuses: "the cluster's Redis answers with errors",
+} as const satisfies Record<Trouble, string>
 
 function answer(
   response: ServerResponse,

@@ -3,7 +3,9 @@ import { VERSION } from '../../shared/version.js'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
 import type { Outcome, Phase } from '../broker/lifecycle.js'
 import type { Service } from '../broker/service.js'
+import type { ClusterView } from '../locator/locator.js'
 import { GEARS } from '../relay/gears/pump.js'
+import { clusterFigures, type Figure } from './cluster-figures.js'
 import type { Log } from './log.js'
 
 /** The metrics that the admin listener shows to Prometheus. */
@@ -32,7 +34,7 @@ const OPEN_PHASES = ['reserved', 'waiting', 'streaming', 'interrupted'] as const
  * Counts what a service does from now on. Figures that cost more than a counter, such as the sockets by phase, are
  * looked up when Prometheus asks.
  */
-export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
+export function measureService(service: Service, log?: Pick<Log, 'lost'>, cluster?: ClusterView): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const transfers = new Counter({
@@ -85,6 +87,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   })
   if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
+  if (cluster !== undefined) for (const figure of clusterFigures(cluster)) show(figure, registers)
   const ofProcess = processRegistry()
 
   /** When a socket's receiver came, and how many of its bytes are counted already. */
@@ -189,6 +192,39 @@ function gaugesOf(service: Service, registers: Registry[]): void {
       this.set({ version: VERSION, node: process.version, relay: service.relay.gear }, 1)
     },
   })
+}
+
+/** Adds a figure that is looked up when Prometheus asks. */
+function show({ name, help, kind, value }: Figure, registers: Registry[]): void {
+  const first = value()
+  const labelNames = typeof first === 'number' ? [] : [first.label]
+  const add = (metric: Pick<Counter | Gauge, 'reset' | 'inc'>) => {
+    const now = value()
+    metric.reset()
+    if (typeof now === 'number') metric.inc(now)
+    else for (const [one, number] of Object.entries(now.of)) metric.inc({ [now.label]: one }, number)
+  }
+  if (kind === 'gauge') {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  } else {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  }
 }
 
 let ofThisProcess: Registry | undefined

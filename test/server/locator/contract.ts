@@ -202,4 +202,62 @@ export function describeLocator(start: () => Promise<Cluster>): void {
     again.leave('id', id)
     expect(await b.find('id', id)).toEqual(C)
   })
+
+  test('each node learns what a client holds at the others', async () => {
+    const { a, b, c } = await three()
+    const client = newId()
+    expect(await clientsOf(a).hold(client, [1, 0, 2])).toEqual([0, 0, 0])
+    expect(await clientsOf(b).hold(client, [2, 1, 0])).toEqual([1, 0, 2])
+    expect(await clientsOf(c).hold(client, [0, 0, 0])).toEqual([3, 1, 2])
+    expect(await clientsOf(a).hold(client, [0, 0, 0])).toEqual([2, 1, 0])
+    expect(await clientsOf(c).hold(client, [0, 0, 1])).toEqual([2, 1, 0])
+    expect(await clientsOf(c).hold(newId(), [0, 0, 1])).toEqual([0, 0, 0])
+  })
+
+  test('of nodes that ask at the same time, exactly one sees nothing of the others', async () => {
+    const { a, b, c } = await three()
+    const client = newId()
+    const seen = await Promise.all([a, b, c].map((one) => clientsOf(one).hold(client, [1])))
+    expect(seen.flat().sort()).toEqual([0, 1, 2])
+  })
+
+  test('what a client held at a node that left does not count', async () => {
+    const { a, b } = await three()
+    const client = newId()
+    await clientsOf(a).hold(client, [5])
+    expect(await clientsOf(b).hold(client, [1])).toEqual([5])
+    await a.close()
+    expect(await clientsOf(b).hold(client, [1])).toEqual([0])
+  })
+
+  test('misses of a client count together, wherever it missed', async () => {
+    const { a, b } = await three()
+    const client = newId()
+    expect(await clientsOf(a).miss(client, 60)).toMatchObject({ count: 1 })
+    expect(await clientsOf(b).miss(client, 60)).toMatchObject({ count: 2 })
+    const third = await clientsOf(a).miss(client, 60)
+    expect(third?.count).toBe(3)
+    expect(third?.leftMs).toBeGreaterThan(30_000)
+    expect(third?.leftMs).toBeLessThanOrEqual(60_000)
+    expect(await clientsOf(b).miss(newId(), 60)).toMatchObject({ count: 1 })
+  })
+
+  test('what a node announces is heard by all others, as it was said', async () => {
+    const { a, b, c } = await three()
+    const heard: string[] = []
+    const hears = { a, b, c }
+    for (const [name, one] of Object.entries(hears))
+      clientsOf(one).onAnnounced((news) => heard.push(`${name}: ${news}`))
+    // A node may be heard a moment after it began to listen.
+    await until('b and c hear a', () => {
+      clientsOf(a).announce('grüß 1')
+      return heard.includes('b: grüß 1') && heard.includes('c: grüß 1')
+    })
+    expect(heard.filter((line) => line.startsWith('a'))).toEqual([])
+  })
+}
+
+function clientsOf({ clients, self }: Locator) {
+  if (clients === undefined) throw new Error(`${self} counts no clients`)
+  return clients
 }
