@@ -59,6 +59,7 @@ export const GROUPS = [
   'Transfers',
   'Behind a proxy',
   'TLS',
+  'Several nodes',
   'Operating',
 ] as const
 

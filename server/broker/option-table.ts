@@ -292,6 +292,33 @@ export const OPTIONS = {
     words:
       'How long browsers must use HTTPS for this host; only with --tls-cert, for a name, on port 443. 0 makes them forget',
   },
+  cluster: {
+    by: 'command',
+    kind: 'text',
+    group: 'Several nodes',
+    value: 'URL',
+    default: undefined,
+    otherwise: 'none',
+    words: 'Redis or Valkey by which several servers are one: redis://HOST:PORT, or rediss',
+  },
+  clusterListen: {
+    by: 'command',
+    kind: 'text',
+    group: 'Several nodes',
+    value: 'HOST:PORT',
+    default: undefined,
+    otherwise: 'none',
+    words: "This machine's address for the other nodes alone, such as 10.0.0.1:9100",
+  },
+  clusterSecretFile: {
+    by: 'command',
+    kind: 'text',
+    group: 'Several nodes',
+    value: 'FILE',
+    default: undefined,
+    otherwise: 'none',
+    words: 'File with the secret that all nodes share: at least 32 characters',
+  },
   drain: {
     by: 'command',
     kind: 'seconds',

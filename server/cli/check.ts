@@ -7,7 +7,7 @@ import type { AdminAddress } from '../ops/admin-address.js'
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
+import { ADMIN, listenTrouble, NODES, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
@@ -41,6 +41,19 @@ export function checksOf(flags: Flags): Check[] {
           {
             name: 'receive-tokens',
             run: () => readTokens({ send: undefined, receive: flags.receiveTokens }),
+          },
+        ]),
+    ...(flags.cluster === undefined
+      ? []
+      : [
+          {
+            name: 'cluster',
+            // Whether Redis is there is no matter of the start: it may come later.
+            run: async () => {
+              const { clusterSettings } = await import('./cluster.js')
+              const { host, port } = (await clusterSettings(flags)).listenAt
+              return await canListen(host, port, NODES)
+            },
           },
         ]),
     ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),

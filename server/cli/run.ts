@@ -5,13 +5,14 @@ import { brokerOf } from '../embed.js'
 import { createService } from '../index.js'
 import { type Listening, listen } from '../listen/listen.js'
 import { type CertificateReport, certificateInWords } from '../listen/tls.js'
+import type { ClusterView } from '../locator/locator.js'
 import type { Admin } from '../ops/admin.js'
 import type { AdminAddress } from '../ops/admin-address.js'
 import { type Log, logService } from '../ops/log.js'
 import { Outlet } from '../ops/outlet.js'
 import { checksOf, problemLine, runChecks } from './check.js'
 import { asksForCheck, type Flags, inFlagNames, parseFlags, strangeVariables } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble, shownAddress } from './listen-trouble.js'
+import { ADMIN, listenTrouble, NODES, relayTrouble, shownAddress } from './listen-trouble.js'
 import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
@@ -85,7 +86,14 @@ async function serve(
   const unresolved = await refuseExposed(flags)
   if (unresolved !== undefined) return failed(listenTrouble(shownAddress(host, port), unresolved))
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
-  const embedded = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
+  // Its code and its library are loaded only here, because most servers are alone.
+  const clusters = isNode(flags) ? await import('./cluster.js') : undefined
+  const settings = await clusters?.clusterSettings(flags)
+  const embedded = createService({
+    ...options,
+    ...(tokens !== undefined && { authorize: tokens.authorize }),
+    ...(settings !== undefined && { ids: settings.ids }),
+  })
   const service = brokerOf(embedded)
   if (tls !== undefined) service.relay.goByStreamsOnly()
   await service.relay.ready()
@@ -94,8 +102,18 @@ async function serve(
   const log = logService(service, flags.log, stderr)
   const { note } = log
   stdout.onBroken((error) => note(`standard output is gone (${error.code}); the server goes on`))
-  const admin = operators && (await startAdmin(service, operators, log, stderr))
-  if (admin === 'failed') return EXIT.failed
+  const membership =
+    settings &&
+    (await clusters?.joinCluster(settings, service, note).catch((error: unknown) => {
+      const { host: nodesHost, port: nodesPort } = settings.listenAt
+      failed(listenTrouble(shownAddress(nodesHost, nodesPort), error, NODES))
+    }))
+  if (settings !== undefined && membership === undefined) return EXIT.failed
+  const admin = operators && (await startAdmin(service, operators, log, stderr, membership?.locator))
+  if (admin === 'failed') {
+    await membership?.close()
+    return EXIT.failed
+  }
   const noteReload = (report: CertificateReport, isTaken: boolean) =>
     note(
       `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
@@ -110,6 +128,7 @@ async function serve(
   })
   if (server === undefined) {
     await admin?.close()
+    await membership?.close()
     return EXIT.failed
   }
   admin?.ready()
@@ -126,7 +145,11 @@ async function serve(
     io.onReload?.(() => void server.reload())
   }
   // A program that reads this line may stop the server at once, so everything else has to be in place by now.
-  stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
+  const more = [
+    ...(admin === undefined ? [] : [`admin on ${admin.url}\n`]),
+    ...(membership === undefined ? [] : [`nodes on ${membership.address}\n`]),
+  ]
+  stdout.write(`listening on ${server.url}\n${more.join('')}`)
   if (io.stdout.isTTY === true) {
     const { firstScreen } = await import('./first-screen.js')
     stdout.write(await firstScreen(server, flags, argv))
@@ -135,7 +158,13 @@ async function serve(
   tokens?.close()
   // Its metrics stay until the drain is over.
   await admin?.close()
+  await membership?.close()
   return status
+}
+
+/** True if this server is one of several. */
+function isNode({ cluster, clusterListen, clusterSecretFile }: Flags): boolean {
+  return [cluster, clusterListen, clusterSecretFile].some((value) => value !== undefined)
 }
 
 /** Starts the operator's listener. Its code and its library are loaded only here, because most servers have none. */
@@ -144,10 +173,11 @@ async function startAdmin(
   address: AdminAddress,
   log: Log,
   stderr: Outlet,
+  cluster: ClusterView | undefined,
 ): Promise<Admin | 'failed'> {
   const { listenAdmin } = await import('../ops/admin.js')
   try {
-    const admin = await listenAdmin(service, address, log)
+    const admin = await listenAdmin(service, address, log, cluster)
     if (!admin.isPrivate)
       stderr.write(
         `ess-server: warning: anyone who reaches ${admin.url} can read the metrics there. Listen on 127.0.0.1 to keep them on this machine.\n`,

@@ -37,6 +37,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
       expect(answer.body.length).toBe(length)
       const [end] = await untilEnded(home)
       expect(end).toMatchObject({ outcome: 'delivered', confirmed: true, bytes: length })
+      await sender.until(/"event":"(?:delivered|failed)"/)
       expect(eventsOf(sender).at(-1)).toMatchObject({ event: 'delivered', confirmed: true })
       expect(other.opened).toEqual([])
     },
