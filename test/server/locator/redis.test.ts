@@ -4,10 +4,11 @@ import { openRedisLocator } from '../../../server/locator/redis.js'
 import { taggedIds, tagOf } from '../../../server/locator/tagged-ids.js'
 import { certificate } from '../../helpers/certificate.js'
 import { freePort } from '../../helpers/doctor-fronts.js'
+import { readPage } from '../../helpers/markdown.js'
 import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { run } from '../../helpers/run.js'
 import { until } from '../../helpers/within.js'
-import { describeLocator, foundAt, newId } from './contract.js'
+import { awaited, describeLocator, foundAt, newId } from './contract.js'
 import { A, B, join, SECRET, troubled, two, well } from './redis-nodes.js'
 
 beforeEach(needsRedis)
@@ -89,6 +90,75 @@ test('a password comes from the URL or from elsewhere; a wrong one is told', asy
   await well(join(`redis://:${encodeURIComponent('p%40ss:wörd')}@127.0.0.1:${port}`, A))
   await well(join(`redis://default:wrong@127.0.0.1:${port}/3`, A, { password: 'p%40ss:wörd' }))
 })
+
+/** The permissions that docs/operating.md gives to a user of Redis. */
+async function permissions(): Promise<readonly string[]> {
+  const [, found = ''] = /`(~ess:[^`]+)`/.exec(await readPage('docs/operating.md')) ?? []
+  return found.split(' ')
+}
+
+test('a user that may do little is enough', async () => {
+  const redis = await startRedis()
+  await redis.cli('ACL', 'SETUSER', 'ess', 'on', '>pass', ...(await permissions()))
+  const { a, b } = await two(`redis://ess:pass@127.0.0.1:${redis.port}`)
+  const [id, token, later] = [newId(), newId(), newId()]
+  a.settle('id', id)
+  a.settle('token', token)
+  await foundAt(b, 'token', token, A)
+  expect(await a.clients?.hold('client', [1])).toEqual([0])
+  expect(await b.clients?.hold('client', [0])).toEqual([1])
+  expect(await b.clients?.miss('client', 60)).toMatchObject({ count: 1 })
+  const waiting = awaited(b, later)
+  a.settle('id', later)
+  await waiting.found()
+  // What is here is renewed when the connection was lost.
+  await redis.cli('CLIENT', 'KILL', 'USER', 'ess')
+  await until('all is well again', () => a.told.length === 3 && a.counts.owed === 0)
+  a.leave('id', id)
+  a.leave('token', token)
+  await foundAt(b, 'id', id, 'gone')
+  await foundAt(b, 'token', token, undefined)
+  await b.close()
+  await until('a knows that b has left', () => a.state.nodes.length === 1)
+  expect(a.told).toEqual([undefined, 'away', undefined])
+  expect(await redis.cli('ACL', 'LOG')).toBe('')
+})
+
+test('after a connection was lost, missing records are set again, and those of other nodes stay', async () => {
+  const redis = await startRedis()
+  const { a, b } = await two(redis.url)
+  const [lost, moved, ended] = [newId(), newId(), newId()]
+  for (const id of [lost, moved, ended]) a.settle('id', id)
+  await until('all are written', () => a.counts.owed === 0)
+  const keys = (await redis.cli('KEYS', 'ess:socket:*')).split('\n')
+  b.settle('id', moved)
+  b.settle('id', ended)
+  b.leave('id', ended)
+  await until('b has told', () => b.counts.owed === 0)
+  const overwritten = await redis.cli('EVAL', OTHERS, '0')
+  for (const key of keys) if (!overwritten.includes(key)) await redis.cli('DEL', key)
+  await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await until('both were away', () => a.told.includes('away') && b.told.includes('away'))
+  await well(a, b)
+  await foundAt(b, 'id', lost, A)
+  expect(await a.find('id', moved)).toEqual(B)
+  expect(await a.find('id', ended)).toBe('gone')
+  // It is not renewed here any more.
+  expect(a.counts.settled).toBe(1)
+  a.leave('id', moved)
+  await until('a has told', () => a.counts.owed === 0)
+  expect(await a.find('id', moved)).toEqual(B)
+})
+
+/** The records that node a has not written. */
+const OTHERS = `local ofA = {}
+local places = redis.call('HGETALL', 'ess:nodes:places')
+for at = 1, #places, 2 do if string.sub(places[at + 1], 1, 2) == 'a ' then ofA[places[at]] = true end end
+local text = ''
+for _, key in ipairs(redis.call('KEYS', 'ess:socket:*')) do
+  if not ofA[redis.call('GET', key)] then text = text .. key .. ' ' end
+end
+return text`
 
 test('over TLS, Redis must be the one that its name says', async () => {
   const { path, keyPath, cert } = await certificate()
