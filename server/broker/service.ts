@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
-import { ClientLimits } from '../limits/client-limits.js'
+import { ClientLimits, type MachineLimits } from '../limits/client-limits.js'
 import { Occurrence } from '../node/occurrence.js'
 import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
@@ -79,6 +79,16 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** True until `stop` is called. */
   get isAccepting(): boolean {
     return !this.#isStopping
+  }
+
+  /** Counts the limits of clients together with the other nodes of a cluster. Call it before the first request. */
+  shareClients(cluster: MachineLimits): void {
+    this.#limits.shareWith(cluster)
+  }
+
+  /** Refuses the lookups of a client that has missed too often at the machine's other processes. */
+  shutOut(client: string, forMs: number): void {
+    this.#limits.shutOut(client, forMs)
   }
 
   /** The other nodes of this service's cluster; undefined for a service that is alone. */
