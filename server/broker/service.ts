@@ -18,7 +18,7 @@ import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
-import { Registry } from './registry.js'
+import { Registry, type Room } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'
 import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
@@ -81,9 +81,14 @@ export class Service extends EventEmitter<ServiceEvents> {
     return !this.#isStopping
   }
 
-  /** Counts the limits of clients together with the other nodes of a cluster. Call it before the first request. */
-  shareClients(cluster: MachineLimits): void {
-    this.#limits.shareWith(cluster)
+  /** Counts the limits of clients together with other nodes or workers. Call it before the first request. */
+  shareClients(others: MachineLimits): void {
+    this.#limits.shareWith(others)
+  }
+
+  /** Counts sockets and early receivers together with the machine's other processes. Call it before the first request. */
+  shareRoom(room: Room): void {
+    this.#registry.shareRoom(room)
   }
 
   /** Refuses the lookups of a client that has missed too often at the machine's other processes. */
