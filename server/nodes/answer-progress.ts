@@ -31,11 +31,6 @@ export class AnswerProgress {
     else this.#headPassed(Buffer.concat([this.#head, bytes]))
   }
 
-  /** So many bytes of the body have passed elsewhere. */
-  skipped(bytes: number): void {
-    if (this.#left !== undefined) this.#left -= bytes
-  }
-
   #headPassed(bytes: Buffer): void {
     const end = bytes.indexOf(END_OF_HEAD)
     if (end < 0) {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
 import { timings } from '../node/timings.js'
@@ -42,11 +43,27 @@ export function carryConnection(
       })
     : undefined
   confirmation?.begin()
-  const stops = [
+  const broken = () => finish(breakOff)
+  /** Bytes of the request's body that are still to come. */
+  let bodyLeft = bodyBehind(request, bytes)
+  const up =
     // What a receiver sends behind its request means nothing to its download.
-    isDownload && request.complete ? dropBytes(connection) : pumpBytes(connection, link, () => undefined),
-    pumpBytes(link, connection, (part) => progress?.passed(part)),
-  ]
+    isDownload && request.complete
+      ? dropBytes(connection)
+      : pumpBytes(connection, link, {
+          relay,
+          passed: (part) => {
+            bodyLeft -= part.length
+          },
+          left: () => bodyLeft,
+          broken,
+        })
+  const down = pumpBytes(link, connection, {
+    relay,
+    passed: (part) => progress?.passed(part),
+    left: () => progress?.left,
+    broken,
+  })
   connection.on('end', clientEnded)
   if (confirmation === undefined) connection.on('close', clientClosed)
   link.on('end', answerEnded).on('close', linkClosed)
@@ -57,7 +74,8 @@ export function carryConnection(
   function clientEnded(): void {
     if (isOver || isAnswerEnded) return
     if (progress === undefined) link.end()
-    else if (progress.isComplete) deadline ??= setTimeout(() => finish(breakOff), timings.confirmMs)
+    else if (progress.isComplete || progress.left === down.moved())
+      deadline ??= setTimeout(() => finish(breakOff), timings.confirmMs)
     else finish(breakOff)
   }
 
@@ -101,11 +119,24 @@ export function carryConnection(
     if (isOver) return
     isOver = true
     clearTimeout(deadline)
-    for (const stop of stops) stop()
     confirmation?.stop()
     connection.off('end', clientEnded).off('close', clientClosed)
     link.off('end', answerEnded).off('close', linkClosed)
-    how()
-    end()
+    const released = [up.stop(), down.stop()].filter((one) => one !== undefined)
+    const tell = () => {
+      how()
+      end()
+    }
+    // They never reject.
+    if (released.length === 0) tell()
+    else void Promise.all(released).then(tell)
   }
 }
+
+/** How many bytes of a request's body come behind those that were taken with its head. */
+function bodyBehind({ headers }: IncomingMessage, taken: Buffer): number {
+  const bodyAt = taken.indexOf(END_OF_HEAD) + END_OF_HEAD.length
+  return Number(headers['content-length'] ?? 0) - (taken.length - bodyAt)
+}
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
