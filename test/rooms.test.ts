@@ -13,6 +13,7 @@ const FLOORS = {
   server: [
     ['main.ts'],
     ['cli'],
+    ['workers'],
     ['index.ts'],
     ['listen'],
     ['embed.ts'],

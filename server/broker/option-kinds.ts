@@ -21,6 +21,8 @@ export type FlagValues = {
   readonly whole: number
   /** Bytes; a person may type a unit. */
   readonly size: number
+  /** A whole number, or one process a core. */
+  readonly workers: number | 'auto'
   /** A person types commas between the items. */
   readonly list: readonly string[]
 } & { readonly [K in ChoiceKind]: (typeof CHOICES)[K][number] }

@@ -327,6 +327,17 @@ export const OPTIONS = {
     least: 0,
     words: 'How long running transfers may take to finish when the server stops',
   },
+  workers: {
+    by: 'command',
+    kind: 'workers',
+    group: 'Operating',
+    default: 1,
+    least: 1,
+    // Each takes some 60 MiB, and no machine has more cores to spare for them.
+    most: 256,
+    unit: 'workers',
+    words: 'Processes that share the work, for more than one core; auto starts one per core',
+  },
   log: {
     by: 'command',
     kind: 'log format',

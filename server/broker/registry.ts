@@ -16,6 +16,12 @@ const ID_ATTEMPTS = 10
 /** How many ids are remembered after their end, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
 
+/** How full the other processes of this machine are. Is told of each socket and each early receiver here. */
+export interface Room {
+  isFull(what: 'sockets' | 'awaiting'): boolean
+  changed(what: 'sockets' | 'awaiting', by: 1 | -1): void
+}
+
 /** Knows which sockets exist and which ended lately, and mints their ids. */
 export class Registry {
   readonly #options: ResolvedOptions
@@ -30,6 +36,7 @@ export class Registry {
   readonly #awaited = new Map<string, Set<() => void>>()
   readonly #endedUploads: EndedUploads
   #awaiting = 0
+  #room: Room | undefined
   #nodes: Nodes | undefined
 
   constructor(options: ResolvedOptions) {
@@ -42,6 +49,11 @@ export class Registry {
   /** Tells the other nodes of each socket from now on. Call it before the first one. */
   join(nodes: Nodes): void {
     this.#nodes = nodes
+  }
+
+  /** Counts together with the machine's other processes from now on. Call it before the first socket. */
+  shareRoom(room: Room): void {
+    this.#room = room
   }
 
   /** How the transfer of this upload resource ended; undefined if it has not, or is forgotten. */
@@ -68,7 +80,7 @@ export class Registry {
   /** Throws EssError `too-many-sockets` at the limit. */
   checkRoom(): void {
     const { maxSockets } = this.#options
-    if (this.#sockets.size < maxSockets) return
+    if (this.#sockets.size < maxSockets && this.#room?.isFull('sockets') !== true) return
     throw new EssError(
       'too-many-sockets',
       `This server is full: it takes ${maxSockets} transfers at a time.`,
@@ -109,6 +121,7 @@ export class Registry {
       this.#nodes?.leave('token', dropped)
     })
     this.#sockets.set(socket.id, entry)
+    this.#room?.changed('sockets', 1)
     this.#nodes?.settle('id', socket.id)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
@@ -117,7 +130,7 @@ export class Registry {
   bury({ id, tokens, isResumable }: Subject, stats: SocketStats): void {
     const entry = this.#sockets.get(id)
     if (entry !== undefined) entry.member = undefined
-    this.#sockets.delete(id)
+    if (this.#sockets.delete(id)) this.#room?.changed('sockets', -1)
     for (const token of tokens.all) this.#byToken.delete(token)
     this.#forgetOld()
     // The verdict is kept here, and so the tokens stay until it is forgotten.
@@ -165,10 +178,10 @@ export class Registry {
    * say which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#awaiting >= this.#options.maxSockets) {
+    if (this.#awaiting >= this.#options.maxSockets || this.#room?.isFull('awaiting') === true) {
       throw new EssError(
         'too-many-sockets',
-        `This server is full: ${this.#awaiting} receivers are waiting already.`,
+        `This server is full: ${this.#options.maxSockets} receivers are waiting already.`,
         {
           retryAfter: 30,
         },
@@ -179,12 +192,14 @@ export class Registry {
     const others = this.#awaited.get(id) ?? new Set()
     this.#awaited.set(id, others.add(resolve))
     this.#awaiting++
+    this.#room?.changed('awaiting', 1)
     signal.addEventListener('abort', () => resolve(), { once: true })
     const stopListening = this.#nodes?.onSettled(id, resolve)
     await promise
     stopListening?.()
     clearTimeout(deadline)
     this.#awaiting--
+    this.#room?.changed('awaiting', -1)
     others.delete(resolve)
     if (others.size === 0) this.#awaited.delete(id)
   }

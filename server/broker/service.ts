@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
-import { ClientLimits } from '../limits/client-limits.js'
+import { ClientLimits, type MachineLimits } from '../limits/client-limits.js'
 import { Occurrence } from '../node/occurrence.js'
 import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
@@ -18,7 +18,7 @@ import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
-import { Registry } from './registry.js'
+import { Registry, type Room } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'
 import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
@@ -79,6 +79,21 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** True until `stop` is called. */
   get isAccepting(): boolean {
     return !this.#isStopping
+  }
+
+  /** Counts the limits of clients together with other nodes or workers. Call it before the first request. */
+  shareClients(others: MachineLimits): void {
+    this.#limits.shareWith(others)
+  }
+
+  /** Counts sockets and early receivers together with the machine's other processes. Call it before the first request. */
+  shareRoom(room: Room): void {
+    this.#registry.shareRoom(room)
+  }
+
+  /** Refuses the lookups of a client that has missed too often at the machine's other processes. */
+  shutOut(client: string, forMs: number): void {
+    this.#limits.shutOut(client, forMs)
   }
 
   /** The other nodes of this service's cluster; undefined for a service that is alone. */

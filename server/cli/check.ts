@@ -8,7 +8,7 @@ import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
 import { ADMIN, listenTrouble, NODES, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
-import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions, workerCount } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
 /** One thing that `--check` looks at. */
@@ -30,7 +30,13 @@ export function checksOf(flags: Flags): Check[] {
   return [
     // The file was read before the flags.
     ...(flags.config === undefined ? [] : [{ name: 'config', run: () => flags.config }]),
-    { name: 'options', run: () => void resolveOptions(serviceOptions(flags)) },
+    {
+      name: 'options',
+      run: () => {
+        resolveOptions(serviceOptions(flags))
+        workerCount(flags)
+      },
+    },
     ...(flags.open ? [] : [{ name: 'exposure', run: () => refuseExposed(flags).then(() => undefined) }]),
     ...(flags.sendTokens === undefined
       ? []

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { EssError } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
+import { ClusterLimits } from '../limits/cluster-limits.js'
 import { openRedisLocator, type RedisLocator } from '../locator/redis.js'
 import { taggedIds } from '../locator/tagged-ids.js'
 import { readTrouble } from '../node/errno-words.js'
@@ -94,7 +95,15 @@ export async function joinCluster(
   })
   service.join(node)
   if (locator === undefined) throw new Error('Expected a locator')
-  return { locator, address: node.address, close: () => node.close() }
+  const limits = new ClusterLimits(locator.clients, service.options, (client, forMs) =>
+    service.shutOut(client, forMs),
+  )
+  service.shareClients(limits)
+  const close = async () => {
+    limits.close()
+    await node.close()
+  }
+  return { locator, address: node.address, close }
 }
 
 function checkedUrl(text: string): string {

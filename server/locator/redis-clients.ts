@@ -2,16 +2,13 @@ import type { Clients, Misses } from './clients.js'
 import { OwedWrites } from './owed-writes.js'
 import type { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
-import { NODES, type Roster } from './roster.js'
+import type { Roster } from './roster.js'
 import type { SealedNews } from './sealed-news.js'
 import { withinFind } from './within-find.js'
 
 /** How long the counts of a client live unless they are told again. */
 const LEASE_SECONDS = 600
 const RENEWAL_MS = 300_000
-
-/** The channel on which nodes tell each other of clients. */
-const NEWS = 'ess:clients'
 
 /*
  * A hash has the counts of each node that has some. Those of a node that is dead don't count. Redis runs one script at a
@@ -93,7 +90,9 @@ export class RedisClients implements Clients {
   announce(news: string): void {
     // News that are late are no news.
     if (!this.#link.takesWrites) return
-    this.#link.ask('PUBLISH', NEWS, `${this.#roster.life} ${this.#news.seal(news)}`).catch(() => undefined)
+    this.#link
+      .ask('PUBLISH', this.#channel, `${this.#roster.life} ${this.#news.seal(news)}`)
+      .catch(() => undefined)
   }
 
   onAnnounced(hear: (news: string) => void): void {
@@ -104,7 +103,12 @@ export class RedisClients implements Clients {
   /** Listens on this connection; call it again after the next one was made. */
   follow(): void {
     if (this.#hear === undefined || !this.#link.isConnected) return
-    this.#link.subscribe(NEWS, (message) => this.#onNews(message)).catch(() => undefined)
+    this.#link.subscribe(this.#channel, (message) => this.#onNews(message)).catch(() => undefined)
+  }
+
+  /** On it, the nodes of a cluster tell each other of clients. */
+  get #channel(): string {
+    return `${this.#roster.key}:clients`
   }
 
   #onNews(message: string): void {
@@ -142,7 +146,7 @@ export class RedisClients implements Clients {
     const held = this.#held.get(record)?.held.join(' ') ?? ''
     const args = [this.#roster.life, held, String(LEASE_SECONDS)]
     // The script gives a list of texts.
-    return (await runScript(this.#link, HOLD, [record, NODES], args)) as readonly string[]
+    return (await runScript(this.#link, HOLD, [record, this.#roster.key], args)) as readonly string[]
   }
 }
 

@@ -92,7 +92,7 @@ export class RedisLocator implements Locator, ClusterView {
       onTrouble: (trouble, cause) => this.#onTrouble(trouble, cause),
       probe: () => this.#roster.beat(),
     })
-    this.#roster = new Roster(options.place, this.#link, () => this.#refill())
+    this.#roster = new Roster(options.place, this.#hash('cluster', ''), this.#link, () => this.#refill())
     this.clients = new RedisClients(
       this.#link,
       this.#roster,
@@ -221,7 +221,7 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
-  #hash(what: Kind | 'client', text: string): string {
+  #hash(what: Kind | 'client' | 'cluster', text: string): string {
     const digest = createHmac('sha256', this.#options.secret).update(`${what} ${text}`).digest()
     return digest.subarray(0, 16).toString('base64url')
   }

@@ -7,14 +7,17 @@ import { tagOf } from './tagged-ids.js'
 /** A node that was not heard of for so long is dead: three heartbeats. */
 const NODE_LIFE_MS = 15_000
 
-/** When each life of a node ends unless it is heard of, by the clock of Redis: a sorted set. */
-export const NODES = 'ess:nodes'
-/** Name, address and beginning of each life: a hash. */
-const PLACES = 'ess:nodes:places'
-/** Changes with the list. Its name is also the channel on which nodes are told to read the list again. */
-const VERSION = 'ess:nodes:version'
-/** What a full Redis refuses. The heartbeat itself gets through, so that the nodes don't lose sight of each other. */
-const PROBE = 'ess:nodes:probe'
+/** Where the nodes of one cluster are listed. Several clusters may have the same Redis. */
+interface RosterKeys {
+  /** When each life of a node ends unless it is heard of, by the clock of Redis: a sorted set. */
+  readonly nodes: string
+  /** Name, address and beginning of each life: a hash. */
+  readonly places: string
+  /** Changes with the list. Its name is also the channel on which nodes are told to read the list again. */
+  readonly version: string
+  /** What a full Redis refuses. The heartbeat itself gets through, so that the nodes don't lose sight of each other. */
+  readonly probe: string
+}
 
 /*
  * All times are those of Redis, so it doesn't matter what the nodes' clocks say. When no node at all was heard of, it was
@@ -67,6 +70,7 @@ export class Roster {
   /** In records, this stands for this node. */
   readonly life = randomBytes(6).toString('base64url')
   readonly #self: Place
+  readonly #keys: RosterKeys
   readonly #link: RedisLink
   readonly #onForgotten: () => void
   #version = ''
@@ -76,12 +80,19 @@ export class Roster {
   /** The tags of nodes that are no longer listed, and until when that is remembered. */
   readonly #lost = new Map<string, number>()
 
-  /** `onForgotten` is called when Redis has forgotten this node, and so perhaps all that it was told. */
-  constructor(self: Place, link: RedisLink, onForgotten: () => void) {
+  /** `cluster` tells clusters apart. `onForgotten` is called when Redis has forgotten this node, and so perhaps all that it was told. */
+  constructor(self: Place, cluster: string, link: RedisLink, onForgotten: () => void) {
+    const nodes = `ess:nodes:${cluster}`
+    this.#keys = { nodes, places: `${nodes}:places`, version: `${nodes}:version`, probe: `${nodes}:probe` }
     this.#self = self
     this.#link = link
     this.#onForgotten = onForgotten
     this.#take(new Map([[this.life, { place: self, sinceMs: 0 }]]))
+  }
+
+  /** The key that has every node which lives. */
+  get key(): string {
+    return this.#keys.nodes
   }
 
   get places(): readonly Place[] {
@@ -95,7 +106,7 @@ export class Roster {
 
   /** Asks Redis for a life that the list doesn't have yet. Rejects as the link does. */
   async lookUp(life: string): Promise<Place | undefined> {
-    const text = await this.#link.ask('HGET', PLACES, life)
+    const text = await this.#link.ask('HGET', this.#keys.places, life)
     return typeof text === 'string' ? parseLife(text).place : undefined
   }
 
@@ -117,10 +128,11 @@ export class Roster {
   async beat(): Promise<void> {
     const { node, address } = this.#self
     const args = [this.life, `${node} ${address}`, String(NODE_LIFE_MS), this.#version]
-    const probed = this.#link.ask('SET', PROBE, '', 'EX', '60')
+    const { nodes, places, version: news, probe } = this.#keys
+    const probed = this.#link.ask('SET', probe, '', 'EX', '60')
     // It is awaited below, unless the heartbeat fails.
     probed.catch(() => undefined)
-    const reply = await runScript(this.#link, BEAT, [NODES, PLACES, VERSION], args)
+    const reply = await runScript(this.#link, BEAT, [nodes, places, news], args)
     // The script gives this.
     const [version, isNew, list] = reply as readonly [string, number, readonly string[] | undefined]
     this.#version = version
@@ -133,12 +145,13 @@ export class Roster {
 
   /** Calls `changed` when the list has changed, as long as this connection lasts. Rejects as the link does. */
   follow(changed: () => void): Promise<void> {
-    return this.#link.subscribe(VERSION, changed)
+    return this.#link.subscribe(this.#keys.version, changed)
   }
 
   /** Rejects as the link does. */
   async leave(): Promise<void> {
-    await runScript(this.#link, LEAVE, [NODES, PLACES, VERSION], [this.life])
+    const { nodes, places, version } = this.#keys
+    await runScript(this.#link, LEAVE, [nodes, places, version], [this.life])
   }
 
   #read(list: readonly string[]): void {

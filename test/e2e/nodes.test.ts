@@ -17,6 +17,7 @@ import { runCurl } from '../helpers/run-curl.js'
 import { secretFile, startNodes } from '../helpers/start-nodes.js'
 import { startServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
+import { until } from '../helpers/within.js'
 
 const SIZE = 20_000_000
 
@@ -126,4 +127,21 @@ test('a node that drains lets a request that it carries end', async () => {
   await expectReceived(receiver)
   await expectDelivered(sender, 2_000_000)
   expect((await other.ended()).code).toBe(0)
+})
+
+test('a client has as many transfers at all nodes together as it may have at one', async () => {
+  const [home, other] = await startNodes(
+    2,
+    (await startRedis()).url,
+    '--reservations',
+    '--max-sockets-per-client',
+    '1',
+  )
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const sender = await startSender('curl', home, 'held')
+  const reserve = async () => (await fetch(`${other.url}/reserve`, { method: 'POST' })).status
+  await until('the other node knows', async () => (await reserve()) === 429)
+  expect(await reserve()).toBe(429)
+  sender.kill('SIGKILL')
+  await sender.ended()
 })
