@@ -14,6 +14,13 @@ export class AnswerProgress {
   #tail = Buffer.alloc(0)
   #isTrailed = false
 
+  /** How many bytes have passed. */
+  bytes = 0
+
+  get hasBegun(): boolean {
+    return this.bytes > 0
+  }
+
   /** True when all of the answer has passed, but for the end of its connection. */
   get isComplete(): boolean {
     if (this.#left !== undefined) return this.#left === 0
@@ -27,13 +34,13 @@ export class AnswerProgress {
 
   /** These bytes have passed. */
   passed(bytes: Buffer): void {
-    if (this.#head === undefined) this.#bodyPassed(bytes)
-    else this.#headPassed(Buffer.concat([this.#head, bytes]))
+    this.bytes += bytes.length
+    this.#add(bytes)
   }
 
-  /** So many bytes of the body have passed elsewhere. */
-  skipped(bytes: number): void {
-    if (this.#left !== undefined) this.#left -= bytes
+  #add(bytes: Buffer): void {
+    if (this.#head === undefined) this.#bodyPassed(bytes)
+    else this.#headPassed(Buffer.concat([this.#head, bytes]))
   }
 
   #headPassed(bytes: Buffer): void {
@@ -48,7 +55,7 @@ export class AnswerProgress {
     // 100 (Continue), and the like: the answer is still to come.
     if (/^HTTP\/1\.\d 1/.test(head)) {
       this.#head = Buffer.alloc(0)
-      this.passed(rest)
+      this.#add(rest)
       return
     }
     this.#head = undefined

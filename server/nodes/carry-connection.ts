@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
 import { timings } from '../node/timings.js'
@@ -10,13 +11,17 @@ import type { Errand } from './nodes.js'
 import { dropBytes, pumpBytes } from './pump-bytes.js'
 import type { Taken } from './takeover.js'
 
+/** How long nothing may come for a receiver that has closed its half in the middle of its answer. */
+const LEAVER_MS = 1000
+const LEAVER_LOOK_MS = 100
+
 /**
  * Carries a client's connection to the node at the other end of `link`, byte for byte in both directions, until both
  * have ended. A reset of one is a reset of the other.
  *
  * For a download the ends take care of the truth. That node takes the end of the link for the receiver's word that it
  * has everything. So it gets it only when its own end was passed on, and the client's kernel has acknowledged all that
- * precedes it. A client that has closed its half before that has left, unless nothing is missing but the answer's end.
+ * precedes it. A client that closes its half before that is reset when it has left.
  */
 export function carryConnection(
   { connection, bytes }: Taken,
@@ -27,7 +32,7 @@ export function carryConnection(
   const progress = isDownload ? new AnswerProgress() : undefined
   let isOver = false
   let isAnswerEnded = false
-  let deadline: NodeJS.Timeout | undefined
+  let leaver: NodeJS.Timeout | undefined
   const { promise: ended, resolve: end } = withResolvers<void>()
 
   // Node's own TLS would end our half together with the client's.
@@ -42,11 +47,27 @@ export function carryConnection(
       })
     : undefined
   confirmation?.begin()
-  const stops = [
+  const broken = () => finish(breakOff)
+  /** Bytes of the request's body that are still to come. */
+  let bodyLeft = bodyBehind(request, bytes)
+  const up =
     // What a receiver sends behind its request means nothing to its download.
-    isDownload && request.complete ? dropBytes(connection) : pumpBytes(connection, link, () => undefined),
-    pumpBytes(link, connection, (part) => progress?.passed(part)),
-  ]
+    isDownload && request.complete
+      ? dropBytes(connection)
+      : pumpBytes(connection, link, {
+          relay,
+          passed: (part) => {
+            bodyLeft -= part.length
+          },
+          left: () => bodyLeft,
+          broken,
+        })
+  const down = pumpBytes(link, connection, {
+    relay,
+    passed: (part) => progress?.passed(part),
+    left: () => progress?.left,
+    broken,
+  })
   connection.on('end', clientEnded)
   if (confirmation === undefined) connection.on('close', clientClosed)
   link.on('end', answerEnded).on('close', linkClosed)
@@ -57,15 +78,32 @@ export function carryConnection(
   function clientEnded(): void {
     if (isOver || isAnswerEnded) return
     if (progress === undefined) link.end()
-    else if (progress.isComplete) deadline ??= setTimeout(() => finish(breakOff), timings.confirmMs)
+    else if (progress.hasBegun) watchLeaver(progress)
+    // It doesn't want an answer any more, and the file stays for another receiver.
     else finish(breakOff)
+  }
+
+  /**
+   * A receiver that has closed its half may still read, if only the end of its answer is missing, or bytes that are under
+   * way. If it has left, its kernel answers the next of them with a reset. If none come, it counts as lost.
+   */
+  function watchLeaver(answer: AnswerProgress): void {
+    let last = 0
+    let sinceMs = performance.now()
+    leaver ??= setInterval(() => {
+      const now = answer.bytes + down.moved()
+      const nowMs = performance.now()
+      if (now !== last) [last, sinceMs] = [now, nowMs]
+      const isAllUnderWay = answer.isComplete || answer.left === down.moved() || connection.writableLength > 0
+      if (nowMs - sinceMs >= (isAllUnderWay ? timings.confirmMs : LEAVER_MS)) finish(breakOff)
+    }, LEAVER_LOOK_MS)
   }
 
   /** The other node has closed its half: its answer is over, and all of it is written to the client. */
   function answerEnded(): void {
     if (isOver) return
     isAnswerEnded = true
-    clearTimeout(deadline)
+    clearInterval(leaver)
     if (confirmation === undefined) connection.end()
     else {
       confirmation.awaitEnd()
@@ -100,12 +138,25 @@ export function carryConnection(
   function finish(how: () => void): void {
     if (isOver) return
     isOver = true
-    clearTimeout(deadline)
-    for (const stop of stops) stop()
+    clearInterval(leaver)
     confirmation?.stop()
     connection.off('end', clientEnded).off('close', clientClosed)
     link.off('end', answerEnded).off('close', linkClosed)
-    how()
-    end()
+    const released = [up.stop(), down.stop()].filter((one) => one !== undefined)
+    const tell = () => {
+      how()
+      end()
+    }
+    // They never reject.
+    if (released.length === 0) tell()
+    else void Promise.all(released).then(tell)
   }
 }
+
+/** How many bytes of a request's body come behind those that were taken with its head. */
+function bodyBehind({ headers }: IncomingMessage, taken: Buffer): number {
+  const bodyAt = taken.indexOf(END_OF_HEAD) + END_OF_HEAD.length
+  return Number(headers['content-length'] ?? 0) - (taken.length - bodyAt)
+}
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
