@@ -23,6 +23,12 @@ const ENDINGS = [
   'test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts',
 ]
 
+/** What must be the same where several workers share a port: how transfers end, and how a server stops. */
+const BY_WORKERS = [
+  'test/e2e/{delivered,interrupt,receive,receiver-lost,sender-lost,shutdown,tls}.test.ts',
+  'test/client/resume.test.ts',
+]
+
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
 
@@ -39,7 +45,7 @@ const LONG = [
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/web/{proxies,browsers/*}.test.ts',
   'test/faults/{processes,told-truly}.test.ts',
-  'test/server/{leak,promoted}.test.ts',
+  'test/server/{leak,promoted,locator/redis-trouble}.test.ts',
 ]
 
 /** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
@@ -157,6 +163,14 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
+        ...(run === 'test' || run === 'pages' || run === 'node'
+          ? []
+          : [
+              {
+                extends: true as const,
+                test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
+              },
+            ]),
       ],
     },
   }

@@ -1,11 +1,17 @@
 /** The number of characters in a socket's id: 72 bits of randomness in base64url. */
 export const SOCKET_ID_LENGTH = 12
 
+/** The number of letters and digits that a node of a cluster adds to its ids, so that other nodes know whom to ask. */
+export const NODE_TAG_LENGTH = 3
+
 /**
  * The form of an id: base64url, without `-` or `_` at either end. A command line would read a leading `-` as an
- * option, and a trailing one gets lost when a program picks the URL out of a sentence.
+ * option, and a trailing one gets lost when a program picks the URL out of a sentence. In a cluster, the tag of a node
+ * follows.
  */
-export const SOCKET_ID_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_-]{${SOCKET_ID_LENGTH - 2}}[A-Za-z0-9]$`)
+export const SOCKET_ID_PATTERN = new RegExp(
+  `^[A-Za-z0-9][A-Za-z0-9_-]{${SOCKET_ID_LENGTH - 2}}[A-Za-z0-9](?:[A-Za-z0-9]{${NODE_TAG_LENGTH}})?$`,
+)
 
 /** True for text that can be the id of a socket. The socket need not exist. */
 export function isSocketId(value: string): boolean {

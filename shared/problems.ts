@@ -137,6 +137,11 @@ export const PROBLEMS = {
   'sender-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The sender disconnected' },
   'receiver-lost': { status: 502, exit: EXIT_STATUS.broken, title: 'The receiver disconnected' },
   'too-many-sockets': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is full' },
+  'node-away': {
+    status: 503,
+    exit: EXIT_STATUS.unavailable,
+    title: 'A part of the server cannot be reached',
+  },
   'shutting-down': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is stopping' },
   expired: {
     status: 504,

@@ -13,14 +13,15 @@ const FLOORS = {
   server: [
     ['main.ts'],
     ['cli'],
+    ['workers'],
     ['index.ts'],
     ['listen'],
     ['embed.ts'],
     ['ops', 'routes'],
     ['broker'],
     ['limits'],
-    ['http2', 'request'],
-    ['relay', 'answer'],
+    ['http2', 'request', 'nodes'],
+    ['relay', 'answer', 'locator'],
     ['node'],
   ],
   client: [

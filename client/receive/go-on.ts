@@ -62,6 +62,7 @@ const PASSING: readonly string[] = [
   'connection-lost',
   'server-unreachable',
   'proxy-failed',
+  'node-away',
   'busy',
   'too-many-requests',
   'over-share',

@@ -11,9 +11,12 @@ export class EndedUploads {
   readonly #keptMs: number
   /** By the token of the upload resource; a Map keeps the order of insertion. */
   readonly #verdicts = new Map<string, { readonly verdict: TerminalEvent; readonly untilMs: number }>()
+  readonly #forgotten: (token: string) => void
 
-  constructor(keptMs: number) {
+  /** `forgotten` is told of each token whose verdict is forgotten. */
+  constructor(keptMs: number, forgotten: (token: string) => void) {
     this.#keptMs = keptMs
+    this.#forgotten = forgotten
   }
 
   add(tokens: readonly string[], verdict: TerminalEvent): void {
@@ -22,6 +25,7 @@ export class EndedUploads {
     for (const [token, { untilMs }] of this.#verdicts) {
       if (untilMs > nowMs && this.#verdicts.size <= MAX_VERDICTS) return
       this.#verdicts.delete(token)
+      this.#forgotten(token)
     }
   }
 

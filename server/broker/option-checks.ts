@@ -20,6 +20,9 @@ const CHECKS: Readonly<Record<Kind, Check>> = {
     wholeNumber(name, value, least, unit)
     if (most !== undefined && Number(value) > most) throw unexpected(name, `at most ${most}`, value)
   },
+  workers: (name, value, bounds) => {
+    if (value !== 'auto') CHECKS.whole(name, value, bounds)
+  },
   size: (name, value) => void wholeNumber(name, value, 0, 'bytes'),
   list: (name, value) => {
     if (!Array.isArray(value)) throw unexpected(name, 'a list', value)

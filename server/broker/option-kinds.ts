@@ -21,6 +21,8 @@ export type FlagValues = {
   readonly whole: number
   /** Bytes; a person may type a unit. */
   readonly size: number
+  /** A whole number, or one process a core. */
+  readonly workers: number | 'auto'
   /** A person types commas between the items. */
   readonly list: readonly string[]
 } & { readonly [K in ChoiceKind]: (typeof CHOICES)[K][number] }
@@ -59,6 +61,7 @@ export const GROUPS = [
   'Transfers',
   'Behind a proxy',
   'TLS',
+  'Several nodes',
   'Operating',
 ] as const
 

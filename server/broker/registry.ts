@@ -1,6 +1,7 @@
 import { EssError, formatCount, type TerminalEvent } from '../../shared/index.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
+import type { Nodes } from '../nodes/nodes.js'
 import { goneBecause } from './download-answer.js'
 import { EndedUploads } from './ended-uploads.js'
 import type { SocketStats } from './events.js'
@@ -14,6 +15,12 @@ const ID_ATTEMPTS = 10
 
 /** How many ids are remembered after their end, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
+
+/** How full the other processes of this machine are. Is told of each socket and each early receiver here. */
+export interface Room {
+  isFull(what: 'sockets' | 'awaiting'): boolean
+  changed(what: 'sockets' | 'awaiting', by: 1 | -1): void
+}
 
 /** Knows which sockets exist and which ended lately, and mints their ids. */
 export class Registry {
@@ -29,10 +36,24 @@ export class Registry {
   readonly #awaited = new Map<string, Set<() => void>>()
   readonly #endedUploads: EndedUploads
   #awaiting = 0
+  #room: Room | undefined
+  #nodes: Nodes | undefined
 
   constructor(options: ResolvedOptions) {
     this.#options = options
-    this.#endedUploads = new EndedUploads(options.tombstoneTtlMs)
+    this.#endedUploads = new EndedUploads(options.tombstoneTtlMs, (token) =>
+      this.#nodes?.leave('token', token),
+    )
+  }
+
+  /** Tells the other nodes of each socket from now on. Call it before the first one. */
+  join(nodes: Nodes): void {
+    this.#nodes = nodes
+  }
+
+  /** Counts together with the machine's other processes from now on. Call it before the first socket. */
+  shareRoom(room: Room): void {
+    this.#room = room
   }
 
   /** How the transfer of this upload resource ended; undefined if it has not, or is forgotten. */
@@ -59,7 +80,7 @@ export class Registry {
   /** Throws EssError `too-many-sockets` at the limit. */
   checkRoom(): void {
     const { maxSockets } = this.#options
-    if (this.#sockets.size < maxSockets) return
+    if (this.#sockets.size < maxSockets && this.#room?.isFull('sockets') !== true) return
     throw new EssError(
       'too-many-sockets',
       `This server is full: it takes ${formatCount(maxSockets, 'transfer')} at a time.`,
@@ -88,12 +109,20 @@ export class Registry {
   /** From here the socket can be found. */
   add(socket: EphemeralSocket): void {
     const entry = { member: socket }
-    for (const token of socket.tokens.all) this.#byToken.set(token, entry)
+    for (const token of socket.tokens.all) {
+      this.#byToken.set(token, entry)
+      this.#nodes?.settle('token', token)
+    }
     socket.tokens.onNew((added, dropped) => {
       this.#byToken.set(added, entry)
-      if (dropped !== undefined) this.#byToken.delete(dropped)
+      this.#nodes?.settle('token', added)
+      if (dropped === undefined) return
+      this.#byToken.delete(dropped)
+      this.#nodes?.leave('token', dropped)
     })
     this.#sockets.set(socket.id, entry)
+    this.#room?.changed('sockets', 1)
+    this.#nodes?.settle('id', socket.id)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
   }
 
@@ -101,10 +130,13 @@ export class Registry {
   bury({ id, tokens, isResumable }: Subject, stats: SocketStats): void {
     const entry = this.#sockets.get(id)
     if (entry !== undefined) entry.member = undefined
-    this.#sockets.delete(id)
+    if (this.#sockets.delete(id)) this.#room?.changed('sockets', -1)
     for (const token of tokens.all) this.#byToken.delete(token)
     this.#forgetOld()
+    // The verdict is kept here, and so the tokens stay until it is forgotten.
     if (isResumable) this.#endedUploads.add(tokens.all, verdictOf(stats))
+    else for (const token of tokens.all) this.#nodes?.leave('token', token)
+    this.#nodes?.leave('id', id)
     const { outcome } = stats
     this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
   }
@@ -142,14 +174,14 @@ export class Registry {
   }
 
   /**
-   * Waits until a socket with this id is there, until `waitMs` have passed, or until `signal` is aborted. It doesn't
+   * Waits until a socket with this id is there, here or on another node, until `waitMs` have passed, or until `signal` is aborted. It doesn't
    * say which: call `find` afterwards. Throws EssError `too-many-sockets` when too many wait.
    */
   async appears(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#awaiting >= this.#options.maxSockets) {
+    if (this.#awaiting >= this.#options.maxSockets || this.#room?.isFull('awaiting') === true) {
       throw new EssError(
         'too-many-sockets',
-        `This server is full: ${this.#awaiting} receivers are waiting already.`,
+        `This server is full: ${this.#options.maxSockets} receivers are waiting already.`,
         {
           retryAfter: 30,
         },
@@ -160,10 +192,14 @@ export class Registry {
     const others = this.#awaited.get(id) ?? new Set()
     this.#awaited.set(id, others.add(resolve))
     this.#awaiting++
+    this.#room?.changed('awaiting', 1)
     signal.addEventListener('abort', () => resolve(), { once: true })
+    const stopListening = this.#nodes?.onSettled(id, resolve)
     await promise
+    stopListening?.()
     clearTimeout(deadline)
     this.#awaiting--
+    this.#room?.changed('awaiting', -1)
     others.delete(resolve)
     if (others.size === 0) this.#awaited.delete(id)
   }

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
-import { ClientLimits } from '../limits/client-limits.js'
+import { ClientLimits, type MachineLimits } from '../limits/client-limits.js'
+import { Occurrence } from '../node/occurrence.js'
+import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
 import { refuseUnauthorized } from '../request/access.js'
@@ -16,7 +18,7 @@ import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
-import { Registry } from './registry.js'
+import { Registry, type Room } from './registry.js'
 import { SenderBodies } from './sender-bodies.js'
 import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
@@ -47,6 +49,9 @@ export class Service extends EventEmitter<ServiceEvents> {
     closed: (socket, stats) => this.#socketClosed(socket, stats),
   }
   #isStopping = false
+  #nodes: Nodes | undefined
+  /** Happens when nothing is waited for any more. */
+  readonly #stopped = new Occurrence()
 
   constructor(options: ServiceOptions = {}) {
     super()
@@ -74,6 +79,32 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** True until `stop` is called. */
   get isAccepting(): boolean {
     return !this.#isStopping
+  }
+
+  /** Counts the limits of clients together with other nodes or workers. Call it before the first request. */
+  shareClients(others: MachineLimits): void {
+    this.#limits.shareWith(others)
+  }
+
+  /** Counts sockets and early receivers together with the machine's other processes. Call it before the first request. */
+  shareRoom(room: Room): void {
+    this.#registry.shareRoom(room)
+  }
+
+  /** Refuses the lookups of a client that has missed too often at the machine's other processes. */
+  shutOut(client: string, forMs: number): void {
+    this.#limits.shutOut(client, forMs)
+  }
+
+  /** The other nodes of this service's cluster; undefined for a service that is alone. */
+  get nodes(): Nodes | undefined {
+    return this.#nodes
+  }
+
+  /** From now on this service is one of several nodes. Call it before the first request, and before `listen`. */
+  join(nodes: Nodes): void {
+    this.#nodes = nodes
+    this.#registry.join(nodes)
   }
 
   /** How much the service holds in memory, by kind. `held` counts everything that takes a share of a client's. */
@@ -252,6 +283,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#registry.giveUpWaiting()
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
+    if (this.#nodes !== undefined) await Promise.race([this.#nodes.whenIdle(), this.#stopped.promise])
     clearTimeout(failTheRest)
     await this.relay.close()
   }
@@ -261,6 +293,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) socket.shutDown()
     this.#registry.giveUpWaiting()
+    this.#stopped.happen()
   }
 
   /** `stop` for embedders. Running transfers have `drain` seconds, 30 by default. Rejects with EssError `usage`. */

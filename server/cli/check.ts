@@ -7,8 +7,8 @@ import type { AdminAddress } from '../ops/admin-address.js'
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
-import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { ADMIN, listenTrouble, NODES, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions, workerCount } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
 /** One thing that `--check` looks at. */
@@ -30,7 +30,13 @@ export function checksOf(flags: Flags): Check[] {
   return [
     // The file was read before the flags.
     ...(flags.config === undefined ? [] : [{ name: 'config', run: () => flags.config }]),
-    { name: 'options', run: () => void resolveOptions(serviceOptions(flags)) },
+    {
+      name: 'options',
+      run: () => {
+        resolveOptions(serviceOptions(flags))
+        workerCount(flags)
+      },
+    },
     ...(flags.open ? [] : [{ name: 'exposure', run: () => refuseExposed(flags).then(() => undefined) }]),
     ...(flags.sendTokens === undefined
       ? []
@@ -41,6 +47,19 @@ export function checksOf(flags: Flags): Check[] {
           {
             name: 'receive-tokens',
             run: () => readTokens({ send: undefined, receive: flags.receiveTokens }),
+          },
+        ]),
+    ...(flags.cluster === undefined
+      ? []
+      : [
+          {
+            name: 'cluster',
+            // Whether Redis is there is no matter of the start: it may come later.
+            run: async () => {
+              const { clusterSettings } = await import('./cluster.js')
+              const { host, port } = (await clusterSettings(flags)).listenAt
+              return await canListen(host, port, NODES)
+            },
           },
         ]),
     ...(tls === undefined ? [] : [{ name: 'certificate', run: () => useCertificate(tls) }]),

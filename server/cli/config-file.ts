@@ -34,6 +34,10 @@ const FORMS: Readonly<Record<keyof FlagValues, Form>> = {
     words: 'a whole number',
     toFlag: wholeNumberOf,
   },
+  workers: {
+    words: 'a whole number or auto',
+    toFlag: (value) => (value === 'auto' ? value : wholeNumberOf(value)),
+  },
   size: {
     words: 'a number of bytes, or text such as 10GiB',
     toFlag: (value) => wholeNumberOf(value) ?? textThatReads(value, parseByteSize),

@@ -23,6 +23,11 @@ const READERS: { readonly [Kind in FlagKind]: Reader<Kind> } = {
     if (!/^\d+$/.test(text)) throw unexpected(flag, 'a whole number', text)
     return Number(text)
   },
+  workers: (text, flag) => {
+    if (text === 'auto') return 'auto'
+    if (!/^\d+$/.test(text)) throw unexpected(flag, 'a whole number or auto', text)
+    return Number(text)
+  },
   size: (text, flag) => {
     const bytes = parseByteSize(text)
     if (bytes === undefined) throw unexpected(flag, 'a size such as 1073741824 or 10GiB', text)

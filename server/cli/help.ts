@@ -17,6 +17,7 @@ const VALUE_NAMES: Readonly<Partial<Record<FlagRow['kind'], string>>> = {
   url: 'URL',
   seconds: 'TIME',
   whole: 'NUMBER',
+  workers: 'NUMBER',
   size: 'SIZE',
   list: 'LIST',
 }

@@ -7,6 +7,7 @@ export interface Setters {
 }
 
 const OWN: Setters = { host: '--host', port: '--port' }
+export const NODES: Setters = { host: '--cluster-listen', port: '--cluster-listen' }
 export const ADMIN: Setters = { host: '--admin', port: '--admin' }
 
 /** Why a server can't listen at an address, and what to do next, by the system's code. */

@@ -1,18 +1,15 @@
 import type { Writable } from 'node:stream'
 import { EssError, formatDuration } from '../../shared/index.js'
-import type { Service } from '../broker/service.js'
-import { brokerOf } from '../embed.js'
-import { createService } from '../index.js'
-import { type Listening, listen } from '../listen/listen.js'
-import { type CertificateReport, certificateInWords } from '../listen/tls.js'
+import type { Listening } from '../listen/listen.js'
+import { certificateInWords } from '../listen/tls.js'
 import type { Admin } from '../ops/admin.js'
 import type { AdminAddress } from '../ops/admin-address.js'
-import { type Log, logService } from '../ops/log.js'
 import { Outlet } from '../ops/outlet.js'
+import { type Backend, type BackendSetup, oneServer } from './backend.js'
 import { checksOf, problemLine, runChecks } from './check.js'
 import { asksForCheck, type Flags, inFlagNames, parseFlags, strangeVariables } from './flags.js'
-import { ADMIN, listenTrouble, relayTrouble, shownAddress } from './listen-trouble.js'
-import { adminAddress, refuseExposed, serviceOptions, tlsOptions } from './settings.js'
+import { ADMIN, listenTrouble, shownAddress } from './listen-trouble.js'
+import { adminAddress, refuseExposed, serviceOptions, tlsOptions, workerCount } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
 /** The outside world, as the command sees it. A test gives its own. */
@@ -85,31 +82,25 @@ async function serve(
   const unresolved = await refuseExposed(flags)
   if (unresolved !== undefined) return failed(listenTrouble(shownAddress(host, port), unresolved))
   const tokens = await openTokenFiles({ send: flags.sendTokens, receive: flags.receiveTokens })
-  const embedded = createService({ ...options, ...(tokens !== undefined && { authorize: tokens.authorize }) })
-  const service = brokerOf(embedded)
-  if (tls !== undefined) service.relay.goByStreamsOnly()
-  await service.relay.ready()
-  const { gear, why } = service.relay
-  if (flags.relay !== 'auto' && gear !== flags.relay) return failed(relayTrouble(flags.relay, why))
-  const log = logService(service, flags.log, stderr)
-  const { note } = log
+  const backend = await startBackend({ flags, options, tls, tokens, stderr }).catch((error: unknown) => {
+    if (error instanceof EssError) throw error
+    failed(listenTrouble(shownAddress(host, port), error))
+  })
+  if (backend === undefined) return EXIT.failed
+  const { gear, why } = backend.relay
+  const { note } = backend.log
   stdout.onBroken((error) => note(`standard output is gone (${error.code}); the server goes on`))
-  const admin = operators && (await startAdmin(service, operators, log, stderr))
-  if (admin === 'failed') return EXIT.failed
-  const noteReload = (report: CertificateReport, isTaken: boolean) =>
-    note(
-      `certificate ${isTaken ? 'read again' : 'not taken, the old one stays'}: ${certificateInWords(report)}`,
-    )
-  const server = await listen(embedded, {
-    host,
-    port,
-    maxConnectionsPerClient: flags.maxConnectionsPerClient,
-    ...(tls !== undefined && { tls: { ...tls, onReload: noteReload } }),
-  }).catch((error: unknown) => {
+  const admin = operators && (await startAdmin(backend, operators, stderr))
+  if (admin === 'failed') {
+    await backend.close()
+    return EXIT.failed
+  }
+  const server = await backend.listen().catch((error: unknown) => {
     failed(listenTrouble(shownAddress(host, port), error))
   })
   if (server === undefined) {
     await admin?.close()
+    await backend.close()
     return EXIT.failed
   }
   admin?.ready()
@@ -126,7 +117,11 @@ async function serve(
     io.onReload?.(() => void server.reload())
   }
   // A program that reads this line may stop the server at once, so everything else has to be in place by now.
-  stdout.write(`listening on ${server.url}\n${admin === undefined ? '' : `admin on ${admin.url}\n`}`)
+  const more = [
+    ...(admin === undefined ? [] : [`admin on ${admin.url}\n`]),
+    ...(backend.nodesAddress === undefined ? [] : [`nodes on ${backend.nodesAddress}\n`]),
+  ]
+  stdout.write(`listening on ${server.url}\n${more.join('')}`)
   if (io.stdout.isTTY === true) {
     const { firstScreen } = await import('./first-screen.js')
     stdout.write(await firstScreen(server, flags, argv))
@@ -135,19 +130,25 @@ async function serve(
   tokens?.close()
   // Its metrics stay until the drain is over.
   await admin?.close()
+  await backend.close()
   return status
 }
 
-/** Starts the operator's listener. Its code and its library are loaded only here, because most servers have none. */
+/** One server in this process, or several workers; their code is loaded only here, because most servers have none. */
+async function startBackend(setup: BackendSetup): Promise<Backend> {
+  const count = workerCount(setup.flags)
+  if (count === 1) return await oneServer(setup)
+  const { severalWorkers } = await import('./several-workers.js')
+  return await severalWorkers(setup, count)
+}
+
 async function startAdmin(
-  service: Service,
+  backend: Backend,
   address: AdminAddress,
-  log: Log,
   stderr: Outlet,
 ): Promise<Admin | 'failed'> {
-  const { listenAdmin } = await import('../ops/admin.js')
   try {
-    const admin = await listenAdmin(service, address, log)
+    const admin = await backend.listenAdmin(address)
     if (!admin.isPrivate)
       stderr.write(
         `ess-server: warning: anyone who reaches ${admin.url} can read the metrics there. Listen on 127.0.0.1 to keep them on this machine.\n`,

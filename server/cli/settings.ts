@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { EssError } from '../../shared/index.js'
 import { checkOption } from '../broker/option-checks.js'
 import type { FlagRow } from '../broker/option-kinds.js'
@@ -74,4 +75,21 @@ export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<
     'usage',
     `With --host ${host}, anyone who reaches this machine could send through it. Add --send-tokens FILE to choose who may, --open to let anyone, or listen on --host 127.0.0.1.`,
   )
+}
+
+/** True if this server is one of several. */
+export function isNode({ cluster, clusterPasswordFile, clusterListen, clusterSecretFile }: Flags): boolean {
+  return [cluster, clusterPasswordFile, clusterListen, clusterSecretFile].some((value) => value !== undefined)
+}
+
+/** How many processes serve. Throws EssError `usage` for several in a cluster. */
+export function workerCount(flags: Flags): number {
+  const { workers } = flags
+  const count = workers === 'auto' ? availableParallelism() : workers
+  if (count > 1 && isNode(flags))
+    throw new EssError(
+      'usage',
+      `--workers ${workers} does not work with --cluster. Leave --workers out, and start a node for each core, with its own --port and --cluster-listen.`,
+    )
+  return count
 }

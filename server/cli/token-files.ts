@@ -1,10 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
 import { EssError, formatCount } from '../../shared/index.js'
 import { readTrouble } from '../node/errno-words.js'
 import { FileWatch } from '../node/file-watch.js'
-import { type Access, setTokensAsked } from '../request/access.js'
+import type { Access } from '../request/access.js'
+import { type Authorize, authorizeBy, type DigestsOf, digestOf } from '../request/tokens.js'
 
 /** An editor may still be writing a file that has changed. */
 const REST_MS = 100
@@ -15,7 +14,11 @@ const MIN_TOKEN_LENGTH = 16
 /** The token files of one server. */
 export interface TokenFiles {
   /** `ServiceOptions.authorize`. An access without a file is open to every client. */
-  readonly authorize: (access: Access, request: IncomingMessage) => boolean
+  readonly authorize: Authorize
+  /** The hashes of the tokens in use; undefined for an access without a file. */
+  readonly digests: DigestsOf
+  /** Calls back after each file that was read again and taken. */
+  onChange(listener: () => void): void
   /** Reads a file again each time it changes, until `close`. `note` writes a line of the log. */
   watch(note: (message: string) => void): void
   /** Reads all files again now. Never rejects: if a file is of no use, its old tokens stay, and the log says so. */
@@ -34,14 +37,14 @@ export async function openTokenFiles(
   const files = { send, receive }
   const opened = [send, receive].filter((file) => file !== undefined)
   if (opened.length === 0) return undefined
-  const authorize: TokenFiles['authorize'] = (access, { headers }) =>
-    files[access]?.has(tokenIn(headers.authorization)) ?? true
-  setTokensAsked(
-    authorize,
-    (['send', 'receive'] as const).filter((access) => files[access] !== undefined),
-  )
+  const digests = (access: Access) => files[access]?.digests
+  const authorize = authorizeBy(digests)
   return {
     authorize,
+    digests,
+    onChange: (listener) => {
+      for (const file of opened) file.onChange(listener)
+    },
     watch: (note) => {
       for (const file of opened) file.watch(note)
     },
@@ -60,6 +63,7 @@ class TokenFile {
   readonly #watch: FileWatch
   #tokens: Tokens = NO_TOKENS
   #note: (message: string) => void = () => {}
+  #changed: () => void = () => {}
 
   private constructor(flag: string, path: string) {
     this.#flag = flag
@@ -73,8 +77,12 @@ class TokenFile {
     return file
   }
 
-  has(token: string | undefined): boolean {
-    return token !== undefined && isAmong(this.#tokens.digests, token)
+  get digests(): readonly Buffer[] {
+    return this.#tokens.digests
+  }
+
+  onChange(listener: () => void): void {
+    this.#changed = listener
   }
 
   watch(note: (message: string) => void): void {
@@ -86,6 +94,7 @@ class TokenFile {
   async reload(): Promise<void> {
     try {
       await this.#read()
+      this.#changed()
       this.#note(`${this.#flag} read again: ${formatCount(this.#tokens.digests.length, 'token')}`)
       this.#warn()
     } catch (error) {
@@ -168,24 +177,4 @@ export function parseTokens(text: string, place: string): readonly Buffer[] {
   if (digests.length === 0)
     throw new EssError('usage', `There is no token in ${place}. Make one with: openssl rand -hex 32`)
   return digests
-}
-
-/** The token in an `Authorization`: Bearer's (RFC 6750, 2.1), or the password of any user in Basic (RFC 7617, 2). */
-export function tokenIn(authorization: string | undefined): string | undefined {
-  const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+) *$/i.exec(authorization ?? '') ?? []
-  if (scheme.toLowerCase() !== 'basic') return credentials || undefined
-  const [, password] = /^[^:]*:(.+)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? []
-  return password
-}
-
-/** Takes the same time for every token, known or not: it compares all digests, and they have the same length. */
-function isAmong(digests: readonly Buffer[], token: string): boolean {
-  const given = digestOf(token)
-  let isKnown = false
-  for (const digest of digests) isKnown = timingSafeEqual(digest, given) || isKnown
-  return isKnown
-}
-
-function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }

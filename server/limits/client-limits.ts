@@ -3,7 +3,7 @@ import { formatCount } from '../../shared/index.js'
 import { clientOf, isProxied } from '../request/client-address.js'
 import type { Trust } from '../request/public-url.js'
 import { Misses } from './misses.js'
-import { Shares } from './shares.js'
+import { type Elsewhere, Shares } from './shares.js'
 
 /** How much each client may have, in the words of the service's options; 0 for no limit. */
 export interface ClientLimitOptions {
@@ -22,11 +22,23 @@ const WORDS = {
   waiting: 'waiting request',
 } as const
 
+/** What a client may hold, by name. */
+export type ShareName = keyof typeof WORDS
+
+/** The limits of clients where several processes of one machine serve them. */
+export interface MachineLimits {
+  /** What the other processes know of one kind. */
+  elsewhere(what: ShareName): Elsewhere
+  /** Is told of each 404. */
+  missed(client: string): void
+}
+
 /** Limits each client's sockets, waits and misses, so that no client uses up the whole server. */
 export class ClientLimits {
   readonly #trust: Trust
-  readonly #shares: Readonly<Record<keyof typeof WORDS, Shares>>
+  readonly #shares: Readonly<Record<ShareName, Shares>>
   readonly #misses: Misses
+  #machine: MachineLimits | undefined
 
   constructor(options: ClientLimitOptions) {
     this.#trust = options.trust
@@ -38,6 +50,19 @@ export class ClientLimits {
     this.#misses = new Misses(options.maxMissesPerClient)
   }
 
+  /** Counts together with the machine's other processes from now on. Call it before the first request. */
+  shareWith(machine: MachineLimits): void {
+    this.#machine = machine
+    // `Object.keys` forgets what the keys are.
+    for (const what of Object.keys(WORDS) as ShareName[])
+      this.#shares[what].shareWith(machine.elsewhere(what))
+  }
+
+  /** Refuses the lookups of a client that has missed too often elsewhere. */
+  shutOut(client: string, forMs: number): void {
+    this.#misses.shutOut(client, forMs)
+  }
+
   /** How much all clients hold together. Kinds without a limit aren't counted. */
   get held(): number {
     return Object.values(this.#shares).reduce((sum, { taken }) => sum + taken, 0)
@@ -47,7 +72,7 @@ export class ClientLimits {
    * Takes one of `what` for the client of `request`, until you call the returned function. Calling it again does
    * nothing. Throws EssError `over-share`.
    */
-  take(what: keyof typeof WORDS, request: IncomingMessage): () => void {
+  take(what: ShareName, request: IncomingMessage): () => void {
     return this.#shares[what].take(
       () => this.#clientOf(request),
       (most) =>
@@ -84,7 +109,9 @@ export class ClientLimits {
 
   /** Counts a 404 for the client of `request`. */
   missed(request: IncomingMessage): void {
-    this.#misses.count(this.#clientOf(request))
+    const client = this.#clientOf(request)
+    this.#misses.count(client)
+    this.#machine?.missed(client)
   }
 
   #clientOf(request: IncomingMessage): string {

@@ -27,21 +27,29 @@ export function limitConnections(server: Server, { most, trust, refuse }: Connec
   const shares = new Shares(most)
   const listeners = server.listeners('connection')
   server.removeAllListeners('connection').on('connection', (connection: Socket) => {
-    const { remoteAddress } = connection
-    // Without an address, the client has left already.
-    if (remoteAddress !== undefined && !trust(remoteAddress)) {
-      try {
-        connection.once(
-          'close',
-          shares.take(() => networkOf(remoteAddress), refusal),
-        )
-      } catch (error) {
-        refuse(connection, error as EssError)
-        return
-      }
+    try {
+      const giveBack = takeConnection(shares, connection, trust)
+      if (giveBack !== undefined) connection.once('close', giveBack)
+    } catch (error) {
+      refuse(connection, error as EssError)
+      return
     }
     for (const listener of listeners) Reflect.apply(listener, server, [connection])
   })
+}
+
+/**
+ * Counts a connection for its client until you call the returned function. Undefined for one that doesn't count. Throws
+ * EssError `over-share`.
+ */
+export function takeConnection(
+  shares: Shares,
+  { remoteAddress }: Socket,
+  trust: Trust,
+): (() => void) | undefined {
+  // Without an address, the client has left already.
+  if (remoteAddress === undefined || trust(remoteAddress)) return undefined
+  return shares.take(() => networkOf(remoteAddress), refusal)
 }
 
 function refusal(most: number): string {

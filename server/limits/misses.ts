@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { EssError } from '../../shared/index.js'
 
 /** Misses within this time count together. */
-const WINDOW_SECONDS = 60
+export const WINDOW_SECONDS = 60
 
 /**
  * How many clients' misses are counted, at some hundred bytes each. One more client, and the one with the oldest last
@@ -54,13 +54,23 @@ export class Misses {
     })
   }
 
-  /** Counts a 404 that `client` was answered with. */
-  count(client: string): void {
-    if (this.#most === 0) return
+  /** Lets this client look nothing up for `forMs`: it has missed too often elsewhere. */
+  shutOut(client: string, forMs: number): void {
+    this.#counts.set(client, this.#most, { ttl: forMs, noUpdateTTL: false })
+    this.#anyoneOutUntilMs = Math.max(this.#anyoneOutUntilMs, performance.now() + forMs)
+  }
+
+  /**
+   * Counts a 404 that `client` was answered with. Returns for how many milliseconds the client is out of misses; 0 if it
+   * is not.
+   */
+  count(client: string): number {
+    if (this.#most === 0) return 0
     const count = (this.#counts.get(client) ?? 0) + 1
     this.#counts.set(client, count)
-    if (count < this.#most) return
-    const untilMs = performance.now() + this.#counts.getRemainingTTL(client)
-    this.#anyoneOutUntilMs = Math.max(this.#anyoneOutUntilMs, untilMs)
+    if (count < this.#most) return 0
+    const leftMs = this.#counts.getRemainingTTL(client)
+    this.#anyoneOutUntilMs = Math.max(this.#anyoneOutUntilMs, performance.now() + leftMs)
+    return leftMs
   }
 }

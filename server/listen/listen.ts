@@ -1,5 +1,5 @@
-import { createServer, IncomingMessage } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames, kindOf } from '../../shared/option-names.js'
 import { nearestName } from '../broker/nearest-name.js'
@@ -7,24 +7,13 @@ import { OPTIONS } from '../broker/option-table.js'
 import { wholeNumber } from '../broker/options.js'
 import type { Service } from '../broker/service.js'
 import { brokerOf, type EmbeddedService } from '../embed.js'
-import { type Answers, http2Side } from '../http2/server.js'
+import type { Answers } from '../http2/server.js'
 import { limitConnections, MAX_CONNECTIONS_PER_CLIENT } from '../limits/connection-limit.js'
-import { Attachment } from '../node/attachment.js'
 import { setOptionsOnce } from '../node/listening-options.js'
-import type { ResponsePort } from '../node/ports.js'
-import { timings } from '../node/timings.js'
-import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
-import { answersOf, NO_TUNNEL, TUNNEL_ALLOW } from './answers.js'
-import { answerBroken, endInTurn, refuseBare } from './bare-answers.js'
-import { HSTS_MAX_AGE, sayHsts } from './hsts.js'
+import { refuseBare } from './bare-answers.js'
+import { HSTS_MAX_AGE } from './hsts.js'
+import { KEEP_ALIVE_PROBE_MS, speak } from './speak.js'
 import { type CertificateReport, type TlsOptions, watchCertificate } from './tls.js'
-import { secure } from './tls-front.js'
-
-/** How much of a body Node reads before the body is wanted. */
-const READ_AHEAD_BYTES = 16 * 1024
-
-/** How long a connection may be silent before the kernel checks whether the peer is still there. */
-const KEEP_ALIVE_PROBE_MS = 30_000
 
 /** Where to listen, and how. */
 export interface ListenOptions {
@@ -90,54 +79,15 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
     'connections',
   )
   const hstsMaxAge = wholeNumber('hstsMaxAge', options.tls?.hstsMaxAge ?? HSTS_MAX_AGE, 0, 'seconds')
-  const { trust, stallTimeoutMs } = service.options
   const certificate = options.tls === undefined ? undefined : await watchCertificate(options.tls)
-  /** The last response on each connection, among the requests that came so far. */
-  const latest = new Attachment<Socket, ResponsePort>('latest response')
-  const answerMs = unreadMs(stallTimeoutMs)
-  const unread = new UnreadConnections(answerMs)
-  const mayAsk = (request: IncomingMessage, response: ResponsePort) => {
-    latest.set(request.socket, response)
-    if (options.tls !== undefined) sayHsts(request, response, hstsMaxAge)
-    return unread.asked(request.socket, response)
-  }
+  const tls = certificate && { certificate, hstsMaxAge }
   // It answers HTTP/2 too; its public type names the response of a host's own server.
-  const answer = embedded.handler as Answers['request']
-  const answers = answersOf(service, answer, mayAsk)
-  const server = createServer(
-    {
-      // Node's default, 300 s, would cut a long upload that still flows. 0 is no limit; the head has a limit of its
-      // own.
-      requestTimeout: 0,
-      headersTimeout: timings.headMs,
-      connectionsCheckingInterval: timings.headCheckMs,
-      // Node's own refusal (RFC 9112, 3.2) has no body; ours says what was expected.
-      requireHostHeader: false,
-      // Node reads this much of a waiting sender's body ahead, and to the end of the read that passes it. Since Node
-      // 22 its default is 64 KiB, which takes two reads, 128 KiB per sender, instead of one.
-      highWaterMark: READ_AHEAD_BYTES,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
-    },
-    answers.request,
-  )
-  server.on('checkContinue', answers.checkContinue)
-  server.on('checkExpectation', answers.checkExpectation)
-  // Without a listener, Node closes the connection without an answer.
-  server.on('connect', (request, connection) => {
-    service.refused(NO_TUNNEL, request)
-    endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, TUNNEL_ALLOW)
-  })
-  server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
-  if (certificate !== undefined) service.relay.goByStreamsOnly()
-  const http2 = certificate && http2Side(answers, answerMs)
-  // Before `secure`, which emits the same event for the TLS connection on top of this one.
-  server.on('connection', (connection) => unread.watch(connection))
-  const front = certificate && http2 && secure(server, certificate, { h2: http2.speak })
+  const speaking = speak(service, embedded.handler as Answers['request'], tls)
+  const { server } = speaking
 
   limitConnections(server, {
     most,
-    trust,
+    trust: service.options.trust,
     refuse: (connection, problem) => {
       service.refused(problem, new IncomingMessage(connection))
       if (certificate === undefined) refuseBare(connection, problem)
@@ -161,20 +111,9 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
   // A server that listens on TCP has an address of this kind.
   const address = server.address() as AddressInfo
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
-  const stopLooking = lookRegularly(answerMs, () => unread.look())
 
   async function close(): Promise<void> {
-    stopLooking()
-    server.close()
-    server.closeIdleConnections()
-    front?.close()
-    http2?.close()
-    const deadline = setTimeout(() => {
-      server.closeAllConnections()
-      http2?.closeAll()
-    }, timings.lastWordsMs)
-    await closed
-    clearTimeout(deadline)
+    await speaking.close(closed)
     certificate?.close()
   }
 

@@ -21,7 +21,11 @@ export interface Front {
  * first. Then it goes to the server, or to the one of `protocols` that the client chose. Node's own server for both
  * (`https`) hides the TCP connection below TLS, and without that we could reset nothing.
  */
-export function secure(server: Server, certificate: Certificate, protocols: Protocols = {}): Front {
+export function secure(
+  server: Server,
+  certificate: Pick<Certificate, 'use'>,
+  protocols: Protocols = {},
+): Front {
   const speakHttp1 = server.listeners('connection')
   /** Connections in their handshake, by their other end. Only this map knows of them. */
   const newcomers = new Map<string, Socket>()

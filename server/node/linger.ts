@@ -37,6 +37,11 @@ export function ignoreEnd(connection: ConnectionPort): void {
   connection.end = hasEnded
 }
 
+/** Lets a connection end again after `ignoreEnd`. */
+export function mayEnd(connection: ConnectionPort): void {
+  Reflect.deleteProperty(connection, 'end')
+}
+
 function hasEnded(this: ConnectionPort): ConnectionPort {
   return this
 }

@@ -22,7 +22,7 @@ interface Handle {
 /** A socket by the names its own class uses. */
 interface Internals {
   _handle?: Partial<Handle> | null
-  parser?: { getCurrentBuffer?(): Buffer | undefined } | null
+  parser?: { getCurrentBuffer?(): Buffer | undefined; remove?(): void } | null
   [symbol: symbol]: unknown
 }
 
@@ -68,6 +68,32 @@ export function isAtEndOfHead(connection: Socket): boolean {
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const [CR, LF] = END_OF_HEAD
+
+/**
+ * Takes a connection from Node's HTTP server, and leaves it paused, with no listener but those for its end. What the
+ * parser has read stays in its request. Returns false, and changes nothing, where this Node can't do so. Don't call it
+ * while the parser runs.
+ */
+export function takeFromParser(connection: Socket): boolean {
+  const { parser } = internalsOf(connection)
+  if (typeof parser?.remove !== 'function' || !isReadByParserAlone(connection)) return false
+  connection.pause()
+  // For such a listener node:http takes its parser off the connection (`unconsume` in lib/_http_server.js).
+  connection.on('data', ignore)
+  for (const event of ['data', 'end', 'drain', 'error', 'timeout']) connection.removeAllListeners(event)
+  // From Node's list of connections: the server would close it as an idle one. Node frees the parser on 'close'.
+  parser.remove()
+  connection.setTimeout(0)
+  // An error without a listener is a crash. The connection's 'close' says as much.
+  connection.on('error', ignore)
+  // The stream believes that it is reading since the parser began to read for it. Now it reads when it is asked.
+  connection.push(NOTHING)
+  return true
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function ignore(): void {}
 
 /** Does what net.Socket does for its option `onread`. Without `reading`, only the buffer changes. */
 export function readInto(

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { type DestinationStream, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
 import type { FlagValues } from '../broker/option-kinds.js'
 import type { Service } from '../broker/service.js'
@@ -26,18 +26,24 @@ export interface Log {
   lost(): number
 }
 
+/** Lines about the server itself alone, for a process that has no service. */
+export function logNotes(format: LogFormat, outlet: Outlet): Log {
+  const logger = loggerOf(format, outlet)
+  return { note: (message) => logger?.info(message), lost: () => (logger === undefined ? 0 : outlet.lost) }
+}
+
 /**
- * Writes a line to `outlet` for each event of a service. An id is as good as the file, so the log has only a keyed hash
- * of it: the same within one run of the server, and useless outside.
+ * Writes a line to `outlet` for each event of a service. An id is as good as the file, so the log has only a hash of it
+ * by `key`: the same within one run of the server, and useless outside.
  */
-export function logService(service: Service, format: LogFormat, outlet: Outlet): Log {
-  if (format === 'off') return { note: () => undefined, lost: () => 0 }
-  const lines: DestinationStream = {
-    write: (line) => outlet.write(format === 'json' ? line : textLine(line)),
-  }
-  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
-  outlet.onMended((lost) => logger.warn({ lost }, 'lines of this log could not be written'))
-  const key = randomBytes(32)
+export function logService(
+  service: Service,
+  format: LogFormat,
+  outlet: Outlet,
+  key: Uint8Array = randomBytes(32),
+): Log {
+  const logger = loggerOf(format, outlet)
+  if (logger === undefined) return { note: () => undefined, lost: () => 0 }
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
   const nameRequest = requestNames()
   const addressOf = (request: IncomingMessage) => clientAddress(request, service.options.trust)
@@ -77,6 +83,16 @@ export function logService(service: Service, format: LogFormat, outlet: Outlet):
     else logger.info({ ...who, method: request.method, code: error.code }, 'refused')
   })
   return { note: (message) => logger.info(message), lost: () => outlet.lost }
+}
+
+function loggerOf(format: LogFormat, outlet: Outlet): Logger | undefined {
+  if (format === 'off') return undefined
+  const lines: DestinationStream = {
+    write: (line) => outlet.write(format === 'json' ? line : textLine(line)),
+  }
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines)
+  outlet.onMended((lost) => logger.warn({ lost }, 'lines of this log could not be written'))
+  return logger
 }
 
 /**

@@ -1,9 +1,20 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
 import { VERSION } from '../../shared/version.js'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
 import type { Outcome, Phase } from '../broker/lifecycle.js'
 import type { Service } from '../broker/service.js'
+import type { ClusterView } from '../locator/locator.js'
 import { GEARS } from '../relay/gears/pump.js'
+import { clusterFigures, type Figure } from './cluster-figures.js'
 import type { Log } from './log.js'
 
 /** The metrics that the admin listener shows to Prometheus. */
@@ -11,6 +22,14 @@ export interface Metrics {
   readonly contentType: string
   /** All metrics, in Prometheus' text format. */
   text(): Promise<string>
+}
+
+/** Metrics as data, which one process can give another. */
+export type MetricsAsData = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+/** The metrics of a service, for text or to be summed up with those of other processes. */
+export interface ServiceMetrics extends Metrics {
+  data(): Promise<MetricsAsData>
 }
 
 /** Seconds. A receiver that is told the link comes at once; one that must be found comes within the TTL. */
@@ -32,7 +51,11 @@ const OPEN_PHASES = ['reserved', 'waiting', 'streaming', 'interrupted'] as const
  * Counts what a service does from now on. Figures that cost more than a counter, such as the sockets by phase, are
  * looked up when Prometheus asks.
  */
-export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metrics {
+export function measureService(
+  service: Service,
+  log?: Pick<Log, 'lost'>,
+  cluster?: ClusterView,
+): ServiceMetrics {
   const registry = new Registry()
   const registers = [registry]
   const transfers = new Counter({
@@ -85,6 +108,7 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   })
   if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
+  if (cluster !== undefined) for (const figure of clusterFigures(cluster)) show(figure, registers)
   const ofProcess = processRegistry()
 
   /** When a socket's receiver came, and how many of its bytes are counted already. */
@@ -121,7 +145,67 @@ export function measureService(service: Service, log?: Pick<Log, 'lost'>): Metri
   return {
     contentType: registry.contentType,
     text: async () => `${await registry.metrics()}\n${await ofProcess.metrics()}`,
+    data: async () => [...(await registry.getMetricsAsJSON()), ...(await ofProcess.getMetricsAsJSON())],
   }
+}
+
+/**
+ * Counts what the parent of several workers does, whose processes the figures are about: its own process's figures are
+ * added to theirs. `restarts` is how many workers died and were started again, `workers` how many take connections.
+ */
+export function measureWorkers(
+  counts: { readonly workers: () => number; readonly restarts: () => number },
+  log: Pick<Log, 'lost'>,
+): { data(): Promise<MetricsAsData> } {
+  const registry = new Registry()
+  const registers = [registry]
+  new Gauge({
+    name: 'ess_workers',
+    help: 'Workers that take connections: at best as many as --workers says',
+    registers,
+    collect() {
+      this.set(counts.workers())
+    },
+  })
+  new Counter({
+    name: 'ess_worker_restarts_total',
+    help: 'Workers that died and were started again',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(counts.restarts())
+    },
+  })
+  countLostLines(log, registers)
+  const ofProcess = processRegistry()
+  return {
+    data: async () => [...(await registry.getMetricsAsJSON()), ...(await ofProcess.getMetricsAsJSON())],
+  }
+}
+
+/**
+ * Puts the metrics of several processes together, each in its way: counters, histograms and most gauges are added up, a
+ * limit or a version is the same for all, a lag is the average.
+ */
+export function sumUp(all: readonly MetricsAsData[]): Metrics & { data(): Promise<MetricsAsData> } {
+  // It takes arrays of arrays, and its types say one array.
+  const registry = AggregatorRegistry.aggregate(all as unknown as object[])
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    data: () => registry.getMetricsAsJSON(),
+  }
+}
+
+/** The metrics that only grow, without the others: what stays of a process that has ended. */
+export function onlyGrowing(metrics: MetricsAsData): MetricsAsData {
+  return metrics.filter(({ type }) => type === GROWS.counter || type === GROWS.histogram)
+}
+
+/** prom-client has the names of types as text at run time, and as numbers in its types. */
+const GROWS: Readonly<Record<'counter' | 'histogram', unknown>> = {
+  counter: 'counter',
+  histogram: 'histogram',
 }
 
 /** A log that can't be written can't say so itself. */
@@ -152,6 +236,7 @@ function gaugesOf(service: Service, registers: Registry[]): void {
   new Gauge({
     name: 'ess_sockets_limit',
     help: 'The most sockets at the same time: --max-sockets',
+    aggregator: 'first',
     registers,
   }).set(service.options.maxSockets)
   new Gauge({
@@ -173,6 +258,7 @@ function gaugesOf(service: Service, registers: Registry[]): void {
   new Gauge({
     name: 'ess_accepting',
     help: '1 while senders are taken, 0 while the server stops',
+    aggregator: 'max',
     registers,
     collect() {
       this.set(service.isAccepting ? 1 : 0)
@@ -181,6 +267,7 @@ function gaugesOf(service: Service, registers: Registry[]): void {
   new Gauge({
     name: 'ess_build_info',
     help: 'Always 1: the version, the Node it runs on, and the best gear that works here',
+    aggregator: 'first',
     labelNames: ['version', 'node', 'relay'],
     registers,
     collect() {
@@ -189,6 +276,39 @@ function gaugesOf(service: Service, registers: Registry[]): void {
       this.set({ version: VERSION, node: process.version, relay: service.relay.gear }, 1)
     },
   })
+}
+
+/** Adds a figure that is looked up when Prometheus asks. */
+function show({ name, help, kind, value }: Figure, registers: Registry[]): void {
+  const first = value()
+  const labelNames = typeof first === 'number' ? [] : [first.label]
+  const add = (metric: Pick<Counter | Gauge, 'reset' | 'inc'>) => {
+    const now = value()
+    metric.reset()
+    if (typeof now === 'number') metric.inc(now)
+    else for (const [one, number] of Object.entries(now.of)) metric.inc({ [now.label]: one }, number)
+  }
+  if (kind === 'gauge') {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  } else {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        add(this)
+      },
+    })
+  }
 }
 
 let ofThisProcess: Registry | undefined

@@ -1,6 +1,6 @@
 import { setInUse } from '../node/host-timeouts.js'
 import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } from '../node/linger.js'
-import { type ResponsePort, UNCONFIRMED } from '../node/ports.js'
+import { type RequestPort, UNCONFIRMED } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import type { Acknowledgement } from './peer-state.js'
 import type { Relay } from './relay.js'
@@ -33,13 +33,12 @@ export interface Confirmation {
   stop(): void
 }
 
-/** Listens to the receiver's connection from now on. */
+/** Listens to the connection of this receiver's request from now on. */
 export function confirmReceiver(
-  receiverResponse: ResponsePort,
+  receiverRequest: RequestPort,
   relay: Relay,
   events: ReceiverEvents,
 ): Confirmation {
-  const { req: receiverRequest } = receiverResponse
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const { socket: receiverConnection } = receiverRequest
   let isEndWritten = false

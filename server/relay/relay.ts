@@ -77,11 +77,14 @@ export class Relay {
 
   /** Moves this body to this receiver in the kernel; undefined if that can't be done, or doesn't pay. */
   splicerFor({ contentLength }: RawBody, { req: receiverRequest }: ResponsePort): Splicer | undefined {
-    const isLong = contentLength !== undefined && contentLength >= this.#least(MIN_SPLICED_BYTES)
-    const { socket } = receiverRequest
-    const isPlain = !('encrypted' in socket) && descriptorOf(socket) !== undefined
+    return this.splicerTo(contentLength, receiverRequest.socket)
+  }
+
+  /** Moves so many bytes to this connection in the kernel, if that can be done and pays; so must be asked of the source. */
+  splicerTo(bytes: number | undefined, connection: ConnectionPort): Splicer | undefined {
+    const isLong = bytes !== undefined && bytes >= this.#least(MIN_SPLICED_BYTES)
     const isWell = this.#splicer?.failure() === undefined
-    return isLong && isPlain && isWell ? this.#splicer : undefined
+    return isLong && isPlain(connection) && isWell ? this.#splicer : undefined
   }
 
   /** With `--relay GEAR`, every transfer that can use that gear does, however short. */
@@ -135,4 +138,9 @@ export class Relay {
       this.#missing.set('splice', error instanceof Error ? error.message : String(error))
     }
   }
+}
+
+/** True for a TCP connection whose bytes the kernel can move as they are. */
+export function isPlain(connection: ConnectionPort): boolean {
+  return !('encrypted' in connection) && descriptorOf(connection) !== undefined
 }

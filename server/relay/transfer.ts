@@ -119,7 +119,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
   const { promise: ended, resolve } = withResolvers<TransferEnd>()
 
   receiverResponse.on('timeout', stalled)
-  const confirmation = confirmReceiver(receiverResponse, options.relay, {
+  const confirmation = confirmReceiver(receiverResponse.req, options.relay, {
     closed: receiverClosed,
     delivered,
     lost: () => fail('receiver-lost'),

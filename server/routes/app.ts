@@ -10,7 +10,7 @@ import { guard } from './guards.js'
 import { type HttpBindings, RESPONSE_ALREADY_SENT } from './hono-on-node.js'
 import { mountOf } from './mount.js'
 import { answerThrown, refuse } from './refusal.js'
-import { type Answer, allowOf, answerTransfer, entryOf, type Transfer } from './table.js'
+import { type Answer, allowOf, answerTransfer, entryOf, isMissing, type Transfer } from './table.js'
 import type { Visit } from './visit.js'
 
 /** What Hono on Node hands over with a request. */
@@ -76,8 +76,17 @@ export function createApp(broker: Service): ServiceApp {
     // Hono answers, and leaves the response to the host.
     const visit = visitOf(context, address, asTaken(context.env.outgoing))
     guard(broker, visit, guards)
-    const { body, status, headers } = page(broker, visit)
-    return context.newResponse(body, status, headers)
+    try {
+      const { body, status, headers } = page(broker, visit)
+      return context.newResponse(body, status, headers)
+    } catch (error) {
+      if (broker.nodes === undefined || !isMissing(error)) throw error
+      // Another node may have it.
+      const refusal = () => {
+        throw error
+      }
+      return startTransfer(context, address, { guards: {}, transfer: refusal })
+    }
   }
 
   function preflight(context: AppContext, address?: Address): Response {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { EssError } from '../../shared/index.js'
 import { uploadLimit } from '../answer/draft-fields.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
@@ -182,8 +183,25 @@ export async function answerTransfer(
     guard(broker, visit, guards)
     await transfer(broker, visit)
   } catch (error) {
-    answerThrown(broker, visit.request, visit.response, error)
+    await answerWithout(broker, visit, error)
   }
+}
+
+/** Ends a request whose answer threw: another node may have what isn't here. It never rejects. */
+async function answerWithout(broker: Service, visit: Visit, error: unknown): Promise<void> {
+  const { nodes } = broker
+  if (nodes === undefined || !isMissing(error)) {
+    answerThrown(broker, visit.request, visit.response, error)
+    return
+  }
+  // Only a cluster loads it.
+  const { answerElsewhere } = await import('./elsewhere.js')
+  await answerElsewhere(broker, nodes, visit, error)
+}
+
+/** True for the refusal of what isn't here. */
+export function isMissing(error: unknown): error is EssError {
+  return error instanceof EssError && error.code === 'not-found'
 }
 
 /** The id, the token or the file's name in the path. Throws EssError `bad-request`. */

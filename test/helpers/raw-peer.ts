@@ -34,14 +34,32 @@ export function speakTls(port: number, protocol: 'http/1.1' | 'h2' = 'http/1.1')
   onTestFinished(() => void tlsPorts.delete(port))
 }
 
+/** The ports of the nodes that one port stands for, the next one first. */
+const nodes = new Map<number, number[]>()
+
+/** Until the test is over, raw peers that connect to the first of these ports go to each of them in turn. */
+export function takeTurns(ports: readonly number[]): void {
+  const [first = 0] = ports
+  nodes.set(first, [...ports])
+  onTestFinished(() => void nodes.delete(first))
+}
+
+function inTurn(port: number): number {
+  const ports = nodes.get(port) ?? []
+  const next = ports.shift() ?? port
+  ports.push(next)
+  return next
+}
+
 /**
  * Connects to a port of this machine, from the address `from` where that is said: any of 127.0.0.0/8, on Linux. The
  * connection is reset when the test is over.
  */
 export async function connectRaw(
-  port: number,
+  asked: number,
   options: { paused?: boolean; from?: string } = {},
 ): Promise<RawPeer> {
+  const port = inTurn(asked)
   if (tlsPorts.get(port) === 'h2') return await connectHttp2(port, options)
   const from = options.from === undefined ? {} : { localAddress: options.from }
   const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...from })

@@ -37,7 +37,7 @@ export async function startServerHere(...flags: readonly string[]): Promise<Serv
   const status = run(['--port', '0', ...flags], {
     stdout,
     stderr,
-    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE },
+    env: { ESS_RELAY: process.env['ESS_RELAY'], ESS_WORKERS: process.env['ESS_WORKERS'], ...AT_ONCE },
     onStop: (listener) => void stops.push(listener),
     onReload: (listener) => void reloads.push(listener),
   })

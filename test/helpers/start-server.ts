@@ -51,7 +51,7 @@ export async function startServerIn(
 ): Promise<TestServer> {
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {
-    env: { ESS_RELAY: process.env['ESS_RELAY'], ...AT_ONCE, ...env },
+    env: { ESS_RELAY: process.env['ESS_RELAY'], ESS_WORKERS: process.env['ESS_WORKERS'], ...AT_ONCE, ...env },
     record: ({ stderr }) => recordLog(stderr),
   })
   onTestFinished(() => expectQuietNode('ess-server', program.stderr()))

@@ -9,6 +9,7 @@ import {
   connectReceiver,
   eventsOf,
   expectSenderFailed,
+  IS_ALONE,
   LAST_CHUNK,
   openReceiver,
   openSender,
@@ -151,7 +152,7 @@ describe('a reservation', () => {
     expect((await untilEnded(served)).map(({ outcome }) => outcome)).toEqual(['expired'])
   })
 
-  test('is refused by a full server and by one that stops', async () => {
+  test.runIf(IS_ALONE)('is refused by a full server and by one that stops', async () => {
     const { port, service } = await serve({ ...RESERVING, maxSockets: 1 })
     await reserve(port)
     expect(await exchange(port, requestHead('POST /reserve'))).toMatchObject({

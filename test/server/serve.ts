@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { expect, onTestFinished } from 'vitest'
 import type { Service as Broker } from '../../server/broker/service.js'
@@ -10,12 +11,15 @@ import {
   type ServiceOptions,
   type SocketInfo,
   type SocketStats,
+  type TlsOptions,
 } from '../../server/index.js'
+import { MemoryStore } from '../../server/locator/memory.js'
+import { openNode } from '../../server/nodes/carrier.js'
 import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { requestHead } from '../helpers/http-exchange.js'
-import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
+import { connectRaw, type RawPeer, takeTurns } from '../helpers/raw-peer.js'
 import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -33,15 +37,127 @@ export interface Served {
   readonly refused: readonly string[]
 }
 
+/** How many nodes a service of a test is. */
+const NODES = Number(process.env['ESS_NODES'] ?? 1)
+
+/** False where a service is several nodes: for tests of what one node alone counts, draws or remembers. */
+export const IS_ALONE = NODES === 1
+
 /**
  * Starts a service; it is stopped, at once, when the test is over. It relays by the gear that the project of this
- * run is about, as an `ess-server` does that is started in it.
+ * run is about, as an `ess-server` does that is started in it. With ESS_NODES=2, it is two nodes, and each raw peer meets
+ * the other one.
  */
 export async function serve(options: ServiceOptions = {}): Promise<Served> {
+  return IS_ALONE ? await serveAlone(options) : await serveAsNodes(NODES, options)
+}
+
+/**
+ * Several nodes, as if they were one service: each connection of a raw peer goes to the next one, so a receiver lands
+ * at another node than its sender.
+ */
+export async function serveAsNodes(
+  count: number,
+  options: ServiceOptions = {},
+  tls?: TlsOptions,
+): Promise<Served> {
+  const told = { opened: [], ends: [], refused: [] }
+  const all = await serveNodes(count, options, { told, ...(tls && { tls }) })
+  takeTurns(all.map(({ port }) => port))
+  const [first] = all
+  if (first === undefined) throw new Error('Expected a node')
+  return {
+    ...first,
+    broker: asOne(all.map(({ broker }) => broker)),
+    service: asOne(all.map(({ service }) => service)),
+  }
+}
+
+/** The first of several services, which counts and lists what all of them have. */
+function asOne<Kind extends Service | Broker>(all: readonly Kind[]): Kind {
+  const [first] = all
+  if (first === undefined) throw new Error('Expected a service')
+  const shared: Readonly<Record<string, unknown>> = {
+    counts: () => all.map((one) => one.counts()).reduce(sum),
+    sockets: (options: { ids?: boolean }) => all.flatMap((one) => one.sockets(options)),
+    stop: (drainMs: number) => Promise.all(all.map((one) => 'stop' in one && one.stop(drainMs))),
+    stopNow: () => all.map((one) => one.stopNow()),
+    cancel: (id: string, signal?: AbortSignal) => all.some((one) => one.cancel(id, signal)),
+  }
+  return new Proxy(first, {
+    get: (target, name) => {
+      const member: unknown = shared[String(name)] ?? Reflect.get(target, name, target)
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member
+    },
+  })
+}
+
+type Counts = ReturnType<Service['counts']>
+
+function sum(one: Counts, other: Counts): Counts {
+  return {
+    sockets: one.sockets + other.sockets,
+    uploads: one.uploads + other.uploads,
+    tombstones: one.tombstones + other.tombstones,
+    awaiting: one.awaiting + other.awaiting,
+    held: one.held + other.held,
+  }
+}
+
+/** Starts several nodes that share what they know in this process. */
+export async function serveNodes(
+  count: number,
+  options: ServiceOptions = {},
+  setup: Omit<Setup, 'join'> = {},
+): Promise<Served[]> {
+  const store = new MemoryStore()
+  const secret = randomBytes(32)
+  return await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      serveAlone(options, {
+        ...setup,
+        join: async (broker) => {
+          const node = await openNode({
+            listenAt: { host: '127.0.0.1', port: 0 },
+            secret,
+            relay: broker.relay,
+            name: `node-${index}`,
+            locate: (place) => store.join(place),
+          })
+          broker.join(node)
+          onTestFinished(() => node.close())
+        },
+      }),
+    ),
+  )
+}
+
+/** What the services of a test have said so far, in order. */
+interface Told {
+  readonly opened: SocketInfo[]
+  readonly ends: (SocketStats & { id: string })[]
+  readonly refused: string[]
+}
+
+interface Setup {
+  readonly tls?: TlsOptions
+  /** Called before the service listens. */
+  readonly join?: (broker: Broker) => Promise<void>
+  /** Where several services say what happens. */
+  readonly told?: Told
+}
+
+/** One service. */
+export async function serveAlone(
+  options: ServiceOptions = {},
+  { tls, join, told = { opened: [], ends: [], refused: [] } }: Setup = {},
+): Promise<Served> {
+  const { opened, ends, refused } = told
   // One that is no gear is refused.
   const relay = (process.env['ESS_RELAY'] ?? 'auto') as NonNullable<ServiceOptions['relay']>
   const service = createService({ relay, ...options })
-  const server = await listen(service, { port: 0 })
+  await join?.(brokerOf(service))
+  const server = await listen(service, { port: 0, ...(tls && { tls }) })
   onTestFinished(async () => {
     await within(DEADLINE_MS, 'the server stops', server.stopNow())
     recordLog(log)
@@ -56,9 +172,6 @@ export async function serve(options: ServiceOptions = {}): Promise<Served> {
   })
   const broker = brokerOf(service)
   logService(broker, 'json', new Outlet(destination))
-  const opened: SocketInfo[] = []
-  const ends: (SocketStats & { id: string })[] = []
-  const refused: string[] = []
   service.on('socket:opened', (socket) => opened.push(socket))
   for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) {
     service.on(event, ({ id }, stats) => ends.push({ id, ...stats }))

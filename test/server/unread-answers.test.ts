@@ -184,7 +184,7 @@ describe('over HTTP/1.1', () => {
 
 test('the admin listener closes a client that reads nothing of its metrics', async () => {
   const { broker } = await serve()
-  const admin = await listenAdmin(broker, { host: '127.0.0.1', port: 0 }, undefined, 300)
+  const admin = await listenAdmin(broker, { host: '127.0.0.1', port: 0 }, undefined, undefined, 300)
   onTestFinished(() => within(DEADLINE_MS, 'the admin listener closes', admin.close()))
   const peer = await connectRaw(Number(new URL(admin.url).port), { paused: true })
   await peer.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(800))

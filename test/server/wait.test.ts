@@ -5,6 +5,7 @@ import { until } from '../helpers/within.js'
 import {
   bodyOf,
   chunk,
+  IS_ALONE,
   LAST_CHUNK,
   openReceiver,
   openSender,
@@ -107,7 +108,7 @@ test('of two early receivers the first gets the bytes and the other is told that
   await sender.until(/"event":"delivered"/)
 })
 
-test('no more receivers may wait than there may be sockets', async () => {
+test.runIf(IS_ALONE)('no more receivers may wait than there may be sockets', async () => {
   const served = await serve({ maxSockets: 1 })
   await openReceiver(served.port, `/${ID}?wait=60`)
   await untilAwaiting(served, 1)
@@ -131,7 +132,7 @@ test('an early receiver is told when the server stops', async () => {
   await stopped
 })
 
-describe('an id', () => {
+describe.runIf(IS_ALONE)('an id', () => {
   const OTHER = 'mnopqrstuvwx'
 
   test('that is taken is drawn again', async () => {
@@ -166,7 +167,7 @@ describe('an id', () => {
   })
 })
 
-test('an end is remembered for a while, and then the id is unknown', async () => {
+test.runIf(IS_ALONE)('an end is remembered for a while, and then the id is unknown', async () => {
   const served = await serveKnownId({ tombstoneTtl: 1, ttl: 0.001 })
   const sender = await openSender(served.port)
   await sender.ending()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSocketId, SOCKET_ID_LENGTH } from '../../shared/index.js'
+import { isSocketId, NODE_TAG_LENGTH, SOCKET_ID_LENGTH } from '../../shared/index.js'
 
 const ALPHANUMERIC = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789']
 const BASE64URL = [...ALPHANUMERIC, '-', '_']
@@ -21,8 +21,15 @@ describe('an id', () => {
   test('of another length is none', () => {
     const other = fc
       .string({ unit: fc.constantFrom(...ALPHANUMERIC), maxLength: 30 })
-      .filter((text) => text.length !== SOCKET_ID_LENGTH)
+      .filter(({ length }) => length !== SOCKET_ID_LENGTH && length !== SOCKET_ID_LENGTH + NODE_TAG_LENGTH)
     fc.assert(fc.property(other, (text) => !isSocketId(text)))
+  })
+
+  test('may have the tag of a node behind it: three letters or digits', () => {
+    const tag = fc.string({ unit: end, minLength: NODE_TAG_LENGTH, maxLength: NODE_TAG_LENGTH })
+    fc.assert(fc.property(id, tag, (text, ending) => isSocketId(text + ending)))
+    for (const ending of ['a', 'ab', 'abcd', 'ab-', '_bc', 'a.c'])
+      expect(isSocketId(`AbCdEfGhIjKl${ending}`)).toBe(false)
   })
 
   test('with any one character from outside the alphabet is none', () => {

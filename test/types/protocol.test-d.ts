@@ -35,6 +35,7 @@ import {
   type LENGTH_TRAILER,
   type MAX_SEALED_NOTE,
   type MAX_TEXT_BYTES,
+  type NODE_TAG_LENGTH,
   type OpenedEvent,
   type PARTIAL_UPLOAD,
   PASS_THROUGH_HEADERS,
@@ -162,6 +163,7 @@ test('what a sender says of a bundle or a sealed file goes both ways', () => {
 
 test('ids, tokens and addresses are text', () => {
   expectTypeOf<typeof SOCKET_ID_LENGTH>().toEqualTypeOf<12>()
+  expectTypeOf<typeof NODE_TAG_LENGTH>().toEqualTypeOf<3>()
   expectTypeOf<typeof UPLOAD_TOKEN_LENGTH>().toEqualTypeOf<22>()
   expectTypeOf([SOCKET_ID_PATTERN, UPLOAD_TOKEN_PATTERN]).toEqualTypeOf<RegExp[]>()
   expectTypeOf(isSocketId).toEqualTypeOf<(value: string) => boolean>()

@@ -91,7 +91,7 @@ describe('--check', () => {
   test('warns of variables that set nothing, and of none that others need', async () => {
     const env = {
       ESS_SEND_TOKEN: 'x',
-      ESS_WIDGETS: 'x',
+      ESS_QUOKKAS: 'x',
       ...Object.fromEntries(OF_ESS.map((name) => [name, 'x'])),
       ESS_SERVICE_HOST: 'x',
       ESS_PORT_9000_TCP: 'x',
@@ -101,7 +101,7 @@ describe('--check', () => {
       status: 0,
       warnings: [
         "warning: environment: ESS_SEND_TOKEN is no option's variable, and is ignored. Did you mean ESS_SEND_TOKENS?",
-        "warning: environment: ESS_WIDGETS is no option's variable, and is ignored. See ess-server --help.",
+        "warning: environment: ESS_QUOKKAS is no option's variable, and is ignored. See ess-server --help.",
       ],
     })
   })

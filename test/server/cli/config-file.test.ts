@@ -187,6 +187,7 @@ describe('a value of the wrong type is refused with what was expected and what c
     ['port: "1"', 'port must be a whole number, not "1".'],
     ['port: 1.5', 'port must be a whole number, not 1.5.'],
     ['port: -1', 'port must be a whole number, not -1.'],
+    ['workers: all', 'workers must be a whole number or auto, not "all".'],
     ['ttl: soon', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not "soon".'],
     ['ttl: 1h30', 'ttl must be a duration such as 90, 90s, 10m or 1h30m, not "1h30".'],
     [

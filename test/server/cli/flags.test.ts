@@ -49,6 +49,7 @@ const OTHERS: Readonly<Record<string, readonly [typed: string, value: unknown]>>
   url: ['http://x', 'http://x'],
   seconds: ['1.5', 1.5],
   whole: ['7', 7],
+  workers: ['auto', 'auto'],
   size: ['2KiB', 2048],
   list: ['a, b', ['a', 'b']],
   relay: ['sockets', 'sockets'],

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { EssError } from '../../shared/index.js'
+import type { Service } from '../broker/service.js'
+import { ClusterLimits } from '../limits/cluster-limits.js'
+import { openRedisLocator, type RedisLocator } from '../locator/redis.js'
+import type { RedisAddress } from '../locator/redis-connection.js'
+import { taggedIds } from '../locator/tagged-ids.js'
+import { readTrouble } from '../node/errno-words.js'
+import { openNode } from '../nodes/carrier.js'
+import { type LinkAddress, parseAddress } from '../nodes/links.js'
+import type { Flags } from './flags.js'
+
+/** Characters. A shorter secret could be found by trying; `openssl rand -hex 32` makes 64. */
+const MIN_SECRET_LENGTH = 32
+
+/** Addresses that stand for all of a machine's. Another node can't connect to one. */
+const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
+
+/** How this server takes part in a cluster, as its flags say. */
+export interface ClusterSettings {
+  readonly redis: RedisAddress
+  readonly listenAt: LinkAddress
+  readonly secret: string
+  /** This node's name, another one after each start. */
+  readonly name: string
+  /** The option `ids` of its service: each id names its node. */
+  readonly ids: ReturnType<typeof taggedIds>
+}
+
+/** Reads the flags and the file of the secret. Rejects with EssError `usage`. */
+export async function clusterSettings({
+  cluster,
+  clusterPasswordFile,
+  clusterListen,
+  clusterSecretFile,
+}: Pick<
+  Flags,
+  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterSecretFile'
+>): Promise<ClusterSettings> {
+  const missing = [
+    [cluster, '--cluster'],
+    [clusterListen, '--cluster-listen'],
+    [clusterSecretFile, '--cluster-secret-file'],
+  ].flatMap(([value, flag]) => (value === undefined ? [flag] : []))
+  if (cluster === undefined || clusterListen === undefined || clusterSecretFile === undefined)
+    throw new EssError(
+      'usage',
+      `A cluster needs --cluster, --cluster-listen and --cluster-secret-file. Add ${missing.join(' and ')}, or leave all three out.`,
+    )
+  const name = `${hostname().replaceAll(/[^\w.-]/g, '-')}-${randomBytes(3).toString('hex')}`
+  return {
+    redis: {
+      url: checkedUrl(cluster),
+      ...(clusterPasswordFile !== undefined && { password: await readPassword(clusterPasswordFile) }),
+    },
+    listenAt: listenAddress(clusterListen),
+    secret: await readSecret(clusterSecretFile),
+    name,
+    ids: taggedIds(name),
+  }
+}
+
+/** A server's place in its cluster. */
+export interface Membership {
+  readonly locator: RedisLocator
+  /** Where other nodes reach this one, as `HOST:PORT`. */
+  readonly address: string
+  /** Leaves the cluster. Call it last. */
+  close(): Promise<void>
+}
+
+/**
+ * Makes a service one node of a cluster. Redis may be away: it is connected to as soon as it is there. Rejects with Node's
+ * own error if the nodes' address can't be had.
+ */
+export async function joinCluster(
+  { redis, listenAt, secret, name }: ClusterSettings,
+  service: Service,
+  note: (message: string) => void,
+): Promise<Membership> {
+  let locator: RedisLocator | undefined
+  const node = await openNode({
+    listenAt,
+    name,
+    secret: Buffer.from(secret),
+    relay: service.relay,
+    locate: (place) => {
+      locator = openRedisLocator({
+        place,
+        redis,
+        secret,
+        onTrouble: (trouble, cause) =>
+          note(
+            trouble === undefined
+              ? 'Redis is well'
+              : `Redis is in trouble (${trouble}): ${cause?.message ?? 'no reason was given'}`,
+          ),
+      })
+      return locator
+    },
+  })
+  service.join(node)
+  if (locator === undefined) throw new Error('Expected a locator')
+  const limits = new ClusterLimits(locator.clients, service.options, (client, forMs) =>
+    service.shutOut(client, forMs),
+  )
+  service.shareClients(limits)
+  const close = async () => {
+    limits.close()
+    await node.close()
+  }
+  return { locator, address: node.address, close }
+}
+
+function checkedUrl(text: string): string {
+  // The URL may have a password in it, so no message repeats it.
+  if (URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '')
+    return text
+  throw new EssError('usage', '--cluster must be the URL of Redis or Valkey, such as redis://10.0.0.5:6379.')
+}
+
+function listenAddress(text: string): LinkAddress {
+  const address = parseAddress(text)
+  if (address === undefined)
+    throw new EssError(
+      'usage',
+      `--cluster-listen must be HOST:PORT, such as 10.0.0.1:9100, not ${JSON.stringify(text)}.`,
+    )
+  if (WILDCARDS.includes(address.host))
+    throw new EssError(
+      'usage',
+      `--cluster-listen ${text} is no address that other nodes can connect to. Name this machine's own.`,
+    )
+  return address
+}
+
+async function readPassword(path: string): Promise<string> {
+  const password = await readLine(path, '--cluster-password-file')
+  if (password !== '') return password
+  throw new EssError(
+    'usage',
+    `${path} (--cluster-password-file) is empty. Write the password of Redis to it.`,
+  )
+}
+
+async function readSecret(path: string): Promise<string> {
+  const secret = await readLine(path, '--cluster-secret-file')
+  if (secret.length >= MIN_SECRET_LENGTH) return secret
+  throw new EssError(
+    'usage',
+    `The secret in ${path} (--cluster-secret-file) is shorter than ${MIN_SECRET_LENGTH} characters. Make one with openssl rand -hex 32, and give it to every node.`,
+  )
+}
+
+/** What a file holds, without white space around it. Rejects with EssError `usage`. */
+async function readLine(path: string, flag: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    throw new EssError(
+      'usage',
+      `Cannot read ${path} (${flag}): ${readTrouble(error)}. Check its path and who may read it.`,
+      { cause: error },
+    )
+  }
+}

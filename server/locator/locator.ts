@@ -1,0 +1,104 @@
+import type { Clients } from './clients.js'
+
+/** What is looked for: the id of a socket, which receivers have, or the token of its upload resource. */
+export type Kind = 'id' | 'token'
+
+/** Where a key is. */
+export interface Place {
+  /** The owner's name. */
+  readonly node: string
+  /** Where other nodes reach the owner. */
+  readonly address: string
+}
+
+/**
+ * What a search found.
+ *
+ * - A place: that node has it, or is the one to ask.
+ * - `gone`: the id has ended lately.
+ * - `unknown`: it can't be said now. The store can't be asked or has lost records, and the id names no node that is
+ *   known; or the node that had it has died, and its sender may come back at another one.
+ * - undefined: no node has it.
+ */
+export type Found = Place | 'gone' | 'unknown' | undefined
+
+/** Why the store is less than well; undefined while it is well. */
+export type Trouble =
+  /** It can't be reached. */
+  | 'away'
+  /** It answers, but too late for a request to wait. */
+  | 'slow'
+  /** It can be read, but has no memory left for new records. */
+  | 'full'
+  /** It answers with errors: a wrong password, missing permissions, still loading its data. */
+  | 'refuses'
+
+/** What operators see of a locator. */
+export interface LocatorState {
+  /** Whether the store can be asked and holds all that it was told. */
+  readonly isWell: boolean
+  readonly trouble: Trouble | undefined
+  /** The nodes that live, this one included; while the store is away, those that were last known. */
+  readonly nodes: readonly Place[]
+}
+
+/** How a search ended: by a record, by the tag in the id, or without a node. */
+export const SEARCH_ENDS = ['record', 'tag', 'gone', 'unknown', 'none'] as const
+export type SearchEnd = (typeof SEARCH_ENDS)[number]
+
+/** What operators watch of a node in a cluster. */
+export interface ClusterView {
+  readonly state: LocatorState
+  readonly counts: {
+    /** The ids and tokens that are here. */
+    readonly settled: number
+    /** The records that the store does not have yet. */
+    readonly owed: number
+    /** The commands that the store was sent. */
+    readonly commands: number
+    readonly searches: Readonly<Record<SearchEnd, number>>
+    /** The searches that the store did not answer in time. */
+    readonly late: number
+  }
+}
+
+/** How long a search may take, whatever the store does. */
+export const FIND_MS = 250
+
+/** How long the id of an ended socket is remembered. */
+export const TOMBSTONE_SECONDS = 600
+
+/**
+ * Knows on which node each socket is. Each node has one, and all of a cluster share what it knows. It knows nothing of
+ * the transfers themselves: no name, no address of a client, no byte.
+ */
+export interface Locator {
+  /** This node's name. */
+  readonly self: string
+
+  /**
+   * From now on `key` is here, until `leave`. Returns at once and never throws: what the store can't take now, it gets
+   * later. A node that died is no longer named for its keys once its heartbeats are missed.
+   */
+  settle(kind: Kind, key: string): void
+
+  /** It has ended, or a token is no longer valid. An id leaves a tombstone for ten minutes. Returns at once too. */
+  leave(kind: Kind, key: string): void
+
+  /** Takes at most `FIND_MS`, and never rejects. Ask only for a key that isn't here. */
+  find(kind: Kind, key: string): Promise<Found>
+
+  /**
+   * Calls `found` once, as soon as `id` is on a node, this one included; soon if it is already. Until then, while the
+   * store is away, it waits. Call the returned function to stop that.
+   */
+  onSettled(id: string, found: () => void): () => void
+
+  readonly state: LocatorState
+
+  /** What the cluster knows of its clients; undefined where another one counts for all nodes. */
+  readonly clients?: Clients
+
+  /** This node leaves the cluster: nothing that it settled is found any more. Call it last, when all sockets have ended. */
+  close(): Promise<void>
+}

@@ -1,0 +1,199 @@
+import type { Clients, Misses } from './clients.js'
+import type { Found, Kind, Locator, LocatorState, Place } from './locator.js'
+import { TOMBSTONE_SECONDS } from './locator.js'
+
+/** How many ends are remembered, at about 150 bytes each. The oldest is forgotten first. */
+const MAX_TOMBSTONES = 100_000
+
+/** How many clients' misses are counted. The one whose window began first is forgotten first. */
+const MAX_MISSING_CLIENTS = 10_000
+
+/** A key that has no node any more: it has ended, or its node has left. */
+interface Tombstone {
+  readonly found: 'gone' | 'unknown'
+  readonly untilMs: number
+}
+
+/** What all locators of one process know together: for several services in it, or for the parent of workers. */
+export class MemoryStore {
+  readonly #members = new Set<Member>()
+  readonly #owners: Record<Kind, Map<string, Member>> = { id: new Map(), token: new Map() }
+  /** A Map keeps the order of insertion, and in this order they are forgotten. */
+  readonly #tombstones: Record<Kind, Map<string, Tombstone>> = { id: new Map(), token: new Map() }
+  readonly #awaited = new Map<string, Set<() => void>>()
+  /** What each client holds at each node. */
+  readonly #held = new Map<string, Map<Member, readonly number[]>>()
+  readonly #misses = new Map<string, { count: number; readonly untilMs: number }>()
+
+  /** Adds a node. */
+  join(place: Place): Locator {
+    const member = new Member(place, this)
+    this.#members.add(member)
+    return member
+  }
+
+  get nodes(): readonly Place[] {
+    return [...this.#members].map(({ place }) => place)
+  }
+
+  /** How much is held in memory. */
+  get counts(): { readonly settled: number; readonly tombstones: number; readonly awaited: number } {
+    const { id, token } = this.#owners
+    const tombstones = this.#tombstones.id.size + this.#tombstones.token.size
+    return { settled: id.size + token.size, tombstones, awaited: this.#awaited.size }
+  }
+
+  settle(kind: Kind, key: string, member: Member): void {
+    if (!this.#members.has(member)) return
+    this.#tombstones[kind].delete(key)
+    this.#owners[kind].set(key, member)
+    if (kind === 'id') for (const found of this.#awaited.get(key) ?? []) found()
+  }
+
+  leave(kind: Kind, key: string, member: Member): void {
+    // It may have settled on another node meanwhile: there it stays.
+    if (this.#owners[kind].get(key) !== member) return
+    this.#owners[kind].delete(key)
+    if (kind === 'id') this.#remember(kind, key, 'gone')
+  }
+
+  find(kind: Kind, key: string): Found {
+    const owner = this.#owners[kind].get(key)
+    if (owner !== undefined) return owner.place
+    const tombstone = this.#tombstones[kind].get(key)
+    return tombstone === undefined || tombstone.untilMs <= performance.now() ? undefined : tombstone.found
+  }
+
+  hold(client: string, held: readonly number[], member: Member): readonly number[] {
+    const byMember = this.#held.get(client) ?? new Map<Member, readonly number[]>()
+    byMember.delete(member)
+    const others = [...byMember.values()]
+    if (held.some((count) => count > 0)) byMember.set(member, held)
+    if (byMember.size > 0) this.#held.set(client, byMember)
+    else this.#held.delete(client)
+    return held.map((_count, kind) => others.reduce((sum, counts) => sum + (counts[kind] ?? 0), 0))
+  }
+
+  miss(client: string, windowSeconds: number): Misses {
+    const nowMs = performance.now()
+    // All windows are of one length, so the oldest come first.
+    for (const [old, { untilMs }] of this.#misses) {
+      if (untilMs > nowMs && this.#misses.size < MAX_MISSING_CLIENTS) break
+      this.#misses.delete(old)
+    }
+    const misses = this.#misses.get(client) ?? { count: 0, untilMs: nowMs + 1000 * windowSeconds }
+    misses.count++
+    this.#misses.set(client, misses)
+    return { count: misses.count, leftMs: misses.untilMs - nowMs }
+  }
+
+  announce(news: string, by: Member): void {
+    for (const member of this.#members) if (member !== by) member.hear?.(news)
+  }
+
+  onSettled(id: string, found: () => void): () => void {
+    const others = this.#awaited.get(id) ?? new Set()
+    const stop = () => {
+      others.delete(once)
+      if (others.size === 0 && this.#awaited.get(id) === others) this.#awaited.delete(id)
+    }
+    const once = () => {
+      if (!others.has(once)) return
+      stop()
+      found()
+    }
+    this.#awaited.set(id, others.add(once))
+    // Not before the caller has the function that stops it.
+    if (this.#owners.id.has(id)) queueMicrotask(once)
+    return stop
+  }
+
+  /** The keys of a node that left are lost with it, but their senders may come back at another one. */
+  drop(member: Member): void {
+    if (!this.#members.delete(member)) return
+    for (const [client, byMember] of this.#held) {
+      byMember.delete(member)
+      if (byMember.size === 0) this.#held.delete(client)
+    }
+    for (const kind of ['id', 'token'] as const) {
+      for (const [key, owner] of this.#owners[kind]) {
+        if (owner !== member) continue
+        this.#owners[kind].delete(key)
+        this.#remember(kind, key, 'unknown')
+      }
+    }
+  }
+
+  #remember(kind: Kind, key: string, found: Tombstone['found']): void {
+    const nowMs = performance.now()
+    const tombstones = this.#tombstones[kind]
+    // All live equally long, so the oldest come first.
+    for (const [old, { untilMs }] of tombstones) {
+      if (untilMs > nowMs && tombstones.size < MAX_TOMBSTONES) break
+      tombstones.delete(old)
+    }
+    tombstones.delete(key)
+    tombstones.set(key, { found, untilMs: nowMs + 1000 * TOMBSTONE_SECONDS })
+  }
+}
+
+/** One node of a store. */
+class Member implements Locator {
+  readonly place: Place
+  readonly #store: MemoryStore
+  /** What stops each wait of this node. */
+  readonly #waits = new Set<() => void>()
+  readonly clients: Clients = {
+    hold: async (client, held) => this.#store.hold(client, held, this),
+    miss: async (client, windowSeconds) => this.#store.miss(client, windowSeconds),
+    announce: (news) => this.#store.announce(news, this),
+    onAnnounced: (hear) => {
+      this.hear = hear
+    },
+  }
+  /** Is told what the other nodes announce. */
+  hear: ((news: string) => void) | undefined
+
+  constructor(place: Place, store: MemoryStore) {
+    this.place = place
+    this.#store = store
+  }
+
+  get self(): string {
+    return this.place.node
+  }
+
+  get state(): LocatorState {
+    return { isWell: true, trouble: undefined, nodes: this.#store.nodes }
+  }
+
+  settle(kind: Kind, key: string): void {
+    this.#store.settle(kind, key, this)
+  }
+
+  leave(kind: Kind, key: string): void {
+    this.#store.leave(kind, key, this)
+  }
+
+  async find(kind: Kind, key: string): Promise<Found> {
+    return this.#store.find(kind, key)
+  }
+
+  onSettled(id: string, found: () => void): () => void {
+    const stop = () => {
+      this.#waits.delete(stop)
+      stopWaiting()
+    }
+    const stopWaiting = this.#store.onSettled(id, () => {
+      this.#waits.delete(stop)
+      found()
+    })
+    this.#waits.add(stop)
+    return stop
+  }
+
+  async close(): Promise<void> {
+    for (const stop of this.#waits) stop()
+    this.#store.drop(this)
+  }
+}

@@ -1,0 +1,338 @@
+import { createHmac } from 'node:crypto'
+import {
+  type ClusterView,
+  type Found,
+  type Kind,
+  type Locator,
+  type LocatorState,
+  type Place,
+  type SearchEnd,
+  TOMBSTONE_SECONDS,
+  type Trouble,
+} from './locator.js'
+import { OwedWrites } from './owed-writes.js'
+import { RedisClients } from './redis-clients.js'
+import type { RedisAddress } from './redis-connection.js'
+import { RedisLink } from './redis-link.js'
+import { runScript, scriptOf } from './redis-script.js'
+import { Roster } from './roster.js'
+import { SealedNews } from './sealed-news.js'
+import { tagIn } from './tagged-ids.js'
+import { withinFind } from './within-find.js'
+
+/** What a node needs to take part in a cluster over Redis. */
+export interface RedisLocatorOptions {
+  /** This node. Neither its name nor its address may have white space in it. */
+  readonly place: Place
+  readonly redis: RedisAddress
+  /** The cluster's secret. Keys are hashed with it, so that a reader of Redis can't download or upload. */
+  readonly secret: string
+  /** Told each time that Redis gets into trouble or out of it, and why. */
+  readonly onTrouble?: (trouble: Trouble | undefined, cause: Error | undefined) => void
+}
+
+/** How long a record lives unless it is renewed. A dead node is missed by its heartbeats, long before. */
+const LEASE_SECONDS = 600
+/** Each record is renewed this often, and set again if Redis has lost it. */
+const RENEWAL_MS = 300_000
+/** How often we look which records are due. */
+const ROUND_MS = 10_000
+
+/** After Redis has lost its records, it takes each node one heartbeat to notice, and a moment to set them again. */
+const REFILL_MS = 10_000
+
+/** The last words of a node may take so long. */
+const FAREWELL_MS = 500
+
+/** How many ends are kept for a Redis that is away. Without a tombstone there, the node that had the id says `gone`. */
+const MAX_OWED_ENDS = 100_000
+
+/** In the place of a life: it has ended. */
+const GONE = 'gone'
+
+/** Only while the record is ours, or was lost: a sender may have moved to another node. */
+const LEAVE = scriptOf(`local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return end
+if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], '${GONE}', 'EX', ARGV[2]) end`)
+
+/** What Redis must be told of a key. */
+type Write =
+  | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
+  | { readonly verb: 'leave'; readonly kind: Kind; readonly untilMs: number }
+
+/** Takes part in a cluster over Redis or Valkey. Connects by itself, now and whenever the connection is lost. */
+export function openRedisLocator(options: RedisLocatorOptions): RedisLocator {
+  return new RedisLocator(options)
+}
+
+/** A node's view of a cluster over Redis. */
+export class RedisLocator implements Locator, ClusterView {
+  readonly #options: RedisLocatorOptions
+  readonly #link: RedisLink
+  readonly #roster: Roster
+  readonly #owed: OwedWrites<Write>
+  readonly clients: RedisClients
+  /** What is here, and when it must be renewed; the first one first. */
+  readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
+  readonly #awaited = new Map<string, Set<() => void>>()
+  readonly #round: NodeJS.Timeout
+  /** Records may be missing until this time of `performance.now`. */
+  #isRefilledAtMs = 0
+  #isClosed = false
+  readonly #searches: Record<SearchEnd, number> = { record: 0, tag: 0, gone: 0, unknown: 0, none: 0 }
+  #late = 0
+
+  constructor(options: RedisLocatorOptions) {
+    this.#options = options
+    for (const text of Object.values(options.place))
+      if (!/^\S+$/.test(text))
+        throw new TypeError(`Expected a node's name and address without white space, got "${text}"`)
+    this.#link = new RedisLink(options.redis, {
+      onConnected: () => this.#onConnected(),
+      onTrouble: (trouble, cause) => this.#onTrouble(trouble, cause),
+      probe: () => this.#roster.beat(),
+    })
+    this.#roster = new Roster(options.place, this.#hash('cluster', ''), this.#link, () => this.#refill())
+    this.clients = new RedisClients(
+      this.#link,
+      this.#roster,
+      (client) => this.#hash('client', client),
+      new SealedNews(options.secret),
+    )
+    this.#owed = new OwedWrites({
+      isReady: () => this.#link.takesWrites,
+      write: (key, write) => this.#write(key, write),
+      failed: (key, write, error) => this.#failed(key, write, error),
+    })
+    this.#round = setInterval(() => this.#renewDue(), ROUND_MS)
+  }
+
+  get self(): string {
+    return this.#options.place.node
+  }
+
+  get state(): LocatorState {
+    const { trouble } = this.#link
+    return { isWell: trouble === undefined, trouble, nodes: this.#roster.places }
+  }
+
+  get counts(): ClusterView['counts'] {
+    return {
+      settled: this.#here.size,
+      owed: this.#owed.count,
+      commands: this.#link.sent,
+      searches: this.#searches,
+      late: this.#late,
+    }
+  }
+
+  settle(kind: Kind, key: string): void {
+    if (this.#isClosed) return
+    const record = this.#recordOf(kind, key)
+    this.#stay(record, kind)
+    this.#owe(record, { verb: 'settle', kind })
+    if (kind === 'id') this.#appeared(record)
+  }
+
+  leave(kind: Kind, key: string): void {
+    const record = this.#recordOf(kind, key)
+    if (!this.#here.delete(record) || this.#isClosed) return
+    // It leaves no trace where it never was.
+    if (!this.#link.isConnected && this.#owed.count >= MAX_OWED_ENDS) return
+    this.#owe(record, { verb: 'leave', kind, untilMs: performance.now() + 1000 * TOMBSTONE_SECONDS })
+  }
+
+  async find(kind: Kind, key: string): Promise<Found> {
+    const recorded = await this.#findByRecord(kind, key)
+    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    this.#searches[endOf(found, recorded)]++
+    return found
+  }
+
+  onSettled(id: string, found: () => void): () => void {
+    const record = this.#recordOf('id', id)
+    const others = this.#awaited.get(record) ?? new Set()
+    const isFirst = others.size === 0
+    const stop = () => {
+      if (!others.delete(once) || others.size > 0) return
+      if (this.#awaited.get(record) !== others) return
+      this.#awaited.delete(record)
+      // A connection that is lost has no subscriptions.
+      this.#link.unsubscribe(record).catch(() => undefined)
+    }
+    const once = () => {
+      if (!others.has(once)) return
+      stop()
+      found()
+    }
+    this.#awaited.set(record, others.add(once))
+    if (this.#here.has(record)) queueMicrotask(once)
+    else if (isFirst) this.#watchFor(record)
+    else this.#lookFor(record)
+    return stop
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearInterval(this.#round)
+    this.#awaited.clear()
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FAREWELL_MS)
+    })
+    // Redis answers in order, so what was written before has arrived when this has. The others notice without it, too.
+    const farewell = this.#roster.leave().catch(() => undefined)
+    await Promise.race([farewell, deadline])
+    clearTimeout(timer)
+    this.#link.close()
+  }
+
+  /** Undefined if there is no record, or if it can't be read in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found> {
+    if (!this.#link.isPrompt) return undefined
+    const found = await withinFind(this.#search(this.#recordOf(kind, key)))
+    if (found === 'failed') return undefined
+    if (found !== 'late') return found
+    this.#late++
+    return undefined
+  }
+
+  /** Undefined if there is no record. Rejects as the link does. */
+  async #search(record: string): Promise<Found> {
+    const life = await this.#link.ask('GET', record)
+    if (typeof life !== 'string') return undefined
+    if (life === GONE) return 'gone'
+    // A key that is here is never asked for: a record of ours that is left over names no node.
+    if (life === this.#roster.life) return undefined
+    return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life)) ?? 'unknown'
+  }
+
+  #findByTag(tag: string | undefined): Found {
+    const named = tag === undefined ? undefined : this.#roster.byTag(tag)
+    if (named === 'lost') return 'unknown'
+    if (named !== undefined && named.node !== this.self) return named
+    const isComplete = this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
+    return isComplete ? undefined : 'unknown'
+  }
+
+  #recordOf(kind: Kind, key: string): string {
+    return `ess:${kind === 'id' ? 'socket' : 'token'}:${this.#hash(kind, key)}`
+  }
+
+  /** For a reader of Redis, these are random. 128 of the 256 bits are enough for what can't be chosen. */
+  #hash(what: Kind | 'client' | 'cluster', text: string): string {
+    const digest = createHmac('sha256', this.#options.secret).update(`${what} ${text}`).digest()
+    return digest.subarray(0, 16).toString('base64url')
+  }
+
+  /** It is last in the order of renewals. */
+  #stay(record: string, kind: Kind): void {
+    this.#here.delete(record)
+    this.#here.set(record, { kind, dueMs: performance.now() + RENEWAL_MS })
+  }
+
+  #owe(record: string, write: Write): void {
+    this.#owed.owe(record, write)
+    this.#owed.make()
+  }
+
+  async #write(record: string, write: Write): Promise<void> {
+    const { life } = this.#roster
+    switch (write.verb) {
+      case 'settle':
+        return await this.#writeRecord(record, write.kind)
+      case 'leave': {
+        if (write.untilMs <= performance.now()) return
+        const seconds = write.kind === 'id' ? TOMBSTONE_SECONDS : 0
+        await runScript(this.#link, LEAVE, [record], [life, String(seconds)])
+        return
+      }
+      case 'renew': {
+        const owner = await this.#link.ask('GETEX', record, 'EX', String(LEASE_SECONDS))
+        // It has ended or settled on another node; our own end is told by another write.
+        if (owner !== null && owner !== life) this.#here.delete(record)
+        if (owner === null && this.#here.has(record)) await this.#writeRecord(record, write.kind)
+      }
+    }
+  }
+
+  async #writeRecord(record: string, kind: Kind): Promise<void> {
+    const written = this.#link.ask('SET', record, this.#roster.life, 'EX', String(LEASE_SECONDS))
+    // Redis tells those who wait for it, if any; none waits for a token. Sent in one go with the record.
+    const told = kind === 'id' ? this.#link.ask('PUBLISH', record, '') : undefined
+    await Promise.all([written, told])
+  }
+
+  #failed(record: string, write: Write, error: unknown): Write | undefined {
+    this.#link.noteWrite(error)
+    const isStillTrue = this.#here.has(record) === (write.verb !== 'leave')
+    return isStillTrue ? write : undefined
+  }
+
+  #onConnected(): void {
+    this.#roster.follow(() => void this.#beat()).catch(() => undefined)
+    this.clients.follow()
+    for (const record of this.#awaited.keys()) this.#watchFor(record)
+    // What was written last may be lost, by the connection, or by a Redis that took the place of another.
+    for (const [record, { kind }] of this.#here)
+      if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+    this.clients.tellAll()
+  }
+
+  async #beat(): Promise<void> {
+    // Whatever is wrong, the next probe finds it too.
+    await this.#roster.beat().catch(() => undefined)
+  }
+
+  #onTrouble(trouble: Trouble | undefined, cause: Error | undefined): void {
+    this.#owed.make()
+    this.clients.catchUp()
+    this.#options.onTrouble?.(trouble, cause)
+  }
+
+  /** Redis has lost what it was told: it is told again. */
+  #refill(): void {
+    this.#isRefilledAtMs = performance.now() + REFILL_MS
+    for (const [record, { kind }] of this.#here) this.#owed.owe(record, { verb: 'settle', kind })
+    this.#owed.make()
+    this.clients.tellAll()
+  }
+
+  #renewDue(): void {
+    const nowMs = performance.now()
+    for (const [record, { kind, dueMs }] of this.#here) {
+      if (dueMs > nowMs) break
+      this.#stay(record, kind)
+      if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+    }
+    this.#owed.make()
+    this.clients.tellDue()
+  }
+
+  #appeared(record: string): void {
+    for (const found of this.#awaited.get(record) ?? []) found()
+  }
+
+  /** Subscribes first and looks then, so that it can't settle unseen in between. */
+  #watchFor(record: string): void {
+    if (!this.#link.isConnected) return
+    // With the next connection, it is watched for again.
+    this.#link.subscribe(record, () => this.#appeared(record)).catch(() => undefined)
+    this.#lookFor(record)
+  }
+
+  #lookFor(record: string): void {
+    this.#search(record).then(
+      (found) => typeof found === 'object' && this.#appeared(record),
+      // With the next connection, it is looked for again.
+      () => undefined,
+    )
+  }
+}
+
+function endOf(found: Found, recorded: Found): SearchEnd {
+  if (found === undefined) return 'none'
+  if (typeof found === 'string') return found
+  return recorded === undefined ? 'tag' : 'record'
+}

@@ -1,0 +1,143 @@
+import { createHmac } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Found, Kind, Locator, Place } from '../locator/locator.js'
+import { isBrought, originOf } from '../node/origin.js'
+import type { Relay } from '../relay/relay.js'
+import type { Carried } from './carried.js'
+import { carryConnection } from './carry-connection.js'
+import { carryExchange } from './carry-exchange.js'
+import {
+  formatAddress,
+  type LinkAddress,
+  type LinkListener,
+  type LinkTerms,
+  listenForLinks,
+  openLink,
+  parseAddress,
+} from './links.js'
+import { nodeAway } from './node-away.js'
+import type { Errand, Nodes } from './nodes.js'
+import { takeOver } from './takeover.js'
+
+/** What a node needs to join its cluster. */
+export interface NodeOptions {
+  /** Where other nodes reach this one: an address that they can reach. Port 0 takes a free one. */
+  readonly listenAt: LinkAddress
+  /** What all nodes of the cluster know, and nobody else. */
+  readonly secret: Buffer
+  /** Tells the kernel's view of a client: that of the node's service. */
+  readonly relay: Relay
+  /** This node's name, which no other node of the cluster has. */
+  readonly name: string
+  /** Makes the locator, once it is known where other nodes reach this one. */
+  readonly locate: (self: Place) => Locator | Promise<Locator>
+}
+
+/** Listens for other nodes, and joins their cluster. Rejects with Node's own error if the address can't be had. */
+export async function openNode({ listenAt, secret, relay, name, locate }: NodeOptions): Promise<Carrier> {
+  const terms = { secret: createHmac('sha256', secret).update('ess links').digest() }
+  let serve: (link: Socket) => void = (link) => link.destroy()
+  const listener = await listenForLinks(listenAt, name, terms, (link) => serve(link))
+  try {
+    const locator = await locate({ node: name, address: formatAddress(listener.address) })
+    return new Carrier(locator, relay, terms, listener, (take) => {
+      serve = take
+    })
+  } catch (error) {
+    listener.close()
+    throw error
+  }
+}
+
+/** A node of a cluster: takes requests from other nodes, and carries requests to them. */
+export class Carrier implements Nodes {
+  readonly locator: Locator
+  readonly serve: Nodes['serve']
+  readonly #relay: Relay
+  readonly #terms: LinkTerms
+  readonly #listener: LinkListener
+  readonly #carried = new Set<Carried>()
+
+  constructor(
+    locator: Locator,
+    relay: Relay,
+    terms: LinkTerms,
+    listener: LinkListener,
+    serve: Nodes['serve'],
+  ) {
+    this.locator = locator
+    this.serve = serve
+    this.#relay = relay
+    this.#terms = terms
+    this.#listener = listener
+  }
+
+  /** Where other nodes reach this one. */
+  get address(): string {
+    return formatAddress(this.#listener.address)
+  }
+
+  settle(kind: Kind, key: string): void {
+    this.locator.settle(kind, key)
+  }
+
+  leave(kind: Kind, key: string): void {
+    this.locator.leave(kind, key)
+  }
+
+  async find(kind: Kind, key: string): Promise<Found> {
+    const found = await this.locator.find(kind, key)
+    // It was here a moment ago.
+    return typeof found === 'object' && found.node === this.locator.self ? undefined : found
+  }
+
+  onSettled(id: string, found: () => void): () => void {
+    return this.locator.onSettled(id, found)
+  }
+
+  isCarried(request: IncomingMessage): boolean {
+    return isBrought(request.socket)
+  }
+
+  async carry(errand: Errand, { node, address }: Place): Promise<void> {
+    const { request, response } = errand
+    const link = await this.#open(request, node, address)
+    // The client has left meanwhile.
+    if (!request.socket.writable || response.headersSent) {
+      link.destroy()
+      return
+    }
+    const taken = takeOver(request, response)
+    const carried =
+      taken === undefined
+        ? carryExchange(errand, link, this.#relay)
+        : carryConnection(taken, errand, link, this.#relay)
+    this.#carried.add(carried)
+    // It never rejects.
+    void carried.ended.then(() => this.#carried.delete(carried))
+  }
+
+  async whenIdle(): Promise<void> {
+    while (this.#carried.size > 0) await Promise.all([...this.#carried].map(({ ended }) => ended))
+  }
+
+  stopNow(): void {
+    for (const carried of this.#carried) carried.stop()
+  }
+
+  async close(): Promise<void> {
+    this.#listener.close()
+    await this.locator.close()
+  }
+
+  async #open(request: IncomingMessage, node: string, address: string): Promise<Socket> {
+    const target = parseAddress(address)
+    try {
+      if (target === undefined) throw new Error(`Expected HOST:PORT, got ${address}`)
+      return await openLink(target, node, originOf(request.socket), this.#terms)
+    } catch (cause) {
+      throw nodeAway(cause)
+    }
+  }
+}

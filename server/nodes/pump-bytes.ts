@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net'
+import { readByStream } from '../node/raw-reading.js'
+import { descriptorOf } from '../node/socket-inside.js'
+import { isPlain, type Relay } from '../relay/relay.js'
+import type { SpliceEnd, SpliceJob } from '../relay/splice/splicer.js'
+
+/** What a pump asks and tells. */
+export interface PumpTerms {
+  readonly relay: Relay
+  /** These bytes are being written to the sink. */
+  passed(bytes: Buffer): void
+  /** How many bytes are known to follow those that have passed; undefined where that isn't known. */
+  left(): number | undefined
+  /** One of the two connections was reset, or the bytes can't be moved any more. */
+  broken(): void
+}
+
+/** Bytes on their way from one connection to another. */
+export interface BytePump {
+  /** How many bytes the kernel has moved by itself. `passed` isn't told of them. */
+  moved(): number
+  /** Reads no more. Returns a promise if a thread still has the connections: until then, a reset doesn't reach a peer. */
+  stop(): Promise<void> | undefined
+}
+
+/**
+ * Moves bytes from one connection to another, at the pace of the slower one. It ends neither: the caller sees their
+ * ends. As soon as many bytes are known to follow, the kernel moves them, if it can.
+ */
+export function pumpBytes(source: Socket, sink: Socket, terms: PumpTerms): BytePump {
+  const { relay, passed, left, broken } = terms
+  let job: SpliceJob | undefined
+  /** Of the jobs that are over. */
+  let moved = 0
+  let isStopped = false
+  let canSplice = isPlain(source)
+  /** From the last bytes that are read here until the kernel has moved the others. */
+  let isHandedOver = false
+  const reading = readByStream(source, take)
+  sink.on('drain', goOn)
+  reading.resume()
+  return { moved: () => moved + (job?.moved() ?? 0), stop }
+
+  function take(bytes: Buffer): boolean {
+    // What comes for a peer that has left is thrown away, so that the end behind it is seen.
+    if (isStopped || !sink.writable) return true
+    passed(bytes)
+    const splicer = canSplice ? relay.splicerTo(left(), sink) : undefined
+    if (splicer === undefined) return sink.write(bytes)
+    canSplice = false
+    isHandedOver = true
+    // The rest goes below Node, behind this.
+    sink.write(bytes, (error) => {
+      const [from, to, rest] = [descriptorOf(source), descriptorOf(sink), left()]
+      if (isStopped || error || rest === undefined) return
+      // A connection was closed just now, and the event that says so is on its way.
+      if (from === undefined || to === undefined) return
+      job = splicer.start(from, to, rest)
+      // It never rejects, and `spliced` handles every end.
+      void job.ended.then(spliced)
+    })
+    return false
+  }
+
+  function spliced({ how, taken, moved: bytes }: SpliceEnd): void {
+    job = undefined
+    isHandedOver = false
+    moved += bytes
+    if (isStopped) return
+    const isUntouched = how === 'engine-failed' && taken === 0
+    // The end of the source comes again, and is passed on behind its bytes.
+    if (how === 'whole' || (how === 'sender-ended' && taken === bytes) || isUntouched) reading.resume()
+    else broken()
+  }
+
+  function goOn(): void {
+    if (!isHandedOver && !isStopped) reading.resume()
+  }
+
+  function stop(): Promise<void> | undefined {
+    if (isStopped) return undefined
+    isStopped = true
+    sink.off('drain', goOn)
+    job?.cancel()
+    reading.leave(true)
+    // What still comes is thrown away.
+    if (job === undefined) source.resume()
+    return job?.ended.then(() => void source.resume())
+  }
+}
+
+/** Reads what comes, and throws it away: its end is seen then. */
+export function dropBytes(source: Socket): BytePump {
+  const drop = () => undefined
+  source.on('data', drop).resume()
+  return {
+    moved: () => 0,
+    stop: () => {
+      source.off('data', drop)
+      return undefined
+    },
+  }
+}

@@ -1,0 +1,89 @@
+import type { Locator } from '../locator/locator.js'
+import { MemoryStore } from '../locator/memory.js'
+import type { ToParent, ToWorker } from './messages.js'
+import type { WorkerProcess } from './worker-process.js'
+
+/** The messages that are about where a transfer is. */
+export type IndexMessage = Extract<ToParent, { kind: 'settle' | 'leave' | 'find' | 'await' | 'forget' }>
+
+/** What the index knows of one worker. */
+interface Member {
+  readonly locator: Locator
+  /** What stops each wait of it, by its number. */
+  readonly waits: Map<number, () => void>
+}
+
+/** Knows which worker has which transfer, for all of them. */
+export class WorkersIndex {
+  readonly #store = new MemoryStore()
+  readonly #members = new Map<WorkerProcess, Member>()
+  readonly #tellAll: (message: ToWorker) => void
+
+  constructor(tellAll: (message: ToWorker) => void) {
+    this.#tellAll = tellAll
+  }
+
+  /** `address` is where other workers reach this one. */
+  join(worker: WorkerProcess, address: string): void {
+    const locator = this.#store.join({ node: worker.name, address })
+    this.#members.set(worker, { locator, waits: new Map() })
+    this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
+  }
+
+  /** Its transfers ended with it. */
+  drop(worker: WorkerProcess): void {
+    const member = this.#members.get(worker)
+    if (member === undefined) return
+    this.#members.delete(worker)
+    // It never rejects, and forgets the worker at once.
+    void member.locator.close()
+    this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
+  }
+
+  hear(message: IndexMessage, worker: WorkerProcess): void {
+    const member = this.#members.get(worker)
+    if (member === undefined) return
+    const { locator, waits } = member
+    switch (message.kind) {
+      case 'settle':
+        locator.settle(message.what, message.key)
+        return
+      case 'leave':
+        locator.leave(message.what, message.key)
+        return
+      case 'find':
+        // It never rejects.
+        void this.#find(message, worker, locator)
+        return
+      case 'await': {
+        const { ask, id } = message
+        const found = () => {
+          waits.delete(ask)
+          worker.tell({ kind: 'settled', ask })
+        }
+        waits.set(ask, locator.onSettled(id, found))
+        return
+      }
+      case 'forget':
+        waits.get(message.ask)?.()
+        waits.delete(message.ask)
+    }
+  }
+
+  async #find(
+    { ask, what, key }: Extract<IndexMessage, { kind: 'find' }>,
+    worker: WorkerProcess,
+    locator: Locator,
+  ): Promise<void> {
+    let found = await locator.find(what, key)
+    if (found === undefined) {
+      // A worker says that it has a link before it answers with it. If this question came only because of that answer,
+      // that message is here too by now, and is read in this turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      found = await locator.find(what, key)
+    }
+    // It has looked for itself already.
+    const isOwn = typeof found === 'object' && found.node === worker.name
+    worker.tell({ kind: 'found', ask, found: isOwn ? undefined : found })
+  }
+}

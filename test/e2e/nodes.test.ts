@@ -1,0 +1,161 @@
+import { writeFile } from 'node:fs/promises'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { needs } from '../helpers/needs.js'
+import {
+  connectReceiver,
+  expectCutOff,
+  expectDelivered,
+  expectReceived,
+  expectSenderFailed,
+  PAIRS,
+  startReceiver,
+  startSender,
+  untilReceiving,
+} from '../helpers/peers.js'
+import { needsRedis, startRedis } from '../helpers/redis.js'
+import { runCurl } from '../helpers/run-curl.js'
+import { secretFile, startNodes } from '../helpers/start-nodes.js'
+import { startServer } from '../helpers/start-server.js'
+import { tempDir } from '../helpers/temp-dir.js'
+import { until } from '../helpers/within.js'
+
+const SIZE = 20_000_000
+
+beforeEach((context) => {
+  needs(context, 'curl')
+  needsRedis(context)
+})
+
+/** A link as another node has it. */
+function at(node: { readonly url: string }, url: string): string {
+  return node.url + new URL(url).pathname
+}
+
+async function fileOf(size: number): Promise<{ readonly path: string; readonly sha256: string }> {
+  const path = `${await tempDir()}/file`
+  return { path, sha256: await writeFileOf(path, size) }
+}
+
+describe.each(PAIRS)('from $sender at one node to $receiver at another', (pair) => {
+  test.each(['known', 'unknown'] as const)('a file of %s length arrives whole', async (length) => {
+    const [home, other] = await startNodes(2, (await startRedis()).url)
+    if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+    for (const size of [0, 1, SIZE]) {
+      const { path, sha256 } = await fileOf(size)
+      const sender = await startSender(
+        pair.sender,
+        home,
+        length === 'known' ? { file: path } : { pipe: path },
+      )
+      const receiver = await startReceiver(pair.receiver, at(other, sender.url))
+      await expectReceived(receiver)
+      await expectDelivered(sender, size)
+      expect(await sha256OfFile(receiver.path)).toBe(sha256)
+    }
+  })
+
+  test('a receiver that is killed is lost, and so is a sender', async () => {
+    const [home, other] = await startNodes(2, (await startRedis()).url)
+    if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+    for (const whose of ['receiver', 'sender'] as const) {
+      const sender = await startSender(pair.sender, home, 'held')
+      const receiver = await connectReceiver(pair.receiver, { ...sender, url: at(other, sender.url) })
+      sender.stdin.write(Buffer.alloc(1_000_000))
+      await untilReceiving(receiver)
+      if (whose === 'receiver') {
+        receiver.kill('SIGKILL')
+        await expectSenderFailed(sender, 'receiver-lost')
+      } else {
+        sender.kill('SIGKILL')
+        await expectCutOff(receiver)
+      }
+    }
+  })
+
+  test('a node that is killed while it carries is told as a lost receiver', async () => {
+    const [home, other] = await startNodes(2, (await startRedis()).url)
+    if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+    const sender = await startSender(pair.sender, home, 'held')
+    const receiver = await connectReceiver(pair.receiver, { ...sender, url: at(other, sender.url) })
+    sender.stdin.write(Buffer.alloc(1_000_000))
+    await untilReceiving(receiver)
+    other.signal('SIGKILL')
+    await expectSenderFailed(sender, 'receiver-lost')
+    expect((await receiver.ended()).code).not.toBe(0)
+  })
+})
+
+test('with Redis away, a link still finds its node', async () => {
+  const redis = await startRedis()
+  const [home, other] = await startNodes(2, redis.url)
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(SIZE)
+  const sender = await startSender('curl', home, { file: path })
+  await redis.stop()
+  const receiver = await startReceiver('curl', at(other, sender.url))
+  await expectReceived(receiver)
+  await expectDelivered(sender, SIZE)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
+test('a node with another secret carries nothing, and says that a part of the server is away', async () => {
+  const { url } = await startRedis()
+  const nodeOf = async (secret: string) => {
+    const file = await secretFile(secret)
+    return startServer('--cluster', url, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', file)
+  }
+  const home = await nodeOf('one secret, which is long enough for this')
+  const stranger = await nodeOf('another one, which is long enough as well')
+  const sender = await startSender('curl', home, 'held')
+  const answer = await runCurl(['-sS', '-o', '-', '-w', '%{http_code}', at(stranger, sender.url)])
+  const { stdout } = await answer.ended()
+  // Their records differ as well, so the link's own tag has to name the node; else it is unknown there.
+  expect(stdout.toString()).toMatch(/(?:503|404)$/)
+  expect((await (await runCurl(['-sS', '-I', sender.url])).ended()).stdout.toString()).toMatch(/ 200 /)
+})
+
+test('a node that drains lets a request that it carries end', async () => {
+  const [home, other] = await startNodes(2, (await startRedis()).url)
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const sender = await startSender('curl', home, 'held')
+  const receiver = await connectReceiver('curl', { ...sender, url: at(other, sender.url) })
+  sender.stdin.write(Buffer.alloc(1_000_000))
+  await untilReceiving(receiver)
+  other.signal('SIGTERM')
+  await other.untilStderr(/stopping/)
+  sender.stdin.end(Buffer.alloc(1_000_000))
+  await expectReceived(receiver)
+  await expectDelivered(sender, 2_000_000)
+  expect((await other.ended()).code).toBe(0)
+})
+
+test('a client has as many transfers at all nodes together as it may have at one', async () => {
+  const [home, other] = await startNodes(
+    2,
+    (await startRedis()).url,
+    '--reservations',
+    '--max-sockets-per-client',
+    '1',
+  )
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const sender = await startSender('curl', home, 'held')
+  const reserve = async () => (await fetch(`${other.url}/reserve`, { method: 'POST' })).status
+  await until('the other node knows', async () => (await reserve()) === 429)
+  expect(await reserve()).toBe(429)
+  sender.kill('SIGKILL')
+  await sender.ended()
+})
+
+test('the password of Redis may be in a file', async () => {
+  const { url } = await startRedis('--requirepass', 'p@ss word')
+  const file = `${await tempDir()}/password`
+  await writeFile(file, 'p@ss word\n', { mode: 0o600 })
+  const [home, other] = await startNodes(2, url, '--cluster-password-file', file)
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(1000)
+  const sender = await startSender('curl', home, { file: path })
+  const receiver = await startReceiver('curl', at(other, sender.url))
+  await expectReceived(receiver)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})

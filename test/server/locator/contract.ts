@@ -1,0 +1,263 @@
+import { expect, onTestFinished, test } from 'vitest'
+import type { Found, Kind, Locator, Place } from '../../../server/locator/locator.js'
+import { withResolvers } from '../../../server/node/with-resolvers.js'
+import { DEADLINE_MS, until, within } from '../../helpers/within.js'
+
+/** How a cluster of locators is made, for the tests that each kind of locator must pass. */
+export interface Cluster {
+  /** A node joins it. Resolves when all nodes know of it. */
+  join(place: Place): Promise<Locator>
+}
+
+const A: Place = { node: 'a', address: '10.0.0.1:7001' }
+const B: Place = { node: 'b', address: '10.0.0.2:7001' }
+const C: Place = { node: 'c', address: 'c.example.org:7001' }
+
+/** Resolves when a node says so of a key. A node may learn of another's keys a moment later. */
+export async function foundAt(locator: Locator, kind: Kind, key: string, expected: Found): Promise<void> {
+  let last: Found
+  try {
+    await until(`${locator.self} finds ${kind} ${key}`, async () => {
+      last = await locator.find(kind, key)
+      return JSON.stringify(last) === JSON.stringify(expected)
+    })
+  } catch (cause) {
+    throw new Error(`Expected ${JSON.stringify(expected)} for ${kind} ${key}, got ${JSON.stringify(last)}`, {
+      cause,
+    })
+  }
+}
+
+/** Waits for an id. Stops when the test is over. */
+export function awaited(locator: Locator, id: string) {
+  const { promise, resolve } = withResolvers<void>()
+  let times = 0
+  const stop = locator.onSettled(id, () => {
+    times++
+    resolve()
+  })
+  onTestFinished(stop)
+  return {
+    stop,
+    times: () => times,
+    found: () => within(DEADLINE_MS, `${locator.self} is told of ${id}`, promise),
+  }
+}
+
+let lastId = 0
+
+/** An id that no other test has: all may share one store. */
+export function newId(): string {
+  return `Id${String(++lastId).padStart(10, '0')}`
+}
+
+/** Tests that hold for every kind of locator. */
+export function describeLocator(start: () => Promise<Cluster>): void {
+  async function three() {
+    const cluster = await start()
+    return {
+      cluster,
+      a: await cluster.join(A),
+      b: await cluster.join(B),
+      c: await cluster.join(C),
+    }
+  }
+
+  test.each(['id', 'token'] as const)('every other node finds the node that an %s is on', async (kind) => {
+    const { a, b, c } = await three()
+    const key = newId()
+    a.settle(kind, key)
+    await foundAt(b, kind, key, A)
+    await foundAt(c, kind, key, A)
+  })
+
+  test('no node has an id or a token that was never settled', async () => {
+    const { b } = await three()
+    expect(await b.find('id', newId())).toBe(undefined)
+    expect(await b.find('token', newId())).toBe(undefined)
+  })
+
+  test('an id is no token, and a token no id', async () => {
+    const { a, b } = await three()
+    const [id, token] = [newId(), newId()]
+    a.settle('id', id)
+    a.settle('token', token)
+    await foundAt(b, 'id', id, A)
+    await foundAt(b, 'token', token, A)
+    expect(await b.find('token', id)).toBe(undefined)
+    expect(await b.find('id', token)).toBe(undefined)
+  })
+
+  test('an id that has ended is gone, and a token that has ended was never there', async () => {
+    const { a, b } = await three()
+    const [id, token] = [newId(), newId()]
+    a.settle('id', id)
+    a.settle('token', token)
+    await foundAt(b, 'token', token, A)
+    a.leave('id', id)
+    a.leave('token', token)
+    await foundAt(b, 'id', id, 'gone')
+    await foundAt(b, 'token', token, undefined)
+  })
+
+  test('an id that ends at once is gone', async () => {
+    const { a, b } = await three()
+    const id = newId()
+    a.settle('id', id)
+    a.leave('id', id)
+    await foundAt(b, 'id', id, 'gone')
+  })
+
+  test('to leave what was never settled changes nothing', async () => {
+    const { a, b, c } = await three()
+    const [strange, others] = [newId(), newId()]
+    b.settle('id', others)
+    await foundAt(c, 'id', others, B)
+    a.leave('id', strange)
+    a.leave('id', others)
+    // In the order in which it was told: this comes after both.
+    const last = newId()
+    a.settle('id', last)
+    await foundAt(c, 'id', last, A)
+    expect(await c.find('id', strange)).toBe(undefined)
+    expect(await c.find('id', others)).toEqual(B)
+  })
+
+  test('a receiver that waits is told once, on whatever node the id settles', async () => {
+    const { a, b } = await three()
+    for (const owner of [a, b]) {
+      const id = newId()
+      const waiting = [awaited(a, id), awaited(b, id), awaited(b, id)]
+      owner.settle('id', id)
+      await Promise.all(waiting.map(({ found }) => found()))
+      expect(waiting.map(({ times }) => times())).toEqual([1, 1, 1])
+    }
+  })
+
+  test('a receiver that waits for an id that is there already is told too', async () => {
+    const { a, b } = await three()
+    const id = newId()
+    a.settle('id', id)
+    await foundAt(b, 'id', id, A)
+    const waiting = awaited(b, id)
+    expect(waiting.times()).toBe(0)
+    await waiting.found()
+  })
+
+  test('a receiver that stopped waiting is not told, and does not stop others', async () => {
+    const { a, b } = await three()
+    const id = newId()
+    const [gone, patient] = [awaited(b, id), awaited(b, id)]
+    gone.stop()
+    gone.stop()
+    a.settle('id', id)
+    await patient.found()
+    expect(gone.times()).toBe(0)
+  })
+
+  test('a receiver is not told of a token', async () => {
+    const { a, b } = await three()
+    const key = newId()
+    const waiting = awaited(b, key)
+    a.settle('token', key)
+    await foundAt(b, 'token', key, A)
+    expect(waiting.times()).toBe(0)
+  })
+
+  test('the nodes are those that joined and have not left', async () => {
+    const { a, b, c } = await three()
+    const names = (locator: Locator) => locator.state.nodes.map(({ node }) => node).sort()
+    for (const one of [a, b, c]) {
+      expect(one.state).toMatchObject({ isWell: true, trouble: undefined })
+      await until(`${one.self} knows all`, () => names(one).join() === 'a,b,c')
+      expect(one.state.nodes).toEqual(expect.arrayContaining([A, B, C]))
+    }
+    await b.close()
+    await until('a knows that b has left', () => names(a).join() === 'a,c')
+  })
+
+  test('of what was on a node that left, it is not known where it is', async () => {
+    const { a, b } = await three()
+    const [id, ended] = [newId(), newId()]
+    a.settle('id', id)
+    a.settle('id', ended)
+    a.leave('id', ended)
+    await foundAt(b, 'id', ended, 'gone')
+    await a.close()
+    await foundAt(b, 'id', id, 'unknown')
+    expect(await b.find('id', ended)).toBe('gone')
+  })
+
+  test('what was on a node that left is found where it settles again', async () => {
+    const { cluster, a, b, c } = await three()
+    const id = newId()
+    a.settle('id', id)
+    await foundAt(b, 'id', id, A)
+    await a.close()
+    await foundAt(b, 'id', id, 'unknown')
+    c.settle('id', id)
+    await foundAt(b, 'id', id, C)
+    const again = await cluster.join(A)
+    expect(await again.find('id', id)).toEqual(C)
+    again.leave('id', id)
+    expect(await b.find('id', id)).toEqual(C)
+  })
+
+  test('each node learns what a client holds at the others', async () => {
+    const { a, b, c } = await three()
+    const client = newId()
+    expect(await clientsOf(a).hold(client, [1, 0, 2])).toEqual([0, 0, 0])
+    expect(await clientsOf(b).hold(client, [2, 1, 0])).toEqual([1, 0, 2])
+    expect(await clientsOf(c).hold(client, [0, 0, 0])).toEqual([3, 1, 2])
+    expect(await clientsOf(a).hold(client, [0, 0, 0])).toEqual([2, 1, 0])
+    expect(await clientsOf(c).hold(client, [0, 0, 1])).toEqual([2, 1, 0])
+    expect(await clientsOf(c).hold(newId(), [0, 0, 1])).toEqual([0, 0, 0])
+  })
+
+  test('of nodes that ask at the same time, exactly one sees nothing of the others', async () => {
+    const { a, b, c } = await three()
+    const client = newId()
+    const seen = await Promise.all([a, b, c].map((one) => clientsOf(one).hold(client, [1])))
+    expect(seen.flat().sort()).toEqual([0, 1, 2])
+  })
+
+  test('what a client held at a node that left does not count', async () => {
+    const { a, b } = await three()
+    const client = newId()
+    await clientsOf(a).hold(client, [5])
+    expect(await clientsOf(b).hold(client, [1])).toEqual([5])
+    await a.close()
+    expect(await clientsOf(b).hold(client, [1])).toEqual([0])
+  })
+
+  test('misses of a client count together, wherever it missed', async () => {
+    const { a, b } = await three()
+    const client = newId()
+    expect(await clientsOf(a).miss(client, 60)).toMatchObject({ count: 1 })
+    expect(await clientsOf(b).miss(client, 60)).toMatchObject({ count: 2 })
+    const third = await clientsOf(a).miss(client, 60)
+    expect(third?.count).toBe(3)
+    expect(third?.leftMs).toBeGreaterThan(30_000)
+    expect(third?.leftMs).toBeLessThanOrEqual(60_000)
+    expect(await clientsOf(b).miss(newId(), 60)).toMatchObject({ count: 1 })
+  })
+
+  test('what a node announces is heard by all others, as it was said', async () => {
+    const { a, b, c } = await three()
+    const heard: string[] = []
+    const hears = { a, b, c }
+    for (const [name, one] of Object.entries(hears))
+      clientsOf(one).onAnnounced((news) => heard.push(`${name}: ${news}`))
+    // A node may be heard a moment after it began to listen.
+    await until('b and c hear a', () => {
+      clientsOf(a).announce('grüß 1')
+      return heard.includes('b: grüß 1') && heard.includes('c: grüß 1')
+    })
+    expect(heard.filter((line) => line.startsWith('a'))).toEqual([])
+  })
+}
+
+function clientsOf({ clients, self }: Locator) {
+  if (clients === undefined) throw new Error(`${self} counts no clients`)
+  return clients
+}
