@@ -53,6 +53,7 @@ test('a second tab that presses Save is refused, and ends nothing of the first o
   await second.press(RECEIVING.save)
   await second.untilShows(RECEIVING.failed)
   await second.close()
+  await proxy.strike({ kind: 'throttle', bytesPerSecond: 50_000_000 })
   await first.untilShows(/Every byte was checked/, LONG_MS)
   expect((await sender.ended()).code).toBe(0)
 })
