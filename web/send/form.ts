@@ -160,7 +160,8 @@ export class SendForm {
   }
 
   #add(files: readonly File[]): void {
-    for (const file of files) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
+    const adding = this.#chosen.add()
+    for (const file of files) adding.file(file.webkitRelativePath || file.name, file)
     this.#show()
     if (this.#chosen.isEmpty) return
     // The next step, and one key away.
