@@ -15,20 +15,26 @@ export function safeFileName(name: string): string | undefined {
   const clean = withoutHidden(component)
     .replace(/^[\s.-]+/u, '')
     .trimEnd()
-  return clean === '' ? undefined : shorten(clean)
+  return clean === '' ? undefined : shortenName(clean, MAX_FILE_NAME_BYTES)
 }
 
-function shorten(name: string): string {
-  if (utf8Length(name) <= MAX_FILE_NAME_BYTES) return name
-  const dot = name.lastIndexOf('.')
-  const extension = dot > 0 && name.length - dot <= MAX_EXTENSION_LENGTH ? name.slice(dot) : ''
+/** Cuts a name to so many bytes of UTF-8, and keeps its extension. */
+export function shortenName(name: string, maxBytes: number): string {
+  if (utf8Length(name) <= maxBytes) return name
+  const extension = endingOf(name)
   let stem = ''
   for (const character of name.slice(0, name.length - extension.length)) {
-    if (utf8Length(stem + character + extension) > MAX_FILE_NAME_BYTES) break
+    if (utf8Length(stem + character + extension) > maxBytes) break
     stem += character
   }
   // The cut may have left a space at the end, or half of a joined character.
   return withoutHidden(stem + extension).trimEnd()
+}
+
+/** A name's extension with its dot, such as `.pdf`. Empty if there is none. */
+export function endingOf(name: string): string {
+  const dot = name.lastIndexOf('.')
+  return dot > 0 && name.length - dot <= MAX_EXTENSION_LENGTH ? name.slice(dot) : ''
 }
 
 function withoutHidden(text: string): string {

@@ -52,6 +52,11 @@ export const RECEIVING = {
   leftOut: (count: number) =>
     `${formatCount(count, 'link')} could not be made: a browser makes no links from one file to another. To get all, ask the sender for a new link, and receive it with ess.`,
   leftOutList: 'The links that were left out',
+  renamed: (count: number) =>
+    `${formatCount(count, 'name')} had to be changed: your browser or some systems don’t allow ${count === 1 ? 'it' : 'them'}, or another file has the same one.`,
+  renamedList: 'The names that were changed',
+  /** An old name, and the new one. */
+  becomes: (from: string, to: string) => `${isolated(from)} → ${isolated(to)}`,
   saveAgain: 'Save it again',
   /** A file in a folder that is being filled. */
   markerName: 'NOT COMPLETE YET.txt',
@@ -80,8 +85,4 @@ export const RECEIVING = {
   tooLargeMidway: (limit: number) =>
     `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing was kept. Ask the sender for a new link, and receive it with ess, or in Chrome or Edge on a computer.`,
   back: 'Back',
-  /** Of an entry, in the sentence that says why a folder isn't safe to unpack. */
-  sameName: 'would get the same name as another entry',
-  sameNameOnDisk: 'has the same name as another entry on this disk',
-  noName: 'has no name that a file could have here',
 } as const

@@ -1,6 +1,7 @@
 /** What the server writes into its pages itself, for those without a script: see `page-words.ts`. */
 export const SHELLS = {
-  needsScript: 'This page needs a browser that runs its script. You can also send from a terminal.',
+  needsScript:
+    'This page needs its script. If your browser runs scripts, this one could not be loaded: reload the page. You can also send from a terminal.',
   sendInOne: 'Send (it prints the link at once; leave it running):',
   sendInTwo: 'Send in two steps (the first prints the link, then the ADDRESS for your upload):',
   sendChecked: 'With ess, which also checks that every byte arrived:',

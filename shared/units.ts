@@ -36,8 +36,12 @@ export function formatPart(bytes: number, total: number | undefined): string {
 
 /** A number of things, for people: `1 transfer`, `32 transfers`, `1,204 items`. */
 export function formatCount(count: number, noun: string): string {
-  const digits = String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
-  return `${digits} ${noun}${count === 1 ? '' : 's'}`
+  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** A whole number for people: `1,204`. */
+export function formatNumber(number: number): string {
+  return String(number).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
 function inUnits(bytes: number, { base, units }: typeof DECIMAL | typeof BINARY): string {

@@ -1,3 +1,4 @@
+import { foldedName } from '../../shared/folded-name.js'
 import { landingName } from './landing-name.js'
 
 /** A symbolic link in a tar. Names are bytes: one character of a string for each. */
@@ -64,6 +65,5 @@ export type Trouble = (typeof TROUBLES)[keyof typeof TROUBLES]
 
 /** The same for all paths that some file system takes for one. */
 function folded(path: string): string {
-  const text = Buffer.from(path, 'latin1').toString()
-  return text.normalize('NFKC').toUpperCase().toLowerCase()
+  return foldedName(Buffer.from(path, 'latin1').toString())
 }

@@ -41,16 +41,25 @@ const HEADERS = {
  * never becomes code: a browser with Trusted Types refuses it. `ess` is the one policy by which the receive page names
  * its service worker.
  */
-const SCRIPTED_POLICY = policyOf({
-  'script-src': "'self'",
+const SCRIPTED_POLICY = {
   'style-src': "'self'",
   'connect-src': "'self'",
   'img-src': "'self' data:",
   'worker-src': "'self'",
   'frame-src': "'self'",
   'require-trusted-types-for': "'script'",
-})
+} as const
 const TYPES_POLICIES = { send: "'none'", receive: 'ess' } as const
+
+/**
+ * What a page does by itself, before its script is there. If that can't be loaded, it shows what it has for those without a
+ * script. And behind a proxy that takes `/tools/ess` away from all addresses, the page at `/tools/ess` would look for its
+ * script beside that: only the browser knows that a slash is missing.
+ */
+const IF_NOT_LOADED =
+  "addEventListener('error',e=>{if(e.target.tagName==='SCRIPT')document.documentElement.classList.add('scriptless')},true)"
+const ADD_SLASH =
+  "if(!location.pathname.endsWith('/'))location.replace(location.pathname+'/'+location.search+location.hash)"
 
 /** Where the style was not built. */
 const PLAIN_STYLE =
@@ -102,9 +111,12 @@ function headWithScript({ entry, facts: { root } }: PageScript): StyledHead {
   if (entries === undefined) throw new Error('Expected the scripts of the pages, got none')
   const { file, needs } = entries[entry]
   const urlOf = (name: string) => escapeHtml(`${root}web/${name}`)
+  const own = entry === 'send' && root === './' ? `${IF_NOT_LOADED};${ADD_SLASH}` : IF_NOT_LOADED
+  const policy = policyOf({ ...SCRIPTED_POLICY, 'script-src': `'self' ${sourceOf(own)}` })
   return {
-    policy: `${SCRIPTED_POLICY}; trusted-types ${TYPES_POLICIES[entry]}`,
+    policy: `${policy}; trusted-types ${TYPES_POLICIES[entry]}`,
     lines: [
+      `<script>${own}</script>`,
       `<link rel="stylesheet" href="${urlOf(entries.style.file)}">`,
       ...needs.map((name) => `<link rel="modulepreload" href="${urlOf(name)}">`),
       `<script type="module" src="${urlOf(file)}"></script>`,
@@ -115,13 +127,17 @@ function headWithScript({ entry, facts: { root } }: PageScript): StyledHead {
 function headWithStyle(): StyledHead {
   if (styledHead === undefined) {
     const style = (styleText() ?? PLAIN_STYLE).trim()
-    const hash = createHash('sha256').update(style).digest('base64')
     styledHead = {
-      policy: policyOf({ 'style-src': `'sha256-${hash}'`, 'img-src': 'data:' }),
+      policy: policyOf({ 'style-src': sourceOf(style), 'img-src': 'data:' }),
       lines: `<style>${style}</style>`,
     }
   }
   return styledHead
+}
+
+/** What allows this text alone, in the page itself. */
+function sourceOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 }
 
 /** A policy that allows what `sources` says, forms to this server, and nothing else. */

@@ -20,6 +20,9 @@ export function loadedBy(html: string): string[] {
     .filter((address) => !address.startsWith('data:'))
 }
 
+/** The scripts that a page's policy allows: the server's own, and the one line in the page itself. */
+export const OWN_SCRIPTS = /^'self' 'sha256-[\w+/]{43}='$/
+
 /** The directives of a Content-Security-Policy. */
 export function policyOf(field = ''): Readonly<Record<string, string>> {
   const directives = field.split('; ').map((directive): [string, string] => {

@@ -1,5 +1,7 @@
+import { EssError } from '../../shared/index.js'
 import { isTextType, MAX_TEXT_BYTES } from '../../shared/text.js'
 import { type Facts, readFacts } from '../facts.js'
+import { load } from '../http/load.js'
 import { keyInAddress } from './keys.js'
 import { headOf, type Link, linkTo, request } from './link.js'
 import type { Known } from './offer.js'
@@ -36,7 +38,7 @@ async function begin(main: HTMLElement, { link: told }: Facts): Promise<void> {
     problem !== undefined ||
     isText
   if (!isOurs || isPressed()) return
-  const { takeOver } = await import('./take-over.js')
+  const { takeOver } = await load(import('./take-over.js'))
   await takeOver({ page: main, facts, link, known, isReady, key, keyProblem: problem })
 }
 
@@ -44,7 +46,7 @@ async function begin(main: HTMLElement, { link: told }: Facts): Promise<void> {
 function watchButton(main: HTMLElement): () => boolean {
   const form = main.querySelector('form')
   // Before it is pressed: then the browser is busy with the download.
-  const loading = import('./by-browser.js')
+  const loading = load(import('./by-browser.js'))
   loading.catch(report)
   let isPressed = false
   form?.addEventListener('submit', () => {
@@ -79,7 +81,8 @@ function keyOf(address: string): { readonly key?: string; readonly problem?: str
   }
 }
 
-/** A bug. It must be seen, and the page stays as it was. */
+/** The page stays as it was, with what it has for those without a script. A bug must be seen. */
 function report(error: unknown): void {
-  reportError(error)
+  document.documentElement.classList.add('scriptless')
+  if (!(error instanceof EssError)) reportError(error)
 }

@@ -9,6 +9,7 @@ import {
   safeFileName,
 } from '../../shared/index.js'
 import { notANote, splitNote } from '../../shared/sealed-note.js'
+import { load } from '../http/load.js'
 import { makeSeal, type Seal, sizeInside } from '../seal/open-body.js'
 import type { Keys } from '../seal/open-header.js'
 import { readNote } from '../seal/open-note.js'
@@ -68,7 +69,7 @@ export function plainOffer({ id, name, size, type, bundle }: Known): Offer {
  * Opens the note of a sealed file. Nothing of the link is used up. Throws EssError `wrong-key` or `not-authentic`.
  */
 export async function sealedOffer({ id, size: bodySize }: Known, value: string, keys: Keys): Promise<Offer> {
-  const { openHeader } = await import('../seal/open-header.js')
+  const { openHeader } = await load(import('../seal/open-header.js'))
   const header = await openHeader(splitNote(value).header, keys)
   const note = readNote(value, header)
   const seal = makeSeal(header, note.payloadNonce)
@@ -108,7 +109,7 @@ export async function openBegin(begin: Uint8Array, keys: Keys): Promise<Seal | u
   const end = headerEnd(begin)
   const nonceEnd = (end ?? Number.POSITIVE_INFINITY) + 16
   if (begin.length < nonceEnd) return undefined
-  const { openHeader } = await import('../seal/open-header.js')
+  const { openHeader } = await load(import('../seal/open-header.js'))
   return makeSeal(await openHeader(begin.slice(0, end), keys), begin.slice(end, nonceEnd))
 }
 

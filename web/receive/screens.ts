@@ -154,7 +154,7 @@ export interface ProgressScreen {
 }
 
 /** The longest list that is shown: a page with 100,000 lines is slow. */
-const MAX_LISTED = 500
+export const MAX_LISTED = 500
 
 export function showProgress(page: HTMLElement, title: string, cancel: () => void): ProgressScreen {
   const said = element('p', { className: 'status', set: { role: 'status' } }, RECEIVING.waiting)
@@ -233,7 +233,10 @@ export function showText(page: HTMLElement, text: string): void {
     set: { role: 'region', 'aria-label': COMMON.text },
   })
   shown.append(text)
-  const copy = copyButton(text, COPY_WORDS, () => getSelection()?.selectAllChildren(shown))
+  const copied = askBeforeLeaving()
+  // By hand.
+  shown.addEventListener('copy', copied)
+  const copy = copyButton(text, COPY_WORDS, () => getSelection()?.selectAllChildren(shown), copied)
   show(
     page,
     COMMON.text,
@@ -242,6 +245,13 @@ export function showText(page: HTMLElement, text: string): void {
     element('div', { className: 'buttons' }, copy.button),
     copy.said,
   )
+}
+
+/** The text is nowhere else, so the browser asks the person who reloads or closes the page. Call the result when that may go. */
+function askBeforeLeaving(): () => void {
+  const off = new AbortController()
+  window.addEventListener('beforeunload', (event) => event.preventDefault(), { signal: off.signal })
+  return () => off.abort()
 }
 
 /** What a person can do where nothing was used up, and what that is called. */

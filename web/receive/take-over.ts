@@ -1,3 +1,5 @@
+import { EssError } from '../../shared/index.js'
+import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { wordsOf } from './failure.js'
 import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
@@ -10,7 +12,10 @@ export async function takeOver(linkPage: LinkPage): Promise<void> {
   try {
     present(linkPage, await openLink(linkPage))
   } catch (error) {
-    showFailed(linkPage.page, undefined, wordsOf(error), undefined)
+    // A part of the page could not be loaded, and nothing is used up.
+    const isAway = error instanceof EssError && error.code === 'server-unreachable'
+    const again = isAway ? ([RECEIVING.tryAgain, () => location.reload()] as const) : undefined
+    showFailed(linkPage.page, undefined, wordsOf(error), again)
   }
 }
 

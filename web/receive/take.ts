@@ -3,6 +3,7 @@ import { Pace } from '../../shared/pace.js'
 import { COMMON } from '../../shared/page-words.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { sayLastWord } from '../http/last-word.js'
+import { load } from '../http/load.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
 import type { LinkPage } from './link-page.js'
@@ -15,6 +16,7 @@ import type { Done, Way } from './save/sink.js'
 import { toText } from './save/text.js'
 import {
   type Choice,
+  MAX_LISTED,
   otherWays,
   type ProgressScreen,
   showCancelled,
@@ -44,7 +46,7 @@ export async function take(
   again: () => void,
 ): Promise<void> {
   const { page, facts, key } = linkPage
-  const news: News = { screen: undefined, hasBegun: false, entries: 0, leftOut: [] }
+  const news: News = { screen: undefined, hasBegun: false, entries: 0, leftOut: [], renamed: [] }
   try {
     if (name === 'text') {
       const text = toText()
@@ -77,6 +79,8 @@ interface News {
   /** How many have come. */
   entries: number
   readonly leftOut: string[]
+  /** An old name and the new one, for a person to read. */
+  readonly renamed: string[]
 }
 
 async function wayOfBundle(
@@ -96,6 +100,8 @@ async function wayOfBundle(
       if (within(name) !== '') news.screen?.list(within(name))
     },
     onLeftOut: (name: string) => void news.leftOut.push(within(name)),
+    onRenamed: (from: string, to: string) =>
+      void news.renamed.push(RECEIVING.becomes(within(from), within(to))),
   }
   const folder =
     isFolder && showDirectoryPicker !== undefined
@@ -103,7 +109,7 @@ async function wayOfBundle(
       : 'not here'
   if (folder === undefined) return undefined
   // Only those who have a bundle load what takes it apart.
-  const { toFolder, toZip, unpackTo } = await import('./bundle/index.js')
+  const { toFolder, toZip, unpackTo } = await load(import('./bundle/index.js'))
   if (folder !== 'not here')
     return unpackTo(
       () => toFolder(folder, stem),
@@ -180,21 +186,13 @@ function courseOf({ bytes, rate }: Pace, size: number | undefined, secondsLeft: 
   return COMMON.row(parts)
 }
 
-function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut, entries }: News): void {
+function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut, renamed, entries }: News): void {
   const announced = offer.bundle?.entries ?? entries
-  const fewer = entries < announced ? [element('p', {}, RECEIVING.fewer(entries, announced))] : []
-  const missing =
-    leftOut.length === 0
-      ? []
-      : [
-          element('p', {}, RECEIVING.leftOut(leftOut.length)),
-          element(
-            'details',
-            {},
-            element('summary', {}, RECEIVING.leftOutList),
-            element('ul', { className: 'list' }, ...leftOut.map((name) => element('li', {}, name))),
-          ),
-        ]
+  const changes = [
+    ...(entries < announced ? [element('p', {}, RECEIVING.fewer(entries, announced))] : []),
+    ...listed(leftOut, RECEIVING.leftOut(leftOut.length), RECEIVING.leftOutList),
+    ...listed(renamed, RECEIVING.renamed(renamed.length), RECEIVING.renamedList),
+  ]
   const again =
     done.way === 'memory'
       ? [
@@ -210,7 +208,17 @@ function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut, entrie
         ]
       : []
   const isNamed = done.way === 'disk' || done.way === 'folder'
-  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...fewer, ...missing)
+  showDone(page, isNamed ? undefined : offer, wordsOfDone(done), ...again, ...changes)
+}
+
+/** Words about some names, and the names, which a person opens. Nothing if there are none. */
+function listed(names: readonly string[], words: string, title: string): readonly Node[] {
+  if (names.length === 0) return []
+  const lines = names.slice(0, MAX_LISTED).map((name) => element('li', {}, name))
+  return [
+    element('p', {}, words),
+    element('details', {}, element('summary', {}, title), element('ul', { className: 'list' }, ...lines)),
+  ]
 }
 
 function wordsOfDone(done: Done): string {

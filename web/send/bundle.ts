@@ -1,3 +1,4 @@
+import { SEVERAL_FILES } from '../../shared/bundle.js'
 import type { Chosen } from './chosen.js'
 import { padded, RECORD_BYTES, tarHeader } from './tar-header.js'
 
@@ -18,9 +19,8 @@ export interface Bundle {
 export function bundleOf({ files, folders }: Chosen): Bundle {
   const now = Math.floor(Date.now() / 1000)
   const parts: Blob[] = []
-  const paths = [...new Set([...folders, ...[...files.keys()].flatMap(foldersOf)])]
   // A folder's path is the beginning of those in it, and so it comes first.
-  const all = [...paths, ...files.keys()].sort()
+  const all = [...folders, ...files.keys()].sort()
   for (const path of all) {
     const file = files.get(path)
     const mtime = file === undefined ? now : Math.floor(file.lastModified / 1000)
@@ -30,13 +30,7 @@ export function bundleOf({ files, folders }: Chosen): Bundle {
   parts.push(zeros(END_BYTES))
   const [first = ''] = all
   const isOneFolder = all.every((path) => path === first || path.startsWith(`${first}/`))
-  return { parts, entries: all.length, name: isOneFolder ? `${first}.tar` : 'files.tar' }
-}
-
-/** `a` and `a/b` for `a/b/c`. */
-function foldersOf(path: string): string[] {
-  const names = path.split('/').slice(0, -1)
-  return names.map((_, index) => names.slice(0, index + 1).join('/'))
+  return { parts, entries: all.length, name: isOneFolder ? `${first}.tar` : SEVERAL_FILES }
 }
 
 function zeros(bytes: number): Blob {

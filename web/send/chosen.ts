@@ -1,13 +1,15 @@
+import { shortenName } from '../../shared/file-name.js'
+import { MAX_NAME_BYTES, numberedName } from '../../shared/numbered-name.js'
+
 /** The files in a folder, at any depth. */
 export interface FolderSum {
   readonly count: number
   readonly bytes: number
 }
 
-/** What a person has chosen, by its path in the bundle: that of a single file is its name. */
+/** What a person has chosen, by its path in the bundle, which nothing else has: that of a single file is its name. */
 export class Chosen {
   readonly files = new Map<string, File>()
-  /** Folders that hold nothing, and others that were seen. */
   readonly folders = new Set<string>()
 
   get isEmpty(): boolean {
@@ -44,15 +46,22 @@ export class Chosen {
     return sums
   }
 
-  /** Adds a file. One that has the name of another is renamed, and the same one again changes nothing. */
-  addFile(path: string, file: File): void {
-    const other = this.files.get(path)
-    if (other !== undefined && isSame(other, file)) return
-    this.files.set(other === undefined && !this.folders.has(path) ? path : this.#free(path), file)
+  /**
+   * Adds what is chosen at once, a piece after the other. It goes beside what is there: what has the name of another thing gets a
+   * number, and is in the list, whether it is the same thing or not. Only its content could tell.
+   */
+  add(): Addition {
+    return new Addition(this)
   }
 
-  addFolder(path: string): void {
-    this.folders.add(path)
+  /** The path for a thing of this name. `parent` ends with a slash, or is empty. */
+  freePath(parent: string, name: string): string {
+    // A receiver takes no longer name. Those of other systems may have more bytes in UTF-8.
+    const fitted = shortenName(name.toWellFormed(), MAX_NAME_BYTES)
+    for (let number = 1; ; number++) {
+      const path = parent + numberedName(fitted, number)
+      if (!this.files.has(path) && !this.folders.has(path)) return path
+    }
   }
 
   /** Takes a file away, or a folder with all that is in it. */
@@ -65,21 +74,42 @@ export class Chosen {
     this.files.clear()
     this.folders.clear()
   }
-
-  #free(path: string): string {
-    const dot = path.lastIndexOf('.')
-    const at = dot > path.lastIndexOf('/') + 1 ? dot : path.length
-    for (let number = 2; ; number++) {
-      const other = `${path.slice(0, at)} (${number})${path.slice(at)}`
-      if (!this.files.has(other) && !this.folders.has(other)) return other
-    }
-  }
 }
 
 function topOf(path: string): string {
   return path.split('/', 1)[0] ?? path
 }
 
-function isSame(one: File, other: File): boolean {
-  return one.size === other.size && one.lastModified === other.lastModified
+/** What a person chooses or drops at once: of that, two things have two paths. */
+export class Addition {
+  readonly #chosen: Chosen
+  /** The path that each folder has got, with a final slash, by its own. */
+  readonly #parents = new Map([['', '']])
+
+  constructor(chosen: Chosen) {
+    this.#chosen = chosen
+  }
+
+  /** Adds a file. `path` is its own one, from the top of what is chosen. */
+  file(path: string, file: File): void {
+    const [parent, name] = split(path)
+    this.#chosen.files.set(this.#chosen.freePath(this.folder(parent), name), file)
+  }
+
+  /** Adds a folder, with those that it is in. Gives the path that it has got, with a final slash. */
+  folder(path: string): string {
+    const known = this.#parents.get(path)
+    if (known !== undefined) return known
+    const [parent, name] = split(path)
+    const own = this.#chosen.freePath(this.folder(parent), name)
+    this.#chosen.folders.add(own)
+    this.#parents.set(path, `${own}/`)
+    return `${own}/`
+  }
+}
+
+/** The folder that a path is in, and its name there. */
+function split(path: string): readonly [parent: string, name: string] {
+  const slash = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(0, slash)), path.slice(slash + 1)]
 }

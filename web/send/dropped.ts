@@ -1,6 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { SENDING } from '../../shared/page-words-sending.js'
-import type { Chosen } from './chosen.js'
+import type { Addition, Chosen } from './chosen.js'
 
 /**
  * Adds what was dropped, with all that is in its folders. Call it in the event itself: afterwards, a browser shows nothing of
@@ -10,20 +10,21 @@ export async function addDropped(items: DataTransferItemList, chosen: Chosen): P
   const entries = [...items]
     .filter(({ kind }) => kind === 'file')
     .map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
+  const adding = chosen.add()
   for (const { entry, file } of entries) {
-    if (entry !== null) await add(entry, '', chosen)
-    else if (file !== null) chosen.addFile(file.name, file)
+    if (entry !== null) await add(entry, '', adding)
+    else if (file !== null) adding.file(file.name, file)
   }
 }
 
-async function add(entry: FileSystemEntry, parent: string, chosen: Chosen): Promise<void> {
+async function add(entry: FileSystemEntry, parent: string, adding: Addition): Promise<void> {
   const path = `${parent}${entry.name}`
   if (isFile(entry)) {
-    chosen.addFile(path, await settled(path, (resolve, reject) => entry.file(resolve, reject)))
+    adding.file(path, await settled(path, (resolve, reject) => entry.file(resolve, reject)))
     return
   }
   if (!isFolder(entry)) return
-  chosen.addFolder(path)
+  adding.folder(path)
   const reader = entry.createReader()
   for (;;) {
     // Some browsers give a hundred at a time.
@@ -31,7 +32,7 @@ async function add(entry: FileSystemEntry, parent: string, chosen: Chosen): Prom
       reader.readEntries(resolve, reject),
     )
     if (more.length === 0) return
-    for (const one of more) await add(one, `${path}/`, chosen)
+    for (const one of more) await add(one, `${path}/`, adding)
   }
 }
 

@@ -5,12 +5,10 @@ import type { Facts } from '../facts.js'
 import { button } from '../ui/button.js'
 import { element } from '../ui/element.js'
 import { fileButton } from '../ui/file-button.js'
+import { IS_PHONE } from '../ui/phone.js'
 import { Chosen, type FolderSum } from './chosen.js'
 import { addDropped } from './dropped.js'
 import { keepToken, keptToken } from './token.js'
-
-/** Phones have no folders to choose, or dialogs that take none. */
-const IS_PHONE = /\b(?:Mobi|Android|iP(?:hone|ad|od))\b/.test(navigator.userAgent)
 
 /** What a token may have in it. */
 const TOKEN = /^[\x21-\x7e]*$/
@@ -162,7 +160,8 @@ export class SendForm {
   }
 
   #add(files: readonly File[]): void {
-    for (const file of files) this.#chosen.addFile(file.webkitRelativePath || file.name, file)
+    const adding = this.#chosen.add()
+    for (const file of files) adding.file(file.webkitRelativePath || file.name, file)
     this.#show()
     if (this.#chosen.isEmpty) return
     // The next step, and one key away.

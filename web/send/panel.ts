@@ -44,6 +44,8 @@ export class Panel {
   readonly #actions: PanelActions
   /** The person's own bytes: those on the wire are a few more if they are sealed, or in a tar. */
   readonly #size: number
+  /** Bytes on the wire, as far as they are known. */
+  #total: number
   readonly #what: string
   readonly #title = element('h1', { tabIndex: -1 })
   readonly #status = element('p', { className: 'status' })
@@ -63,8 +65,9 @@ export class Panel {
   #countdown: { readonly endsAt: number; readonly words: (seconds: number) => string } | undefined
   readonly #timer = setInterval(() => this.#showClock(), 1000)
 
-  constructor({ ownBytes, name, bundle }: Parcel, actions: PanelActions) {
+  constructor({ body, ownBytes, name, bundle }: Parcel, actions: PanelActions) {
     this.#size = ownBytes
+    this.#total = body.size
     // A bundle is a folder or some files to a person, and no tar.
     const shown = bundle === undefined ? name : name?.replace(/\.tar$/, '')
     this.#what = COMMON.row([isolated(shown ?? COMMON.text), formatBytes(ownBytes)])
@@ -197,8 +200,9 @@ export class Panel {
     this.root.classList.remove('paused')
   }
 
-  #move(bytes: number, total = this.#size): void {
-    const part = total === 0 ? 1 : Math.min(1, bytes / total)
+  #move(bytes: number, total = this.#total): void {
+    this.#total = total
+    const part = this.#partOf(bytes)
     const own = Math.round(part * this.#size)
     this.#bar.value = part
     this.#pace.at(own)
@@ -209,6 +213,10 @@ export class Panel {
       words.push(COMMON.rate(rate), COMMON.left((this.#size - own) / rate))
     this.#course.textContent = COMMON.row(words)
     if (total > 0) document.title = COMMON.row([SENDING.percent(part), this.#what])
+  }
+
+  #partOf(bytes: number): number {
+    return this.#total === 0 ? 1 : Math.min(1, bytes / this.#total)
   }
 
   #interrupt({ side, secondsLeft }: InterruptedEvent): void {
@@ -228,7 +236,7 @@ export class Panel {
       return
     }
     this.#begin()
-    this.#pace = new Pace(now, bytes)
+    this.#pace = new Pace(now, Math.round(this.#partOf(bytes) * this.#size))
   }
 
   #fail(kind: Ending, title: string, words: string): void {

@@ -17,6 +17,7 @@ export function copyButton(
   text: string,
   words: CopyWords,
   select: () => void,
+  onCopied: () => void = () => {},
 ): { readonly button: HTMLButtonElement; readonly said: HTMLElement } {
   const said = element('p', { className: 'unseen', set: { role: 'status' } })
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -27,6 +28,7 @@ export function copyButton(
     said.textContent = isCopied ? words.copied : words.notCopied
     said.classList.toggle('unseen', isCopied)
     if (!isCopied) return select()
+    onCopied()
     timer = setTimeout(() => {
       made.textContent = words.copy
       said.textContent = ''

@@ -1,5 +1,5 @@
 import { constants, fstatSync, openSync } from 'node:fs'
-import { EssError, formatCount } from '../../../shared/index.js'
+import { EssError, formatCount, formatNumber } from '../../../shared/index.js'
 import { codeOf, errnoWords } from '../../node/errno-words.js'
 import { type FileEntry, placeOf } from './entry.js'
 import { shownName } from './names.js'
@@ -27,7 +27,10 @@ export function checkAsSeen(entry: FileEntry, fd: number): void {
   if (!now.isFile()) throw changed(entry, 'it is no file any more')
   if (now.dev !== seen.dev || now.ino !== seen.ino) throw changed(entry, 'another file has taken its place')
   if (now.size !== seen.size)
-    throw changed(entry, `it had ${formatCount(Number(seen.size), 'byte')}, and now ${now.size}`)
+    throw changed(
+      entry,
+      `it had ${formatCount(Number(seen.size), 'byte')}, and now ${formatNumber(Number(now.size))}`,
+    )
   if (now.mtimeNs !== seen.mtimeNs) throw changed(entry, 'it was written to')
 }
 

@@ -84,6 +84,10 @@ describe('a value that is not what was sealed is refused:', () => {
     ['with a size below zero', valueWith(`{"size":-1,"nonce":"${'A'.repeat(22)}"}`)],
     ['with a size that is no number of bytes', valueWith(`{"size":1.5,"nonce":"${'A'.repeat(22)}"}`)],
     ['with a bundle that is no object', valueWith(`{"bundle":null,"nonce":"${'A'.repeat(22)}"}`)],
+    [
+      'with a bundle of more entries than a field could say',
+      valueWith(`{"bundle":{"entries":1000000000},"nonce":"${'A'.repeat(22)}"}`),
+    ],
     ['with a bundle without a number', valueWith(`{"bundle":{},"nonce":"${'A'.repeat(22)}"}`)],
   ])('%s', (_, value) => {
     expect(() => readNote(value, sealing.fileKey)).toThrow(expect.objectContaining({ code: 'not-authentic' }))

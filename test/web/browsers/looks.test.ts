@@ -2,6 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { SHELLS } from '../../../shared/page-words-shells.js'
 import { bytesOf, writeFileOf } from '../../helpers/bytes.js'
 import { startChromium } from '../../helpers/chromium.js'
 import { look, photo } from '../../helpers/look.js'
@@ -294,7 +295,7 @@ describe('the page of a link', { timeout: LONG_MS }, () => {
     const sealed = await send(server, '--encrypt', await fileOf(SIZE))
     const page = await newPage(await startChromium('--blink-settings=scriptEnabled=false'))
     await page.goto(server.url)
-    await shows(page, 'This page needs a browser that runs its script')
+    await shows(page, SHELLS.needsScript)
     await page.screenshot(photo('send without script'))
     await page.goto(sealed)
     await shows(page, 'Download it encrypted')

@@ -1,8 +1,8 @@
 import { EssError } from '../../../shared/index.js'
 import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import type { Entry } from '../../../shared/tar-entry.js'
-import { unsafe } from '../../../shared/tar-unsafe.js'
 import type { Done } from '../save/sink.js'
+import { freeName, portable, type Standing } from './names.js'
 import type { Target } from './target.js'
 
 /**
@@ -11,11 +11,12 @@ import type { Target } from './target.js'
  */
 export async function toFolder(picked: FileSystemDirectoryHandle, wanted: string): Promise<Target> {
   try {
-    const name = await freeName(picked, wanted)
+    const top = portable(wanted)
+    const name = await freeName(top, (name) => lookAt(picked, name))
     const root = await picked.getDirectoryHandle(name, { create: true })
     const marker = await root.getFileHandle(RECEIVING.markerName, { create: true })
     await fill(marker, new TextEncoder().encode(RECEIVING.markerText))
-    return new FolderTarget(picked, root, wanted)
+    return new FolderTarget(picked, root, top)
   } catch (error) {
     throw unwritable(error)
   }
@@ -39,14 +40,19 @@ class FolderTarget implements Target {
     this.#folders.set('', root)
   }
 
-  async begin(entry: Entry, names: readonly string[]): Promise<void> {
-    const isFolder = entry.kind === 'folder'
+  async look({ kind }: Entry, names: readonly string[]): Promise<Standing> {
     // A bundle of one folder has its name, and there would be two of it, one in the other.
-    if (this.#isFirst && isFolder && names.length === 1) this.#isWrapped = names[0] === this.#wanted
+    if (this.#isFirst) this.#isWrapped = kind === 'folder' && names[0] === this.#wanted
     this.#isFirst = false
     const path = this.#within(names)
+    // The folder is new: what is there has come with this bundle, and is the same name to this disk.
+    return path.length === 0 ? 'free' : await lookAt(this.#parentOf(path), path.at(-1) ?? '')
+  }
+
+  async begin({ kind }: Entry, names: readonly string[]): Promise<void> {
+    const isFolder = kind === 'folder'
+    const path = this.#within(names)
     if (path.length === 0) return
-    await this.#expectFree(entry, path)
     try {
       if (isFolder) await this.#makeFolder(path)
       else this.#writable = await (await this.#file(path)).createWritable()
@@ -64,14 +70,11 @@ class FolderTarget implements Target {
     this.#writable = undefined
   }
 
-  async link(entry: Entry, names: readonly string[], to: readonly string[] | undefined): Promise<boolean> {
-    // A page can make no link. But a second name of a file may be a second file.
-    if (to === undefined) return false
-    const path = this.#within(names)
-    await this.#expectFree(entry, path)
+  async link(names: readonly string[], to: readonly string[]): Promise<boolean> {
     try {
+      // A page can make no link. But a second name of a file may be a second file.
       const from = await this.#file(this.#within(to))
-      await fill(await this.#file(path), await from.getFile())
+      await fill(await this.#file(this.#within(names)), await from.getFile())
     } catch (error) {
       throw unwritable(error)
     }
@@ -110,29 +113,17 @@ class FolderTarget implements Target {
     if (parent === undefined) throw new Error(`Expected a folder for ${path.join('/')}`)
     return parent
   }
-
-  /** The folder is new: what is there has come with this bundle, and is the same name to this disk. */
-  async #expectFree({ path: own }: Entry, path: readonly string[]): Promise<void> {
-    if (await isTaken(this.#parentOf(path), path.at(-1) ?? '')) throw unsafe(RECEIVING.sameNameOnDisk, own)
-  }
 }
 
-/** `photos`, or else `photos (2)`, and so on. */
-async function freeName(folder: FileSystemDirectoryHandle, wanted: string): Promise<string> {
-  for (let count = 1; ; count++) {
-    const name = count === 1 ? wanted : `${wanted} (${count})`
-    if (!(await isTaken(folder, name))) return name
-  }
-}
-
-async function isTaken(folder: FileSystemDirectoryHandle, name: string): Promise<boolean> {
+async function lookAt(folder: FileSystemDirectoryHandle, name: string): Promise<Standing> {
   try {
     await folder.getFileHandle(name)
-    return true
+    return 'taken'
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'NotFoundError') return false
+    if (error instanceof DOMException && error.name === 'NotFoundError') return 'free'
     // A folder has this name.
-    if (error instanceof DOMException && error.name === 'TypeMismatchError') return true
+    if (error instanceof DOMException && error.name === 'TypeMismatchError') return 'taken'
+    if (error instanceof TypeError) return 'forbidden'
     throw unwritable(error)
   }
 }

@@ -1,12 +1,11 @@
 import type { BundleNote } from '../../../shared/index.js'
-import { RECEIVING } from '../../../shared/page-words-receiving.js'
+import type { Entry } from '../../../shared/tar-entry.js'
 import type { Begin } from '../../../shared/tar-reader.js'
 import { TarReader } from '../../../shared/tar-reader.js'
 import { Tree } from '../../../shared/tar-tree.js'
-import { unsafe } from '../../../shared/tar-unsafe.js'
 import { Batches } from '../batches.js'
 import type { Sink, Way } from '../save/sink.js'
-import { namesOf, textOf } from './names.js'
+import { Names, textOf } from './names.js'
 import type { Target } from './target.js'
 
 /** What a person is told of a bundle as it comes. */
@@ -14,6 +13,8 @@ export interface Listener {
   onEntry(name: string): void
   /** A link that could not be made. */
   onLeftOut(name: string): void
+  /** A name that could not stay as it is: `to` is the path that the entry has got. */
+  onRenamed(from: string, to: string): void
 }
 
 /** Unpacks a bundle into a target, which begins when the bundle does. */
@@ -35,7 +36,7 @@ class Unpacking implements Sink {
   readonly #listener: Listener
   readonly #reader: TarReader
   readonly #tree: Tree
-  readonly #paths = new Set<string>()
+  readonly #names = new Names()
   /** Many files are small, and the pieces of a large one are put together. */
   readonly #batches: Batches
   #isFile = false
@@ -77,17 +78,26 @@ class Unpacking implements Sink {
   async #begin({ entry }: Begin): Promise<void> {
     this.#tree.add(entry)
     const { kind, path, target } = entry
-    const names = namesOf(path)
-    const joined = names.join('/')
-    if (this.#paths.size === this.#paths.add(joined).size) throw unsafe(RECEIVING.sameName, path)
-    this.#listener.onEntry(kind === 'folder' ? `${joined}/` : joined)
     this.#isFile = kind === 'file'
-    if (kind === 'file' || kind === 'folder') {
-      await this.#target.begin(entry, names)
+    if (kind === 'symlink') {
+      this.#listener.onEntry(textOf(path))
+      this.#listener.onLeftOut(textOf(path))
       return
     }
-    const to = kind === 'hardlink' ? namesOf(target) : undefined
-    if (!(await this.#target.link(entry, names, to))) this.#listener.onLeftOut(textOf(path))
+    const names = await this.#nameFor(entry)
+    if (kind === 'hardlink') {
+      if (!(await this.#target.link(names, this.#names.of(target)))) this.#listener.onLeftOut(textOf(path))
+    } else await this.#target.begin(entry, names)
+  }
+
+  async #nameFor(entry: Entry): Promise<readonly string[]> {
+    const { kind, path } = entry
+    const names = await this.#names.give(path, (names) => this.#target.look(entry, names))
+    const joined = names.join('/')
+    this.#listener.onEntry(kind === 'folder' ? `${joined}/` : joined)
+    // What is in a folder with another name keeps its own.
+    if (textOf(path).split('/').at(-1) !== names.at(-1)) this.#listener.onRenamed(textOf(path), joined)
+    return names
   }
 
   async #end(): Promise<void> {

@@ -1,7 +1,9 @@
 import { makeZip } from 'client-zip'
+import { foldedName } from '../../../shared/folded-name.js'
 import type { Entry } from '../../../shared/tar-entry.js'
 import { Batches } from '../batches.js'
 import type { Done, Sink, Way } from '../save/sink.js'
+import type { Standing } from './names.js'
 import type { Target } from './target.js'
 
 type Zipped =
@@ -19,6 +21,7 @@ class ZipTarget implements Target {
   readonly #sink: Sink
   readonly #entries = new TransformStream<Zipped, Zipped>()
   readonly #adding = this.#entries.writable.getWriter()
+  readonly #taken = new Set<string>()
   #content: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>> | undefined
   /** Settled when the zip is at its end, in the sink. */
   readonly #saving: Promise<void>
@@ -28,6 +31,14 @@ class ZipTarget implements Target {
     this.#saving = this.#save()
     // Each call looks at it, and the first one after it has failed tells.
     this.#saving.catch(() => {})
+  }
+
+  look(_entry: Entry, names: readonly string[]): Promise<Standing> {
+    // Where it is unpacked, two names may be one.
+    const folded = foldedName(names.join('/'))
+    if (this.#taken.has(folded)) return Promise.resolve('taken')
+    this.#taken.add(folded)
+    return Promise.resolve('free')
   }
 
   async begin({ kind, size, mtime, mode }: Entry, names: readonly string[]): Promise<void> {

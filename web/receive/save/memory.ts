@@ -1,4 +1,5 @@
 import { EssError } from '../../../shared/index.js'
+import { IS_PHONE } from '../../ui/phone.js'
 import type { Saved, Way } from './sink.js'
 
 const MIB = 1024 * 1024
@@ -12,7 +13,7 @@ const PART_BYTES = 8 * MIB
 
 /** The largest file that fits into memory here. */
 export function memoryLimit(): number {
-  return /\b(?:Mobi|Android|iP(?:hone|ad|od))\b/.test(navigator.userAgent) ? PHONE_BYTES : DESKTOP_BYTES
+  return IS_PHONE ? PHONE_BYTES : DESKTOP_BYTES
 }
 
 /** The file is kept in memory until it is whole, and only then given to the browser. */

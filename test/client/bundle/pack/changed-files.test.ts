@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bundleSource } from '../../../../client/bundle/pack/bundle-source.js'
 import type { Source } from '../../../../client/ends/source.js'
+import { formatNumber } from '../../../../shared/index.js'
 import { bytesOf } from '../../../helpers/bytes.js'
 import { run } from '../../../helpers/run.js'
 import { tempDir } from '../../../helpers/temp-dir.js'
@@ -109,7 +110,7 @@ async function failure(source: Source, midway = () => {}): Promise<{ error: unkn
 }
 
 function expectChanged(error: unknown, words: string, size: number) {
-  const message = words.replace('SIZE', String(size)).replace('MORE', String(size + 1))
+  const message = words.replace('SIZE', formatNumber(size)).replace('MORE', formatNumber(size + 1))
   expect(error).toMatchObject({ code: 'file-changed', exitStatus: 8 })
   expect(error).toMatchObject({
     message: expect.stringContaining(`folder/b/file changed after it was examined: ${message}`),

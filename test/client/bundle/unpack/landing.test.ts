@@ -19,6 +19,8 @@ import { tempDir } from '../../../helpers/temp-dir.js'
 import { snapshot } from '../../../helpers/tree.js'
 import { PART_ID, unpack } from '../../../helpers/unpack.js'
 
+/** Linux takes any bytes as a name. */
+const TAKES_BYTES = process.platform === 'linux'
 const isRoot = process.geteuid?.() === 0
 const NOBODY = 65534
 
@@ -285,3 +287,35 @@ async function asNobody(work: () => Promise<void>): Promise<void> {
     if (isRoot) process.seteuid?.(0)
   }
 }
+
+test('things whose safe names are one get numbers, and those with a safe name keep it', async () => {
+  const to = await tempDir()
+  const named = (name: string | Buffer, content: string): Made => ({ name, content })
+  const bytes = Buffer.from([0x2d, 0xe9])
+  const tar = tarOf(
+    named('--env.txt', '1'),
+    named('.env.txt', '2'),
+    folder('.profile'),
+    file('.profile/x', '3'),
+    named('env.txt', '4'),
+    folder('profile'),
+    link('profile/l', '../env.txt'),
+    ...(TAKES_BYTES ? [named(bytes, '5'), named(bytes.subarray(1), '6')] : []),
+  )
+  expect(await unpack(to, tar)).toBeUndefined()
+  const contentOf = (name: string | Buffer) =>
+    readFileSync(
+      typeof name === 'string' ? join(to, name) : Buffer.concat([Buffer.from(`${to}/`), name]),
+      'utf8',
+    )
+  expect(['env (2).txt', 'env (3).txt', 'profile (2)/x', 'env.txt', 'profile/l'].map(contentOf)).toEqual([
+    '1',
+    '2',
+    '3',
+    '4',
+    '4',
+  ])
+  if (!TAKES_BYTES) return
+  expect(contentOf(Buffer.concat([bytes.subarray(1), Buffer.from(' (2)')]))).toBe('5')
+  expect(contentOf(bytes.subarray(1))).toBe('6')
+})
