@@ -301,6 +301,15 @@ export const OPTIONS = {
     otherwise: 'none',
     words: 'Redis or Valkey by which several servers are one: redis://HOST:PORT, or rediss',
   },
+  clusterPasswordFile: {
+    by: 'command',
+    kind: 'text',
+    group: 'Several nodes',
+    value: 'FILE',
+    default: undefined,
+    otherwise: 'none',
+    words: "File with the password of the cluster's Redis, if it isn't in the URL",
+  },
   clusterListen: {
     by: 'command',
     kind: 'text',

@@ -5,6 +5,7 @@ import { EssError } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
 import { ClusterLimits } from '../limits/cluster-limits.js'
 import { openRedisLocator, type RedisLocator } from '../locator/redis.js'
+import type { RedisAddress } from '../locator/redis-connection.js'
 import { taggedIds } from '../locator/tagged-ids.js'
 import { readTrouble } from '../node/errno-words.js'
 import { openNode } from '../nodes/carrier.js'
@@ -19,7 +20,7 @@ const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
 
 /** How this server takes part in a cluster, as its flags say. */
 export interface ClusterSettings {
-  readonly redisUrl: string
+  readonly redis: RedisAddress
   readonly listenAt: LinkAddress
   readonly secret: string
   /** This node's name, another one after each start. */
@@ -31,9 +32,13 @@ export interface ClusterSettings {
 /** Reads the flags and the file of the secret. Rejects with EssError `usage`. */
 export async function clusterSettings({
   cluster,
+  clusterPasswordFile,
   clusterListen,
   clusterSecretFile,
-}: Pick<Flags, 'cluster' | 'clusterListen' | 'clusterSecretFile'>): Promise<ClusterSettings> {
+}: Pick<
+  Flags,
+  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterSecretFile'
+>): Promise<ClusterSettings> {
   const missing = [
     [cluster, '--cluster'],
     [clusterListen, '--cluster-listen'],
@@ -46,7 +51,10 @@ export async function clusterSettings({
     )
   const name = `${hostname().replaceAll(/[^\w.-]/g, '-')}-${randomBytes(3).toString('hex')}`
   return {
-    redisUrl: checkedUrl(cluster),
+    redis: {
+      url: checkedUrl(cluster),
+      ...(clusterPasswordFile !== undefined && { password: await readPassword(clusterPasswordFile) }),
+    },
     listenAt: listenAddress(clusterListen),
     secret: await readSecret(clusterSecretFile),
     name,
@@ -68,7 +76,7 @@ export interface Membership {
  * own error if the nodes' address can't be had.
  */
 export async function joinCluster(
-  { redisUrl, listenAt, secret, name }: ClusterSettings,
+  { redis, listenAt, secret, name }: ClusterSettings,
   service: Service,
   note: (message: string) => void,
 ): Promise<Membership> {
@@ -81,7 +89,7 @@ export async function joinCluster(
     locate: (place) => {
       locator = openRedisLocator({
         place,
-        redis: { url: redisUrl },
+        redis,
         secret,
         onTrouble: (trouble, cause) =>
           note(
@@ -128,20 +136,33 @@ function listenAddress(text: string): LinkAddress {
   return address
 }
 
+async function readPassword(path: string): Promise<string> {
+  const password = await readLine(path, '--cluster-password-file')
+  if (password !== '') return password
+  throw new EssError(
+    'usage',
+    `${path} (--cluster-password-file) is empty. Write the password of Redis to it.`,
+  )
+}
+
 async function readSecret(path: string): Promise<string> {
-  let secret: string
-  try {
-    secret = (await readFile(path, 'utf8')).trim()
-  } catch (error) {
-    throw new EssError(
-      'usage',
-      `Cannot read ${path} (--cluster-secret-file): ${readTrouble(error)}. Check its path and who may read it.`,
-      { cause: error },
-    )
-  }
+  const secret = await readLine(path, '--cluster-secret-file')
   if (secret.length >= MIN_SECRET_LENGTH) return secret
   throw new EssError(
     'usage',
     `The secret in ${path} (--cluster-secret-file) is shorter than ${MIN_SECRET_LENGTH} characters. Make one with openssl rand -hex 32, and give it to every node.`,
   )
+}
+
+/** What a file holds, without white space around it. Rejects with EssError `usage`. */
+async function readLine(path: string, flag: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    throw new EssError(
+      'usage',
+      `Cannot read ${path} (${flag}): ${readTrouble(error)}. Check its path and who may read it.`,
+      { cause: error },
+    )
+  }
 }

@@ -78,8 +78,8 @@ export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<
 }
 
 /** True if this server is one of several. */
-export function isNode({ cluster, clusterListen, clusterSecretFile }: Flags): boolean {
-  return [cluster, clusterListen, clusterSecretFile].some((value) => value !== undefined)
+export function isNode({ cluster, clusterPasswordFile, clusterListen, clusterSecretFile }: Flags): boolean {
+  return [cluster, clusterPasswordFile, clusterListen, clusterSecretFile].some((value) => value !== undefined)
 }
 
 /** How many processes serve. Throws EssError `usage` for several in a cluster. */

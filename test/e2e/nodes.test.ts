@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
 import { needs } from '../helpers/needs.js'
@@ -144,4 +145,17 @@ test('a client has as many transfers at all nodes together as it may have at one
   expect(await reserve()).toBe(429)
   sender.kill('SIGKILL')
   await sender.ended()
+})
+
+test('the password of Redis may be in a file', async () => {
+  const { url } = await startRedis('--requirepass', 'p@ss word')
+  const file = `${await tempDir()}/password`
+  await writeFile(file, 'p@ss word\n', { mode: 0o600 })
+  const [home, other] = await startNodes(2, url, '--cluster-password-file', file)
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(1000)
+  const sender = await startSender('curl', home, { file: path })
+  const receiver = await startReceiver('curl', at(other, sender.url))
+  await expectReceived(receiver)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
 })
