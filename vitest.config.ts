@@ -181,7 +181,11 @@ export default defineConfig(({ mode }) => {
               },
               {
                 extends: true as const,
-                test: { name: 'at the wrong node', include: BY_NODES, env: { ESS_NODES: '2' } },
+                test: {
+                  name: 'at the wrong node',
+                  include: BY_NODES,
+                  env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
+                },
               },
             ]),
       ],
