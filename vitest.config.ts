@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
@@ -28,6 +30,18 @@ const BY_WORKERS = [
   'test/e2e/{delivered,interrupt,receive,receiver-lost,sender-lost,shutdown,tls}.test.ts',
   'test/client/resume.test.ts',
 ]
+
+/** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
+const BY_NODES = [
+  'test/server/{half-close,head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  ...(isInstalled('redis-server')
+    ? ['test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts']
+    : []),
+]
+
+function isInstalled(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
+}
 
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
@@ -169,6 +183,14 @@ export default defineConfig(({ mode }) => {
               {
                 extends: true as const,
                 test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
+              },
+              {
+                extends: true as const,
+                test: {
+                  name: 'at the wrong node',
+                  include: BY_NODES,
+                  env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
+                },
               },
             ]),
       ],

@@ -4,7 +4,7 @@ import { median, pairRatios } from './statistics.js'
 /** One line of what was promised. */
 export interface Goal {
   /** Its number in the README's list. */
-  readonly number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+  readonly number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
   readonly scenario: ScenarioName
   readonly metric: string
   readonly subject: string
@@ -41,6 +41,8 @@ export const GOALS: readonly Goal[] = [
   goal(8, 'sealed', 'gibPerS', 'ess -e', { against: 'typage', atLeast: 5 }),
   goal(8, 'sealed', 'sendGrownMiB', 'ess -e', { atMost: 32 }),
   goal(8, 'sealed', 'getGrownMiB', 'ess -e', { atMost: 32 }),
+  goal(9, 'workers', 'gibPerS', 'ess-2-workers', { against: 'ess', atLeast: 1.1 }),
+  goal(9, 'workers', 'leastShare', 'ess-2-workers', { atLeast: 0.35 }),
 ]
 
 function goal(

@@ -10,6 +10,7 @@ import { slowReceiver } from './runs/slow-receiver.js'
 import { small } from './runs/small.js'
 import { start } from './runs/start.js'
 import { waiting } from './runs/waiting.js'
+import { workers } from './runs/workers.js'
 import { GIB, type Scenario } from './scenario.js'
 import { STARTS } from './starts.js'
 
@@ -49,6 +50,20 @@ export const SCENARIOS = {
     needsTls: true,
     run: (bench, subject) =>
       bulk(bench, subject, { bytes: bench.isQuick ? GIB : 2 * GIB, certificate: bench.certificate }),
+  },
+  workers: {
+    title: '20 transfers at once, TLS on both legs, by one process and by several workers',
+    metrics: {
+      gibPerS: { title: 'GiB/s', digits: 2 },
+      cpuPerGiB: { title: 'CPU s/GiB', digits: 3 },
+      leastShare: { title: 'least share of a worker', digits: 2 },
+    },
+    subjects: ['ess', 'ess-2-workers'],
+    reference: 'ess',
+    runs: 5,
+    quickRuns: 1,
+    needsTls: true,
+    run: workers,
   },
   multipart: {
     title: 'One large file in multipart/form-data',

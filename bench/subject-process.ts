@@ -47,7 +47,7 @@ export async function startSubject(command: (port: number) => Command): Promise<
   return {
     pid,
     port,
-    cpuSeconds: () => cpuSeconds(pid),
+    cpuSeconds: () => cpuSecondsOf(pid),
     residentBytes: () => residentBytes(pid),
     stop: () => stopChild(child),
   }
@@ -101,7 +101,8 @@ function pidOf(child: ChildProcess): number {
   return child.pid
 }
 
-function cpuSeconds(pid: number): number {
+/** User and system time of all threads of a process so far. */
+export function cpuSecondsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The name, in parentheses, may hold anything; utime and stime are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

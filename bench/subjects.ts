@@ -59,6 +59,7 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
   const subjects = [
     essSubject('ess', parts, []),
     ...GEARS.map((gear) => essSubject(`ess-${gear}`, parts, ['--relay', gear])),
+    essSubject('ess-2-workers', parts, ['--workers', '2']),
     named('piping-server', 'Sent successfully', (place) => pipingServer(parts, place)),
     named('node-pipe', 'delivered', ({ port }) => node(join(parts.compiled, 'peers/pipe.js'), port)),
     named('hono', 'delivered', ({ port }) => node(join(parts.compiled, 'peers/hono.js'), port)),

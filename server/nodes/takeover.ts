@@ -6,8 +6,8 @@ import { stopFilling } from '../node/raw-reading.js'
 import { takeFromParser } from '../node/socket-inside.js'
 
 /**
- * A request's connection, taken from Node's HTTP server before any answer was begun. It is paused, and whoever has it
- * reads on, writes the answer, and ends it.
+ * A request's connection, taken from Node's HTTP server before any answer was begun. It is paused. The caller reads on,
+ * writes the answer, and ends it.
  */
 export interface Taken {
   readonly connection: Socket | TLSSocket

@@ -1,5 +1,11 @@
-import { FIND_MS, type Found, type Kind, type Locator, type LocatorState } from '../locator/locator.js'
+import type { Found, Kind, Locator, LocatorState } from '../locator/locator.js'
 import type { Link, ToParent } from './messages.js'
+
+/**
+ * How long a search may take. Longer than in a cluster: the parent is never away, and late only where the whole machine
+ * is.
+ */
+const FIND_MS = 2000
 
 /** A worker's way to the locator that its parent has. */
 export class FarLocator implements Locator {

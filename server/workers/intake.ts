@@ -9,12 +9,23 @@ import type { Trust } from '../request/public-url.js'
 import type { PassedNote } from './messages.js'
 import type { WorkerProcess } from './worker-process.js'
 
+/**
+ * How long a worker may take to take a connection. It takes below a millisecond, unless the worker is out of descriptors,
+ * of which Node says nothing; or no worker is there.
+ */
+const TAKE_MS = 30_000
+
+/** How often the intake looks for connections that no worker took. */
+const LOOK_MS = 10_000
+
 /** A connection of the machine, wherever it is. */
 interface Connection {
   readonly number: number
   readonly bytes: string | undefined
   readonly refusal: string | undefined
   readonly giveBack: (() => void) | undefined
+  /** When it came to this process, by `performance.now`. */
+  readonly sinceMs: number
   /** This process's copy, until a worker has it. Nothing is ever read from it. */
   copy: Socket | undefined
   /** The worker that has it, or that it is on its way to. */
@@ -45,6 +56,7 @@ export class Intake {
   #lastNumber = 0
   /** Of several workers with as few connections, the next one in turn. */
   #turn = 0
+  #looking: NodeJS.Timeout | undefined
 
   /** `workers` returns those that take connections now. */
   constructor(workers: () => readonly WorkerProcess[], limits: IntakeLimits) {
@@ -72,6 +84,7 @@ export class Intake {
       })
     })
     setOptionsOnce(server, KEEP_ALIVE_PROBE_MS / 1000)
+    this.#looking = setInterval(() => this.#look(), LOOK_MS).unref()
     // A server that listens on TCP has an address of this kind.
     return server.address() as AddressInfo
   }
@@ -123,6 +136,7 @@ export class Intake {
 
   /** Accepts no more, and drops what no worker has. */
   close(): void {
+    clearInterval(this.#looking)
     this.#server.close()
     for (const connection of this.#connections.values()) connection.copy?.destroy()
     this.#waiting.clear()
@@ -149,7 +163,8 @@ export class Intake {
     to?: WorkerProcess | undefined,
   ): void {
     this.#lastNumber++
-    const connection: Connection = { ...facts, number: this.#lastNumber, copy, worker: undefined }
+    const number = this.#lastNumber
+    const connection: Connection = { ...facts, number, sinceMs: performance.now(), copy, worker: undefined }
     this.#connections.set(connection.number, connection)
     this.#place(connection, to)
   }
@@ -191,8 +206,16 @@ export class Intake {
     connection.worker = undefined
   }
 
+  /** Drops the connections that no worker took. */
+  #look(): void {
+    const latestMs = performance.now() - TAKE_MS
+    for (const connection of this.#connections.values())
+      if (connection.copy !== undefined && connection.sinceMs < latestMs) this.#forget(connection)
+  }
+
   #forget(connection: Connection): void {
     this.#unload(connection)
+    this.#waiting.delete(connection)
     this.#connections.delete(connection.number)
     connection.giveBack?.()
     connection.copy?.destroy()

@@ -38,8 +38,11 @@ const LONG_LIFE_MS = 5000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
 
-/** What is left to a worker beyond the last words of its connections, before it is killed. */
+/** What is left to a worker beyond the drain and the last words of its connections, before it is killed. */
 const LAST_MS = 2000
+
+/** The longest that a timer of Node's can be. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** What is the same for every worker, until it changes. */
 type Begin = Omit<Extract<ToWorker, { kind: 'begin' }>, 'name'>
@@ -149,18 +152,24 @@ export class Workers {
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
     this.#tellAll({ kind: 'stop', drainMs })
-    await this.#closed()
+    await this.#closed(drainMs)
   }
 
   /** Fails all transfers, and tells both sides. Resolves when the last worker is gone. */
   async stopNow(): Promise<void> {
     this.#isStopping = true
     this.#tellAll({ kind: 'stopNow' })
-    await this.#closed()
+    await this.#closed(0)
   }
 
-  async #closed(): Promise<void> {
+  async #closed(drainMs: number): Promise<void> {
     for (const pause of this.#pauses) clearTimeout(pause)
+    const deadline = setTimeout(
+      () => {
+        for (const worker of this.#workers) worker.kill()
+      },
+      Math.min(drainMs + timings.lastWordsMs + LAST_MS, MAX_TIMER_MS),
+    )
     // Until then each worker still answers: a receiver may come back at any of them.
     await this.#until(() => [...this.#workers].every(({ isDrained }) => isDrained))
     if (!this.#isClosing) {
@@ -168,9 +177,6 @@ export class Workers {
       this.#intake.close()
       this.#tellAll({ kind: 'close' })
     }
-    const deadline = setTimeout(() => {
-      for (const worker of this.#workers) worker.kill()
-    }, timings.lastWordsMs + LAST_MS)
     await this.#until(() => this.#workers.size === 0)
     clearTimeout(deadline)
   }

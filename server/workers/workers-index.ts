@@ -1,10 +1,15 @@
 import type { Locator } from '../locator/locator.js'
 import { MemoryStore } from '../locator/memory.js'
 import type { ToParent, ToWorker } from './messages.js'
-import type { WorkerProcess } from './worker-process.js'
 
 /** The messages that are about where a transfer is. */
 export type IndexMessage = Extract<ToParent, { kind: 'settle' | 'leave' | 'find' | 'await' | 'forget' }>
+
+/** A worker, as far as the index needs it. */
+export interface IndexedWorker {
+  readonly name: string
+  tell(message: ToWorker): void
+}
 
 /** What the index knows of one worker. */
 interface Member {
@@ -16,7 +21,7 @@ interface Member {
 /** Knows which worker has which transfer, for all of them. */
 export class WorkersIndex {
   readonly #store = new MemoryStore()
-  readonly #members = new Map<WorkerProcess, Member>()
+  readonly #members = new Map<IndexedWorker, Member>()
   readonly #tellAll: (message: ToWorker) => void
 
   constructor(tellAll: (message: ToWorker) => void) {
@@ -24,14 +29,14 @@ export class WorkersIndex {
   }
 
   /** `address` is where other workers reach this one. */
-  join(worker: WorkerProcess, address: string): void {
+  join(worker: IndexedWorker, address: string): void {
     const locator = this.#store.join({ node: worker.name, address })
     this.#members.set(worker, { locator, waits: new Map() })
     this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
   }
 
   /** Its transfers ended with it. */
-  drop(worker: WorkerProcess): void {
+  drop(worker: IndexedWorker): void {
     const member = this.#members.get(worker)
     if (member === undefined) return
     this.#members.delete(worker)
@@ -40,7 +45,7 @@ export class WorkersIndex {
     this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
   }
 
-  hear(message: IndexMessage, worker: WorkerProcess): void {
+  hear(message: IndexMessage, worker: IndexedWorker): void {
     const member = this.#members.get(worker)
     if (member === undefined) return
     const { locator, waits } = member
@@ -72,7 +77,7 @@ export class WorkersIndex {
 
   async #find(
     { ask, what, key }: Extract<IndexMessage, { kind: 'find' }>,
-    worker: WorkerProcess,
+    worker: IndexedWorker,
     locator: Locator,
   ): Promise<void> {
     let found = await locator.find(what, key)

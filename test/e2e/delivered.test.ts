@@ -142,7 +142,7 @@ test('`ess send` prints the URL and nothing else on stdout, and `ess get` the by
   const server = await startServerHere()
   const sender = await runEss(server.url, ['send', file.path])
   const [, url = ''] = await sender.untilStdout(/^(http\S+)\n/)
-  expect(url).toMatch(new RegExp(`^${server.url}/[A-Za-z0-9_-]{12}/${basename(file.path)}$`))
+  expect(url).toMatch(new RegExp(`^${server.url}/[A-Za-z0-9_-]{12,15}/${basename(file.path)}$`))
   const id = url.split('/')[3] ?? ''
   const receiver = await runEss(server.url, ['get', id, '-o', '-'])
   const received = await receiver.ended()

@@ -15,8 +15,8 @@ import {
 } from '../helpers/peers.js'
 import { needsRedis, startRedis } from '../helpers/redis.js'
 import { runCurl } from '../helpers/run-curl.js'
-import { secretFile, startNodes } from '../helpers/start-nodes.js'
-import { startServer } from '../helpers/start-server.js'
+import { clusterFlags, secretFile } from '../helpers/start-nodes.js'
+import { startServer, type TestServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { until } from '../helpers/within.js'
 
@@ -26,6 +26,16 @@ beforeEach((context) => {
   needs(context, 'curl')
   needsRedis(context)
 })
+
+/** Starts real servers, each a process, as nodes of one cluster. */
+async function startNodes(
+  count: number,
+  redisUrl: string,
+  ...flags: readonly string[]
+): Promise<TestServer[]> {
+  const cluster = await clusterFlags(redisUrl)
+  return await Promise.all(Array.from({ length: count }, () => startServer(...cluster, ...flags)))
+}
 
 /** A link as another node has it. */
 function at(node: { readonly url: string }, url: string): string {

@@ -9,6 +9,7 @@ import {
   type StatusEvent,
   type TerminalEvent,
 } from '../../shared/index.js'
+import { atOtherNode } from './other-node.js'
 import type { Ending, Program } from './run.js'
 import { runCurl } from './run-curl.js'
 import { runEss } from './run-ess.js'
@@ -70,9 +71,10 @@ export async function startSender(
 /** Starts a receiver. */
 export async function startReceiver(
   tool: Tool,
-  url: string,
+  link: string,
   args: readonly string[] = [],
 ): Promise<Receiver> {
+  const url = atOtherNode(link)
   const path = join(await tempDir(), 'received')
   const program =
     tool === 'ess'

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startServer, type TestServer } from './start-server.js'
+import { setOtherNode } from './other-node.js'
+import { startRedis } from './redis.js'
 import { tempDir } from './temp-dir.js'
 
 /** A secret as `--cluster-secret-file` has it. */
@@ -10,13 +11,19 @@ export async function secretFile(secret = 'a secret that all nodes of this clust
   return path
 }
 
-/** Starts real servers, each a process, as nodes of one cluster. They stop when the test is over. */
-export async function startNodes(
-  count: number,
-  redisUrl: string,
-  ...flags: readonly string[]
-): Promise<TestServer[]> {
+/** The flags of a node; each call makes another cluster. */
+export async function clusterFlags(redisUrl: string): Promise<readonly string[]> {
   const secret = await secretFile()
-  const cluster = ['--cluster', redisUrl, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', secret]
-  return await Promise.all(Array.from({ length: count }, () => startServer(...cluster, ...flags)))
+  return ['--cluster', redisUrl, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', secret]
+}
+
+/** Starts a node of these flags, and another one to which its receivers go. Resolves with the first. */
+export async function startTwo<Server extends { readonly url: string }>(
+  start: (...flags: readonly string[]) => Promise<Server>,
+  flags: readonly string[],
+): Promise<Server> {
+  const cluster = await clusterFlags((await startRedis()).url)
+  const [home, other] = await Promise.all([start(...flags, ...cluster), start(...flags, ...cluster)])
+  setOtherNode(home.url, other.url)
+  return home
 }

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
+import { HAS_NODES } from './other-node.js'
 import { type Ending, run } from './run.js'
+import { startTwo } from './start-nodes.js'
 import { recordLog } from './suite-logs.js'
 
 /** The command as it is built. */
@@ -48,6 +50,14 @@ export function startServer(...flags: readonly string[]): Promise<TestServer> {
 export async function startServerIn(
   env: Readonly<Record<string, string>>,
   ...flags: readonly string[]
+): Promise<TestServer> {
+  const start = (...all: readonly string[]) => startOne(env, all)
+  return HAS_NODES && !flags.includes('--cluster') ? await startTwo(start, flags) : await start(...flags)
+}
+
+async function startOne(
+  env: Readonly<Record<string, string>>,
+  flags: readonly string[],
 ): Promise<TestServer> {
   const args = [ESS_SERVER, '--port', '0', ...flags]
   const program = await run('ess-server', process.execPath, args, {

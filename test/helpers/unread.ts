@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { TestContext } from 'vitest'
+import { otherPort } from './other-node.js'
 import { until } from './within.js'
 
 // /proc/net/tcp: "sl local_address rem_address st tx_queue:rx_queue ...", all in hex.
@@ -13,11 +14,13 @@ const CLOSE_WAIT = '08'
  * behind them: for the server everything is sent, for the client nothing has come.
  */
 export async function untilAllUnread(port: number, bytes: number): Promise<void> {
+  // A receiver may be at the other node.
+  const ports = [port, otherPort(port)]
   await until(`${bytes} unread bytes and a FIN wait in the receiver's kernel`, async () =>
     (await readFile('/proc/net/tcp', 'utf8')).split('\n').some((line) => {
       const [, , remotePort = '', state, unread = ''] = LINE.exec(line) ?? []
       return (
-        Number.parseInt(remotePort, 16) === port &&
+        ports.includes(Number.parseInt(remotePort, 16)) &&
         state === CLOSE_WAIT &&
         Number.parseInt(unread, 16) >= bytes
       )

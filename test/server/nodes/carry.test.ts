@@ -2,8 +2,18 @@ import { describe, expect, test } from 'vitest'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
+import { BROWSER } from '../../helpers/visitors.js'
 import { until } from '../../helpers/within.js'
-import { eventsOf, openReceiver, openSender, type Served, serveNodes, untilEnded } from '../serve.js'
+import {
+  chunk,
+  eventsOf,
+  LAST_CHUNK,
+  openReceiver,
+  openSender,
+  type Served,
+  serveNodes,
+  untilEnded,
+} from '../serve.js'
 
 /** Two nodes, of which the first one gets the senders, and the second one the receivers. */
 async function two(
@@ -16,6 +26,13 @@ async function two(
   if (a === undefined || b === undefined) throw new Error('Expected two nodes')
   if (speech !== 'plain') for (const { port } of [a, b]) speakTls(port, speech)
   return [a, b]
+}
+
+/** A reservation: the paths of its link and of its upload resource. */
+async function reserve(port: number): Promise<{ readonly path: string; readonly upload: string }> {
+  const answer = await exchange(port, requestHead('POST /reserve', { Accept: 'application/json' }))
+  const { url, upload } = JSON.parse(answer.body) as { url: string; upload: string }
+  return { path: new URL(url).pathname, upload: new URL(upload).pathname }
 }
 
 const SPEECHES = ['plain', 'http/1.1', 'h2'] as const
@@ -68,20 +85,164 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
 
   test('an early receiver is served as soon as its sender comes to another node', async () => {
     const [home, other] = await two(speech, { reservations: true })
-    const reservation = await exchange(
-      home.port,
-      requestHead('POST /reserve', { Accept: 'application/json' }),
-    )
-    const { url, upload } = JSON.parse(reservation.body) as { url: string; upload: string }
-    const receiver = await openReceiver(other.port, new URL(url).pathname)
+    const { path, upload } = await reserve(home.port)
+    const receiver = await openReceiver(other.port, path)
     await until('it waits at home', () => home.broker.counts().held > 1)
     const sender = await connectRaw(other.port)
-    await sender.write(`${requestHead(`PUT ${new URL(upload).pathname}`, { 'Content-Length': '5' })}hello`)
+    await sender.write(`${requestHead(`PUT ${upload}`, { 'Content-Length': '5' })}hello`)
     expect(await receiver.ending()).toBe('fin')
     receiver.end()
     expect(parseAnswer(receiver.text())).toMatchObject({ status: 200, body: 'hello' })
     await sender.until(/delivered/)
     expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+  })
+
+  test('a receiver that waits for an id is served when its sender comes to another node', async () => {
+    const id = 'abcdefghijkl'
+    const [home, other] = await two(speech, { ids: { pattern: /[a-z]{12}/, generate: () => id } })
+    const receiver = await openReceiver(other.port, `/${id}?wait=60`)
+    await until('it waits', () => other.broker.counts().awaiting === 1)
+    const sender = await openSender(home.port, { length: 5 })
+    await sender.write('hello')
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    expect(parseAnswer(receiver.text())).toMatchObject({ status: 200, body: 'hello' })
+    await sender.until(/"delivered"/)
+    expect(other.broker.counts().awaiting).toBe(0)
+  })
+
+  test('a receiver that leaves while it waits uses nothing up', async () => {
+    const [home, other] = await two(speech, { reservations: true })
+    const { path, upload } = await reserve(home.port)
+    // By HTTP/2, `end` waits for the answer.
+    for (const end of speech === 'h2' ? (['reset'] as const) : (['end', 'reset'] as const)) {
+      const receiver = await openReceiver(other.port, path)
+      await until('it waits', () => home.broker.counts().held > 2)
+      receiver[end]()
+      await until('it has left', () => home.broker.counts().held === 2)
+    }
+    const sender = await connectRaw(home.port)
+    await sender.write(`${requestHead(`PUT ${upload}`, { 'Content-Length': '5' })}hello`)
+    expect((await exchange(other.port, requestHead(`GET ${path}`))).body).toBe('hello')
+    await sender.until(/delivered/)
+  })
+
+  test.each([
+    ['of known length', { 'Content-Length': '100000' }, 'x'.repeat(100_000)],
+    ['in chunks', { 'Transfer-Encoding': 'chunked' }, `${chunk('x'.repeat(100_000))}${LAST_CHUNK}`],
+  ])('an upload %s reaches its reservation, and its events tell of it', async (_what, framing, body) => {
+    const [home, other] = await two(speech, { reservations: true })
+    const { path, upload } = await reserve(home.port)
+    const follower = await connectRaw(other.port)
+    await follower.write(requestHead(`GET ${upload}/events`, { Accept: 'application/x-ndjson' }))
+    await follower.until(/"event":"(?:opened|reserved)"/)
+    const sender = await connectRaw(other.port)
+    await sender.write(requestHead(`PUT ${upload}`, framing) + body)
+    const receiver = await openReceiver(other.port, path)
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    expect(parseAnswer(receiver.text()).body).toHaveLength(100_000)
+    await sender.until(/^HTTP\/1\.1 200 [\s\S]*delivered/)
+    await follower.until(/"event":"delivered","bytes":100000,"confirmed":true/)
+    expect(await follower.ending()).toBe('fin')
+  })
+
+  test('a sender and a receiver go on after a cut', async () => {
+    const [home, other] = await two(speech, { reservations: true, resumeWithin: 60 })
+    const { path, upload } = await reserve(home.port)
+    const file = Buffer.from('0123456789'.repeat(30_000))
+    const piece = {
+      'Content-Type': 'application/partial-upload',
+      'Upload-Complete': '?1',
+      'Ess-Resume': 'rewind',
+    }
+    const sender = await connectRaw(other.port)
+    await sender.write(
+      requestHead(`PATCH ${upload}`, {
+        ...piece,
+        'Upload-Offset': '0',
+        'Content-Length': String(file.length),
+      }),
+    )
+    await sender.write(file.subarray(0, 100_000))
+    const receiver = await openReceiver(other.port, path)
+    await until('it receives', () => receiver.text().length > 50_000)
+    sender.reset()
+    await until('the sender is missed', () => home.service.sockets()[0]?.phase === 'interrupted')
+    const head = await exchange(other.port, requestHead(`HEAD ${upload}`))
+    const offset = Number(head.headers['upload-offset'])
+    expect(offset).toBeGreaterThan(0)
+    const again = await connectRaw(other.port)
+    await again.write(
+      requestHead(`PATCH ${upload}`, {
+        ...piece,
+        'Upload-Offset': String(offset),
+        'Content-Length': String(file.length - offset),
+      }),
+    )
+    await again.write(file.subarray(offset, 200_000))
+    await until('it receives more', () => receiver.text().length > 150_000)
+    const etag = /^etag: (\S+)/im.exec(receiver.text())?.[1] ?? ''
+    receiver.reset()
+    await until('the receiver is missed', () => home.service.sockets()[0]?.phase === 'interrupted')
+    const received = 120_000
+    const back = await connectRaw(other.port)
+    await back.write(requestHead(`GET ${path}`, { Range: `bytes=${received}-`, 'If-Range': etag }))
+    await again.until(/\[rewound\]/)
+    const rewound = await exchange(other.port, requestHead(`HEAD ${upload}`))
+    expect(rewound.status).toBe(409)
+    const last = await connectRaw(other.port)
+    await last.write(
+      requestHead(`PATCH ${new URL(String(rewound.headers['location'])).pathname}`, {
+        ...piece,
+        'Upload-Offset': String(received),
+        'Content-Length': String(file.length - received),
+      }),
+    )
+    await last.write(file.subarray(received))
+    expect(await back.ending()).toBe('fin')
+    back.end()
+    const answer = parseAnswer(back.text())
+    expect(answer.status).toBe(206)
+    expect(answer.body === file.subarray(received).toString()).toBe(true)
+    await last.until(/^HTTP\/1\.1 200 /)
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+  })
+
+  test('HEAD and DELETE are answered, by the link and by the upload resource', async () => {
+    const [home, other] = await two(speech, { reservations: true })
+    const sender = await openSender(home.port, { length: 5, target: 'PUT /name.txt' })
+    const head = await exchange(other.port, requestHead(`HEAD /${sender.id}`))
+    expect(head).toMatchObject({ status: 200, headers: { 'content-length': '5' } })
+    expect((await exchange(other.port, requestHead(`DELETE /${sender.id}`))).status).toBe(204)
+    expect(home.ends).toEqual([])
+    const { upload } = await reserve(home.port)
+    expect((await exchange(other.port, requestHead(`DELETE ${upload}`))).status).toBe(204)
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'cancelled' })
+  })
+
+  test("a person's browser gets the link's page", async () => {
+    const [home, other] = await two(speech)
+    const sender = await openSender(home.port, { length: 5, target: 'PUT /name.txt' })
+    const page = await exchange(other.port, requestHead(`GET /${sender.id}`, BROWSER))
+    // For a person it is a page; a program that takes it for the file sees an error.
+    expect(page.status).toBe(406)
+    expect(page.body).toContain('name.txt')
+    expect(home.ends).toEqual([])
+  })
+
+  test('every guard of the owner sees the client itself', async () => {
+    const seen: (string | undefined)[] = []
+    const [home, other] = await two(speech, {
+      authorize: (access, { socket }) => {
+        if (access === 'receive') seen.push(socket.remoteAddress)
+        return true
+      },
+    })
+    const sender = await openSender(home.port, { length: 5 })
+    await exchange(other.port, requestHead(`HEAD /${sender.id}`))
+    // At the node that it came to, and at the one that has the file.
+    expect(seen).toEqual(['127.0.0.1', '127.0.0.1'])
   })
 
   test('an unknown id is a 404, one that has ended a 410', async () => {
