@@ -61,7 +61,6 @@ export const SCENARIOS = {
     subjects: ['ess', 'ess-2-workers'],
     reference: 'ess',
     runs: 5,
-    quickRuns: 1,
     needsTls: true,
     run: workers,
   },

@@ -4,6 +4,8 @@ import {
   type BundleNote,
   CORS_HEADERS,
   type ConnectedEvent,
+  closedDownloadPath,
+  closedUploadPath,
   codeOfProblem,
   curlLine,
   type DEFAULT_CONTENT_TYPE,
@@ -14,6 +16,7 @@ import {
   EXIT_STATUS,
   type ExitStatus,
   encodeStatus,
+  endingOf,
   type FailedEvent,
   formatAgainstLimit,
   formatBundleNote,
@@ -22,6 +25,7 @@ import {
   formatCount,
   formatDuration,
   formatLimit,
+  formatNumber,
   formatPart,
   fromProblem,
   HEADERS,
@@ -35,6 +39,7 @@ import {
   type LENGTH_TRAILER,
   type MAX_SEALED_NOTE,
   type MAX_TEXT_BYTES,
+  type MOST_ENTRIES,
   type NODE_TAG_LENGTH,
   type OpenedEvent,
   type PARTIAL_UPLOAD,
@@ -73,6 +78,7 @@ import {
   safeContentType,
   safeFileName,
   sealedLink,
+  shortenName,
   shorterThanAsked,
   splitSealedLink,
   type TEXT_TYPE,
@@ -157,6 +163,7 @@ test('what a sender says of a bundle or a sealed file goes both ways', () => {
     readonly identity: string | undefined
   }>()
   expectTypeOf<typeof TEXT_TYPE>().toExtend<string>()
+  expectTypeOf<typeof MOST_ENTRIES>().toEqualTypeOf<999_999_999>()
   expectTypeOf<typeof MAX_TEXT_BYTES>().toEqualTypeOf<number>()
   expectTypeOf(isTextType).parameter(0).toExtend<string | undefined>()
 })
@@ -169,6 +176,8 @@ test('ids, tokens and addresses are text', () => {
   expectTypeOf(isSocketId).toEqualTypeOf<(value: string) => boolean>()
   expectTypeOf(ROUTES.uploadEvents).toEqualTypeOf<'/uploads/:token/events'>()
   expectTypeOf(QUERY.wait).toEqualTypeOf<'wait'>()
+  expectTypeOf(closedDownloadPath).toEqualTypeOf<(id: string) => string>()
+  expectTypeOf(closedUploadPath).toEqualTypeOf<(token: string) => string>()
   expectTypeOf(downloadPath).toEqualTypeOf<(id: string, fileName?: string) => string>()
   expectTypeOf(uploadPath).toEqualTypeOf<(token: string) => string>()
   expectTypeOf(uploadEventsPath).toEqualTypeOf<(token: string) => string>()
@@ -192,6 +201,8 @@ test('headers are constants, and what a stranger says is made safe', () => {
   expectTypeOf([acceptsTrailers, announcesLength]).toEqualTypeOf<((field: string | undefined) => boolean)[]>()
   expectTypeOf(safeContentType).toEqualTypeOf<(sent: string | undefined) => string>()
   expectTypeOf(printable).toEqualTypeOf<(text: string) => string>()
+  expectTypeOf(endingOf).toEqualTypeOf<(name: string) => string>()
+  expectTypeOf(shortenName).toEqualTypeOf<(name: string, maxBytes: number) => string>()
   expectTypeOf(safeFileName).toEqualTypeOf<(name: string) => string | undefined>()
   expectTypeOf(formatContentDisposition).toEqualTypeOf<(fileName: string | undefined) => string>()
   expectTypeOf(parseContentDisposition).toEqualTypeOf<(header: string) => string | undefined>()
@@ -204,6 +215,7 @@ test('the forms of the status stream have their media types, and numbers their w
   expectTypeOf(formatBytes).toEqualTypeOf<(bytes: number) => string>()
   expectTypeOf(formatDuration).toEqualTypeOf<(seconds: number) => string>()
   expectTypeOf(formatPart).toEqualTypeOf<(bytes: number, total: number | undefined) => string>()
+  expectTypeOf(formatNumber).toEqualTypeOf<(number: number) => string>()
   expectTypeOf(formatCount).toEqualTypeOf<(count: number, noun: string) => string>()
   expectTypeOf(formatLimit).toEqualTypeOf<(limit: number) => string>()
   expectTypeOf(formatAgainstLimit).toEqualTypeOf<
