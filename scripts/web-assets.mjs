@@ -1,6 +1,6 @@
 // Usage: web-assets.mjs [FOLDER]
 // Bundles the pages' scripts and style into FOLDER (default: dist/web), for browsers: entries with hashed names, which
-// a browser may keep for ever; chunks that an entry loads when it needs them; sw.js, whose name must stay; the licences
+// a browser may keep for ever; chunks that an entry loads when it needs them; the licences
 // of the packages in them; each with its .gz and .br beside it; and manifest.json, by which the server finds them. The
 // same input gives the same bytes.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
@@ -53,16 +53,9 @@ const pages = await build({
   entryNames: '[name]-[hash]',
   chunkNames: 'part-[hash]',
 })
-// A classic script: Firefox took modules for service workers only in 2025.
-const worker = await build({
-  ...COMMON,
-  entryPoints: { sw: 'web/sw/main.ts' },
-  format: 'iife',
-  entryNames: '[name]',
-})
 
-const outputs = { ...pages.metafile.outputs, ...worker.metafile.outputs }
-const bundled = [...pages.outputFiles, ...worker.outputFiles]
+const { outputs } = pages.metafile
+const bundled = [...pages.outputFiles]
 // Their licences ask for it wherever the packages go, so browsers get it too.
 const licences = await licencesOf({ outputs }, "The pages' script")
 bundled.push({ path: 'LICENSES.txt', contents: Buffer.from(licences) })

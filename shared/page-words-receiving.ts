@@ -44,8 +44,8 @@ export const RECEIVING = {
 
   done: 'Received',
   savedToDisk: (name: string) => `Saved as ${isolated(name)}. Every byte was checked.`,
-  savedToDownloads: 'It is among your browser’s downloads. Every byte was checked.',
-  savedFromMemory: 'Your browser has put it among its downloads. Every byte was checked.',
+  savedToDownloads:
+    'Every byte was checked, and your browser is saving it among its downloads. Look there before you close this page: if the disk was full, you can save it again from here.',
   savedToFolder: (name: string) => `Saved in the folder ${isolated(name)}. Every byte was checked.`,
   fewer: (came: number, announced: number) =>
     `The sender announced ${formatCount(announced, 'item')}, and ${came} came. Ask the sender whether something is missing.`,
@@ -80,6 +80,10 @@ export const RECEIVING = {
     'Your browser could not write the file. The disk may be full, or the folder may be read-only. Nothing was kept. Ask the sender to send it again.',
   tooLarge: (limit: number) =>
     `This browser can’t save more than ${formatBytes(limit)} from this page. Nothing is used up: open the link in Chrome, Edge or Firefox on a computer, or use a terminal.`,
+  /** Of a browser that would take it with a picker, or with a larger disk. */
+  tooLargeHere: (limit: number) =>
+    `This browser lets this page keep no more than ${formatBytes(limit)}. Nothing is used up: open the link in Chrome or Edge on a computer, or use a terminal.`,
+  diskWaits: 'Your disk is not taking the file at the moment. The download goes on when it does.',
   tooLargeByHttp: (limit: number) =>
     `This page came over plain HTTP, by which a browser can’t save more than ${formatBytes(limit)} from it. Nothing is used up: use a terminal, or ask the sender for a link that begins with https://.`,
   tooLargeMidway: (limit: number) =>

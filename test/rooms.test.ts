@@ -34,7 +34,7 @@ const FLOORS = {
     ['http'],
     ['node'],
   ],
-  web: [['send', 'receive'], ['seal', 'ui'], ['http'], ['sw', 'facts.ts']],
+  web: [['send', 'receive'], ['seal', 'ui'], ['http'], ['facts.ts']],
 } as const
 type Side = keyof typeof FLOORS
 // `Object.keys` forgets what the keys are.

@@ -36,20 +36,14 @@ const HEADERS = {
   'X-Robots-Tag': 'none',
 } as const
 
-/**
- * Nothing of other sites, and no frames but our own: the receive page starts a service worker's download in one. Text
- * never becomes code: a browser with Trusted Types refuses it. `ess` is the one policy by which the receive page names
- * its service worker.
- */
+/** Nothing of other sites, no frames and no workers. Text never becomes code: a browser with Trusted Types refuses it. */
 const SCRIPTED_POLICY = {
   'style-src': "'self'",
   'connect-src': "'self'",
   'img-src': "'self' data:",
-  'worker-src': "'self'",
-  'frame-src': "'self'",
   'require-trusted-types-for': "'script'",
+  'trusted-types': "'none'",
 } as const
-const TYPES_POLICIES = { send: "'none'", receive: 'ess' } as const
 
 /**
  * What a page does by itself, before its script is there. If that can't be loaded, it shows what it has for those without a
@@ -112,9 +106,8 @@ function headWithScript({ entry, facts: { root } }: PageScript): StyledHead {
   const { file, needs } = entries[entry]
   const urlOf = (name: string) => escapeHtml(`${root}web/${name}`)
   const own = entry === 'send' && root === './' ? `${IF_NOT_LOADED};${ADD_SLASH}` : IF_NOT_LOADED
-  const policy = policyOf({ ...SCRIPTED_POLICY, 'script-src': `'self' ${sourceOf(own)}` })
   return {
-    policy: `${policy}; trusted-types ${TYPES_POLICIES[entry]}`,
+    policy: policyOf({ ...SCRIPTED_POLICY, 'script-src': `'self' ${sourceOf(own)}` }),
     lines: [
       `<script>${own}</script>`,
       `<link rel="stylesheet" href="${urlOf(entries.style.file)}">`,

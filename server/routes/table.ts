@@ -138,7 +138,7 @@ const CLIENT: Row = {
   },
 }
 
-/** They hold no secret. A service worker's script is among them. */
+/** They hold no secret. */
 const WEB_ASSET: Transfer = { guards: {}, transfer: sendWebAsset }
 
 /** Every address with all that it answers. A `PUT` to one segment is an upload, even if the segment is `health`. */

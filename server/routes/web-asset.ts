@@ -5,12 +5,9 @@ import type { Service } from '../broker/service.js'
 import { decodeSegment } from './addresses.js'
 import type { Visit } from './visit.js'
 
-/** A name that is made of the content may be kept for ever; the worker's is asked for again each time. */
+/** A name that is made of the content may be kept for ever; any other is asked for again each time. */
 const KEPT = 'public, max-age=31536000, immutable'
 const ASKED_AGAIN = 'no-cache'
-
-/** The worker makes downloads out of what its pages give it, and asks this server alone. */
-const WORKER_POLICY = "default-src 'none'; connect-src 'self'"
 
 /**
  * Answers with a script or a style of the pages. It asks for no token: it holds no secret, and the page asks for the
@@ -36,7 +33,6 @@ export function sendWebAsset(_broker: Service, { request, response, address }: V
     'Content-Type': type,
     'Content-Length': body.length,
     ...(encoding !== undefined && { 'Content-Encoding': encoding }),
-    ...(!isHashed && { 'Content-Security-Policy': WORKER_POLICY }),
     'Cross-Origin-Resource-Policy': 'same-origin',
     'X-Content-Type-Options': 'nosniff',
   })

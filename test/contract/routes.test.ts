@@ -14,7 +14,7 @@ const PLACES: Readonly<Record<Route, string>> = {
   reserve: '/reserve',
   clientPackage: '/ess.tgz',
   clientPackageOfVersion: ROUTES.clientPackageOfVersion,
-  webAsset: '/web/sw.js',
+  webAsset: '/web/LICENSES.txt',
   closedDownload: `/web/closed-download/${UNKNOWN}`,
   closedUpload: '/web/closed-upload/none',
   uploadResource: '/uploads/none',

@@ -11,7 +11,7 @@ import { openInTab, openWith, type SendPage } from './send-page.js'
 import { tempDir } from './temp-dir.js'
 
 /** How a page may save what it has received. */
-export type SavingWay = 'picker' | 'worker' | 'memory'
+export type SavingWay = 'picker' | 'storage' | 'memory'
 
 export interface OpenedPage extends ReceivePage {
   /** What the person has picked a place for: the SHA-256 of each file, by its path. */
@@ -43,7 +43,6 @@ async function startTrusting({ cert }: Certificate): Promise<Browser> {
   const hash = createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
     .digest('base64')
-  // A certificate that is only let pass, as by `ignoreHTTPSErrors`, allows no service worker.
   const browser = await startChromium(`--ignore-certificate-errors-spki-list=${hash}`)
   const last = () => browser.pages().at(-1)
   const only = async <Opened>(opened: Promise<Opened>): Promise<Opened> => {
@@ -52,9 +51,9 @@ async function startTrusting({ cert }: Certificate): Promise<Browser> {
     for (const one of before) await one.close()
     return page
   }
-  const savings = { picker: 'pickers', worker: 'no pickers', memory: 'memory alone' } as const
+  const savings = { picker: 'pickers', storage: 'no pickers', memory: 'memory alone' } as const
   return {
-    ways: ['picker', 'worker', 'memory'],
+    ways: ['picker', 'storage', 'memory'],
     openToSend: (url) => only(openInTab(browser, url)),
     async openToReceive(link, way) {
       const page = await only(openLinkInTab(browser, link, savings[way]))
@@ -68,10 +67,10 @@ async function startTrusting({ cert }: Certificate): Promise<Browser> {
 async function startTrustingAny(): Promise<Browser> {
   const firefox = await startFirefox(await tempDir(), { acceptInsecureCerts: true })
   return {
-    ways: ['worker', 'memory'],
+    ways: ['storage', 'memory'],
     openToSend: (url) => openWith(firefox, url),
     async openToReceive(link, way) {
-      await firefox.set('dom.serviceWorkers.enabled', way === 'worker')
+      await firefox.set('dom.fs.enabled', way === 'storage')
       return {
         ...withDownload(await openLinkWith(firefox, link)),
         picked: () => Promise.reject(new Error('Firefox has no pickers')),

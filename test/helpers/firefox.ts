@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -23,6 +23,8 @@ export interface Firefox {
   chooseFolder(element: string, path: string): Promise<void>
   /** Changes a setting (`about:config`), for pages that are opened from now on. */
   set(name: string, value: boolean): Promise<void>
+  /** Stops all its processes while `meanwhile` goes on, as a laptop does that sleeps. */
+  asleep(meanwhile: () => Promise<void>): Promise<void>
   /** The downloads of this run, as its list shows them. */
   downloads(): Promise<readonly Download[]>
   /** Starts the first download again, as the button in the list does. */
@@ -36,6 +38,12 @@ export interface Download {
   readonly failed: boolean
 }
 
+interface FirefoxOptions {
+  readonly acceptInsecureCerts?: boolean
+  /** Of its `about:config`. */
+  readonly settings?: Readonly<Record<string, boolean | number | string>>
+}
+
 const DOWNLOADS = "ChromeUtils.importESModule('resource://gre/modules/Downloads.sys.mjs').Downloads"
 
 /**
@@ -44,7 +52,7 @@ const DOWNLOADS = "ChromeUtils.importESModule('resource://gre/modules/Downloads.
  */
 export async function startFirefox(
   folder: string,
-  { acceptInsecureCerts = false }: { readonly acceptInsecureCerts?: boolean } = {},
+  { acceptInsecureCerts = false, settings: more = {} }: FirefoxOptions = {},
 ): Promise<Firefox> {
   const profile = await tempDir()
   const port = await freePort()
@@ -58,13 +66,14 @@ export async function startFirefox(
     'network.dns.localDomains': 'send.test',
     // Its questions can be answered at once.
     'security.dialog_enable_delay': 0,
+    ...more,
   }
   const lines = Object.entries(settings).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
   )
   await writeFile(join(profile, 'user.js'), lines.join(''))
   const flags = ['--headless', '--no-remote', '--marionette', '--remote-allow-system-access']
-  await run('firefox', 'firefox-esr', [...flags, '--profile', profile])
+  const program = await run('firefox', 'firefox-esr', [...flags, '--profile', profile])
   const socket = await until('Firefox listens', () => tryConnect(port), 2 * DEADLINE_MS)
   onTestFinished(() => void socket.destroy())
   const command = speak(socket)
@@ -127,6 +136,18 @@ export async function startFirefox(
       if (!Array.isArray(found)) throw new Error(`Expected Firefox's list of downloads, got ${found}`)
       // What the script above gives.
       return found as Download[]
+    },
+    asleep: async (meanwhile) => {
+      const processes = await treeOf(program.pid)
+      const tell = (signal: NodeJS.Signals) => {
+        for (const pid of processes) process.kill(pid, signal)
+      }
+      tell('SIGSTOP')
+      try {
+        await meanwhile()
+      } finally {
+        tell('SIGCONT')
+      }
     },
     retry: async () => void (await inside('downloads[0].start().catch(() => {})')),
   }
@@ -205,6 +226,18 @@ function speak(socket: Socket): Command {
     // The protocol gives an object, with `value` where the command has a result.
     return (result ?? {}) as { value?: unknown }
   }
+}
+
+/** A process and all below it. */
+async function treeOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const below = await Promise.all(
+    children
+      .split(' ')
+      .filter(Boolean)
+      .map((child) => treeOf(Number(child))),
+  )
+  return [pid, ...below.flat()]
 }
 
 /** An element comes as an object with its id in one member. */

@@ -45,8 +45,6 @@ export async function paste(line: string, link: string, ms?: number): Promise<Pa
 
 /** The page's line that has this word. */
 export async function lineWith(page: SendPage, word: string): Promise<string> {
-  // Before that, the lines are those of the form.
-  await page.link()
   await page.untilShows(/In a terminal/)
   const text = await page.lines()
   const line = text.find((one) => one.includes(word))

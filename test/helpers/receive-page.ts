@@ -22,6 +22,8 @@ export interface ReceivePage {
   download(ms?: number): Promise<EndedDownload>
   /** How many downloads the browser has begun. */
   downloadCount(): Promise<number>
+  /** The files that pages of this origin keep in the browser's storage. */
+  stored(): Promise<unknown>
   /** Goes elsewhere, as a person does who closes the tab. */
   leave(): Promise<void>
   /** Closes the tab. */
@@ -36,7 +38,7 @@ export interface EndedDownload {
   readonly name?: string
 }
 
-/** How Chromium saves: by a picker, like other browsers, or like those that let this page have no service worker. */
+/** How Chromium saves: by a picker, like other browsers, or like those that let this page keep nothing. */
 export type Saving = 'pickers' | 'no pickers' | 'memory alone'
 
 /** Opens a link in Chromium. The test fails if the page writes to the console, or throws. */
@@ -75,7 +77,8 @@ export async function openInTab(
   let downloads = 0
   page.on('download', () => downloads++)
   await (saving === 'pickers' ? pickAsSuggested(page) : withoutPickers(page))
-  if (saving === 'memory alone') await page.addInitScript('delete Navigator.prototype.serviceWorker')
+  if (saving === 'memory alone')
+    await page.addInitScript('delete FileSystemFileHandle.prototype.createWritable')
   await page.goto(link)
   return {
     page,
@@ -133,9 +136,20 @@ function isBetweenPages(error: unknown): boolean {
   return error instanceof Error && error.message.includes('Execution context was destroyed')
 }
 
+/** Chromium has `ID.crswap` beside a file that is written. A folder that is not there has no files; over plain HTTP there is no storage either. */
+const STORED = `(async () => {
+  const ids = new Set()
+  try {
+    const root = await navigator.storage.getDirectory()
+    const folder = await root.getDirectoryHandle('ephemeral-socket-service')
+    for await (const name of folder.keys()) ids.add(name.split('.')[0])
+  } catch {}
+  return [...ids]
+})()`
+
 function byScript(
   evaluate: (expression: string) => Promise<unknown>,
-): Pick<ReceivePage, 'press' | 'answer' | 'untilShows' | 'text'> {
+): Pick<ReceivePage, 'press' | 'answer' | 'untilShows' | 'text' | 'stored'> {
   const text = async () => String(await evaluate('document.body.innerText'))
   return {
     text,
@@ -144,6 +158,7 @@ function byScript(
       await until(`the button ${words}`, () => evaluate(`${button} !== undefined`))
       await evaluate(`${button}.click()`)
     },
+    stored: () => evaluate(STORED),
     async answer(typed) {
       await until('the page asks', () => evaluate("document.querySelector('form input[required]') !== null"))
       await evaluate(

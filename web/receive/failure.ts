@@ -1,7 +1,6 @@
 import { EssError, problemSentences } from '../../shared/index.js'
 import { COMMON } from '../../shared/page-words.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
-import { memoryLimit } from './save/memory.js'
 
 /** A download that broke off, in words for the person. */
 export class Stopped extends Error {}
@@ -18,7 +17,7 @@ export function wordsOf(error: unknown): string {
     case 'file-unwritable':
       return RECEIVING.unwritable
     case 'too-large':
-      return (isSecureContext ? RECEIVING.tooLarge : RECEIVING.tooLargeByHttp)(memoryLimit())
+      return error.message
     case 'server-unreachable':
       return COMMON.unreachable
     default:

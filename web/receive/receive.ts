@@ -7,7 +7,12 @@ import { confirm, giveUp, type Head, type Link } from './link.js'
 import { expectSame, type Offer, openBegin } from './offer.js'
 import { type Opener, PLAIN } from './opener.js'
 import type { Done, Sink, Way } from './save/sink.js'
+import { unlessStopped } from './unless-stopped.js'
 
+/** A disk that takes nothing for so long is worth a word. */
+const SLOW_DISK_MS = 10_000
+/** How long a disk may take to let go of what it has, before the person is told that it is over. */
+const ABORT_MS = 5_000
 /** Some 5 ms of work, after which the page may paint, and answer the person. */
 const PIECES_A_TURN = 8
 
@@ -18,6 +23,9 @@ export interface Course {
   /** `bytes` of the file are here, and right. */
   onProgress(bytes: number): void
   onInterrupted(secondsLeft: number): void
+  /** The disk takes nothing. It may be away, or asleep. */
+  onDiskWaits(): void
+  /** Called after either of the two. */
   onResumed(): void
   /** All is here. From now on it can't be stopped. */
   onClosing(): void
@@ -34,7 +42,7 @@ export async function receive(
   signal: AbortSignal,
   course: Course,
 ): Promise<Done> {
-  const receiving = new Receiving(offer, way, course)
+  const receiving = new Receiving(offer, way, signal, course)
   let isReceiver = false
   try {
     const bytes = await download(link, signal, {
@@ -47,15 +55,25 @@ export async function receive(
       onInterrupted: (secondsLeft) => course.onInterrupted(secondsLeft),
       onResumed: () => course.onResumed(),
     })
-    const done = await receiving.end(signal)
+    const done = await receiving.end()
     // It never rejects, and the file is safe, whether or not the sender hears of it.
     void confirm(link, bytes)
     return done
   } catch (error) {
     const mayBeReceiver = isReceiver || !isRefusal(error)
-    await Promise.all([receiving.abort(), ...(mayBeReceiver ? [giveUp(link)] : [])])
+    await Promise.all([aborted(receiving), ...(mayBeReceiver ? [giveUp(link)] : [])])
     throw error
   }
+}
+
+/** Resolves when it is undone, or when the disk has had long enough for that: what is not closed gets no name. */
+async function aborted(receiving: Receiving): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ABORT_MS)
+  })
+  await Promise.race([receiving.abort(), enough])
+  clearTimeout(timer)
 }
 
 /** True for the server's word that this page can't have the file. What another receiver has is not ours to end. */
@@ -66,20 +84,22 @@ function isRefusal(error: unknown): boolean {
 class Receiving {
   readonly #offer: Offer
   readonly #way: Way
+  readonly #signal: AbortSignal
   readonly #course: Course
   /** Undefined until the begin of the body has told it. */
   #opener: Opener | undefined
   #sink: Sink | undefined
   #size: number | undefined
   #bodySize: number | undefined
-  readonly #batches = new Batches(async (batch) => await this.#sink?.write(batch))
+  readonly #batches = new Batches((batch) => this.#write(batch))
   /** The begin of a body, until it tells how to open it. */
   #begin = new Uint8Array(0)
   #bytes = 0
 
-  constructor(offer: Offer, way: Way, course: Course) {
+  constructor(offer: Offer, way: Way, signal: AbortSignal, course: Course) {
     this.#offer = offer
     this.#way = way
+    this.#signal = signal
     this.#course = course
   }
 
@@ -108,8 +128,8 @@ class Receiving {
     return this.#opener?.last() !== undefined && this.#sink?.isWhole?.() !== false
   }
 
-  /** Throws what `signal` was aborted with while there was something left to stop. */
-  async end(signal: AbortSignal): Promise<Done> {
+  /** Throws what the signal was aborted with while there was something left to stop. */
+  async end(): Promise<Done> {
     const last = this.#opener?.last()
     if (last === undefined || this.#sink === undefined) throw new EssError('not-authentic')
     await this.#batches.push(last)
@@ -117,13 +137,32 @@ class Receiving {
     if (this.#size !== undefined && this.#size !== this.#bytes) throw new EssError('not-authentic')
     await this.#batches.flush()
     this.#course.onProgress(this.#bytes)
-    signal.throwIfAborted()
+    this.#signal.throwIfAborted()
     this.#course.onClosing()
-    return await this.#sink.close()
+    return await this.#toDisk(this.#sink.close())
   }
 
   async abort(): Promise<void> {
     await (this.#sink === undefined ? this.#way.drop() : this.#sink.abort())
+  }
+
+  async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#sink !== undefined) await this.#toDisk(unlessStopped(this.#sink.write(batch), this.#signal))
+  }
+
+  /** Tells the person if it takes long. */
+  async #toDisk<Value>(step: Promise<Value>): Promise<Value> {
+    let isTold = false
+    const timer = setTimeout(() => {
+      isTold = true
+      this.#course.onDiskWaits()
+    }, SLOW_DISK_MS)
+    try {
+      return await step
+    } finally {
+      clearTimeout(timer)
+      if (isTold) this.#course.onResumed()
+    }
   }
 
   async #takeBegin(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {

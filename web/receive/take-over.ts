@@ -4,11 +4,13 @@ import { wordsOf } from './failure.js'
 import type { LinkPage } from './link-page.js'
 import type { Offer } from './offer.js'
 import { openLink } from './open-link.js'
+import { removeLeft } from './save/storage.js'
 import { showFailed, showOffer } from './screens.js'
 import { choicesFor, take } from './take.js'
 
 /** Opens what is sealed, shows what there is, and lets the person have it. */
 export async function takeOver(linkPage: LinkPage): Promise<void> {
+  void removeLeft()
   try {
     present(linkPage, await openLink(linkPage))
   } catch (error) {

@@ -55,8 +55,8 @@ export async function take(
       return
     }
     const way = await (offer.bundle === undefined
-      ? chooseWay(facts, linkPage.link, offer)
-      : wayOfBundle(linkPage, offer, name === 'folder', news))
+      ? chooseWay(offer)
+      : wayOfBundle(offer, name === 'folder', news))
     if (way !== undefined) tellDone(page, offer, await run(linkPage, offer, way, news), news)
   } catch (error) {
     const code = error instanceof EssError ? error.code : undefined
@@ -83,12 +83,7 @@ interface News {
   readonly renamed: string[]
 }
 
-async function wayOfBundle(
-  { facts, link }: LinkPage,
-  offer: Offer,
-  isFolder: boolean,
-  news: News,
-): Promise<Way | undefined> {
+async function wayOfBundle(offer: Offer, isFolder: boolean, news: News): Promise<Way | undefined> {
   const { showDirectoryPicker } = pickers()
   const { bundle = { entries: 0 }, size } = offer
   const stem = offer.name.replace(/\.tar$/i, '')
@@ -117,7 +112,7 @@ async function wayOfBundle(
       bundle,
       listener,
     )
-  const way = await chooseWay(facts, link, { name: `${stem}.zip`, size, type: 'application/zip' })
+  const way = await chooseWay({ name: `${stem}.zip`, size })
   return way && unpackTo(toZip(way, `${stem}.zip`), way.drop, bundle, listener)
 }
 
@@ -157,6 +152,7 @@ async function run({ page, link }: LinkPage, offer: Offer, way: Way, news: News)
         screen.say(RECEIVING.interrupted, 'paused')
         draw()
       },
+      onDiskWaits: () => screen.say(RECEIVING.diskWaits, 'paused'),
       onResumed() {
         secondsLeft = undefined
         screen.say(RECEIVING.receiving)
@@ -194,7 +190,7 @@ function tellDone(page: HTMLElement, offer: Offer, done: Done, { leftOut, rename
     ...listed(renamed, RECEIVING.renamed(renamed.length), RECEIVING.renamedList),
   ]
   const again =
-    done.way === 'memory'
+    done.way === 'downloads'
       ? [
           element(
             'div',
@@ -229,8 +225,6 @@ function wordsOfDone(done: Done): string {
       return RECEIVING.savedToFolder(done.name)
     case 'downloads':
       return RECEIVING.savedToDownloads
-    case 'memory':
-      return RECEIVING.savedFromMemory
     case 'shown':
       return ''
   }

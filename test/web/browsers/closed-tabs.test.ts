@@ -48,9 +48,9 @@ async function sendSealed(address: Address) {
 
 const WAYS = [
   ['Chromium, to the disk', (link: string) => openInChromium(link, 'pickers'), ['HTTP', 'HTTP/2']],
-  ['Chromium, by the service worker', (link: string) => openInChromium(link), ['HTTP', 'HTTP/2']],
+  ['Chromium, by its storage', (link: string) => openInChromium(link), ['HTTP', 'HTTP/2']],
   ['Chromium, in memory', (link: string) => openInChromium(link), ['HTTP to another machine']],
-  ['Firefox, by the service worker', openInFirefox, ['HTTP', 'HTTP/2']],
+  ['Firefox, by its storage', openInFirefox, ['HTTP', 'HTTP/2']],
   ['Firefox, in memory', openInFirefox, ['HTTP to another machine']],
 ] as const
 

@@ -134,7 +134,7 @@ describe('the memory of a browser does not grow', { timeout: 2 * LONG_MS }, () =
     expect(await sha256OfFile(path)).toBe(hash)
   }
 
-  test('while Chromium receives 2 GiB, by the service worker', async () => {
+  test('while Chromium receives 2 GiB, by its storage', async () => {
     const size = 2 * GIB
     const { sender, link, hash } = await sendSealed(size)
     const page = await openInChromium(link)
@@ -149,7 +149,7 @@ describe('the memory of a browser does not grow', { timeout: 2 * LONG_MS }, () =
   })
 
   // A network that is faster than the page: Firefox would read all of it ahead.
-  test('while Firefox receives 1 GiB, by the service worker', async () => {
+  test('while Firefox receives 1 GiB, by its storage', async () => {
     const size = GIB
     const { sender, link, hash } = await sendSealed(size)
     const page = await openInFirefox(link)

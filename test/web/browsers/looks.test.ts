@@ -37,7 +37,7 @@ const HEBREW_TEXT = 'שלום! הקוד לדלת הוא 4711.\nRing twice.\n'
 const RESUMABLE = ['--resume-within', '60']
 const SIZE = 20_000_000
 const SLOW: Parameters<TcpProxy['strike']>[0] = { kind: 'throttle', bytesPerSecond: 1_000_000 }
-/** An insecure context: without pickers and service workers. */
+/** An insecure context: without pickers and storage. */
 const TO_OTHER_MACHINE = '--host-resolver-rules=MAP *.test 127.0.0.1'
 /** Fingers: no pointer hovers over anything. */
 const BY_TOUCH =

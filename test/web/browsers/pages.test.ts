@@ -55,7 +55,7 @@ const REFUSED = /^Failed to load resource: the server responded with a status of
 
 describe.each([
   ['on this machine', 'http', '127.0.0.1'],
-  // An insecure context: without service workers, crypto.subtle and the clipboard.
+  // An insecure context: without storage, crypto.subtle and the clipboard.
   ['over plain HTTP to another machine', 'http', 'send.test'],
   ['over HTTP/2', 'https', '127.0.0.1'],
 ])('%s, in Chromium', (_where, scheme, host) => {

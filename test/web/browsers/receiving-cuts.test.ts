@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { EXIT_STATUS } from '../../../shared/index.js'
 import { COMMON } from '../../../shared/page-words.js'
@@ -67,7 +68,8 @@ async function toDisk(link: string): Promise<Opened> {
   }
 }
 
-function byDownload(page: ReceivePage): Opened {
+/** The browser gets the file when it is whole, and a download no earlier. */
+function handedOver(page: ReceivePage): Opened {
   return {
     ...page,
     async whole() {
@@ -76,31 +78,22 @@ function byDownload(page: ReceivePage): Opened {
       expect(isWhole).toBe(true)
       return await sha256OfFile(path)
     },
-    nothing: async () => expect(await page.download()).toEqual({ isWhole: false, path: undefined }),
-  }
-}
-
-/** Over plain HTTP to another machine, a page has neither pickers nor workers. */
-function inMemory(page: ReceivePage): Opened {
-  return {
-    ...page,
-    async whole() {
-      await page.untilShows(RECEIVING.savedFromMemory, LONG_MS)
-      const { path = '' } = await page.download(LONG_MS)
-      return await sha256OfFile(path)
+    async nothing() {
+      expect(await page.downloadCount()).toBe(0)
+      expect(await page.stored()).toEqual([])
     },
-    nothing: async () => expect(await page.downloadCount()).toBe(0),
   }
 }
 
+/** Over plain HTTP to another machine, a page has neither pickers nor storage. */
 const fromAfar = (link: string) => link.replace('127.0.0.1', 'send.test')
 
 const WAYS = [
   ['Chromium, to the disk', toDisk],
-  ['Chromium, by the service worker', async (link: string) => byDownload(await openInChromium(link))],
-  ['Firefox, by the service worker', async (link: string) => byDownload(await openInFirefox(link))],
-  ['Chromium, in memory', async (link: string) => inMemory(await openInChromium(fromAfar(link)))],
-  ['Firefox, in memory', async (link: string) => inMemory(await openInFirefox(fromAfar(link)))],
+  ['Chromium, by its storage', async (link: string) => handedOver(await openInChromium(link))],
+  ['Firefox, by its storage', async (link: string) => handedOver(await openInFirefox(link))],
+  ['Chromium, in memory', async (link: string) => handedOver(await openInChromium(fromAfar(link)))],
+  ['Firefox, in memory', async (link: string) => handedOver(await openInFirefox(fromAfar(link)))],
 ] as const
 
 describe.each(WAYS)('%s', (_name, open) => {
@@ -169,14 +162,12 @@ describe.each(WAYS)('%s', (_name, open) => {
   })
 })
 
-/** Firefox ends a worker 30 s after its last event. */
+/** Firefox ends scripts that work for a page 30 s after their last event. */
 const LONGER_MS = 75_000
 
-test('Firefox’s service worker lives for as long as a slow download', {
-  timeout: 4 * LONGER_MS,
-}, async () => {
+test('Firefox saves what comes slowly, for longer than a minute', { timeout: 4 * LONGER_MS }, async () => {
   const { sender, link, proxy, hash } = await sendSealed()
-  const page = byDownload(await openInFirefox(link))
+  const page = handedOver(await openInFirefox(link))
   await page.untilShows(NAME)
   await proxy.strike({ kind: 'throttle', bytesPerSecond: SIZE / (LONGER_MS / 1000) })
   const begun = performance.now()
@@ -184,5 +175,20 @@ test('Firefox’s service worker lives for as long as a slow download', {
   await page.untilShows(RECEIVING.savedToDownloads, 3 * LONGER_MS)
   expect(performance.now() - begun).toBeGreaterThan(60_000)
   expect(await page.whole()).toBe(hash)
+  expect((await sender.ended()).code).toBe(0)
+})
+
+/** A laptop's lid is closed for that long. */
+const ASLEEP_MS = 45_000
+
+test('Firefox sleeps midway, and has the whole file in the end', { timeout: 4 * ASLEEP_MS }, async () => {
+  const { sender, link, proxy, hash } = await sendSealed()
+  await proxy.strike(SLOW)
+  const page = await openInFirefox(link)
+  await page.press(RECEIVING.save)
+  await page.untilShows(/MB of 30\.0 MB/)
+  await page.firefox.asleep(() => delay(ASLEEP_MS))
+  expect(await page.downloadCount()).toBe(0)
+  expect(await handedOver(page).whole()).toBe(hash)
   expect((await sender.ended()).code).toBe(0)
 })

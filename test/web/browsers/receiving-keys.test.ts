@@ -90,7 +90,7 @@ describe.each([
     await page.answer(link)
     await page.untilShows(/secret\.bin/)
     await page.press(RECEIVING.save)
-    await page.untilShows(RECEIVING.savedFromMemory)
+    await page.untilShows(RECEIVING.savedToDownloads)
     const { path = '' } = await page.download()
     expect(await sha256OfFile(path)).toBe(hash)
     expect((await sender.ended()).code).toBe(0)

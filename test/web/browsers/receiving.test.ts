@@ -41,7 +41,7 @@ const WAYS = [
     },
   ],
   [
-    'Chromium, by the service worker',
+    'Chromium, by its storage',
     async (link: string, ms: number) => {
       const page = await openInChromium(link)
       await page.press(RECEIVING.save)
@@ -54,12 +54,12 @@ const WAYS = [
     async (link: string, ms: number) => {
       const page = await openInChromium(link.replace('127.0.0.1', 'send.test'))
       await page.press(RECEIVING.save)
-      await page.untilShows(RECEIVING.savedFromMemory, ms)
+      await page.untilShows(RECEIVING.savedToDownloads, ms)
       return await hashOfDownload(page, ms)
     },
   ],
   [
-    'Firefox, by the service worker',
+    'Firefox, by its storage',
     async (link: string, ms: number) => {
       const page = await openInFirefox(link)
       await page.press(RECEIVING.save)

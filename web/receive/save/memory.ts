@@ -1,5 +1,6 @@
 import { EssError } from '../../../shared/index.js'
 import { IS_PHONE } from '../../ui/phone.js'
+import { handOver } from './hand-over.js'
 import type { Saved, Way } from './sink.js'
 
 const MIB = 1024 * 1024
@@ -37,14 +38,11 @@ export function toMemory(): Way {
           if (pendingBytes >= PART_BYTES) flush()
           if (bytes <= limit) return Promise.resolve()
           // Its size was not known before.
-          return Promise.reject(new EssError('file-unwritable'))
+          return Promise.reject(new EssError('too-large'))
         },
         close() {
           flush()
-          // It lives for as long as the page, so that the person can save it again.
-          const url = URL.createObjectURL(new Blob(parts, { type }))
-          startDownload(url, name)
-          return Promise.resolve({ way: 'memory', url, name })
+          return Promise.resolve(handOver(new Blob(parts, { type }), name))
         },
         abort() {
           parts.length = 0
@@ -55,11 +53,4 @@ export function toMemory(): Way {
     },
     drop: () => Promise.resolve(),
   }
-}
-
-function startDownload(url: string, name: string): void {
-  const link = document.createElement('a')
-  link.href = url
-  link.download = name
-  link.click()
 }

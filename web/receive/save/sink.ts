@@ -21,13 +21,12 @@ export interface Sink {
 /** How a file was saved. */
 export type Done =
   | { readonly way: 'disk'; readonly name: string }
-  /** The browser's own list of downloads has it. */
-  | { readonly way: 'downloads' }
+  /** The browser copies it to its downloads, and can do so again from this URL. */
+  | { readonly way: 'downloads'; readonly url: string; readonly name: string }
   | { readonly way: 'shown' }
   | { readonly way: 'folder'; readonly name: string }
-  | { readonly way: 'memory'; readonly url: string; readonly name: string }
 
-/** One of the three ways. The person has chosen it by a click, and nothing was asked of the server yet. */
+/** A way to save. The person has chosen it by a click, and nothing was asked of the server yet. */
 export interface Way {
   /** Begins, when the head of the file is here, and it is known what comes. */
   open(saved: Saved): Promise<Sink>
