@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { EssError } from '../../shared/index.js'
 import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
@@ -108,14 +109,24 @@ export class Carrier implements Nodes {
       link.destroy()
       return
     }
-    const taken = takeOver(request, response)
-    const carried =
-      taken === undefined
-        ? carryExchange(errand, link, this.#relay)
-        : carryConnection(taken, errand, link, this.#relay)
+    const carried = this.#begin(errand, link)
     this.#carried.add(carried)
     // It never rejects.
     void carried.ended.then(() => this.#carried.delete(carried))
+  }
+
+  #begin(errand: Errand, link: Socket): Carried {
+    const taken = takeOver(errand.request, errand.response)
+    if (taken !== undefined) return carryConnection(taken, errand, link, this.#relay)
+    try {
+      return carryExchange(errand, link, this.#relay)
+    } catch (cause) {
+      link.destroy()
+      // HTTP/2 may bring a head that HTTP/1.1 can't write.
+      throw new EssError('bad-request', 'This request cannot be passed on by HTTP/1.1. Check its headers.', {
+        cause,
+      })
+    }
   }
 
   async whenIdle(): Promise<void> {

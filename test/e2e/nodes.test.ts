@@ -96,6 +96,28 @@ describe.each(PAIRS)('from $sender at one node to $receiver at another', (pair) 
   })
 })
 
+test.each([
+  ['of known length', (path: string) => ['-T', path]],
+  ['of unknown length', () => ['-T', '-']],
+  ['that waits for a 100', (path: string) => ['-H', 'Expect: 100-continue', '-T', path]],
+  ['of unknown length that waits for a 100', () => ['-H', 'Expect: 100-continue', '-T', '-']],
+] as const)('an upload %s reaches a reservation of another node', async (_what, args) => {
+  const [home, other] = await startNodes(2, (await startRedis()).url, '--reservations')
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(SIZE)
+  const reserved = await (await runCurl(['-sS', '-X', 'POST', `${home.url}/reserve`])).ended()
+  const [url = '', upload = ''] = reserved.stdout.toString().split('\n')
+  const sender = await runCurl(['-sS', '--fail-with-body', ...args(path), at(other, upload)], {
+    stdin: { file: path },
+  })
+  const receiver = await startReceiver('curl', at(other, url))
+  await expectReceived(receiver)
+  const { code, stdout } = await sender.ended()
+  expect(stdout.toString()).toMatch(/delivered/)
+  expect(code).toBe(0)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
 test('with Redis away, a link still finds its node', async () => {
   const redis = await startRedis()
   const [home, other] = await startNodes(2, redis.url)
