@@ -18,7 +18,7 @@ import {
   parseAddress,
 } from './links.js'
 import { nodeAway } from './node-away.js'
-import type { Errand, Nodes } from './nodes.js'
+import type { CarryingCounts, Errand, Nodes } from './nodes.js'
 import { takeOver } from './takeover.js'
 
 /** What a node needs to join its cluster. */
@@ -59,6 +59,8 @@ export class Carrier implements Nodes {
   readonly #terms: LinkTerms
   readonly #listener: LinkListener
   readonly #carried = new Set<Carried>()
+  #all = 0
+  #unreached = 0
 
   constructor(
     locator: Locator,
@@ -111,6 +113,7 @@ export class Carrier implements Nodes {
     }
     const carried = this.#begin(errand, link)
     this.#carried.add(carried)
+    this.#all++
     // It never rejects.
     void carried.ended.then(() => this.#carried.delete(carried))
   }
@@ -127,6 +130,10 @@ export class Carrier implements Nodes {
         cause,
       })
     }
+  }
+
+  get counts(): CarryingCounts {
+    return { now: this.#carried.size, all: this.#all, unreached: this.#unreached }
   }
 
   async whenIdle(): Promise<void> {
@@ -148,6 +155,7 @@ export class Carrier implements Nodes {
       if (target === undefined) throw new Error(`Expected HOST:PORT, got ${address}`)
       return await openLink(target, node, originOf(request.socket), this.#terms)
     } catch (cause) {
+      this.#unreached++
       throw nodeAway(cause)
     }
   }

@@ -147,6 +147,22 @@ test('a node with another secret carries nothing, and says that a part of the se
   expect((await (await runCurl(['-sS', '-I', sender.url])).ended()).stdout.toString()).toMatch(/ 200 /)
 })
 
+test('the metrics of a node say what it carries, and /ready that it is well', async () => {
+  const [home, other] = await startNodes(2, (await startRedis()).url, '--admin', '127.0.0.1:0')
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const [, admin = ''] = await other.untilStdout(/admin on (\S+)\n/)
+  const metrics = async () => await (await fetch(`${admin}/metrics`)).text()
+  expect(await metrics()).toMatch(/^ess_cluster_carried_total 0$/m)
+  const sender = await startSender('curl', home, 'held')
+  const receiver = await connectReceiver('curl', { ...sender, url: at(other, sender.url) })
+  expect(await metrics()).toMatch(/^ess_cluster_carrying 1$/m)
+  sender.stdin.end('hello')
+  await expectReceived(receiver)
+  await expectDelivered(sender, 5)
+  await until('nothing is carried', async () => /^ess_cluster_carrying 0$/m.test(await metrics()))
+  expect(await metrics()).toMatch(/^ess_cluster_carried_total 1$/m)
+})
+
 test('a node that drains lets a request that it carries end', async () => {
   const [home, other] = await startNodes(2, (await startRedis()).url)
   if (home === undefined || other === undefined) throw new Error('Expected two nodes')
