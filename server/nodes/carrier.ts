@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { EssError } from '../../shared/index.js'
 import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
@@ -17,7 +18,7 @@ import {
   parseAddress,
 } from './links.js'
 import { nodeAway } from './node-away.js'
-import type { Errand, Nodes } from './nodes.js'
+import type { CarryingCounts, Errand, Nodes } from './nodes.js'
 import { takeOver } from './takeover.js'
 
 /** What a node needs to join its cluster. */
@@ -58,6 +59,8 @@ export class Carrier implements Nodes {
   readonly #terms: LinkTerms
   readonly #listener: LinkListener
   readonly #carried = new Set<Carried>()
+  #all = 0
+  #unreached = 0
 
   constructor(
     locator: Locator,
@@ -108,14 +111,29 @@ export class Carrier implements Nodes {
       link.destroy()
       return
     }
-    const taken = takeOver(request, response)
-    const carried =
-      taken === undefined
-        ? carryExchange(errand, link, this.#relay)
-        : carryConnection(taken, errand, link, this.#relay)
+    const carried = this.#begin(errand, link)
     this.#carried.add(carried)
+    this.#all++
     // It never rejects.
     void carried.ended.then(() => this.#carried.delete(carried))
+  }
+
+  #begin(errand: Errand, link: Socket): Carried {
+    const taken = takeOver(errand.request, errand.response)
+    if (taken !== undefined) return carryConnection(taken, errand, link, this.#relay)
+    try {
+      return carryExchange(errand, link, this.#relay)
+    } catch (cause) {
+      link.destroy()
+      // HTTP/2 may bring a head that HTTP/1.1 can't write.
+      throw new EssError('bad-request', 'This request cannot be passed on by HTTP/1.1. Check its headers.', {
+        cause,
+      })
+    }
+  }
+
+  get counts(): CarryingCounts {
+    return { now: this.#carried.size, all: this.#all, unreached: this.#unreached }
   }
 
   async whenIdle(): Promise<void> {
@@ -137,6 +155,7 @@ export class Carrier implements Nodes {
       if (target === undefined) throw new Error(`Expected HOST:PORT, got ${address}`)
       return await openLink(target, node, originOf(request.socket), this.#terms)
     } catch (cause) {
+      this.#unreached++
       throw nodeAway(cause)
     }
   }

@@ -134,12 +134,15 @@ function askAnew(request: IncomingMessage, link: Socket): ClientRequest {
   fields.push('Connection', 'close')
   return ask({
     method,
-    path: url,
+    // Node sends no other characters; HTTP/2 may bring them.
+    path: url?.replaceAll(UNSENDABLE, encodeURIComponent),
     headers: fields,
     setHost: false,
     createConnection: () => link,
   })
 }
+
+const UNSENDABLE = /[^\u0021-\u00ff]/g
 
 /** Fields of HTTP/2 alone begin with a colon; what frames a body is said anew. */
 function isPassedOn(name: string, request: IncomingMessage): boolean {

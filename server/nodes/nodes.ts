@@ -11,6 +11,16 @@ export interface Errand {
   readonly isDownload: boolean
 }
 
+/** What operators see of carrying. */
+export interface CarryingCounts {
+  /** The requests that this node carries now. */
+  readonly now: number
+  /** The requests that this node has carried so far, those of now included. */
+  readonly all: number
+  /** The requests for a node that could not be reached. */
+  readonly unreached: number
+}
+
 /** The other nodes of a cluster, or the other workers of a machine, as the broker and the routes see them. */
 export interface Nodes {
   /** See `Locator.settle`. */
@@ -31,6 +41,7 @@ export interface Nodes {
    * request.
    */
   carry(errand: Errand, place: Place): Promise<void>
+  readonly counts: CarryingCounts
   /** Fulfilled when no request is being carried. */
   whenIdle(): Promise<void>
   /** Breaks off every request that is being carried. */

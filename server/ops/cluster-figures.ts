@@ -1,4 +1,5 @@
 import { type ClusterView, SEARCH_ENDS, type Trouble } from '../locator/locator.js'
+import type { CarryingCounts } from '../nodes/nodes.js'
 
 /** One figure that is looked up when Prometheus asks: one number, or one for each value of a label. */
 export interface Figure {
@@ -10,9 +11,27 @@ export interface Figure {
 
 const TROUBLES = ['away', 'slow', 'full', 'refuses'] as const satisfies readonly Trouble[]
 
-/** What a node of a cluster shows to Prometheus. */
-export function clusterFigures(cluster: ClusterView): readonly Figure[] {
+/** What a node of a cluster shows to Prometheus; `carrying` gives what it does for other nodes. */
+export function clusterFigures(cluster: ClusterView, carrying: () => CarryingCounts): readonly Figure[] {
   return [
+    {
+      name: 'ess_cluster_carrying',
+      help: 'Requests that this node is carrying to other nodes',
+      kind: 'gauge',
+      value: () => carrying().now,
+    },
+    {
+      name: 'ess_cluster_carried_total',
+      help: 'Requests that this node carried to other nodes',
+      kind: 'counter',
+      value: () => carrying().all,
+    },
+    {
+      name: 'ess_cluster_unreached_total',
+      help: 'Requests for a node that could not be reached',
+      kind: 'counter',
+      value: () => carrying().unreached,
+    },
     {
       name: 'ess_cluster_nodes',
       help: 'Nodes of the cluster that live, as far as this one knows',

@@ -108,7 +108,10 @@ export function measureService(
   })
   if (log !== undefined) countLostLines(log, registers)
   gaugesOf(service, registers)
-  if (cluster !== undefined) for (const figure of clusterFigures(cluster)) show(figure, registers)
+  if (cluster !== undefined) {
+    const carrying = () => service.nodes?.counts ?? { now: 0, all: 0, unreached: 0 }
+    for (const figure of clusterFigures(cluster, carrying)) show(figure, registers)
+  }
   const ofProcess = processRegistry()
 
   /** When a socket's receiver came, and how many of its bytes are counted already. */

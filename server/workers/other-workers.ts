@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import { disown, leaveUnread } from '../node/received-connection.js'
 import type { Carrier } from '../nodes/carrier.js'
-import type { Errand, Nodes } from '../nodes/nodes.js'
+import type { CarryingCounts, Errand, Nodes } from '../nodes/nodes.js'
 import { takeOver } from '../nodes/takeover.js'
 
 /** How a worker gives a connection of its own to another one. */
@@ -66,6 +66,10 @@ export class OtherWorkers implements Nodes {
     leaveUnread(connection)
     disown(connection)
     this.#passing.pass(connection, taken.bytes, place.node)
+  }
+
+  get counts(): CarryingCounts {
+    return this.#carrier.counts
   }
 
   whenIdle(): Promise<void> {

@@ -96,6 +96,28 @@ describe.each(PAIRS)('from $sender at one node to $receiver at another', (pair) 
   })
 })
 
+test.each([
+  ['of known length', (path: string) => ['-T', path]],
+  ['of unknown length', () => ['-T', '-']],
+  ['that waits for a 100', (path: string) => ['-H', 'Expect: 100-continue', '-T', path]],
+  ['of unknown length that waits for a 100', () => ['-H', 'Expect: 100-continue', '-T', '-']],
+] as const)('an upload %s reaches a reservation of another node', async (_what, args) => {
+  const [home, other] = await startNodes(2, (await startRedis()).url, '--reservations')
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(SIZE)
+  const reserved = await (await runCurl(['-sS', '-X', 'POST', `${home.url}/reserve`])).ended()
+  const [url = '', upload = ''] = reserved.stdout.toString().split('\n')
+  const sender = await runCurl(['-sS', '--fail-with-body', ...args(path), at(other, upload)], {
+    stdin: { file: path },
+  })
+  const receiver = await startReceiver('curl', at(other, url))
+  await expectReceived(receiver)
+  const { code, stdout } = await sender.ended()
+  expect(stdout.toString()).toMatch(/delivered/)
+  expect(code).toBe(0)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
 test('with Redis away, a link still finds its node', async () => {
   const redis = await startRedis()
   const [home, other] = await startNodes(2, redis.url)
@@ -123,6 +145,22 @@ test('a node with another secret carries nothing, and says that a part of the se
   // Their records differ as well, so the link's own tag has to name the node; else it is unknown there.
   expect(stdout.toString()).toMatch(/(?:503|404)$/)
   expect((await (await runCurl(['-sS', '-I', sender.url])).ended()).stdout.toString()).toMatch(/ 200 /)
+})
+
+test('the metrics of a node say what it carries, and /ready that it is well', async () => {
+  const [home, other] = await startNodes(2, (await startRedis()).url, '--admin', '127.0.0.1:0')
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const [, admin = ''] = await other.untilStdout(/admin on (\S+)\n/)
+  const metrics = async () => await (await fetch(`${admin}/metrics`)).text()
+  expect(await metrics()).toMatch(/^ess_cluster_carried_total 0$/m)
+  const sender = await startSender('curl', home, 'held')
+  const receiver = await connectReceiver('curl', { ...sender, url: at(other, sender.url) })
+  expect(await metrics()).toMatch(/^ess_cluster_carrying 1$/m)
+  sender.stdin.end('hello')
+  await expectReceived(receiver)
+  await expectDelivered(sender, 5)
+  await until('nothing is carried', async () => /^ess_cluster_carrying 0$/m.test(await metrics()))
+  expect(await metrics()).toMatch(/^ess_cluster_carried_total 1$/m)
 })
 
 test('a node that drains lets a request that it carries end', async () => {
