@@ -29,11 +29,12 @@ const ENDINGS = [
 const BY_WORKERS = [
   'test/e2e/{delivered,interrupt,receive,receiver-lost,sender-lost,shutdown,tls}.test.ts',
   'test/client/resume.test.ts',
+  'test/faults/{races,told-truly}.test.ts',
 ]
 
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
-  'test/server/{head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  'test/server/{half-close,head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
   ...(isInstalled('redis-server')
     ? ['test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts']
     : []),

@@ -24,8 +24,13 @@ export function likeAccepted(connection: Socket, readAheadBytes: number): void {
  */
 export function leaveUnread(connection: Socket): void {
   connection.pause()
+  // A paused stream still reads ahead, in a later turn.
+  connection._read = readNothing
   setReading(connection, false)
 }
+
+/** Not a literal: see `endGently`. */
+function readNothing(): void {}
 
 /**
  * Says that this connection belongs to no server. Node would otherwise count the connections that a server gives to

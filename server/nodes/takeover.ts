@@ -46,8 +46,16 @@ export function takeOver(request: IncomingMessage, response: ResponsePort): Take
   response.emit('close')
   // A read would make the connection flow again.
   stopFilling(request)
-  const body = request.readableLength > 0 ? (request.read() as Buffer | null) : null
-  return { connection, bytes: Buffer.concat([headOf(request), body ?? NOTHING]) }
+  return { connection, bytes: Buffer.concat([headOf(request), ...piecesOf(request)]) }
+}
+
+/** What was read of a request's body. Since Node 26, each read gives one piece; before, one gives all. */
+function* piecesOf(request: IncomingMessage): Generator<Buffer> {
+  while (request.readableLength > 0) {
+    const piece = request.read() as Buffer | null
+    if (piece === null) return
+    yield piece
+  }
 }
 
 /** True if nothing of the request is lost, and nothing of an answer is out. */
@@ -88,5 +96,3 @@ export function giveTo(server: Server, connection: Socket, bytes: Buffer): void 
   // In this very turn, because Node's parser soon reads below the stream, and these bytes come first.
   connection.resume()
 }
-
-const NOTHING = Buffer.alloc(0)

@@ -296,6 +296,25 @@ describe('a request at the wrong worker', () => {
       await sender.until(/^HTTP\/1\.1 200 .*delivered/s)
     }
   })
+
+  test('with a large body comes to its reservation without losing a byte', async () => {
+    const server = await startWorkers('--reservations', ...NO_CLIENT_LIMITS)
+    const body = bytesOf(4_000_000)
+    for (let count = 0; count < 6; count++) {
+      const { id, upload } = await reserve(server)
+      const sender = await connectRaw(server.port)
+      await sender.write(requestHead(`PUT ${upload}`, { 'Content-Length': String(body.length) }))
+      await sender.write(body.subarray(0, 200_000))
+      const receiver = await connectRaw(server.port)
+      await receiver.write(requestHead(`GET /${id}`))
+      await sender.write(body.subarray(200_000))
+      expect(await receiver.ending()).toBe('fin')
+      receiver.end()
+      const got = Buffer.from(receiver.text(), 'latin1')
+      expect(Buffer.compare(got.subarray(got.indexOf('\r\n\r\n') + 4), body)).toBe(0)
+      await sender.until(/^HTTP\/1\.1 200 .*delivered/s)
+    }
+  })
 })
 
 describe('the operator', () => {

@@ -135,6 +135,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     [['--workers', 'all'], /--workers must be a whole number or auto, not "all"/],
     [['--workers', '0'], /--workers must be a whole number of workers, at least 1, not 0/],
     [['--workers', '257'], /--workers must be at most 256, not 257/],
+    [['--workers', '2', '--cluster', 'redis://127.0.0.1'], /--workers 2 does not work with --cluster\. /],
     [['--max-sockets', '0'], /--max-sockets must be a whole number of sockets, at least 1, not 0/],
     [['--max-sockets-per-client', 'many'], /--max-sockets-per-client must be a whole number/],
     [['--max-misses-per-client', '-1'], /max-misses-per-client/],
