@@ -26,18 +26,12 @@ const ENDINGS = [
 ]
 
 /** What must be the same where several workers share a port: how transfers end, and how a server stops. */
-const BY_WORKERS = [
-  'test/e2e/{delivered,interrupt,receive,receiver-lost,sender-lost,shutdown,tls}.test.ts',
-  'test/client/resume.test.ts',
-  'test/faults/{races,told-truly}.test.ts',
-]
+const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts', 'test/faults/races.test.ts']
 
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
-  'test/server/{half-close,head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
-  ...(isInstalled('redis-server')
-    ? ['test/e2e/{delivered,sender-lost,receiver-lost,interrupt}.test.ts']
-    : []),
+  'test/server/{head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  ...(isInstalled('redis-server') ? ['test/e2e/{sender-lost,receiver-lost}.test.ts'] : []),
 ]
 
 function isInstalled(program: string): boolean {
@@ -66,6 +60,7 @@ const LONG = [
 /** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
 const PAGES = [
   'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
+  'test/web/browsers/{handed-over,looks,sending}.test.ts',
 ]
 
 /**
@@ -178,9 +173,8 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
-        ...(run === 'test' || run === 'pages' || run === 'node'
-          ? []
-          : [
+        ...(run === 'rest' || run === 'all'
+          ? [
               {
                 extends: true as const,
                 test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
@@ -193,7 +187,8 @@ export default defineConfig(({ mode }) => {
                   env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
                 },
               },
-            ]),
+            ]
+          : []),
       ],
     },
   }

@@ -36,7 +36,8 @@ const byRollup =
       ...args,
       ...plugins.flatMap((plugin) => ['--plugin', plugin]),
     ])
-    expect(await program.ended()).toMatchObject({ code: 0, stderr: '' })
+    // It reads some hundred modules, alone or beside others.
+    expect(await program.ended(60_000)).toMatchObject({ code: 0, stderr: '' })
   }
 
 /** What esbuild's own documentation puts before ES modules that have CommonJS packages in them. */

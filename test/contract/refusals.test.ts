@@ -388,8 +388,12 @@ const REFUSALS: readonly Refusal[] = [
   ),
 ]
 
-/** What is said before there is a request, by a bug, or of a host; `test/server` and `test/e2e/malformed` have their tests. */
-const OF_THE_LISTENER = [
+/**
+ * What is said before there is a request, by a bug, of a host, or of other nodes; `test/server` and
+ * `test/e2e/malformed` have their tests.
+ */
+const NOT_OF_A_ROUTE = [
+  'node-away',
   'request-timeout',
   'expectation-failed',
   'headers-too-large',
@@ -400,7 +404,7 @@ const OF_THE_LISTENER = [
 test('every problem that a server answers with is met here', () => {
   const answers = Object.entries(PROBLEMS).flatMap(([code, { status }]) => (status === null ? [] : [code]))
   const met = new Set(REFUSALS.map(({ code }) => code))
-  expect([...met, ...OF_THE_LISTENER].sort()).toEqual(answers.sort())
+  expect([...met, ...NOT_OF_A_ROUTE].sort()).toEqual(answers.sort())
 })
 
 /** There is nothing of the kind in HTTP/2. */

@@ -595,6 +595,9 @@ const UNREACHED = [
   'internal-error in rewinding',
 ]
 
+/** A receiver that was cut says that it has everything: `test/server/receivers-word.test.ts` has their stories. */
+const BY_WORD = ['delivered in receiver-away', 'delivered in both-away']
+
 /** The head of a request with the rest of the file. */
 const restFrom = (offset: number, isLast = true) => ({
   'Content-Type': 'application/partial-upload',
@@ -1439,7 +1442,8 @@ test('every arrow of the table has its story', () => {
       .filter((input) => nextStep(stage, input) !== 'ignored')
       .map((input) => `${input} in ${stage}`),
   )
-  expect([...Object.keys(STORIES), ...Object.keys(RETURNS), ...UNREACHED].sort()).toEqual(arrows.sort())
+  const told = [...Object.keys(STORIES), ...Object.keys(RETURNS), ...UNREACHED, ...BY_WORD]
+  expect(told.sort()).toEqual(arrows.sort())
 })
 
 test.each(Object.entries(STORIES))('%s', async (_name, story) => {

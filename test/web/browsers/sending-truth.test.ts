@@ -109,7 +109,7 @@ describe('the truth', () => {
   })
 
   test('a receiver that vanishes is told while it may come back, and when its time is over', async () => {
-    const server = await startServerHere('--resume-within', '4')
+    const server = await startServerHere('--resume-within', '10')
     const proxy = await proxyTo(server.port)
     await proxy.strike(SLOW)
     const page = await openInChromium(at(proxy))
