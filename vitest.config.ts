@@ -12,8 +12,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
+ * - `several`: how transfers end by two workers, and at the wrong one of two nodes.
  */
-const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages'] as const
+const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
 /** The gears of the relay that this system has. The last one is the one that most transfers take. */
 const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
@@ -60,7 +61,7 @@ const LONG = [
 /** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
 const PAGES = [
   'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
-  'test/web/browsers/{handed-over,looks,sending}.test.ts',
+  'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]
 
 /**
@@ -137,6 +138,7 @@ export default defineConfig(({ mode }) => {
     most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE] },
     node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN] },
     pages: { include: PAGES, exclude: [] },
+    several: { include: ['test/e2e/{nodes,workers}.test.ts'], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
@@ -149,8 +151,9 @@ export default defineConfig(({ mode }) => {
       rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
       all: { include: [...ENDINGS, MATRIX], exclude: [] },
       most: onAnotherNode,
-      node: onAnotherNode,
+      node: isUsual ? onAnotherNode : { include: [], exclude: [] },
       pages: { include: [], exclude: [] },
+      several: { include: [], exclude: [] },
     }[run]
   }
 
@@ -173,7 +176,7 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
-        ...(run === 'rest' || run === 'all'
+        ...(run === 'several'
           ? [
               {
                 extends: true as const,
