@@ -30,14 +30,20 @@ test('over HTTP/2 it sends, and goes on after a cut', async () => {
   expect(await page.page.evaluate(protocol)).toBe('h2')
 })
 
+/** A page that sends slowly to `ess get`, and is midway. Who is lost has `within` seconds to come back. */
+async function slowTransfer(within: string) {
+  const server = await startServerHere('--resume-within', within)
+  const proxy = await proxyTo(server.port)
+  await proxy.strike(SLOW)
+  const page = await openInChromium(at(proxy))
+  const ess = await receive(await offer(page, await newFile(), server))
+  await page.untilShows(/MB of 30\.0 MB/)
+  return { server, proxy, page, ess }
+}
+
 describe('the truth', () => {
   test('a page that is closed midway is told to the receiver at once', async () => {
-    const server = await startServerHere('--resume-within', '60')
-    const proxy = await proxyTo(server.port)
-    await proxy.strike(SLOW)
-    const page = await openInChromium(at(proxy))
-    const ess = await receive(await offer(page, await newFile(), server))
-    await page.untilShows(/MB of 30\.0 MB/)
+    const { server, page, ess } = await slowTransfer('60')
     await page.page.close()
     const { code, stderr } = await ess.ended()
     expect(stderr).toContain('The sender stopped this transfer')
@@ -46,12 +52,7 @@ describe('the truth', () => {
   })
 
   test('a browser that is killed midway is told to the receiver when its time is over', async () => {
-    const server = await startServerHere('--resume-within', '3')
-    const proxy = await proxyTo(server.port)
-    await proxy.strike(SLOW)
-    const page = await openInChromium(at(proxy))
-    const ess = await receive(await offer(page, await newFile(), server))
-    await page.untilShows(/MB of 30\.0 MB/)
+    const { proxy, ess } = await slowTransfer('3')
     await proxy.close()
     const { code, stderr } = await ess.ended(LONG_MS)
     expect(stderr).toContain('The sender')
@@ -81,12 +82,7 @@ describe('the truth', () => {
   })
 
   test('a transfer that is cancelled is told to the receiver, and can be sent again', async () => {
-    const server = await startServerHere('--resume-within', '60')
-    const proxy = await proxyTo(server.port)
-    await proxy.strike(SLOW)
-    const page = await openInChromium(at(proxy))
-    const ess = await receive(await offer(page, await newFile(), server))
-    await page.untilShows(/MB of 30\.0 MB/)
+    const { server, page, ess } = await slowTransfer('60')
     await page.press('Cancel')
     await page.untilShows(/^Cancelled$/m)
     expect(await ess.ended()).toMatchObject({ code: 5 })
@@ -98,23 +94,13 @@ describe('the truth', () => {
   })
 
   test('a receiver that stops midway is told', async () => {
-    const server = await startServerHere('--resume-within', '60')
-    const proxy = await proxyTo(server.port)
-    await proxy.strike(SLOW)
-    const page = await openInChromium(at(proxy))
-    const ess = await receive(await offer(page, await newFile(), server))
-    await page.untilShows(/MB of 30\.0 MB/)
+    const { page, ess } = await slowTransfer('60')
     ess.kill('SIGINT')
     await page.untilShows(/^Not delivered$[\s\S]*The receiver/m)
   })
 
   test('a receiver that vanishes is told while it may come back, and when its time is over', async () => {
-    const server = await startServerHere('--resume-within', '10')
-    const proxy = await proxyTo(server.port)
-    await proxy.strike(SLOW)
-    const page = await openInChromium(at(proxy))
-    const ess = await receive(await offer(page, await newFile(), server))
-    await page.untilShows(/MB of 30\.0 MB/)
+    const { page, ess } = await slowTransfer('10')
     ess.kill('SIGKILL')
     await page.untilShows(/The other side has lost its connection/)
     await page.untilShows(/^Not delivered$[\s\S]*The receiver/m, LONG_MS)
