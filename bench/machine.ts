@@ -28,6 +28,7 @@ export function describeMachine(root: string, sources: string): Machine {
     'magic-wormhole': programVersion(join(INSTALLED, 'wormhole/bin/wormhole'), '--version'),
     nginx: programVersion('nginx', '-v'),
     haproxy: programVersion('haproxy', '-v'),
+    'redis-server': programVersion('redis-server', '--version'),
     curl: programVersion('curl', '--version'),
     openssl: programVersion('openssl', 'version'),
     cc: programVersion('cc', '--version'),
