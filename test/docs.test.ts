@@ -211,6 +211,7 @@ describe('docs/protocol.md', () => {
     interrupted: true,
     resumed: true,
     rewind: true,
+    moved: true,
     delivered: true,
     failed: true,
   } satisfies Record<StatusEvent['event'], true>
