@@ -13,7 +13,6 @@ import { carryExchange } from './carry-exchange.js'
 import {
   formatAddress,
   type LinkAddress,
-  type LinkListener,
   type LinkTerms,
   listenForLinks,
   openLink,
@@ -26,8 +25,10 @@ import { takeOver } from './takeover.js'
 
 /** What a node needs to join its cluster. */
 export interface NodeOptions {
-  /** Where other nodes reach this one: an address that they can reach. Port 0 takes a free one. */
+  /** Where this node listens for the others. Port 0 takes a free one. */
   readonly listenAt: LinkAddress
+  /** Where they reach it, if that is another address; a port of 0 stands for that of the listener. */
+  readonly reachedAt?: LinkAddress
   /** What all nodes of the cluster know, and nobody else. */
   readonly secret: Buffer
   /** Tells the kernel's view of a client: that of the node's service. */
@@ -38,14 +39,23 @@ export interface NodeOptions {
   readonly locate: (self: Place) => Locator | Promise<Locator>
 }
 
+/** A listener for other nodes, and where they reach it. */
+interface NodeListener {
+  readonly address: string
+  close(): void
+}
+
 /** Listens for other nodes, and joins their cluster. Rejects with Node's own error if the address can't be had. */
-export async function openNode({ listenAt, secret, relay, name, locate }: NodeOptions): Promise<Carrier> {
+export async function openNode(options: NodeOptions): Promise<Carrier> {
+  const { listenAt, reachedAt = listenAt, secret, relay, name, locate } = options
   const terms = { secret: createHmac('sha256', secret).update('ess links').digest() }
   let serve: (link: Socket) => void = (link) => link.destroy()
   const listener = await listenForLinks(listenAt, name, terms, (link) => serve(link))
+  const address = formatAddress({ ...reachedAt, port: reachedAt.port || listener.address.port })
   try {
-    const locator = await locate({ node: name, address: formatAddress(listener.address) })
-    return new Carrier(locator, relay, terms, listener, signedTokens(secret), (take) => {
+    const locator = await locate({ node: name, address })
+    const own = { address, close: listener.close }
+    return new Carrier(locator, relay, terms, own, signedTokens(secret), (take) => {
       serve = take
     })
   } catch (error) {
@@ -61,7 +71,7 @@ export class Carrier implements Nodes {
   readonly moves: NodeMoves | undefined
   readonly #relay: Relay
   readonly #terms: LinkTerms
-  readonly #listener: LinkListener
+  readonly #listener: NodeListener
   readonly #carried = new Set<Carried>()
   #all = 0
   #unreached = 0
@@ -70,7 +80,7 @@ export class Carrier implements Nodes {
     locator: Locator,
     relay: Relay,
     terms: LinkTerms,
-    listener: LinkListener,
+    listener: NodeListener,
     tokens: SignedTokens,
     serve: Nodes['serve'],
   ) {
@@ -86,7 +96,7 @@ export class Carrier implements Nodes {
 
   /** Where other nodes reach this one. */
   get address(): string {
-    return formatAddress(this.#listener.address)
+    return this.#listener.address
   }
 
   settle(kind: Kind, key: string): void {
