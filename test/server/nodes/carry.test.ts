@@ -71,7 +71,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     await receiver.until(/\r\n\r\n/)
     receiver.pause()
     const written = sender.write(body.subarray(1000))
-    await sender.until(/"progress".*\n[^]*"progress"/)
+    await sender.until(/"progress".*\n[\s\S]*"progress"/)
     receiver.resume()
     await written
     expect(await receiver.ending()).toBe('fin')
