@@ -57,7 +57,8 @@ async function isAnswered(
   // A receiver that closes its half before its answer has left, here and there.
   if (!isDownload) outliveHalfClose(request, response, () => undefined)
   let found = await nodes.find(kind, key)
-  if (found === 'unknown' && isDownload) {
+  // Where the store can't be asked, nothing would tell this node of it.
+  if (found === 'unknown' && isDownload && nodes.moves?.canTell === true) {
     await broker.awaitReopening(visit, key)
     // The client has left.
     if (hasEnded(visit)) return true
