@@ -7,7 +7,7 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 const MIB = 1024 * 1024
 /** What is pushed at the server in all, and what of it may be seen in its memory. */
-const PUSHED_BYTES = 128 * MIB
+const PUSHED_BYTES = 256 * MIB
 const MAX_GROWTH_BYTES = 48 * MIB
 /** A server that reads no more for so long is not going to. */
 const STANDING_MS = 1000
@@ -159,6 +159,7 @@ test('ranges by the thousand are refused, each time, and cost no memory', async 
   }
   for (let round = 0; round < 10; round++) await flood(20)
   const before = await server.residentBytes()
-  for (let round = 0; round < 30; round++) await flood(20)
-  expect(((await server.residentBytes()) - before) / MIB).toBeLessThan(MAX_GROWTH_BYTES / MIB)
+  for (let round = 0; round < 100; round++) await flood(20)
+  // 29 MiB of fields.
+  expect(((await server.residentBytes()) - before) / MIB).toBeLessThan(16)
 })
