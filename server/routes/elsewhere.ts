@@ -41,8 +41,8 @@ async function isCarried(broker: Service, nodes: Nodes, visit: Visit): Promise<b
   // What no node can have made is not looked for.
   if (!(kind === 'id' ? broker.options.ids.matches(key) : UPLOAD_TOKEN_PATTERN.test(key))) return false
   const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
-  // A receiver that closes its half before its answer has left, here and there.
-  if (!isDownload) outliveHalfClose(request, response, () => undefined)
+  // Node would answer such an end with our own, before the node that has the transfer was found.
+  outliveHalfClose(request, response, () => undefined)
   const found = await nodes.find(kind, key)
   if (found === undefined) return false
   if (found === 'gone')
