@@ -4,9 +4,13 @@ import { ignoreEnd, mayEnd, resetConnection } from '../node/linger.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
+import { type Break, leaveBody, onBrokenBody } from './broken-bodies.js'
 import type { Carried } from './carried.js'
 import type { Errand } from './nodes.js'
 import { isOfTheConnection } from './takeover.js'
+
+/** What Node's parser can't read as a chunk. */
+const BAD_CHUNK = 'x\r\n'
 
 /**
  * Carries one request whose connection can't be carried as it is: a stream of HTTP/2, or a chunked body that Node's
@@ -44,7 +48,34 @@ export function carryExchange(
   link.on('close', linkClosed)
   response.on('close', responseClosed).on('drain', goOn)
   sendBody(request, asked, () => finish(breakOff))
+  onBrokenBody(request.socket, bodyBroken)
   return { ended, stop: () => finish(breakOff) }
+
+  function bodyBroken(how: Break): void {
+    response.shouldKeepAlive = false
+    let isPassed = false
+    const later = () => setImmediate(pass)
+    asked.once('socket', later).on('drain', later)
+    request.on('data', later)
+    later()
+
+    /** Behind all that was read before. */
+    function pass(): void {
+      if (
+        isOver ||
+        isPassed ||
+        asked.socket === null ||
+        request.readableLength > 0 ||
+        asked.writableNeedDrain
+      )
+        return
+      isPassed = true
+      asked.off('drain', later)
+      request.off('data', later)
+      if (how === 'end') link.end()
+      else link.write(BAD_CHUNK)
+    }
+  }
 
   function begin(incoming: IncomingMessage): void {
     if (isOver) return
@@ -115,6 +146,7 @@ export function carryExchange(
     confirmation?.stop()
     link.off('close', linkClosed)
     response.off('close', responseClosed).off('drain', goOn)
+    leaveBody(request.socket)
     how()
     end()
   }

@@ -1,7 +1,7 @@
 import { EssError, percentDecode, UPLOAD_TOKEN_PATTERN } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
 import type { Kind } from '../locator/locator.js'
-import { outliveHalfClose } from '../node/half-open.js'
+import { leaveBody } from '../nodes/broken-bodies.js'
 import { nodeAway } from '../nodes/node-away.js'
 import type { Nodes } from '../nodes/nodes.js'
 import type { Address, Route } from './addresses.js'
@@ -29,7 +29,9 @@ export async function answerElsewhere(
   try {
     if (!(await isCarried(broker, nodes, visit))) throw missing
   } catch (error) {
-    answerThrown(broker, visit.request, visit.response, error)
+    const { request, response } = visit
+    if (!leaveBody(request.socket)) response.shouldKeepAlive = false
+    answerThrown(broker, request, response, error)
   }
 }
 
@@ -41,8 +43,6 @@ async function isCarried(broker: Service, nodes: Nodes, visit: Visit): Promise<b
   // What no node can have made is not looked for.
   if (!(kind === 'id' ? broker.options.ids.matches(key) : UPLOAD_TOKEN_PATTERN.test(key))) return false
   const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
-  // Node would answer such an end with our own, before the node that has the transfer was found.
-  outliveHalfClose(request, response, () => undefined)
   const found = await nodes.find(kind, key)
   if (found === undefined) return false
   if (found === 'gone')
