@@ -144,7 +144,10 @@ export class RedisLocator implements Locator, ClusterView {
 
   async find(kind: Kind, key: string): Promise<Found> {
     const recorded = await this.#findByRecord(kind, key)
-    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    const found =
+      recorded === 'unasked' || recorded === undefined
+        ? this.#findByTag(kind === 'id' ? tagIn(key) : undefined, recorded === undefined)
+        : recorded
     this.#searches[endOf(found, recorded)]++
     return found
   }
@@ -188,14 +191,13 @@ export class RedisLocator implements Locator, ClusterView {
     this.#link.close()
   }
 
-  /** Undefined if there is no record, or if it can't be read in time. */
-  async #findByRecord(kind: Kind, key: string): Promise<Found> {
-    if (!this.#link.isPrompt) return undefined
+  /** Undefined if there is no record; `unasked` if that can't be said in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found | 'unasked'> {
+    if (!this.#link.isPrompt) return 'unasked'
     const found = await withinFind(this.#search(this.#recordOf(kind, key)))
-    if (found === 'failed') return undefined
-    if (found !== 'late') return found
-    this.#late++
-    return undefined
+    if (found !== 'failed' && found !== 'late') return found
+    if (found === 'late') this.#late++
+    return 'unasked'
   }
 
   /** Undefined if there is no record. Rejects as the link does. */
@@ -208,11 +210,12 @@ export class RedisLocator implements Locator, ClusterView {
     return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life)) ?? 'unknown'
   }
 
-  #findByTag(tag: string | undefined): Found {
+  /** `isAsked` is true if Redis has no record of the key. */
+  #findByTag(tag: string | undefined, isAsked: boolean): Found {
     const named = tag === undefined ? undefined : this.#roster.byTag(tag)
     if (named === 'lost') return 'unknown'
     if (named !== undefined && named.node !== this.self) return named
-    const isComplete = this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
+    const isComplete = isAsked && this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
     return isComplete ? undefined : 'unknown'
   }
 
@@ -331,8 +334,8 @@ export class RedisLocator implements Locator, ClusterView {
   }
 }
 
-function endOf(found: Found, recorded: Found): SearchEnd {
+function endOf(found: Found, recorded: Found | 'unasked'): SearchEnd {
   if (found === undefined) return 'none'
   if (typeof found === 'string') return found
-  return recorded === undefined ? 'tag' : 'record'
+  return typeof recorded === 'object' ? 'record' : 'tag'
 }
