@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import type { ResponsePort } from '../node/ports.js'
 import type { Break } from './broken-bodies.js'
+import type { NodeMoves } from './moves.js'
 
 /** A request that another node has to answer. Nothing is written to its response. */
 export interface Errand {
@@ -42,6 +43,8 @@ export interface Nodes {
    * request.
    */
   carry(errand: Errand, place: Place): Promise<void>
+  /** Undefined where no transfer goes on at another node: the workers of one machine stop together. */
+  readonly moves?: NodeMoves | undefined
   /** Call it as soon as another node may have to take this sender's body: see `breakOff`. */
   watchBody(request: IncomingMessage): void
   /**
