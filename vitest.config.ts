@@ -12,7 +12,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, and at the wrong one of two nodes.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
@@ -31,7 +31,8 @@ const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts',
 
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
-  'test/server/{head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
+  'test/server/{broker/events,relay/transfer}.test.ts',
   ...(isInstalled('redis-server') ? ['test/e2e/{sender-lost,receiver-lost}.test.ts'] : []),
 ]
 
