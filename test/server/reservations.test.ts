@@ -111,7 +111,7 @@ describe('a reservation', () => {
       headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' },
     })
     expect(text.body).toMatch(
-      /^http:\/\/localhost\/[\w-]{12,15}\/a%20b\.txt\nhttp:\/\/localhost\/uploads\/[\w-]{22}\n$/,
+      /^http:\/\/localhost\/[\w-]{12,15}\/a%20b\.txt\nhttp:\/\/localhost\/uploads\/(?:[\w-]{22}|[\w-]{43})\n$/,
     )
     expect(text.headers['location']).toBe(text.body.split('\n')[0])
 
@@ -120,8 +120,8 @@ describe('a reservation', () => {
     expect(reservation).toEqual({
       id: expect.stringMatching(/^[\w-]{12,15}$/),
       url: expect.stringMatching(/^http:\/\/localhost\/[\w-]{12,15}$/),
-      upload: expect.stringMatching(/^http:\/\/localhost\/uploads\/[\w-]{22}$/),
-      events: expect.stringMatching(/^http:\/\/localhost\/uploads\/[\w-]{22}\/events$/),
+      upload: expect.stringMatching(/^http:\/\/localhost\/uploads\/(?:[\w-]{22}|[\w-]{43})$/),
+      events: expect.stringMatching(/^http:\/\/localhost\/uploads\/(?:[\w-]{22}|[\w-]{43})\/events$/),
       expires: expect.toSatisfy((text: string) => {
         const leftMs = Date.parse(text) - Date.now()
         return leftMs > 0 && leftMs <= 60_000
