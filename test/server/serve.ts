@@ -17,7 +17,7 @@ import type { Locator, Place } from '../../server/locator/locator.js'
 import { MemoryStore } from '../../server/locator/memory.js'
 import { openRedisLocator } from '../../server/locator/redis.js'
 import { taggedIds } from '../../server/locator/tagged-ids.js'
-import { openNode } from '../../server/nodes/carrier.js'
+import { type Carrier, openNode } from '../../server/nodes/carrier.js'
 import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
@@ -154,24 +154,29 @@ function sum(one: Counts, other: Counts): Counts {
   }
 }
 
-/** Starts several nodes that share what they know: in this process, unless `locate` says otherwise. */
+/** A service that is a node of a cluster. */
+export interface ServedNode extends Served {
+  readonly node: Carrier
+}
+
+/** Starts several nodes that share what they know in this process, or in the store of `locate`. */
 export async function serveNodes(
   count: number,
   options: ServiceOptions = {},
   { locate, ...setup }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator } = {},
-): Promise<Served[]> {
+): Promise<ServedNode[]> {
   const store = new MemoryStore()
   const secret = randomBytes(32)
   return await Promise.all(
-    Array.from({ length: count }, (_, index) => {
+    Array.from({ length: count }, async (_, index) => {
       const name = `node-${index}`
-      const ids = locate === undefined ? {} : { ids: taggedIds(name) }
-      return serveAlone(
-        { ...ids, ...options },
+      let node: Carrier | undefined
+      const served = await serveAlone(
+        { ...(locate !== undefined && { ids: taggedIds(name) }), ...options },
         {
           ...setup,
           join: async (broker) => {
-            const node = await openNode({
+            node = await openNode({
               listenAt: { host: '127.0.0.1', port: 0 },
               secret,
               relay: broker.relay,
@@ -179,10 +184,12 @@ export async function serveNodes(
               locate: locate ?? ((place) => store.join(place)),
             })
             broker.join(node)
-            onTestFinished(() => node.close())
+            onTestFinished(() => node?.close())
           },
         },
       )
+      if (node === undefined) throw new Error('Expected a node')
+      return { ...served, node }
     }),
   )
 }
