@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { expect } from 'vitest'
+import { get, type SendOptions, send } from '../../client/index.js'
+import type { StatusEvent } from '../../shared/index.js'
+import { bytesOf, sha256, writeFileOf } from './bytes.js'
+import type { RollingCluster } from './rolling-cluster.js'
+import { recordSecretsIn } from './suite-logs.js'
+import { tempDir } from './temp-dir.js'
+import { DEADLINE_MS, within } from './within.js'
+
+/** What is under way while the nodes are restarted. */
+export interface RestartLoad {
+  /** Transfers whose bytes move. */
+  readonly running: number
+  /** Links whose receivers come when all nodes are new. */
+  readonly waiting: number
+  /** The size of each file that moves: more than what the buffers between sender and receiver hold. */
+  readonly bytes: number
+}
+
+/** How the senders of the transfers that run differ. */
+const KINDS: readonly { readonly name: string; readonly isPiped?: boolean; readonly options: SendOptions }[] =
+  [
+    { name: 'a file', options: {} },
+    { name: 'a pipe', isPiped: true, options: {} },
+    { name: 'an encrypted file', options: { encrypt: true } },
+    { name: 'a file in pieces', options: { reserve: true } },
+  ]
+
+/** How long a node may take to stop and start, with all that goes on beside it. */
+const RESTART_MS = 60_000
+
+/**
+ * Ends one node after the other, each when the one before it is back, while transfers run and wait. Every receiver
+ * gets its file, byte for byte, by the link that was given out, and every sender is told so.
+ */
+export async function rollingRestart(
+  { url, nodes }: RollingCluster,
+  { running, waiting, bytes }: RestartLoad,
+): Promise<void> {
+  await Promise.all(nodes.map((node) => node.start()))
+  const folder = await tempDir()
+  const path = join(folder, 'running')
+  const expected = await writeFileOf(path, bytes)
+  const stages = new Stages(nodes.length + 1)
+
+  const moving = await Promise.all(
+    Array.from({ length: running }, async (_, index) => {
+      const { name, isPiped = false, options } = KINDS[index % KINDS.length] ?? { name: '', options: {} }
+      const transfer = await open(isPiped ? createReadStream(path) : path, { server: url, ...options })
+      const stream = await within(DEADLINE_MS, `${name} begins`, get(transfer.link))
+      const received = hashOf(stream, (read) => stages.reached(read / bytes))
+      // It is awaited at the end.
+      received.catch(() => {})
+      return { name, ...transfer, received }
+    }),
+  )
+  const links = await Promise.all(
+    Array.from({ length: waiting }, async (_, index) => {
+      const own = join(folder, `waiting-${index}`)
+      const content = bytesOf(1000 + index, 1 + index)
+      await writeFile(own, content)
+      return { ...(await open(own, { server: url, ttl: 600 })), content }
+    }),
+  )
+  await within(DEADLINE_MS, 'all transfers run', stages.untilAllWait(running))
+
+  for (const node of nodes) {
+    node.signal('SIGTERM')
+    expect((await node.ended(RESTART_MS)).code).toBe(0)
+    await node.start()
+    stages.next()
+  }
+
+  for (const { name, received, verdict, events } of moving) {
+    expect(await within(RESTART_MS, `${name} arrives`, received), name).toBe(expected)
+    expect(await within(RESTART_MS, `the sender of ${name} is told`, verdict), names(events)).toMatchObject({
+      event: 'delivered',
+      confirmed: true,
+    })
+  }
+  const delivered = links.map(async ({ link, content, verdict, events }) => {
+    const got = await buffer(await get(link))
+    expect(sha256(got)).toBe(sha256(content))
+    expect(await verdict, names(events)).toMatchObject({ event: 'delivered', confirmed: true })
+  })
+  await within(RESTART_MS, 'all links that waited are fetched', Promise.all(delivered))
+  // Else the restarts were nothing to them.
+  const all = [...moving, ...links]
+  expect(all.filter(({ events }) => events.some(({ event }) => event === 'moved')).length).toBe(all.length)
+}
+
+const names = (events: readonly StatusEvent[]) => events.map(({ event }) => event).join(' ')
+
+/** Starts a sender, and resolves when its link is there. */
+async function open(source: string | Readable, options: SendOptions) {
+  const { verdict, ...sending } = send(source, options)
+  const iterator = sending[Symbol.asyncIterator]()
+  const { value: first } = await within(DEADLINE_MS, 'a link is opened', iterator.next())
+  if (first?.event !== 'opened') throw new Error(`Expected opened, got ${first?.event}`)
+  recordSecretsIn(JSON.stringify(first))
+  const events: StatusEvent[] = [first]
+  void (async () => {
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next())
+      events.push(next.value)
+  })().catch(() => {}) // The verdict tells it too.
+  return { link: first.url, events, verdict }
+}
+
+/** Reads a download, and asks before it reads on. */
+async function hashOf(stream: Readable, mayGoOn: (bytes: number) => Promise<void>): Promise<string> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of stream) {
+    hash.update(chunk)
+    bytes += chunk.length
+    await mayGoOn(bytes)
+  }
+  return hash.digest('hex')
+}
+
+/** Receivers read one part of their file before the first restart, the next one before the second, and so on. */
+class Stages {
+  readonly #count: number
+  #open = 1
+  #waiting = 0
+  #changed: () => void = () => {}
+  #change = this.#next()
+
+  constructor(count: number) {
+    this.#count = count
+  }
+
+  next(): void {
+    this.#open++
+    this.#waiting = 0
+    this.#tell()
+  }
+
+  /** Resolves when the share of the file may be exceeded. */
+  async reached(share: number): Promise<void> {
+    const stage = this.#open
+    if (share * this.#count < this.#open || this.#open === this.#count) return
+    this.#waiting++
+    this.#tell()
+    while (this.#open === stage) await this.#change
+    await this.reached(share)
+  }
+
+  async untilAllWait(count: number): Promise<void> {
+    while (this.#waiting < count) await this.#change
+  }
+
+  #tell(): void {
+    const changed = this.#changed
+    this.#change = this.#next()
+    changed()
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#changed = resolve
+    })
+  }
+}
