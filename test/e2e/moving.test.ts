@@ -24,7 +24,7 @@ beforeEach((context) => {
 
 test('a rolling restart loses no transfer that runs or waits', async () => {
   const cluster = await rollingCluster(3, '--reservations', '--drain', '5')
-  await rollingRestart(cluster, { running: 4, waiting: 8, bytes: 24 * 1024 * 1024 })
+  await rollingRestart(cluster, { running: 4, waiting: 8 })
 }, 120_000)
 
 test('of the transfers of a node that is killed, those between ess clients go on, and curl is told', async () => {

@@ -19,9 +19,12 @@ export interface RestartLoad {
   readonly running: number
   /** Links whose receivers come when all nodes are new. */
   readonly waiting: number
-  /** The size of each file that moves: more than what the buffers between sender and receiver hold. */
-  readonly bytes: number
 }
+
+/** How much of its file a receiver reads between two restarts. */
+const STAGE_BYTES = 2 * 1024 * 1024
+/** What the buffers between sender and receiver hold, and more: otherwise the last node would have nothing left to do. */
+const BUFFERED_BYTES = 16 * 1024 * 1024
 
 /** How the senders of the transfers that run differ. */
 const KINDS: readonly { readonly name: string; readonly isPiped?: boolean; readonly options: SendOptions }[] =
@@ -41,20 +44,20 @@ const RESTART_MS = 60_000
  */
 export async function rollingRestart(
   { url, nodes }: RollingCluster,
-  { running, waiting, bytes }: RestartLoad,
+  { running, waiting }: RestartLoad,
 ): Promise<void> {
   await Promise.all(nodes.map((node) => node.start()))
   const folder = await tempDir()
   const path = join(folder, 'running')
-  const expected = await writeFileOf(path, bytes)
-  const stages = new Stages(nodes.length + 1)
+  const expected = await writeFileOf(path, nodes.length * STAGE_BYTES + BUFFERED_BYTES)
+  const stages = new Stages(nodes.length)
 
   const moving = await Promise.all(
     Array.from({ length: running }, async (_, index) => {
       const { name, isPiped = false, options } = KINDS[index % KINDS.length] ?? { name: '', options: {} }
       const transfer = await open(isPiped ? createReadStream(path) : path, { server: url, ...options })
       const stream = await within(DEADLINE_MS, `${name} begins`, get(transfer.link))
-      const received = hashOf(stream, (read) => stages.reached(read / bytes))
+      const received = hashOf(stream, (bytes) => stages.reached(bytes))
       // It is awaited at the end.
       received.catch(() => {})
       return { name, ...transfer, received }
@@ -78,24 +81,32 @@ export async function rollingRestart(
   }
 
   for (const { name, received, verdict, events } of moving) {
-    expect(await within(RESTART_MS, `${name} arrives`, received), name).toBe(expected)
-    expect(await within(RESTART_MS, `the sender of ${name} is told`, verdict), names(events)).toMatchObject({
+    expect(await told(`${name} arrives`, received, events), name).toBe(expected)
+    expect(await told(`the sender of ${name} is told`, verdict, events)).toMatchObject({
       event: 'delivered',
       confirmed: true,
     })
   }
   const delivered = links.map(async ({ link, content, verdict, events }) => {
-    const got = await buffer(await get(link))
+    const got = await told('a link that waited is fetched', get(link).then(buffer), events)
     expect(sha256(got)).toBe(sha256(content))
-    expect(await verdict, names(events)).toMatchObject({ event: 'delivered', confirmed: true })
+    expect(await told('its sender is told', verdict, events)).toMatchObject({
+      event: 'delivered',
+      confirmed: true,
+    })
   })
-  await within(RESTART_MS, 'all links that waited are fetched', Promise.all(delivered))
+  await Promise.all(delivered)
   // Else the restarts were nothing to them.
   const all = [...moving, ...links]
   expect(all.filter(({ events }) => events.some(({ event }) => event === 'moved')).length).toBe(all.length)
 }
 
-const names = (events: readonly StatusEvent[]) => events.map(({ event }) => event).join(' ')
+/** What comes of it, or how it failed and what its sender was told. */
+async function told<T>(name: string, work: Promise<T>, events: readonly StatusEvent[]): Promise<T> {
+  return await within(RESTART_MS, name, work).catch((error: unknown) => {
+    throw new Error(`${name}: ${String(error)}\n${events.map((event) => JSON.stringify(event)).join('\n')}`)
+  })
+}
 
 /** Starts a sender, and resolves when its link is there. */
 async function open(source: string | Readable, options: SendOptions) {
@@ -124,10 +135,10 @@ async function hashOf(stream: Readable, mayGoOn: (bytes: number) => Promise<void
   return hash.digest('hex')
 }
 
-/** Receivers read one part of their file before the first restart, the next one before the second, and so on. */
+/** Receivers read a part of their file before each restart, and the rest after the last one. */
 class Stages {
   readonly #count: number
-  #open = 1
+  #done = 0
   #waiting = 0
   #changed: () => void = () => {}
   #change = this.#next()
@@ -136,20 +147,21 @@ class Stages {
     this.#count = count
   }
 
+  /** One more restart is done. */
   next(): void {
-    this.#open++
+    this.#done++
     this.#waiting = 0
     this.#tell()
   }
 
-  /** Resolves when the share of the file may be exceeded. */
-  async reached(share: number): Promise<void> {
-    const stage = this.#open
-    if (share * this.#count < this.#open || this.#open === this.#count) return
+  /** Resolves when a receiver may read on behind so many bytes. */
+  async reached(bytes: number): Promise<void> {
+    const done = this.#done
+    if (done === this.#count || bytes < (done + 1) * STAGE_BYTES) return
     this.#waiting++
     this.#tell()
-    while (this.#open === stage) await this.#change
-    await this.reached(share)
+    while (this.#done === done) await this.#change
+    await this.reached(bytes)
   }
 
   async untilAllWait(count: number): Promise<void> {
