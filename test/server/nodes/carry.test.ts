@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
@@ -59,6 +60,44 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
       expect(other.opened).toEqual([])
     },
   )
+
+  test('a receiver that pauses gets each byte in its place', async () => {
+    const [home, other] = await two(speech)
+    // More than the kernel holds of four connections, so some of it waits in a buffer.
+    const body = bytesOf(16_000_000)
+    const sender = await openSender(home.port, { length: body.length })
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.write(body.subarray(0, 1000))
+    await receiver.until(/\r\n\r\n/)
+    receiver.pause()
+    const written = sender.write(body.subarray(1000))
+    await sender.until(/"progress".*\n[\s\S]*"progress"/)
+    receiver.resume()
+    await written
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    const got = Buffer.from(parseAnswer(receiver.text()).body, 'latin1')
+    expect(sha256(got)).toBe(sha256(body))
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+  })
+
+  test.each([
+    ['of known length', (length: number) => ({ 'Content-Length': String(length) }), (body: string) => body],
+    ['in chunks', () => ({ 'Transfer-Encoding': 'chunked' }), (body: string) => chunk(body) + LAST_CHUNK],
+  ])('an upload %s reaches its reservation with each byte in its place', async (_what, framing, framed) => {
+    const [home, other] = await two(speech, { reservations: true })
+    const { path, upload } = await reserve(home.port)
+    const body = bytesOf(3_000_000)
+    const sender = await connectRaw(other.port)
+    await sender.write(requestHead(`PUT ${upload}`, framing(body.length)))
+    const receiver = await openReceiver(home.port, path)
+    await sender.write(framed(body.toString('latin1')))
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    const got = Buffer.from(parseAnswer(receiver.text()).body, 'latin1')
+    expect(sha256(got)).toBe(sha256(body))
+    await sender.until(/^HTTP\/1\.1 200 [\s\S]*delivered/)
+  })
 
   test('a reset receiver is lost', async () => {
     const [home, other] = await two(speech)
