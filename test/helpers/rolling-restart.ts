@@ -80,17 +80,19 @@ export async function rollingRestart(
     stages.next()
   }
 
-  for (const { name, received, verdict, events } of moving) {
-    expect(await told(`${name} arrives`, received, events), name).toBe(expected)
-    expect(await told(`the sender of ${name} is told`, verdict, events)).toMatchObject({
+  for (const one of moving) {
+    const { name, received, verdict } = one
+    expect(await told(`${name} arrives`, received, one), name).toBe(expected)
+    expect(await told(`the sender of ${name} is told`, verdict, one)).toMatchObject({
       event: 'delivered',
       confirmed: true,
     })
   }
-  const delivered = links.map(async ({ link, content, verdict, events }) => {
-    const got = await told('a link that waited is fetched', get(link).then(buffer), events)
+  const delivered = links.map(async (one) => {
+    const { link, content, verdict } = one
+    const got = await told('a link that waited is fetched', get(link).then(buffer), one)
     expect(sha256(got)).toBe(sha256(content))
-    expect(await told('its sender is told', verdict, events)).toMatchObject({
+    expect(await told('its sender is told', verdict, one)).toMatchObject({
       event: 'delivered',
       confirmed: true,
     })
@@ -101,9 +103,14 @@ export async function rollingRestart(
   expect(all.filter(({ events }) => events.some(({ event }) => event === 'moved')).length).toBe(all.length)
 }
 
-/** What comes of it, or how it failed and what its sender was told. */
-async function told<T>(name: string, work: Promise<T>, events: readonly StatusEvent[]): Promise<T> {
-  return await within(RESTART_MS, name, work).catch((error: unknown) => {
+/** What comes of it, or how it or its sender failed, and what that one was told. */
+async function told<T>(
+  name: string,
+  work: Promise<T>,
+  { events, verdict }: { readonly events: readonly StatusEvent[]; readonly verdict: Promise<unknown> },
+): Promise<T> {
+  const failed = verdict.then(() => work)
+  return await within(RESTART_MS, name, Promise.race([work, failed])).catch((error: unknown) => {
     throw new Error(`${name}: ${String(error)}\n${events.map((event) => JSON.stringify(event)).join('\n')}`)
   })
 }
