@@ -179,8 +179,11 @@ export class RedisLocator implements Locator, ClusterView {
 
   async find(kind: Kind, key: string): Promise<Found> {
     const recorded = await this.#findByRecord(kind, key)
-    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
-    this.#searches[endOf(found, recorded)]++
+    const isAsked = recorded !== 'unasked'
+    const byTag = () => this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    // Without an answer it can't be said that there is none, even by a Redis that was well a moment ago.
+    const found = isAsked ? (recorded ?? byTag()) : (byTag() ?? 'unknown')
+    this.#searches[endOf(found, isAsked ? recorded : undefined)]++
     return found
   }
 
@@ -253,14 +256,12 @@ export class RedisLocator implements Locator, ClusterView {
     return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life))
   }
 
-  /** Undefined if there is no record, or if it can't be read in time. */
-  async #findByRecord(kind: Kind, key: string): Promise<Found> {
-    if (!this.#link.isPrompt) return undefined
+  /** Undefined if there is no record. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found | 'unasked'> {
+    if (!this.#link.isPrompt) return 'unasked'
     const found = await withinFind(this.#search(this.#recordOf(kind, key)))
-    if (found === 'failed') return undefined
-    if (found !== 'late') return found
-    this.#late++
-    return undefined
+    if (found === 'late') this.#late++
+    return found === 'late' || found === 'failed' ? 'unasked' : found
   }
 
   /** Undefined if there is no record. Rejects as the link does. */

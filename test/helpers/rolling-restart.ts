@@ -111,7 +111,8 @@ async function told<T>(
 ): Promise<T> {
   const failed = verdict.then(() => work)
   return await within(RESTART_MS, name, Promise.race([work, failed])).catch((error: unknown) => {
-    throw new Error(`${name}: ${String(error)}\n${events.map((event) => JSON.stringify(event)).join('\n')}`)
+    const words = events.map((event) => JSON.stringify(event)).join('\n')
+    throw new Error(`${name}: ${String(error)}\n${words}`, { cause: error })
   })
 }
 
