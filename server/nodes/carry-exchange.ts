@@ -5,9 +5,13 @@ import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
 import { askAnew, fieldsOf, hasBody } from './ask-anew.js'
+import { type Break, leaveBody, onBrokenBody } from './broken-bodies.js'
 import type { Carried } from './carried.js'
 import { type PassingOn, passOn } from './copying.js'
 import type { Errand } from './nodes.js'
+
+/** What Node's parser can't read as a chunk. */
+const BAD_CHUNK = 'x\r\n'
 
 /**
  * Carries one request whose connection can't be carried as it is: a stream of HTTP/2, or a chunked body that Node's
@@ -46,7 +50,27 @@ export function carryExchange(
   link.on('close', linkClosed)
   response.on('close', responseClosed)
   const up = sendBody(request, asked, () => finish(breakOff))
+  onBrokenBody(request.socket, bodyBroken)
   return { ended, stop: () => finish(breakOff) }
+
+  function bodyBroken(how: Break): void {
+    response.shouldKeepAlive = false
+    let isPassed = false
+    const later = () => setImmediate(pass)
+    asked.once('socket', later)
+    request.on('data', later)
+    later()
+
+    /** Behind all that was read before. */
+    function pass(): void {
+      if (isOver || isPassed || asked.socket === null || request.readableLength > 0) return
+      isPassed = true
+      request.off('data', later)
+      up?.finish()
+      if (how === 'end') link.end()
+      else link.write(BAD_CHUNK)
+    }
+  }
 
   function begin(incoming: IncomingMessage): void {
     if (isOver) return
@@ -112,6 +136,7 @@ export function carryExchange(
     response.off('close', responseClosed)
     up?.stop()
     down?.stop()
+    leaveBody(request.socket)
     how()
     end()
   }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
@@ -292,5 +293,69 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     await untilEnded(home)
     expect((await exchange(other.port, requestHead(`GET /${sender.id}`))).status).toBe(410)
     expect(other.refused).toContain('gone')
+  })
+})
+
+describe('at the wrong node, over HTTP/1.1', () => {
+  test.each([0, 1, 20_000, 300_000])(
+    'a receiver that closes its half with its request gets all %i bytes, if they are here',
+    async (length) => {
+      const [home, other] = await two('plain')
+      const sender = await openSender(home.port, { length })
+      await sender.write(Buffer.alloc(length, 'x'))
+      const receiver = await connectRaw(other.port)
+      await receiver.write(requestHead(`GET /${sender.id}`))
+      receiver.end()
+      expect(await receiver.ending()).toBe('fin')
+      const answer = parseAnswer(receiver.text())
+      expect(answer.status).toBe(200)
+      expect(answer.body.length).toBe(length)
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+    },
+  )
+
+  test('a receiver that closes its half with its request, and has left, has lost the file', async () => {
+    const [home, other] = await two('plain')
+    const sender = await openSender(home.port, { length: 300_000 })
+    await sender.write(Buffer.alloc(300_000))
+    const receiver = connect(other.port, '127.0.0.1')
+    receiver.end(requestHead(`GET /${sender.id}`))
+    await new Promise((resolve) => receiver.once('finish', resolve))
+    receiver.destroy()
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    expect(eventsOf(sender)).not.toContainEqual(expect.objectContaining({ event: 'delivered' }))
+  })
+
+  test('a receiver that closes its half with its request does not wait for a sender', async () => {
+    const [home, other] = await two('plain', { reservations: true })
+    const { path } = await reserve(home.port)
+    const receiver = await connectRaw(other.port)
+    await receiver.write(requestHead(`GET ${path}`))
+    receiver.end()
+    await receiver.ending()
+    await until('nothing waits', () => home.broker.counts().held === 2)
+    expect(home.ends).toEqual([])
+  })
+
+  test.each([
+    ['closes its half in the middle of a chunk', '5\r\nwor', 'sender-lost', 502],
+    ['sends what is no chunk', 'not a chunk\r\n', 'bad-request', 400],
+  ] as const)('a sender that %s is told what one node tells', async (_what, bytes, code, status) => {
+    for (const isReceiverThere of [false, true]) {
+      const [home, other] = await two('plain', { reservations: true })
+      const { path, upload } = await reserve(home.port)
+      if (isReceiverThere) void (await openReceiver(home.port, path)).ending()
+      const sender = await connectRaw(other.port)
+      const framing = { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' }
+      await sender.write(requestHead(`PUT ${upload}`, framing))
+      await sender.write(`5\r\nhello\r\n${bytes}`)
+      if (code === 'sender-lost') sender.end()
+      await sender.ending()
+      expect(parseAnswer(sender.text())).toMatchObject({
+        status,
+        body: expect.stringMatching(new RegExp(` \\[${code}\\]\\n$`)),
+      })
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: code })
+    }
   })
 })
