@@ -176,8 +176,8 @@ export class RedisLocator implements Locator, ClusterView {
 
   async whenKnown(): Promise<void> {
     // Commands are sent a turn of the event loop later, when an answer to a client has gone out already. Redis does them
-    // in their order, so its answer to this one says that it has done those before.
-    if (this.#link.isPrompt) await withinFind(this.#link.ask('PING'))
+    // in their order, so its answer to this one says that it has done those before. Its user may not do PING.
+    if (this.#link.isPrompt) await withinFind(this.#link.ask('GET', this.#recordOf('token', '')))
   }
 
   leave(kind: Kind, key: string): void {
