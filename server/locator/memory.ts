@@ -1,4 +1,4 @@
-import type { Clients, Misses } from './clients.js'
+import type { Clients, ClientsListener } from './clients.js'
 import type { Found, Kind, Locator, LocatorState, Place } from './locator.js'
 import { TOMBSTONE_SECONDS } from './locator.js'
 
@@ -64,31 +64,37 @@ export class MemoryStore {
     return tombstone === undefined || tombstone.untilMs <= performance.now() ? undefined : tombstone.found
   }
 
-  hold(client: string, held: readonly number[], member: Member): readonly number[] {
+  hold(client: string, held: readonly number[], member: Member): void {
     const byMember = this.#held.get(client) ?? new Map<Member, readonly number[]>()
+    const before = sumsOf(byMember)
     byMember.delete(member)
-    const others = [...byMember.values()]
     if (held.some((count) => count > 0)) byMember.set(member, held)
     if (byMember.size > 0) this.#held.set(client, byMember)
     else this.#held.delete(client)
-    return held.map((_count, kind) => others.reduce((sum, counts) => sum + (counts[kind] ?? 0), 0))
+    const after = sumsOf(byMember)
+    for (const [kind, most] of (member.listener?.most ?? []).entries()) {
+      if (most === 0) continue
+      const [wasFull, isFull] = [(before[kind] ?? 0) >= most, (after[kind] ?? 0) >= most]
+      if (isFull !== wasFull || isFull !== member.listener?.isFull(kind, client))
+        for (const { listener } of this.#members) listener?.setFull(kind, client, isFull)
+    }
   }
 
-  miss(client: string, windowSeconds: number): Misses {
+  missed(client: string, member: Member): void {
+    const { listener } = member
+    if (listener === undefined) return
     const nowMs = performance.now()
     // All windows are of one length, so the oldest come first.
     for (const [old, { untilMs }] of this.#misses) {
       if (untilMs > nowMs && this.#misses.size < MAX_MISSING_CLIENTS) break
       this.#misses.delete(old)
     }
-    const misses = this.#misses.get(client) ?? { count: 0, untilMs: nowMs + 1000 * windowSeconds }
+    const untilMs = nowMs + 1000 * listener.windowSeconds
+    const misses = this.#misses.get(client) ?? { count: 0, untilMs }
     misses.count++
     this.#misses.set(client, misses)
-    return { count: misses.count, leftMs: misses.untilMs - nowMs }
-  }
-
-  announce(news: string, by: Member): void {
-    for (const member of this.#members) if (member !== by) member.hear?.(news)
+    if (misses.count < listener.mostMisses) return
+    for (const one of this.#members) one.listener?.shutOut(client, misses.untilMs - nowMs)
   }
 
   onSettled(id: string, found: () => void): () => void {
@@ -144,15 +150,16 @@ class Member implements Locator {
   /** What stops each wait of this node. */
   readonly #waits = new Set<() => void>()
   readonly clients: Clients = {
-    hold: async (client, held) => this.#store.hold(client, held, this),
-    miss: async (client, windowSeconds) => this.#store.miss(client, windowSeconds),
-    announce: (news) => this.#store.announce(news, this),
-    onAnnounced: (hear) => {
-      this.hear = hear
+    hold: (client, held) => {
+      this.#store.hold(client, held, this)
+      return true
+    },
+    missed: (client) => this.#store.missed(client, this),
+    listen: (listener) => {
+      this.listener = listener
     },
   }
-  /** Is told what the other nodes announce. */
-  hear: ((news: string) => void) | undefined
+  listener: ClientsListener | undefined
 
   constructor(place: Place, store: MemoryStore) {
     this.place = place
@@ -196,4 +203,12 @@ class Member implements Locator {
     for (const stop of this.#waits) stop()
     this.#store.drop(this)
   }
+}
+
+/** How many of each kind all nodes hold together. */
+function sumsOf(byMember: ReadonlyMap<Member, readonly number[]>): readonly number[] {
+  const sums: number[] = []
+  for (const counts of byMember.values())
+    for (const [kind, count] of counts.entries()) sums[kind] = (sums[kind] ?? 0) + count
+  return sums
 }

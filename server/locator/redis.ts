@@ -16,7 +16,7 @@ import type { RedisAddress } from './redis-connection.js'
 import { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
-import { SealedNews } from './sealed-news.js'
+import { SealedNames } from './sealed-names.js'
 import { tagIn } from './tagged-ids.js'
 import { withinFind } from './within-find.js'
 
@@ -60,6 +60,13 @@ type Write =
   | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
   | { readonly verb: 'leave'; readonly kind: Kind; readonly untilMs: number }
 
+/** A record that some wait for. */
+interface Awaited {
+  readonly waiting: Set<() => void>
+  /** Is told by Redis that it is there. */
+  readonly told: () => void
+}
+
 /** Takes part in a cluster over Redis or Valkey. Connects by itself, now and whenever the connection is lost. */
 export function openRedisLocator(options: RedisLocatorOptions): RedisLocator {
   return new RedisLocator(options)
@@ -74,7 +81,7 @@ export class RedisLocator implements Locator, ClusterView {
   readonly clients: RedisClients
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
-  readonly #awaited = new Map<string, Set<() => void>>()
+  readonly #awaited = new Map<string, Awaited>()
   readonly #round: NodeJS.Timeout
   /** Records may be missing until this time of `performance.now`. */
   #isRefilledAtMs = 0
@@ -97,7 +104,7 @@ export class RedisLocator implements Locator, ClusterView {
       this.#link,
       this.#roster,
       (client) => this.#hash('client', client),
-      new SealedNews(options.secret),
+      new SealedNames(options.secret),
     )
     this.#owed = new OwedWrites({
       isReady: () => this.#link.takesWrites,
@@ -151,23 +158,24 @@ export class RedisLocator implements Locator, ClusterView {
 
   onSettled(id: string, found: () => void): () => void {
     const record = this.#recordOf('id', id)
-    const others = this.#awaited.get(record) ?? new Set()
-    const isFirst = others.size === 0
+    const others = this.#awaited.get(record) ?? { waiting: new Set(), told: () => this.#appeared(record) }
+    const isFirst = others.waiting.size === 0
     const stop = () => {
-      if (!others.delete(once) || others.size > 0) return
+      if (!others.waiting.delete(once) || others.waiting.size > 0) return
       if (this.#awaited.get(record) !== others) return
       this.#awaited.delete(record)
       // A connection that is lost has no subscriptions.
-      this.#link.unsubscribe(record).catch(() => undefined)
+      this.#link.unsubscribe(record, others.told).catch(() => undefined)
     }
     const once = () => {
-      if (!others.has(once)) return
+      if (!others.waiting.has(once)) return
       stop()
       found()
     }
-    this.#awaited.set(record, others.add(once))
+    others.waiting.add(once)
+    this.#awaited.set(record, others)
     if (this.#here.has(record)) queueMicrotask(once)
-    else if (isFirst) this.#watchFor(record)
+    else if (isFirst) this.#watchFor(record, others)
     else this.#lookFor(record)
     return stop
   }
@@ -273,11 +281,10 @@ export class RedisLocator implements Locator, ClusterView {
   #onConnected(): void {
     this.#roster.follow(() => void this.#beat()).catch(() => undefined)
     this.clients.follow()
-    for (const record of this.#awaited.keys()) this.#watchFor(record)
+    for (const [record, awaited] of this.#awaited) this.#watchFor(record, awaited)
     // What was written last may be lost, by the connection, or by a Redis that took the place of another.
     for (const [record, { kind }] of this.#here)
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
-    this.clients.tellAll()
   }
 
   async #beat(): Promise<void> {
@@ -311,14 +318,14 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   #appeared(record: string): void {
-    for (const found of this.#awaited.get(record) ?? []) found()
+    for (const found of this.#awaited.get(record)?.waiting ?? []) found()
   }
 
   /** Subscribes first and looks then, so that it can't settle unseen in between. */
-  #watchFor(record: string): void {
+  #watchFor(record: string, { told }: Awaited): void {
     if (!this.#link.isConnected) return
     // With the next connection, it is watched for again.
-    this.#link.subscribe(record, () => this.#appeared(record)).catch(() => undefined)
+    this.#link.subscribe(record, told).catch(() => undefined)
     this.#lookFor(record)
   }
 

@@ -51,6 +51,50 @@ export function newId(): string {
   return `Id${String(++lastId).padStart(10, '0')}`
 }
 
+/** Each of the nodes counts clients by these limits, three misses among them. */
+export async function listening(most: readonly number[], ...nodes: readonly Locator[]) {
+  const listeners = nodes.map((node) => {
+    /** The kinds of which each client has all. */
+    const full = new Map<string, Set<number>>()
+    const out = new Map<string, number>()
+    clientsOf(node).listen({
+      most,
+      mostMisses: 3,
+      windowSeconds: 60,
+      isFull: (kind, client) => full.get(client)?.has(kind) === true,
+      full: () => full.keys(),
+      setFull: (kind, client, isFull) => {
+        const kinds = full.get(client) ?? new Set()
+        full.set(client, kinds)
+        if (isFull) kinds.add(kind)
+        else kinds.delete(kind)
+      },
+      shutOut: (client, forMs) => out.set(client, forMs),
+    })
+    return { node, full, out }
+  })
+  // A node hears the others a moment after it began to listen.
+  const first = newId()
+  for (const { node } of listeners) clientsOf(node).missed(first)
+  for (const { node, out } of listeners)
+    await until(`${node.self} listens`, () => {
+      clientsOf(node).missed(first)
+      return out.has(first)
+    })
+  return {
+    nodes: listeners,
+    /** Resolves when all of these nodes know that the client has all it may have of these kinds, and of no other. */
+    all: async (client: string, kinds: readonly number[], ...some: readonly Locator[]) => {
+      for (const { node, full } of listeners)
+        if (some.length === 0 || some.includes(node))
+          await until(
+            `${node.self} knows that the client has all of [${kinds}]`,
+            () => [...(full.get(client) ?? [])].sort().join() === kinds.join(),
+          )
+    },
+  }
+}
+
 /** Tests that hold for every kind of locator; some of them for those that count clients. */
 export function describeLocator(start: () => Promise<Cluster>, isCounting = true): void {
   async function three() {
@@ -155,6 +199,23 @@ export function describeLocator(start: () => Promise<Cluster>, isCounting = true
     expect(gone.times()).toBe(0)
   })
 
+  test('a receiver that begins to wait as another one stops is told', async () => {
+    const { a, b } = await three()
+    const [id, before] = [newId(), newId()]
+    const gone = awaited(b, id)
+    // In the order in which it was asked: b is told of the first id by now.
+    a.settle('id', before)
+    await foundAt(b, 'id', before, A)
+    gone.stop()
+    const next = awaited(b, id)
+    // Both have arrived, as this has.
+    expect(await b.find('id', id)).toBe(undefined)
+    expect(await b.find('id', id)).toBe(undefined)
+    a.settle('id', id)
+    await next.found()
+    expect(gone.times()).toBe(0)
+  })
+
   test('a receiver is not told of a token', async () => {
     const { a, b } = await three()
     const key = newId()
@@ -205,57 +266,64 @@ export function describeLocator(start: () => Promise<Cluster>, isCounting = true
 
   if (!isCounting) return
 
-  test('each node learns what a client holds at the others', async () => {
+  test('all nodes learn when a client has all it may have, or no longer', async () => {
     const { a, b, c } = await three()
+    const counting = await listening([3, 1, 0], a, b, c)
     const client = newId()
-    expect(await clientsOf(a).hold(client, [1, 0, 2])).toEqual([0, 0, 0])
-    expect(await clientsOf(b).hold(client, [2, 1, 0])).toEqual([1, 0, 2])
-    expect(await clientsOf(c).hold(client, [0, 0, 0])).toEqual([3, 1, 2])
-    expect(await clientsOf(a).hold(client, [0, 0, 0])).toEqual([2, 1, 0])
-    expect(await clientsOf(c).hold(client, [0, 0, 1])).toEqual([2, 1, 0])
-    expect(await clientsOf(c).hold(newId(), [0, 0, 1])).toEqual([0, 0, 0])
+    const holds = (node: Locator, ...held: readonly number[]) => clientsOf(node).hold(client, held)
+    holds(a, 1, 0, 9)
+    holds(b, 2, 0, 0)
+    await counting.all(client, [0])
+    holds(c, 0, 1, 0)
+    await counting.all(client, [0, 1])
+    holds(a, 0, 0, 0)
+    await counting.all(client, [1])
+    holds(c, 1, 0, 0)
+    await counting.all(client, [0])
+    const other = newId()
+    clientsOf(c).hold(other, [3, 0, 0])
+    await counting.all(other, [0])
+    await counting.all(client, [0])
   })
 
-  test('of nodes that ask at the same time, exactly one sees nothing of the others', async () => {
+  test('of nodes that take at the same time, all learn that it was too much', async () => {
     const { a, b, c } = await three()
-    const client = newId()
-    const seen = await Promise.all([a, b, c].map((one) => clientsOf(one).hold(client, [1])))
-    expect(seen.flat().sort()).toEqual([0, 1, 2])
+    const counting = await listening([3], a, b, c)
+    for (let times = 0; times < 20; times++) {
+      const client = newId()
+      for (const one of [a, b, c]) clientsOf(one).hold(client, [1])
+      await counting.all(client, [0])
+      // What each node was told last is what is true, in whatever order they let go.
+      for (const one of [c, a, b]) clientsOf(one).hold(client, [0])
+      await counting.all(client, [])
+    }
   })
 
-  test('what a client held at a node that left does not count', async () => {
-    const { a, b } = await three()
+  test('what a client held at a node that left does not count, as the next node to tell something learns', async () => {
+    const { a, b, c } = await three()
+    const counting = await listening([5], a, b, c)
     const client = newId()
-    await clientsOf(a).hold(client, [5])
-    expect(await clientsOf(b).hold(client, [1])).toEqual([5])
+    clientsOf(a).hold(client, [5])
+    await counting.all(client, [0])
     await a.close()
-    expect(await clientsOf(b).hold(client, [1])).toEqual([0])
+    clientsOf(b).hold(client, [1])
+    await counting.all(client, [], b, c)
   })
 
   test('misses of a client count together, wherever it missed', async () => {
-    const { a, b } = await three()
-    const client = newId()
-    expect(await clientsOf(a).miss(client, 60)).toMatchObject({ count: 1 })
-    expect(await clientsOf(b).miss(client, 60)).toMatchObject({ count: 2 })
-    const third = await clientsOf(a).miss(client, 60)
-    expect(third?.count).toBe(3)
-    expect(third?.leftMs).toBeGreaterThan(30_000)
-    expect(third?.leftMs).toBeLessThanOrEqual(60_000)
-    expect(await clientsOf(b).miss(newId(), 60)).toMatchObject({ count: 1 })
-  })
-
-  test('what a node announces is heard by all others, as it was said', async () => {
     const { a, b, c } = await three()
-    const heard: string[] = []
-    const hears = { a, b, c }
-    for (const [name, one] of Object.entries(hears))
-      clientsOf(one).onAnnounced((news) => heard.push(`${name}: ${news}`))
-    // A node may be heard a moment after it began to listen.
-    await until('b and c hear a', () => {
-      clientsOf(a).announce('grüß 1')
-      return heard.includes('b: grüß 1') && heard.includes('c: grüß 1')
-    })
-    expect(heard.filter((line) => line.startsWith('a'))).toEqual([])
+    const counting = await listening([1], a, b, c)
+    const [client, other] = [newId(), newId()]
+    clientsOf(a).missed(client)
+    clientsOf(b).missed(client)
+    clientsOf(b).missed(other)
+    clientsOf(c).missed(client)
+    for (const { node, out } of counting.nodes) {
+      const forMs = await until(`${node.self} lets it look nothing up`, () => out.get(client))
+      expect(forMs).toBeGreaterThan(30_000)
+      expect(forMs).toBeLessThanOrEqual(60_000)
+      expect(out.has(other)).toBe(false)
+    }
   })
 }
 
