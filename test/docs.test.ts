@@ -67,6 +67,9 @@ describe('docs/lifecycle.md', () => {
     'internal-error': true,
     cancelled: true,
     'shutting-down': true,
+    moved: true,
+    reopened: true,
+    'reopened-midway': true,
   } satisfies Record<Input, true>
 
   function inWords(step: Step): string {

@@ -1,6 +1,6 @@
 import type { Clients, ClientsListener } from './clients.js'
-import type { Found, Kind, Locator, LocatorState, Place } from './locator.js'
-import { TOMBSTONE_SECONDS } from './locator.js'
+import type { Claimed, Found, Kind, Locator, LocatorState, Moves, Place } from './locator.js'
+import { LET_GO_SECONDS, TOMBSTONE_SECONDS } from './locator.js'
 
 /** How many ends are remembered, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
@@ -8,7 +8,7 @@ const MAX_TOMBSTONES = 100_000
 /** How many clients' misses are counted. The one whose window began first is forgotten first. */
 const MAX_MISSING_CLIENTS = 10_000
 
-/** A key that has no node any more: it has ended, or its node has left. */
+/** A key that has no node any more: it has ended, or its node has left or let it go. */
 interface Tombstone {
   readonly found: 'gone' | 'unknown'
   readonly untilMs: number
@@ -55,6 +55,21 @@ export class MemoryStore {
     if (this.#owners[kind].get(key) !== member) return
     this.#owners[kind].delete(key)
     if (kind === 'id') this.#remember(kind, key, 'gone')
+  }
+
+  letGo(kind: Kind, key: string, member: Member): void {
+    if (this.#owners[kind].get(key) !== member) return
+    this.#owners[kind].delete(key)
+    this.#remember(kind, key, 'unknown', LET_GO_SECONDS)
+  }
+
+  claim(id: string, member: Member): Claimed {
+    const found = this.find('id', id)
+    if (found === 'gone') return found
+    if (typeof found === 'object' && found !== member.place) return found
+    this.#tombstones.id.delete(id)
+    this.#owners.id.set(id, member)
+    return 'mine'
   }
 
   find(kind: Kind, key: string): Found {
@@ -130,16 +145,16 @@ export class MemoryStore {
     }
   }
 
-  #remember(kind: Kind, key: string, found: Tombstone['found']): void {
+  #remember(kind: Kind, key: string, found: Tombstone['found'], seconds = TOMBSTONE_SECONDS): void {
     const nowMs = performance.now()
     const tombstones = this.#tombstones[kind]
-    // All live equally long, so the oldest come first.
+    // The oldest come first. All live equally long, but for a node that stops: those go with the ones before them.
     for (const [old, { untilMs }] of tombstones) {
       if (untilMs > nowMs && tombstones.size < MAX_TOMBSTONES) break
       tombstones.delete(old)
     }
     tombstones.delete(key)
-    tombstones.set(key, { found, untilMs: nowMs + 1000 * TOMBSTONE_SECONDS })
+    tombstones.set(key, { found, untilMs: nowMs + 1000 * seconds })
   }
 }
 
@@ -158,6 +173,10 @@ class Member implements Locator {
     listen: (listener) => {
       this.listener = listener
     },
+  }
+  readonly moves: Moves = {
+    letGo: (kind, key) => this.#store.letGo(kind, key, this),
+    claim: async (id) => this.#store.claim(id, this),
   }
   listener: ClientsListener | undefined
 

@@ -1,10 +1,13 @@
 import { createHmac } from 'node:crypto'
 import {
+  type Claimed,
   type ClusterView,
   type Found,
   type Kind,
+  LET_GO_SECONDS,
   type Locator,
   type LocatorState,
+  type Moves,
   type Place,
   type SearchEnd,
   TOMBSTONE_SECONDS,
@@ -49,16 +52,30 @@ const MAX_OWED_ENDS = 100_000
 
 /** In the place of a life: it has ended. */
 const GONE = 'gone'
+/** In the place of a life: the node that had it stops. */
+const LET_GO = 'let-go'
 
 /** Only while the record is ours, or was lost: a sender may have moved to another node. */
 const LEAVE = scriptOf(`local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return end
-if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], '${GONE}', 'EX', ARGV[2]) end`)
+if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end`)
+
+/** Redis runs one script at a time: of several nodes, the first one gets the record. */
+const CLAIM = scriptOf(`local owner = redis.call('GET', KEYS[1])
+if owner == '${GONE}' then return owner end
+if owner and owner ~= '${LET_GO}' and owner ~= ARGV[1] and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]`)
 
 /** What Redis must be told of a key. */
 type Write =
   | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
-  | { readonly verb: 'leave'; readonly kind: Kind; readonly untilMs: number }
+  | {
+      readonly verb: 'leave'
+      readonly as: typeof GONE | typeof LET_GO
+      readonly seconds: number
+      readonly untilMs: number
+    }
 
 /** A record that some wait for. */
 interface Awaited {
@@ -79,6 +96,14 @@ export class RedisLocator implements Locator, ClusterView {
   readonly #roster: Roster
   readonly #owed: OwedWrites<Write>
   readonly clients: RedisClients
+  readonly moves: Moves = {
+    letGo: (kind, key) => this.#forget(kind, key, LET_GO, LET_GO_SECONDS),
+    claim: async (id) => {
+      if (!this.#link.isPrompt) return 'unknown'
+      const claimed = await withinFind(this.#claim(this.#recordOf('id', id)))
+      return claimed === 'late' || claimed === 'failed' ? 'unknown' : claimed
+    },
+  }
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
   readonly #awaited = new Map<string, Awaited>()
@@ -142,11 +167,7 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   leave(kind: Kind, key: string): void {
-    const record = this.#recordOf(kind, key)
-    if (!this.#here.delete(record) || this.#isClosed) return
-    // It leaves no trace where it never was.
-    if (!this.#link.isConnected && this.#owed.count >= MAX_OWED_ENDS) return
-    this.#owe(record, { verb: 'leave', kind, untilMs: performance.now() + 1000 * TOMBSTONE_SECONDS })
+    this.#forget(kind, key, GONE, kind === 'id' ? TOMBSTONE_SECONDS : 0)
   }
 
   async find(kind: Kind, key: string): Promise<Found> {
@@ -196,6 +217,33 @@ export class RedisLocator implements Locator, ClusterView {
     this.#link.close()
   }
 
+  /** It is no longer here. The record says so for this long; after 0 seconds there is none. */
+  #forget(kind: Kind, key: string, as: typeof GONE | typeof LET_GO, seconds: number): void {
+    const record = this.#recordOf(kind, key)
+    if (!this.#here.delete(record) || this.#isClosed) return
+    // It leaves no trace where it never was.
+    if (!this.#link.isConnected && this.#owed.count >= MAX_OWED_ENDS) return
+    this.#owe(record, {
+      verb: 'leave',
+      as,
+      seconds,
+      untilMs: performance.now() + 1000 * (seconds === 0 ? TOMBSTONE_SECONDS : seconds),
+    })
+  }
+
+  /** Rejects as the link does. */
+  async #claim(record: string): Promise<Claimed> {
+    const { life, placesKey } = this.#roster
+    const owner = await runScript(this.#link, CLAIM, [record, placesKey], [life, String(LEASE_SECONDS)])
+    if (owner === life) return 'mine'
+    if (owner === GONE) return 'gone'
+    return (typeof owner === 'string' ? await this.#placeOf(owner) : undefined) ?? 'unknown'
+  }
+
+  async #placeOf(life: string): Promise<Place | undefined> {
+    return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life))
+  }
+
   /** Undefined if there is no record, or if it can't be read in time. */
   async #findByRecord(kind: Kind, key: string): Promise<Found> {
     if (!this.#link.isPrompt) return undefined
@@ -211,9 +259,10 @@ export class RedisLocator implements Locator, ClusterView {
     const life = await this.#link.ask('GET', record)
     if (typeof life !== 'string') return undefined
     if (life === GONE) return 'gone'
+    if (life === LET_GO) return 'unknown'
     // A key that is here is never asked for: a record of ours that is left over names no node.
     if (life === this.#roster.life) return undefined
-    return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life)) ?? 'unknown'
+    return (await this.#placeOf(life)) ?? 'unknown'
   }
 
   #findByTag(tag: string | undefined): Found {
@@ -252,8 +301,7 @@ export class RedisLocator implements Locator, ClusterView {
         return await this.#writeRecord(record, write.kind)
       case 'leave': {
         if (write.untilMs <= performance.now()) return
-        const seconds = write.kind === 'id' ? TOMBSTONE_SECONDS : 0
-        await runScript(this.#link, LEAVE, [record], [life, String(seconds)])
+        await runScript(this.#link, LEAVE, [record], [life, write.as, String(write.seconds)])
         return
       }
       case 'renew': {

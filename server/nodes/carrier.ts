@@ -2,9 +2,11 @@ import { createHmac } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
+import { nodeAway } from '../answer/node-away.js'
 import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
+import { askNode } from './ask-node.js'
 import type { Carried } from './carried.js'
 import { carryConnection } from './carry-connection.js'
 import { carryExchange } from './carry-exchange.js'
@@ -16,8 +18,9 @@ import {
   openLink,
   parseAddress,
 } from './links.js'
-import { nodeAway } from './node-away.js'
+import { type NodeMoves, nodeMoves } from './moves.js'
 import type { CarryingCounts, Errand, Nodes } from './nodes.js'
+import { type SignedTokens, signedTokens } from './signed-tokens.js'
 import { takeOver } from './takeover.js'
 
 /** What a node needs to join its cluster. */
@@ -51,7 +54,8 @@ export async function openNode(options: NodeOptions): Promise<Carrier> {
   const address = formatAddress({ ...reachedAt, port: reachedAt.port || listener.address.port })
   try {
     const locator = await locate({ node: name, address })
-    return new Carrier(locator, relay, terms, { address, close: listener.close }, (take) => {
+    const own = { address, close: listener.close }
+    return new Carrier(locator, relay, terms, own, signedTokens(secret), (take) => {
       serve = take
     })
   } catch (error) {
@@ -64,6 +68,7 @@ export async function openNode(options: NodeOptions): Promise<Carrier> {
 export class Carrier implements Nodes {
   readonly locator: Locator
   readonly serve: Nodes['serve']
+  readonly moves: NodeMoves | undefined
   readonly #relay: Relay
   readonly #terms: LinkTerms
   readonly #listener: NodeListener
@@ -76,10 +81,14 @@ export class Carrier implements Nodes {
     relay: Relay,
     terms: LinkTerms,
     listener: NodeListener,
+    tokens: SignedTokens,
     serve: Nodes['serve'],
   ) {
     this.locator = locator
     this.serve = serve
+    this.moves = nodeMoves(locator, tokens, async (request, { node, address }) =>
+      askNode(request, await this.#open(request, node, address)),
+    )
     this.#relay = relay
     this.#terms = terms
     this.#listener = listener
