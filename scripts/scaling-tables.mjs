@@ -103,7 +103,6 @@ function waiting() {
     row('to wait five minutes: commands that Redis runs', 'renewCommands'),
     row('to wait five minutes: bytes to Redis', 'renewBytesIn'),
     row('to wait five minutes: bytes from Redis', 'renewBytesOut'),
-    row('to wait five minutes: CPU of Redis, µs', 'renewRedisCpuUs'),
     ['memory of Redis for ten minutes after the end, bytes', say(curl.endedBytes), 'the same'],
   ]
 }

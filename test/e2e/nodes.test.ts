@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { readPage } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
 import {
   connectReceiver,
@@ -269,6 +270,20 @@ test('a client has as many transfers at all nodes together as it may have at one
   expect(await reserve()).toBe(429)
   sender.kill('SIGKILL')
   await sender.ended()
+})
+
+test('a user of Redis with the permissions of docs/operating.md is enough', async () => {
+  const [, permissions = ''] = /`(~ess:\* &ess:\* [^`]+)`/.exec(await readPage('docs/operating.md')) ?? []
+  const redis = await startRedis('--user', 'ess', 'on', '>password', ...permissions.split(' '))
+  const [home, other] = await startNodes(2, redis.url.replace('redis://', 'redis://ess:password@'))
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(1000)
+  const sender = await startSender('ess', home, { file: path })
+  const receiver = await startReceiver('ess', at(other, sender.url))
+  await expectReceived(receiver)
+  await expectDelivered(sender, 1000)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+  expect(await redis.cli('acl', 'log')).toBe('')
 })
 
 test('the password of Redis may be in a file', async () => {
