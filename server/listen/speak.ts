@@ -28,6 +28,8 @@ export interface SpokenTls {
 export interface Speaking {
   /** Listen by it, or give it connections by its event `connection`. */
   readonly server: Server
+  /** Takes no new connections any more. Those that are open are served as before, and those that other nodes bring. */
+  closeDoor(): void
   /**
    * Takes no new connections, and ends those that are open: idle ones at once, others after their last words. Resolves
    * when `closed` does.
@@ -90,6 +92,10 @@ export function speak(service: Service, answer: Answers['request'], tls: SpokenT
   })
   return {
     server,
+    closeDoor: () => {
+      server.close()
+      server.closeIdleConnections()
+    },
     close: async (closed) => {
       stopLooking?.()
       server.close()

@@ -84,9 +84,10 @@ export interface Moves {
 
   /**
    * Makes this id this node's, unless it has ended, or a node that lives has it: of several nodes that claim it, one gets
-   * it. Those who wait for it are told when it settles. Takes at most `FIND_MS`, and never rejects.
+   * it. The node at `letGoBy` has said that it has let the id go, which the store may not know yet. Those who wait for the
+   * id are told when it settles. Takes at most `FIND_MS`, and never rejects.
    */
-  claim(id: string): Promise<Claimed>
+  claim(id: string, letGoBy?: Place): Promise<Claimed>
 }
 
 /**

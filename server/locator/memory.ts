@@ -63,10 +63,11 @@ export class MemoryStore {
     this.#remember(kind, key, 'unknown', LET_GO_SECONDS)
   }
 
-  claim(id: string, member: Member): Claimed {
+  claim(id: string, member: Member, letGoBy: Place | undefined): Claimed {
     const found = this.find('id', id)
     if (found === 'gone') return found
-    if (typeof found === 'object' && found !== member.place) return found
+    const isFree = typeof found !== 'object' || found === member.place || found.node === letGoBy?.node
+    if (!isFree) return found
     this.#tombstones.id.delete(id)
     this.#owners.id.set(id, member)
     return 'mine'
@@ -176,7 +177,7 @@ class Member implements Locator {
   }
   readonly moves: Moves = {
     letGo: (kind, key) => this.#store.letGo(kind, key, this),
-    claim: async (id) => this.#store.claim(id, this),
+    claim: async (id, letGoBy) => this.#store.claim(id, this, letGoBy),
   }
   listener: ClientsListener | undefined
 

@@ -63,7 +63,8 @@ if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1]
 /** Redis runs one script at a time: of several nodes, the first one gets the record. */
 const CLAIM = scriptOf(`local owner = redis.call('GET', KEYS[1])
 if owner == '${GONE}' then return owner end
-if owner and owner ~= '${LET_GO}' and owner ~= ARGV[1] and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
+local isFree = not owner or owner == '${LET_GO}' or owner == ARGV[1] or owner == ARGV[3]
+if not isFree and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`)
 
@@ -98,9 +99,9 @@ export class RedisLocator implements Locator, ClusterView {
   readonly clients: RedisClients
   readonly moves: Moves = {
     letGo: (kind, key) => this.#forget(kind, key, LET_GO, LET_GO_SECONDS),
-    claim: async (id) => {
+    claim: async (id, letGoBy) => {
       if (!this.#link.isPrompt) return 'unknown'
-      const claimed = await withinFind(this.#claim(this.#recordOf('id', id)))
+      const claimed = await withinFind(this.#claim(this.#recordOf('id', id), letGoBy))
       return claimed === 'late' || claimed === 'failed' ? 'unknown' : claimed
     },
   }
@@ -232,9 +233,11 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   /** Rejects as the link does. */
-  async #claim(record: string): Promise<Claimed> {
+  async #claim(record: string, letGoBy: Place | undefined): Promise<Claimed> {
     const { life, placesKey } = this.#roster
-    const owner = await runScript(this.#link, CLAIM, [record, placesKey], [life, String(LEASE_SECONDS)])
+    const other = letGoBy === undefined ? undefined : this.#roster.lifeOf(letGoBy.node)
+    const args = [life, String(LEASE_SECONDS), other ?? '']
+    const owner = await runScript(this.#link, CLAIM, [record, placesKey], args)
     if (owner === life) return 'mine'
     if (owner === GONE) return 'gone'
     return (typeof owner === 'string' ? await this.#placeOf(owner) : undefined) ?? 'unknown'

@@ -12,7 +12,7 @@ export function idToReopen({ request, address }: Visit): string | undefined {
 
 /** Answers a sender whose link is here. Rejects with the refusal if it isn't. */
 export async function answerReopened(broker: Service, visit: Visit, id: string): Promise<void> {
-  sendReopened(broker, visit, await broker.reopened(visit, decodeSegment(visit.address.key), id))
+  sendReopened(broker, visit, await broker.reopened(visit, { token: decodeSegment(visit.address.key), id }))
 }
 
 /** The same as for a reservation, for programs alone. */

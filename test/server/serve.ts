@@ -13,8 +13,10 @@ import {
   type SocketStats,
   type TlsOptions,
 } from '../../server/index.js'
+import type { Locator, Place } from '../../server/locator/locator.js'
 import { MemoryStore } from '../../server/locator/memory.js'
-import { openNode } from '../../server/nodes/carrier.js'
+import { taggedIds } from '../../server/locator/tagged-ids.js'
+import { type Carrier, openNode } from '../../server/nodes/carrier.js'
 import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
@@ -104,31 +106,43 @@ function sum(one: Counts, other: Counts): Counts {
   }
 }
 
-/** Starts several nodes that share what they know in this process. */
+/** A service that is a node of a cluster. */
+export interface ServedNode extends Served {
+  readonly node: Carrier
+}
+
+/** Starts several nodes that share what they know in this process, or in the store of `locate`. */
 export async function serveNodes(
   count: number,
   options: ServiceOptions = {},
-  setup: Omit<Setup, 'join'> = {},
-): Promise<Served[]> {
+  { locate, ...setup }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator } = {},
+): Promise<ServedNode[]> {
   const store = new MemoryStore()
   const secret = randomBytes(32)
   return await Promise.all(
-    Array.from({ length: count }, (_, index) =>
-      serveAlone(options, {
-        ...setup,
-        join: async (broker) => {
-          const node = await openNode({
-            listenAt: { host: '127.0.0.1', port: 0 },
-            secret,
-            relay: broker.relay,
-            name: `node-${index}`,
-            locate: (place) => store.join(place),
-          })
-          broker.join(node)
-          onTestFinished(() => node.close())
+    Array.from({ length: count }, async (_, index) => {
+      const name = `node-${index}`
+      let node: Carrier | undefined
+      const served = await serveAlone(
+        { ...options, ...(locate !== undefined && { ids: taggedIds(name) }) },
+        {
+          ...setup,
+          join: async (broker) => {
+            node = await openNode({
+              listenAt: { host: '127.0.0.1', port: 0 },
+              secret,
+              relay: broker.relay,
+              name,
+              locate: locate ?? ((place) => store.join(place)),
+            })
+            broker.join(node)
+            onTestFinished(() => node?.close())
+          },
         },
-      }),
-    ),
+      )
+      if (node === undefined) throw new Error('Expected a node')
+      return { ...served, node }
+    }),
   )
 }
 

@@ -335,6 +335,22 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     expect(await b.find('id', ended)).toBe('gone')
   })
 
+  test('an id whose node says that it has let it go belongs to the node that claims it, and not that of another one', async () => {
+    const { a, b, c } = await three()
+    const id = newId()
+    a.settle('id', id)
+    await foundAt(b, 'id', id, A)
+    expect(await claim(b, id, C)).toEqual(A)
+    expect(await claim(b, id, A)).toBe('mine')
+    expect(await claim(c, id, A)).toEqual(B)
+    // It says so at last.
+    movesOf(a).letGo('id', id)
+    const last = newId()
+    a.settle('id', last)
+    await foundAt(c, 'id', last, A)
+    expect(await c.find('id', id)).toEqual(B)
+  })
+
   test('of nodes that claim an id at the same time, one gets it', async () => {
     const { a, b, c } = await three()
     const places = { a: A, b: B, c: C }
@@ -435,10 +451,10 @@ function clientsOf({ clients, self }: Locator) {
 }
 
 /** Claims an id. On a busy machine the store may answer too late for a request, which says nothing of the id. */
-async function claim(locator: Locator, id: string): Promise<Claimed> {
+async function claim(locator: Locator, id: string, letGoBy?: Place): Promise<Claimed> {
   let claimed: Claimed = 'unknown'
   await until(`${locator.self} claims ${id}`, async () => {
-    claimed = await movesOf(locator).claim(id)
+    claimed = await movesOf(locator).claim(id, letGoBy)
     return claimed !== 'unknown'
   })
   return claimed
