@@ -19,11 +19,12 @@ const BEAT_S = 5
 /** A node's entry in the list of nodes: its name, its address and a time, with the protocol of Redis around them. */
 const ENTRY_BYTES = 100
 
-const { scenarios } = JSON.parse(readFileSync('bench/results/nodes.json', 'utf8'))
-const { scenarios: ofWaiting } = JSON.parse(readFileSync('bench/results/nodes-waiting.json', 'utf8'))
-const [one, another] = ['at one node', 'at another node'].map((name) => figuresOf(scenarios.nodes[name]))
-const [curl, ess] = ['curl waits', 'ess waits'].map((name) => figuresOf(ofWaiting['nodes-waiting'][name]))
-const [alone, two] = ['ess', 'ess-2-workers'].map((name) => figuresOf(scenarios.workers[name]))
+const { nodes: ofNodes } = scenariosIn('nodes')
+const { 'nodes-waiting': ofWaiting } = scenariosIn('nodes-waiting')
+const { workers: ofWorkers } = scenariosIn('workers')
+const [one, another] = ['at one node', 'at another node'].map((name) => figuresOf(ofNodes[name]))
+const [curl, ess] = ['curl waits', 'ess waits'].map((name) => figuresOf(ofWaiting[name]))
+const [alone, two] = ['ess', 'ess-2-workers'].map((name) => figuresOf(ofWorkers[name]))
 
 const tables = {
   carried: carried(),
@@ -56,8 +57,13 @@ function withTable(text, name, [head, ...rows]) {
   return `${before}${begin}${lines.map((cells) => `| ${cells.join(' | ')} |\n`).join('')}${rest.slice(at)}`
 }
 
-/** The median of each number over all runs. */
-function figuresOf(runs) {
+function scenariosIn(name) {
+  return JSON.parse(readFileSync(`bench/results/${name}.json`, 'utf8')).scenarios
+}
+
+/** The median of each number over all runs that went well. */
+function figuresOf(all) {
+  const runs = all.filter((run) => Object.keys(run).length > 0)
   const names = Object.keys(runs[0] ?? {})
   return Object.fromEntries(names.map((name) => [name, medianOf(runs.map((run) => run[name]))]))
 }

@@ -50,6 +50,13 @@ describe(`the tables of ${PAGE}`, () => {
     )
   })
 
+  test('stand beside what a server alone took', async () => {
+    const { scenarios } = JSON.parse(await readPage('bench/results/full.json'))
+    const runs: readonly { readonly p50Us: number }[] = scenarios['first-byte'].ess
+    const middle = runs.map(({ p50Us }) => p50Us).sort((a, b) => a - b)[Math.floor(runs.length / 2)]
+    expect(await readPage(PAGE)).toContain(`alone took ${middle?.toFixed(0)} µs`)
+  })
+
   test('reckon with the times that the code has', async () => {
     const script = await readPage('scripts/scaling-tables.mjs')
     const numberIn = (text: string, name: string) =>
