@@ -12,7 +12,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, and at the wrong one of two nodes.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
@@ -31,13 +31,27 @@ const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts',
 
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
-  'test/server/{head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
+  'test/server/{broker/events,relay/transfer}.test.ts',
   ...(isInstalled('redis-server') ? ['test/e2e/{sender-lost,receiver-lost}.test.ts'] : []),
 ]
 
 function isInstalled(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
 }
+
+/**
+ * What must be the same where three nodes and a Redis are behind haproxy, which gives each connection to the next node:
+ * endings, reservations, resuming and faults. By HTTP/2, only what peers on the wire do.
+ */
+const BALANCED = [
+  'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
+  'test/server/{broker/events,relay/transfer}.test.ts',
+]
+const BALANCED_PROGRAMS = [
+  'test/e2e/{delivered,interrupt,receiver-lost,sender-lost}.test.ts',
+  'test/faults/{matrix,races}.test.ts',
+]
 
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
@@ -188,6 +202,22 @@ export default defineConfig(({ mode }) => {
                   name: 'at the wrong node',
                   include: BY_NODES,
                   env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
+                },
+              },
+              ...GEARS.map((gear) => ({
+                extends: true as const,
+                test: {
+                  name: `behind haproxy by ${gear}`,
+                  include: [...BALANCED, ...BALANCED_PROGRAMS],
+                  env: { ESS_NODES: '3', ESS_RELAY: gear },
+                },
+              })),
+              {
+                extends: true as const,
+                test: {
+                  name: 'behind haproxy by HTTP/2',
+                  include: BALANCED,
+                  env: { ESS_NODES: '3', ESS_HTTP: '2' },
                 },
               },
             ]

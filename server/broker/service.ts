@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import type { Socket as Connection } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
@@ -253,7 +254,11 @@ export class Service extends EventEmitter<ServiceEvents> {
    * coming, its socket fails and the sender is told. True for such a connection, even if its transfer is over.
    */
   breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
-    return this.#senderBodies.breakOff(duplex, error)
+    if (this.#senderBodies.breakOff(duplex, error)) return true
+    // As there: it is a connection.
+    const connection = duplex as Connection
+    const how = error.code === 'HPE_INVALID_EOF_STATE' ? 'end' : 'bad bytes'
+    return !connection.destroyed && this.#nodes?.breakOff(connection, how) === true
   }
 
   /**

@@ -24,6 +24,12 @@ export class MemoryStore {
   /** What each client holds at each node. */
   readonly #held = new Map<string, Map<Member, readonly number[]>>()
   readonly #misses = new Map<string, { count: number; readonly untilMs: number }>()
+  readonly #mayComeBack: boolean
+
+  /** `mayComeBack` is false where no sender of a node that died comes back at another one: then its links are over. */
+  constructor({ mayComeBack = true }: { readonly mayComeBack?: boolean } = {}) {
+    this.#mayComeBack = mayComeBack
+  }
 
   /** Adds a node. */
   join(place: Place): Locator {
@@ -130,7 +136,7 @@ export class MemoryStore {
     return stop
   }
 
-  /** The keys of a node that left are lost with it, but their senders may come back at another one. */
+  /** The keys of a node that left are lost with it, but their senders may come back at another one, if any can. */
   drop(member: Member): void {
     if (!this.#members.delete(member)) return
     for (const [client, byMember] of this.#held) {
@@ -141,7 +147,8 @@ export class MemoryStore {
       for (const [key, owner] of this.#owners[kind]) {
         if (owner !== member) continue
         this.#owners[kind].delete(key)
-        this.#remember(kind, key, 'unknown')
+        if (this.#mayComeBack) this.#remember(kind, key, 'unknown')
+        else if (kind === 'id') this.#remember(kind, key, 'gone')
       }
     }
   }

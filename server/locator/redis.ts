@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Claimed,
   type ClusterView,
@@ -21,7 +22,7 @@ import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
 import { SealedNames } from './sealed-names.js'
 import { tagIn } from './tagged-ids.js'
-import { withinFind } from './within-find.js'
+import { LOOK_MS, withinFind } from './within-find.js'
 
 /** What a node needs to take part in a cluster over Redis. */
 export interface RedisLocatorOptions {
@@ -43,6 +44,12 @@ const ROUND_MS = 10_000
 
 /** After Redis has lost its records, it takes each node one heartbeat to notice, and a moment to set them again. */
 const REFILL_MS = 10_000
+
+/**
+ * A node tells Redis of a new key in the turn of its loop after the one in which it tells its client. A client that is
+ * quicker is found by its id's tag; a key that has none is looked for again after so long.
+ */
+const SECOND_LOOK_MS = 50
 
 /** The last words of a node may take so long. */
 const FAREWELL_MS = 500
@@ -173,7 +180,10 @@ export class RedisLocator implements Locator, ClusterView {
 
   async find(kind: Kind, key: string): Promise<Found> {
     const recorded = await this.#findByRecord(kind, key)
-    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    const found =
+      recorded === 'unasked' || recorded === undefined
+        ? this.#findByTag(kind === 'id' ? tagIn(key) : undefined, recorded === undefined)
+        : recorded
     this.#searches[endOf(found, recorded)]++
     return found
   }
@@ -247,14 +257,19 @@ export class RedisLocator implements Locator, ClusterView {
     return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life))
   }
 
-  /** Undefined if there is no record, or if it can't be read in time. */
-  async #findByRecord(kind: Kind, key: string): Promise<Found> {
-    if (!this.#link.isPrompt) return undefined
-    const found = await withinFind(this.#search(this.#recordOf(kind, key)))
-    if (found === 'failed') return undefined
-    if (found !== 'late') return found
-    this.#late++
-    return undefined
+  /** Undefined if there is no record; `unasked` if that can't be said in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found | 'unasked'> {
+    if (!this.#link.isPrompt) return 'unasked'
+    const record = this.#recordOf(kind, key)
+    const endMs = performance.now() + LOOK_MS
+    let found = await withinFind(this.#search(record))
+    if (found === undefined && !hasTag(kind, key) && performance.now() + 2 * SECOND_LOOK_MS < endMs) {
+      await delay(SECOND_LOOK_MS)
+      found = await withinFind(this.#search(record), endMs - performance.now())
+    }
+    if (found !== 'failed' && found !== 'late') return found
+    if (found === 'late') this.#late++
+    return 'unasked'
   }
 
   /** Undefined if there is no record. Rejects as the link does. */
@@ -268,11 +283,13 @@ export class RedisLocator implements Locator, ClusterView {
     return (await this.#placeOf(life)) ?? 'unknown'
   }
 
-  #findByTag(tag: string | undefined): Found {
+  /** `isAsked` is true if Redis has no record of the key. */
+  #findByTag(tag: string | undefined, isAsked: boolean): Found {
     const named = tag === undefined ? undefined : this.#roster.byTag(tag)
     if (named === 'lost') return 'unknown'
     if (named !== undefined && named.node !== this.self) return named
-    const isComplete = this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
+    const isComplete =
+      isAsked && this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
     return isComplete ? undefined : 'unknown'
   }
 
@@ -389,8 +406,12 @@ export class RedisLocator implements Locator, ClusterView {
   }
 }
 
-function endOf(found: Found, recorded: Found): SearchEnd {
+function hasTag(kind: Kind, key: string): boolean {
+  return kind === 'id' && tagIn(key) !== undefined
+}
+
+function endOf(found: Found, recorded: Found | 'unasked'): SearchEnd {
   if (found === undefined) return 'none'
   if (typeof found === 'string') return found
-  return recorded === undefined ? 'tag' : 'record'
+  return typeof recorded === 'object' ? 'record' : 'tag'
 }

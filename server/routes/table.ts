@@ -3,6 +3,7 @@ import { EssError } from '../../shared/index.js'
 import { uploadLimit } from '../answer/draft-fields.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
+import { outliveHalfClose } from '../node/half-open.js'
 import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
 import { sendClientPackage } from './client-package.js'
@@ -203,6 +204,9 @@ async function answerWithout(
     answerThrown(broker, visit.request, visit.response, error)
     return
   }
+  // Node would answer a client's end with our own, before the node that has the transfer was found.
+  outliveHalfClose(visit.request, visit.response, () => undefined)
+  if (visit.address.route === 'uploadResource') nodes.watchBody(visit.request)
   // Only a cluster loads it.
   const { answerElsewhere } = await import('./elsewhere.js')
   await answerElsewhere(broker, nodes, visit, error, async () => await transfer(broker, visit))

@@ -20,7 +20,8 @@ interface Member {
 
 /** Knows which worker has which transfer, for all of them. */
 export class WorkersIndex {
-  readonly #store = new MemoryStore()
+  // A worker's sockets end with it: no sender opens its link again at another worker.
+  readonly #store = new MemoryStore({ mayComeBack: false })
   readonly #members = new Map<IndexedWorker, Member>()
   readonly #tellAll: (message: ToWorker) => void
 
@@ -35,7 +36,7 @@ export class WorkersIndex {
     this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
   }
 
-  /** Its transfers ended with it. */
+  /** Its transfers ended with it, and so did its links. */
   drop(worker: IndexedWorker): void {
     const member = this.#members.get(worker)
     if (member === undefined) return

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { expectQuietNode } from './child-env.js'
-import { HAS_NODES } from './other-node.js'
 import { type Ending, run } from './run.js'
-import { startTwo } from './start-nodes.js'
+import { startNodesOf, untilLogged } from './start-nodes.js'
 import { recordLog } from './suite-logs.js'
 
 /** The command as it is built. */
@@ -36,6 +35,8 @@ export interface TestServer {
   ended(ms?: number): Promise<Ending>
   /** Its resident memory, in bytes. Linux only. */
   residentBytes(): Promise<number>
+  /** The nodes that it is, behind a balancer. Its process id is that of the first one. */
+  readonly nodes?: readonly TestServer[]
 }
 
 /**
@@ -51,8 +52,36 @@ export async function startServerIn(
   env: Readonly<Record<string, string>>,
   ...flags: readonly string[]
 ): Promise<TestServer> {
-  const start = (...all: readonly string[]) => startOne(env, all)
-  return HAS_NODES && !flags.includes('--cluster') ? await startTwo(start, flags) : await start(...flags)
+  return await startNodesOf((...all) => startOne(env, all), flags, asOne)
+}
+
+const asOne: Parameters<typeof startNodesOf<TestServer>>[2] = (nodes, shared) => {
+  const [first] = nodes
+  if (first === undefined) throw new Error('Expected a node')
+  const signal = (name: NodeJS.Signals) => {
+    for (const node of nodes) node.signal(name)
+  }
+  const ended = async (ms?: number) => {
+    const endings = await Promise.all(nodes.map((node) => node.ended(ms)))
+    // They were all there.
+    return (endings.find(({ code }) => code !== 0) ?? endings[0]) as Ending
+  }
+  return {
+    ...first,
+    ...shared,
+    untilStderr: (pattern) => untilLogged(shared, pattern),
+    signal,
+    ended,
+    stop: async (name = 'SIGTERM', ms) => {
+      signal(name)
+      return await ended(ms)
+    },
+    residentBytes: async () => {
+      const all = await Promise.all(nodes.map((node) => node.residentBytes()))
+      return all.reduce((sum, one) => sum + one, 0)
+    },
+    nodes,
+  }
 }
 
 async function startOne(

@@ -1,6 +1,7 @@
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import type { Place } from '../../../server/locator/locator.js'
-import { openRedisLocator } from '../../../server/locator/redis.js'
+import { openRedisLocator, RedisLocator } from '../../../server/locator/redis.js'
+import { measureService } from '../../../server/ops/metrics.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { startSlowProxy } from '../../helpers/slow-proxy.js'
@@ -62,6 +63,7 @@ async function untilWell(...nodes: readonly Three['a'][]): Promise<void> {
 
 test('a transfer under way goes on at another node, its receiver at a third one', async () => {
   const { a, b, c } = await overRedis()
+  const [metricsOfA, metricsOfB] = [metricsOf(a), metricsOf(b)]
   const { sender, receiver, upload } = await streaming(a)
   void a.broker.stop(LONG_DRAIN_MS)
   await expectMoved(sender)
@@ -74,7 +76,20 @@ test('a transfer under way goes on at another node, its receiver at a third one'
   await untilBusy(b, sender.id)
   await goOn(c.port, await currentOf(c.port, again), 4)
   expect(await whole(back)).toMatchObject({ status: 206, body: FILE.slice(4) })
+  await until('b knows', () => b.ends.length === 1)
+  expect(await metricsOfA.text()).toMatch(/^ess_transfers_total\{outcome="moved",gear="\w+"\} 1$/m)
+  const told = await metricsOfB.text()
+  expect(told).toMatch(/^ess_transfers_total\{outcome="delivered",gear="\w+"\} 1$/m)
+  expect(told).toMatch(/^ess_reopenings_total 1$/m)
+  // Those that came here.
+  expect(told).toMatch(/^ess_relayed_bytes_total 6$/m)
 })
+
+/** The metrics of a node, as its operator sees them. */
+function metricsOf({ broker, node: { locator } }: Three['a']) {
+  if (!(locator instanceof RedisLocator)) throw new Error('Expected a locator over Redis')
+  return measureService(broker, undefined, locator)
+}
 
 /** Where a sender has to go on: its upload resource may have another address since. */
 async function currentOf(port: number, upload: string): Promise<string> {

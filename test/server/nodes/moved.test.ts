@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
+import { fencedBlocks, readPage } from '../../helpers/markdown.js'
 import { connectRaw, type RawPeer } from '../../helpers/raw-peer.js'
 import { BROWSER } from '../../helpers/visitors.js'
-import { until } from '../../helpers/within.js'
+import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 import {
   bodyOf,
   chunk,
@@ -11,6 +12,7 @@ import {
   openReceiver,
   openSender,
   type RawSender,
+  senderHead,
   serve,
   serveNodes,
   untilEnded,
@@ -557,6 +559,27 @@ describe('a sender that asks to open its link again', () => {
     expect(await whole(receiver)).toMatchObject({ body: FILE })
   })
 
+  test('as docs/protocol.md shows it is taken at its word', async () => {
+    const { b, sender, upload } = await moved()
+    const blocks = fencedBlocks(await readPage('docs/protocol.md')).map(({ text }) => text)
+    const shown = blocks.find((text) => text.includes('Ess-Reopen: ')) ?? ''
+    const asked = shown
+      .replace(/\/uploads\/[\w-]{43}(?=\?)/, upload)
+      .replace(/(?<=Ess-Reopen: )\S+/, sender.id)
+      .replace('Content-Length: 0', 'Content-Length: 0\nConnection: close')
+    const { status, body } = await exchange(b.port, `${asked.trimEnd().replaceAll('\n', '\r\n')}\r\n\r\n`)
+    expect(status, body).toBe(201)
+    const [socket] = b.broker.sockets({ ids: true })
+    expect(socket).toMatchObject({
+      id: sender.id,
+      phase: 'interrupted',
+      fileName: 'notes.txt',
+      contentLength: 100_000_000,
+    })
+    const asks = await head(b.port, new URL((JSON.parse(body) as Again).upload).pathname)
+    expect(asks.headers['upload-offset']).toBe('40000000')
+  })
+
   test('at the node that stops is sent to another one', async () => {
     const { a, sender, upload } = await moved()
     const answer = await askToReopen(a.port, upload, sender.id, LENGTH)
@@ -686,4 +709,24 @@ test('what a node lets go is in its log once, and in no log whole', async () => 
   await reopen(b.port, uploadOf(sender), sender.id, LENGTH)
   expect([opened, ended]).toEqual([['reserved'], ['moved']])
   expect(bodyOf(sender)).not.toMatch(/"failed"/)
+})
+
+test('a node that stops takes no new connections, and serves those that are open and those of other nodes', async () => {
+  const { a, b } = await three()
+  const sender = await openSender(a.port, { length: FILE.length })
+  const open = await connectRaw(a.port)
+  const receiver = await receive(b.port, sender.id)
+  await sender.until(/"connected"/)
+  const stopped = a.server.stop(LONG_DRAIN_MS)
+  await expect(connectRaw(a.port)).rejects.toThrow(/ECONNREFUSED/)
+  const refused = senderHead({ length: 1, headers: { Connection: 'close' } })
+  await open.write(refused)
+  const answer = await answerOf(open)
+  expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+  // A receiver at another node meets the one that is there.
+  expect((await exchange(b.port, requestHead(`GET /${sender.id}`))).status).toBe(409)
+  await sender.write(FILE)
+  expect(await whole(receiver)).toMatchObject({ body: FILE })
+  await sender.until(/"delivered"/)
+  await within(DEADLINE_MS, 'the node stops', stopped)
 })

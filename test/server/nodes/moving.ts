@@ -32,7 +32,7 @@ export async function three(
 
 /** The path of a sender's upload resource. */
 export function uploadOf(sender: RawPeer): string {
-  const [, path = ''] = /"upload":"http:\/\/localhost([^"]+)"/.exec(sender.text()) ?? []
+  const [, path = ''] = /"upload":"https?:\/\/localhost([^"]+)"/.exec(sender.text()) ?? []
   return path
 }
 
