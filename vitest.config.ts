@@ -30,6 +30,12 @@ const ENDINGS = [
 /** What must be the same where several workers share a port: how transfers end, and how a server stops. */
 const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts', 'test/faults/races.test.ts']
 
+/**
+ * Those of them that say most about endings for their time: what is said of a receiver that was lost at any moment, and
+ * hundreds of races, each with one winner and one end.
+ */
+const BY_WORKERS_EACH_TIME = ['test/e2e/receiver-lost.test.ts', 'test/faults/races.test.ts']
+
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
   'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
@@ -182,6 +188,9 @@ export default defineConfig(({ mode }) => {
     }[run]
   }
 
+  const byWorkers =
+    run === 'several' ? BY_WORKERS : run === 'rest' || run === 'all' ? BY_WORKERS_EACH_TIME : []
+
   return {
     test: {
       // Real processes and real files: a hung wait fails by its own name long before this.
@@ -201,12 +210,16 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
-        ...(run === 'several'
+        ...(byWorkers.length > 0
           ? [
               {
                 extends: true as const,
-                test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
+                test: { name: 'by two workers', include: byWorkers, env: { ESS_WORKERS: '2' } },
               },
+            ]
+          : []),
+        ...(run === 'several'
+          ? [
               {
                 extends: true as const,
                 test: {
