@@ -106,6 +106,12 @@ export interface Locator {
    */
   settle(kind: Kind, key: string): void
 
+  /**
+   * Resolves when other nodes find all that was settled here before, or after `FIND_MS`, whatever the store does. Wait for
+   * it before a client is told what it may use at another node at once. Never rejects.
+   */
+  whenKnown(): Promise<void>
+
   /** It has ended, or a token is no longer valid. An id leaves a tombstone for ten minutes. Returns at once too. */
   leave(kind: Kind, key: string): void
 

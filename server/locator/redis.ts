@@ -187,6 +187,12 @@ export class RedisLocator implements Locator, ClusterView {
     if (kind === 'id') this.#appeared(record)
   }
 
+  async whenKnown(): Promise<void> {
+    // Commands are sent a turn of the event loop later, when an answer to a client has gone out already. Redis does them
+    // in their order, so its answer to this one says that it has done those before. Its user may not do PING.
+    if (this.#link.isPrompt) await withinFind(this.#link.ask('GET', this.#recordOf('token', '')))
+  }
+
   leave(kind: Kind, key: string): void {
     this.#forget(kind, key, GONE, kind === 'id' ? TOMBSTONE_SECONDS : 0)
   }
