@@ -12,7 +12,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer; hundreds of them while
+ *   nodes are restarted.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
@@ -84,6 +85,9 @@ const PAGES = [
   'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]
 
+/** The whole forms of what `test/e2e/moving.test.ts` has small. */
+const MANY_MOVES = ['test/e2e/rolling-restart.test.ts']
+
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
  * or one worker runs on alone. First those that mostly wait: they are exact about time, and leave the processor to others.
@@ -137,7 +141,7 @@ const NOT_BETWEEN = [
   'test/*.test.ts',
   'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
+  'test/e2e/{hostile-memory,limits,malformed,memory,moving,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{slow-heads,cli/run}.test.ts',
@@ -152,13 +156,20 @@ export default defineConfig(({ mode }) => {
 
   /** What runs once, by whatever gear each transfer takes. */
   const once = {
-    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG, ...PAGES], env: FEW_FUZZ_RUNS },
+    test: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...LONG, ...PAGES, ...MANY_MOVES],
+      env: FEW_FUZZ_RUNS,
+    },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
-    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES] },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE] },
-    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN] },
+    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...MANY_MOVES] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...MANY_MOVES] },
+    node: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN, ...MANY_MOVES],
+    },
     pages: { include: PAGES, exclude: [] },
-    several: { include: ['test/e2e/{nodes,workers}.test.ts'], exclude: [] },
+    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...MANY_MOVES], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
