@@ -53,6 +53,9 @@ const BALANCED_PROGRAMS = [
   'test/faults/{matrix,races}.test.ts',
 ]
 
+/** What takes minutes of a cluster: the runs of every day have the same in small. */
+const OF_CLUSTERS = ['test/e2e/redis-away.test.ts']
+
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
 
@@ -131,7 +134,7 @@ const NOT_BETWEEN = [
   'test/*.test.ts',
   'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
+  'test/e2e/{alone,balanced,hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{slow-heads,cli/run}.test.ts',
@@ -146,13 +149,20 @@ export default defineConfig(({ mode }) => {
 
   /** What runs once, by whatever gear each transfer takes. */
   const once = {
-    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG, ...PAGES], env: FEW_FUZZ_RUNS },
+    test: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...LONG, ...PAGES, ...OF_CLUSTERS],
+      env: FEW_FUZZ_RUNS,
+    },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
-    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES] },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE] },
-    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN] },
+    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...OF_CLUSTERS] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...OF_CLUSTERS] },
+    node: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN, ...OF_CLUSTERS],
+    },
     pages: { include: PAGES, exclude: [] },
-    several: { include: ['test/e2e/{nodes,workers}.test.ts'], exclude: [] },
+    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...OF_CLUSTERS], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
