@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { expectQuietNode } from './child-env.js'
+import { expectQuietNode, STRICT_NODE } from './child-env.js'
 import { type Ending, run } from './run.js'
 import { startNodesOf, untilLogged } from './start-nodes.js'
 import { recordLog } from './suite-logs.js'
@@ -13,6 +13,9 @@ export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', imp
 export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses', 'connections'].flatMap(
   (what) => [`--max-${what}-per-client`, '0'],
 )
+
+/** Has V8 collect what the server doesn't hold. */
+const COLLECT_OFTEN = new URL('collect-often.mjs', import.meta.url).href
 
 /** A cut is the end at once, unless a test says `--resume-within`: most tests are about how transfers end. */
 export const AT_ONCE = { ESS_RESUME_WITHIN: '0' }
@@ -82,6 +85,19 @@ const asOne: Parameters<typeof startNodesOf<TestServer>>[2] = (nodes, shared) =>
     },
     nodes,
   }
+}
+
+/**
+ * Starts one whose memory is to be measured. What V8 hasn't collected yet would count as held: up to 64 MiB of what was
+ * read, and a young generation of up to 48 MiB, or on Node 24 and 26 of twice that, as V8 finds worth while. So here it
+ * collects all the time, and its young generation stays small.
+ */
+export function startMeasured(...flags: readonly string[]): Promise<TestServer> {
+  const own = [STRICT_NODE, '--max-semi-space-size=1', `--import=${COLLECT_OFTEN}`]
+  return startServerIn(
+    { NODE_OPTIONS: [process.env['NODE_OPTIONS'], ...own].filter(Boolean).join(' ') },
+    ...flags,
+  )
 }
 
 async function startOne(
