@@ -12,7 +12,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer; hundreds of them while
+ *   nodes are restarted.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
@@ -28,6 +29,12 @@ const ENDINGS = [
 
 /** What must be the same where several workers share a port: how transfers end, and how a server stops. */
 const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts', 'test/faults/races.test.ts']
+
+/**
+ * Those of them that say most about endings for their time: what is said of a receiver that was lost at any moment, and
+ * hundreds of races, each with one winner and one end.
+ */
+const BY_WORKERS_EACH_TIME = ['test/e2e/receiver-lost.test.ts', 'test/faults/races.test.ts']
 
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
@@ -53,9 +60,6 @@ const BALANCED_PROGRAMS = [
   'test/faults/races.test.ts',
 ]
 
-/** What takes minutes of a cluster: the runs of every day have the same in small. */
-const OF_CLUSTERS = ['test/e2e/redis-away.test.ts']
-
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
 
@@ -80,6 +84,9 @@ const PAGES = [
   'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
   'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]
+
+/** What takes minutes of a cluster: `test/e2e/{moving,balanced}.test.ts` have it small. */
+const OF_CLUSTERS = ['test/e2e/{redis-away,rolling-restart}.test.ts']
 
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
@@ -134,7 +141,7 @@ const NOT_BETWEEN = [
   'test/*.test.ts',
   'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{alone,balanced,hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
+  'test/e2e/{alone,balanced,hostile-memory,limits,malformed,memory,moving,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{slow-heads,cli/run}.test.ts',
@@ -181,6 +188,9 @@ export default defineConfig(({ mode }) => {
     }[run]
   }
 
+  const byWorkers =
+    run === 'several' ? BY_WORKERS : run === 'rest' || run === 'all' ? BY_WORKERS_EACH_TIME : []
+
   return {
     test: {
       // Real processes and real files: a hung wait fails by its own name long before this.
@@ -200,12 +210,16 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
-        ...(run === 'several'
+        ...(byWorkers.length > 0
           ? [
               {
                 extends: true as const,
-                test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
+                test: { name: 'by two workers', include: byWorkers, env: { ESS_WORKERS: '2' } },
               },
+            ]
+          : []),
+        ...(run === 'several'
+          ? [
               {
                 extends: true as const,
                 test: {

@@ -15,7 +15,7 @@ async function filesOf(mode: string): Promise<string[]> {
   return stdout.toString().match(/^\[.+\] test\/.+$/gm) ?? []
 }
 
-test('no test is left out: npm test, the rest, the pages and several nodes are all there is', async () => {
+test('no test is left out: npm test, the rest, the pages and several are all there is', async () => {
   const modes = ['test', 'rest', 'pages', 'several', 'all'].map(filesOf)
   const [usual = [], rest = [], pages = [], several = [], all = []] = await Promise.all(modes)
   expect([...new Set([...usual, ...rest])].sort()).toEqual([...all].sort())

@@ -197,6 +197,10 @@ class Member implements Locator {
     return this.place.node
   }
 
+  async whenKnown(): Promise<void> {
+    // All members have one store.
+  }
+
   get state(): LocatorState {
     return { isWell: true, trouble: undefined, nodes: this.#store.nodes }
   }

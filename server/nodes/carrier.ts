@@ -104,6 +104,10 @@ export class Carrier implements Nodes {
     this.locator.settle(kind, key)
   }
 
+  whenKnown(): Promise<void> {
+    return this.locator.whenKnown()
+  }
+
   leave(kind: Kind, key: string): void {
     this.locator.leave(kind, key)
   }

@@ -27,6 +27,8 @@ export interface CarryingCounts {
 export interface Nodes {
   /** See `Locator.settle`. */
   settle(kind: Kind, key: string): void
+  /** See `Locator.whenKnown`. */
+  whenKnown(): Promise<void>
   /** See `Locator.leave`. */
   leave(kind: Kind, key: string): void
   /** See `Locator.find`. */

@@ -42,7 +42,7 @@ export async function reopenElsewhere(
     guard(broker, visit, OPENING)
     const reopened = await broker.reopen(visit, { token, id }, moves, letGoBy)
     if (reopened !== undefined) {
-      sendReopened(broker, visit, reopened)
+      await sendReopened(broker, visit, reopened)
       return
     }
   }

@@ -24,6 +24,8 @@ export interface Transfer {
 /** An answer that is complete at once, and that an embedder's middleware may change. */
 export interface Answer {
   readonly guards: Guards
+  /** True if other nodes have to know of it before its client does. Default: false. */
+  readonly isTold?: boolean
   /** Throws the EssError to refuse the request with. */
   readonly page: (broker: Service, visit: Visit) => Page
 }
@@ -124,6 +126,7 @@ const RESERVE: Answer = {
   // A prefetch or a preview of this address would leave a reservation that is never used.
   guards: { access: 'send', visitors: true, crossSite: 'send', reservation: true },
   page: reserve,
+  isTold: true,
 }
 
 const USAGE: Answer = { guards: {}, page: usage }

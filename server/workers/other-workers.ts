@@ -35,6 +35,10 @@ export class OtherWorkers implements Nodes {
     this.#carrier.settle(kind, key)
   }
 
+  whenKnown(): Promise<void> {
+    return this.#carrier.whenKnown()
+  }
+
   leave(kind: Kind, key: string): void {
     this.#carrier.leave(kind, key)
   }

@@ -132,6 +132,18 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     expect(await b.find('id', token)).toBe(undefined)
   })
 
+  test('what a node has told is found at once', async () => {
+    const { a, b } = await three()
+    const tokens = Array.from({ length: 20 }, newId)
+    for (const token of tokens) a.settle('token', token)
+    await a.whenKnown()
+    // All at once, so that none of them is found only because it was asked for late.
+    const found = await Promise.all(tokens.map((token) => b.find('token', token)))
+    expect(found.map((place) => (typeof place === 'object' ? place.node : place))).toEqual(
+      tokens.map(() => 'a'),
+    )
+  })
+
   test('an id that has ended is gone, and a token that has ended was never there', async () => {
     const { a, b } = await three()
     const [id, token] = [newId(), newId()]
