@@ -71,7 +71,7 @@ if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1]
 const CLAIM = scriptOf(`local owner = redis.call('GET', KEYS[1])
 if owner == '${GONE}' then return owner end
 local isFree = not owner or owner == '${LET_GO}' or owner == ARGV[1] or owner == ARGV[3]
-if not isFree and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
+if not isFree and redis.call('HGET', KEYS[2], owner) then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`)
 
