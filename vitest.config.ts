@@ -162,6 +162,8 @@ export default defineConfig(({ mode }) => {
       // Real processes and real files: a hung wait fails by its own name long before this.
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      // What differs is told whole: of a run elsewhere, its log is all there is.
+      chaiConfig: { truncateThreshold: 600 },
       // More than twice the cores of a small machine: half of what the tests do is to wait.
       maxWorkers: 5,
       sequence: { sequencer: SlowestFirst },

@@ -5,7 +5,7 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { CUT_OFF, NO_LINK, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { EFFECTS, FAULTS, type Leg, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
-import { type Arena, AS_EVENTS, END_MS, FLOOD, HALF_BYTES, INTO_BYTES } from './play.js'
+import { type Arena, AS_EVENTS, END_MS, floodTo, HALF_BYTES, INTO_BYTES } from './play.js'
 import { asked, comesBackBeforeTheEnd, type ResumableObservation } from './resumable-expectations.js'
 import type { ResumableCell, ResumablePhase } from './resumable-matrix.js'
 import { eventsOf, finalVerdict, problemIn, streamVerdict } from './views.js'
@@ -62,7 +62,9 @@ class ResumableStage {
     this.#isLastRequest = cell.way !== 'pieces'
     const words = `cell ${index} `
     // More than the kernels on the way hold, where a receiver that is silent has to stand in the way.
-    const secondHalf = isFlood(cell) ? FLOOD : Buffer.alloc(HALF_BYTES + index, `${words}second half `)
+    const secondHalf = isFlood(cell)
+      ? floodTo(versionOf(cell.version, 'receiver'))
+      : Buffer.alloc(HALF_BYTES + index, `${words}second half `)
     this.#bytes = Buffer.concat([Buffer.alloc(HALF_BYTES, words), secondHalf])
   }
 

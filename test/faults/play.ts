@@ -17,9 +17,15 @@ export interface Arena {
 
 /** The half of a file. */
 export const HALF_BYTES = 16 * 1024
-/** More than the kernels between a sender and a receiver that does not read hold. */
-const FLOOD_BYTES = 24 * 1024 * 1024
-export const FLOOD = Buffer.alloc(FLOOD_BYTES, 'flood ')
+/** More than the kernels on the way to a receiver that does not read hold: Linux lets a server's grow to 4 MiB. */
+const FLOOD = Buffer.alloc(12 * 1024 * 1024, 'flood ')
+/** Over HTTP/2 the receiver's window holds the server back, which is 64 KiB. */
+const FLOOD_BY_HTTP2 = FLOOD.subarray(0, 1024 * 1024)
+
+/** Bytes that can't all leave the server while the receiver is silent. */
+export function floodTo(receiver: Version): Buffer {
+  return receiver === 'HTTP/2' ? FLOOD_BY_HTTP2 : FLOOD
+}
 
 /** So far into a request's head, or into the verdict, a fault strikes that falls within it. */
 export const INTO_BYTES = 10
@@ -337,13 +343,15 @@ class Stage {
 export const AS_EVENTS = { Accept: 'application/x-ndjson' }
 
 /** Each cell's bytes are its own, so that a mix-up shows. */
-function fileOf({ leg, fault, phase, length }: Cell, index: number): OutgoingFile {
+function fileOf({ leg, fault, phase, length, version }: Cell, index: number): OutgoingFile {
   const isFlood =
     leg === 'receiver' && fault === 'black hole' && ['waiting', 'connected', 'midway'].includes(phase)
   const words = `cell ${index} `
   return {
     firstHalf: Buffer.alloc(HALF_BYTES, words),
-    secondHalf: isFlood ? FLOOD : Buffer.alloc(HALF_BYTES + index, `${words}second half `),
+    secondHalf: isFlood
+      ? floodTo(versionOf(version, 'receiver'))
+      : Buffer.alloc(HALF_BYTES + index, `${words}second half `),
     isDeclared: length === 'known',
   }
 }
