@@ -44,7 +44,7 @@ const MATRIX = 'test/faults/matrix.test.ts'
 
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
 const LONG = [
-  'test/{bundle,embedding-types,image,install,runs,terminals}.test.ts',
+  'test/{bundle,cluster-files,embedding-types,image,install,runs,terminals}.test.ts',
   'test/client/bundle/{send-folder,pack/offsets}.test.ts',
   'test/client/cli/{bundle-screen,password,qr-code}.test.ts',
   'test/client/doctor/fronts.test.ts',

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { GIB } from './scenario.js'
 import { INSTALLED } from './tools.js'
@@ -11,6 +11,8 @@ export interface Machine {
   readonly cores: number
   readonly memoryGiB: number
   readonly kernel: string
+  /** How many programs ran or wanted to, in the minute before. Above one or so, do not rely on what takes time. */
+  readonly load: number
   /** Of Node and of everything measured; what is not there is left out. */
   readonly versions: Readonly<Record<string, string>>
 }
@@ -28,6 +30,7 @@ export function describeMachine(root: string, sources: string): Machine {
     'magic-wormhole': programVersion(join(INSTALLED, 'wormhole/bin/wormhole'), '--version'),
     nginx: programVersion('nginx', '-v'),
     haproxy: programVersion('haproxy', '-v'),
+    'redis-server': programVersion('redis-server', '--version'),
     curl: programVersion('curl', '--version'),
     openssl: programVersion('openssl', 'version'),
     cc: programVersion('cc', '--version'),
@@ -40,6 +43,7 @@ export function describeMachine(root: string, sources: string): Machine {
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / GIB),
     kernel: release(),
+    load: Math.round(10 * (loadavg()[0] ?? 0)) / 10,
     versions,
   }
 }

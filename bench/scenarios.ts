@@ -1,10 +1,13 @@
 import { CIPHERS } from './ciphers.js'
 import { PAIRINGS } from './pairings.js'
+import { AT_ANOTHER_NODE, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
 import { BULK_METRICS, bulk } from './runs/bulk.js'
 import { clients } from './runs/clients.js'
 import { END_TO_END_METRICS, fileEndToEnd, folderEndToEnd } from './runs/end-to-end.js'
 import { fairness } from './runs/fairness.js'
 import { firstByte } from './runs/first-byte.js'
+import { NODES_METRICS, nodes } from './runs/nodes.js'
+import { NODES_WAITING_METRICS, nodesWaiting } from './runs/nodes-waiting.js'
 import { SEALED, sealed } from './runs/sealed.js'
 import { slowReceiver } from './runs/slow-receiver.js'
 import { small } from './runs/small.js'
@@ -63,6 +66,22 @@ export const SCENARIOS = {
     runs: 5,
     needsTls: true,
     run: workers,
+  },
+  nodes: {
+    title: 'Two nodes: sender and receiver at one of them, or the receiver at the other',
+    metrics: NODES_METRICS,
+    subjects: [AT_ONE_NODE, AT_ANOTHER_NODE],
+    reference: AT_ONE_NODE,
+    runs: 5,
+    run: nodes,
+  },
+  'nodes-waiting': {
+    title: 'Waiting senders at two nodes: what Redis holds and does',
+    metrics: NODES_WAITING_METRICS,
+    subjects: Object.keys(WAITING_FIELDS),
+    reference: 'curl waits',
+    runs: 1,
+    run: nodesWaiting,
   },
   multipart: {
     title: 'One large file in multipart/form-data',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CIPHERS } from './ciphers.js'
 import type { Programs } from './compile.js'
 import { PAIRINGS } from './pairings.js'
+import { AT_ANOTHER_NODE, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
 import { STARTS } from './starts.js'
 import type { Command } from './subject-process.js'
 import { TOOLS } from './tools.js'
@@ -77,6 +78,10 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
     proxy('haproxy', (place) => haproxy(parts, place)),
     // The clients' runs start ESS as it comes, and are named by who sends to whom, or by what is started.
     ...[...Object.keys(PAIRINGS), ...Object.keys(STARTS), ...Object.keys(CIPHERS)].map((each) =>
+      essSubject(each, parts, []),
+    ),
+    // These start ESS by themselves, as nodes of a cluster.
+    ...[AT_ONE_NODE, AT_ANOTHER_NODE, ...Object.keys(WAITING_FIELDS)].map((each) =>
       essSubject(each, parts, []),
     ),
     ...Object.entries(TOOLS).map(([name, { relay }]) =>

@@ -4,8 +4,10 @@ export const HEADERS = {
   contentLength: 'content-length',
   essBundle: 'ess-bundle',
   essConfirm: 'ess-confirm',
+  essConnected: 'ess-connected',
   essOffset: 'ess-offset',
   essReceived: 'ess-received',
+  essReopen: 'ess-reopen',
   essResume: 'ess-resume',
   essSealed: 'ess-sealed',
   prefer: 'prefer',
@@ -51,7 +53,7 @@ export const PREFLIGHT_HEADERS = {
   ...CORS_HEADERS,
   'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
   'Access-Control-Allow-Headers':
-    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Confirm, Ess-Offset, Ess-Received, Ess-Resume, Ess-Sealed, Ess-Bundle, Upload-Offset, Upload-Complete, Upload-Length, Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length',
+    'Accept, Content-Type, Content-Disposition, Prefer, Range, If-Range, If-Match, Ess-Confirm, Ess-Connected, Ess-Offset, Ess-Received, Ess-Reopen, Ess-Resume, Ess-Sealed, Ess-Bundle, Upload-Offset, Upload-Complete, Upload-Length, Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length',
   'Access-Control-Allow-Private-Network': 'true',
   'Access-Control-Max-Age': '86400',
 } as const

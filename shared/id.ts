@@ -21,5 +21,10 @@ export function isSocketId(value: string): boolean {
 /** The number of characters in the token of an upload resource: 128 bits of randomness in base64url. */
 export const UPLOAD_TOKEN_LENGTH = 22
 
-/** The form of an upload resource's token. */
-export const UPLOAD_TOKEN_PATTERN = new RegExp(`^[A-Za-z0-9_-]{${UPLOAD_TOKEN_LENGTH}}$`)
+/** The same in a cluster: 128 random bits, and 128 by which each of its nodes can tell the token's id. */
+export const SIGNED_TOKEN_LENGTH = 43
+
+/** The form of an upload resource's token, in a cluster or not. */
+export const UPLOAD_TOKEN_PATTERN = new RegExp(
+  `^(?:[A-Za-z0-9_-]{${UPLOAD_TOKEN_LENGTH}}|[A-Za-z0-9_-]{${SIGNED_TOKEN_LENGTH}})$`,
+)

@@ -142,6 +142,12 @@ export const PROBLEMS = {
     exit: EXIT_STATUS.unavailable,
     title: 'A part of the server cannot be reached',
   },
+  // The sender opens its link again at another node. A receiver reads `node-away`, and comes back.
+  moved: {
+    status: 503,
+    exit: EXIT_STATUS.unavailable,
+    title: 'This transfer goes on at another part of the server',
+  },
   'shutting-down': { status: 503, exit: EXIT_STATUS.unavailable, title: 'The server is stopping' },
   expired: {
     status: 504,

@@ -31,6 +31,7 @@ const EVENT_MEMBERS: Readonly<Record<StatusEvent['event'], Readonly<Record<strin
   interrupted: { side: 'string', bytes: NUMBER, secondsLeft: NUMBER },
   resumed: { bytes: NUMBER },
   rewind: { offset: NUMBER, upload: 'string' },
+  moved: {},
   delivered: { bytes: NUMBER, confirmed: 'boolean' },
   failed: { problem: 'object', bytes: NUMBER },
 }

@@ -90,6 +90,14 @@ export interface RewindEvent {
   readonly upload: string
 }
 
+/**
+ * This node of a cluster stops, and the transfer goes on at another one. It ends the stream without a verdict. The sender
+ * opens its link there again.
+ */
+export interface MovedEvent {
+  readonly event: 'moved'
+}
+
 /** Terminal: the receiver has every byte. */
 export interface DeliveredEvent {
   readonly event: 'delivered'
@@ -106,7 +114,7 @@ export interface FailedEvent {
   readonly bytes: number
 }
 
-/** The two events that end a status stream. If a stream ends without one, the transfer failed. */
+/** The two events that end a status stream with a verdict. A stream that ends without one has failed, or goes on elsewhere. */
 export type TerminalEvent = DeliveredEvent | FailedEvent
 
 /** Every event that a sender can get, in the order in which they can happen. */
@@ -119,6 +127,7 @@ export type StatusEvent =
   | InterruptedEvent
   | ResumedEvent
   | RewindEvent
+  | MovedEvent
   | TerminalEvent
 
 /** True for the verdict. */
@@ -163,6 +172,8 @@ function statusText(event: StatusEvent): string {
       return `# going on from ${formatBytes(event.bytes)}\n`
     case 'rewind':
       return `# the receiver came back; go on from byte ${event.offset} at ${event.upload}\n`
+    case 'moved':
+      return '# this part of the server stops; the transfer can go on at another one\n'
     case 'delivered': {
       const doubt = event.confirmed ? '' : ', not confirmed by the receiver'
       return `# delivered: ${event.bytes} bytes${doubt}\n`

@@ -67,6 +67,9 @@ describe('docs/lifecycle.md', () => {
     'internal-error': true,
     cancelled: true,
     'shutting-down': true,
+    moved: true,
+    reopened: true,
+    'reopened-midway': true,
   } satisfies Record<Input, true>
 
   function inWords(step: Step): string {
@@ -211,6 +214,7 @@ describe('docs/protocol.md', () => {
     interrupted: true,
     resumed: true,
     rewind: true,
+    moved: true,
     delivered: true,
     failed: true,
   } satisfies Record<StatusEvent['event'], true>

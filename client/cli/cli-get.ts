@@ -10,7 +10,7 @@ import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { A_TEXT, CONNECTION_LOST, type Screen, summary } from './screen.js'
+import { A_TEXT, CONNECTION_LOST, NODE_AWAY, type Screen, summary } from './screen.js'
 import { shellWord } from './shell-word.js'
 import { shownText } from './shown-text.js'
 import { titleOf } from './title.js'
@@ -39,6 +39,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
   let startedAt = performance.now()
   let begun = 0
   const interruptions = new Interruptions()
+  let isOffered = false
   screen.connecting(withoutUserinfo(server))
   const received = await downloaded(command.idOrUrl, {
     server,
@@ -59,6 +60,7 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     signal: io.signal,
     onOffer({ name, size, bundle, isSealed }) {
       startedAt = performance.now()
+      isOffered = true
       if (isSealed) collectWhenFull()
       if (bundle !== undefined && size !== undefined)
         screen.note(`${titleOf(name, bundle)}, ${formatBytes(size)}`)
@@ -66,8 +68,8 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
     },
     onProgress: (bytes) => screen.moved(bytes),
     onInterrupted(secondsLeft) {
-      interruptions.lost()
-      screen.interrupted(CONNECTION_LOST, secondsLeft)
+      if (isOffered) interruptions.lost()
+      screen.interrupted(isOffered ? CONNECTION_LOST : NODE_AWAY, secondsLeft)
     },
     onResumed(bytes) {
       if (interruptions.isLost) screen.resumed(bytes)

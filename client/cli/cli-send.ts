@@ -21,7 +21,7 @@ import { absolute } from './current-folder.js'
 import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, summary } from './screen.js'
+import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, SERVER_RESTARTS, summary } from './screen.js'
 import { shellWord } from './shell-word.js'
 import { titleOf } from './title.js'
 import { readToken } from './token.js'
@@ -35,9 +35,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
   const interruptions = new Interruptions()
   let isOver = false
   const link = watchLink(io)
+  let isMoving = false
   const resumed = () => {
-    if (interruptions.isLost) screen.resumed(bytes)
+    if (interruptions.isLost || isMoving) screen.resumed(bytes)
     interruptions.resumed()
+    isMoving = false
   }
   try {
     if (command.refusal !== undefined) throw command.refusal
@@ -66,7 +68,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     // What is encrypted takes a little more, of which a person need not know.
     const inside = (sentBytes: number) =>
       encrypt === false || source.size === undefined ? sentBytes : Math.min(sentBytes, source.size)
-    let connectedAt = performance.now()
+    let connectedAt: number | undefined
     for await (const event of sending) {
       if (command.json && event.event !== 'opened') io.stdout.write(encodeStatus(event, 'ndjson'))
       isOver = isTerminal(event)
@@ -86,13 +88,20 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
         resumed()
       } else if (event.event === 'interrupted') {
         bytes = inside(event.bytes)
-        interruptions.lost()
-        screen.interrupted(event.side === 'receiver' ? RECEIVER_LOST : CONNECTION_LOST, event.secondsLeft)
+        if (!isMoving) interruptions.lost()
+        const own = isMoving ? SERVER_RESTARTS : CONNECTION_LOST
+        screen.interrupted(event.side === 'receiver' ? RECEIVER_LOST : own, event.secondsLeft)
+      } else if (event.event === 'moved') {
+        isMoving = true
+        // A link that waits is not interrupted by it.
+        if (connectedAt !== undefined) interruptions.lost()
+        screen.interrupted(SERVER_RESTARTS)
       } else if (event.event === 'rewind') interruptions.lost()
       else if (event.event === 'connected') {
         connectedAt = performance.now()
         screen.moving(source.size)
         interruptions.resumed()
+        isMoving = false
       } else if ('bytes' in event) {
         // A last report of progress may come after the loss.
         const isBack = event.event === 'resumed' || inside(event.bytes) > bytes
@@ -106,7 +115,11 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
       const taken = `All ${formatBytes(bytes)} went out, but the receiver has not confirmed that they arrived.`
       throw new EssError('unconfirmed', `${taken} Ask the receiver whether the file is whole.`)
     }
-    const course = { bytes, ms: performance.now() - connectedAt, interruptions: interruptions.count }
+    const course = {
+      bytes,
+      ms: performance.now() - (connectedAt ?? performance.now()),
+      interruptions: interruptions.count,
+    }
     return `Delivered ${summary(title, course)}`
   } catch (thrown) {
     const error = link.failure ?? thrown

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { formatBytes, formatDuration } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
-import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, interruptionWords, oneLine, progressWords, type Screen } from './screen.js'
 
 /** How often a line tells how far a transfer is. A person may have them read aloud. */
 const NEWS_MS = 10_000
@@ -49,6 +49,7 @@ export class PlainScreen implements Screen {
   moving(size: number | undefined): void {
     this.#size = size
     this.#isMoving = true
+    this.#trouble = undefined
     this.#pace = new Pace(now)
     this.#nextNewsMs = performance.now() + NEWS_MS
     this.#say(`The transfer has begun${size === undefined ? '' : `: ${formatBytes(size)}`}.`)
@@ -61,11 +62,11 @@ export class PlainScreen implements Screen {
     this.#say(progressWords(this.#pace, this.#size, Number.POSITIVE_INFINITY).trim().replaceAll('  ', ', '))
   }
 
-  interrupted(words: string, secondsLeft: number): void {
+  interrupted(words: string, secondsLeft?: number): void {
     // Each heartbeat and each try say it again.
     if (this.#trouble === words) return
     this.#trouble = words
-    this.#say(`${words} ${formatDuration(secondsLeft)} left.`)
+    this.#say(interruptionWords(words, secondsLeft))
   }
 
   resumed(bytes: number): void {

@@ -20,8 +20,8 @@ export interface Screen {
   /** Bytes begin to move. `size` is undefined if the sender does not know it. */
   moving(size: number | undefined): void
   moved(bytes: number): void
-  /** The transfer waits for a connection, for this long. `words` say for which, up to the time left. */
-  interrupted(words: string, secondsLeft: number): void
+  /** The transfer waits for a connection, for this long if that is known. `words` say for which, up to the time left. */
+  interrupted(words: string, secondsLeft?: number): void
   /** It goes on from here, or waits for its receiver as before. */
   resumed(bytes: number): void
   /** An earlier run has left so many bytes. The line says so, and stays. */
@@ -41,8 +41,17 @@ export interface Screen {
 
 /** What people read while this side looks for its connection, before the time left. */
 export const CONNECTION_LOST = 'Connection lost, trying again.'
+/** What a receiver reads before its link is found, before the time left. */
+export const NODE_AWAY = 'A part of the server is away, trying again.'
+/** What a sender reads while another node takes its transfer, before the time left. */
+export const SERVER_RESTARTS = 'This server is restarting; moving to another one.'
 /** What a sender reads while it waits for a receiver to come back, before the time left. */
 export const RECEIVER_LOST = "The receiver's connection is lost; waiting for it,"
+
+/** What an interruption reads like, with the time left if that is known. */
+export function interruptionWords(words: string, secondsLeft: number | undefined): string {
+  return secondsLeft === undefined ? words : `${words} ${formatDuration(Math.max(0, secondsLeft))} left.`
+}
 
 /** How the last line calls a text. */
 export const A_TEXT = 'a text'

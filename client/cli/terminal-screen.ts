@@ -4,7 +4,7 @@ import { formatDuration, printable } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import type { Hints } from './hints.js'
 import type { JobControl } from './job-control.js'
-import { examinedWords, oneLine, progressWords, type Screen } from './screen.js'
+import { examinedWords, interruptionWords, oneLine, progressWords, type Screen } from './screen.js'
 import { StatusLine } from './status-line.js'
 import { TerminalOutput, type TerminalStream } from './terminal-output.js'
 
@@ -33,8 +33,6 @@ export class TerminalScreen implements Screen {
   #items = 0
   /** Draws what the terminal shows while nothing is wrong. */
   #draw = () => {}
-  /** When an interruption ends the transfer. */
-  #endsMs = 0
   #isInterrupted = false
 
   constructor(stderr: TerminalStream, isColored: boolean, job: JobControl | undefined) {
@@ -79,10 +77,11 @@ export class TerminalScreen implements Screen {
     this.#pace.at(bytes)
   }
 
-  interrupted(words: string, secondsLeft: number): void {
-    this.#endsMs = performance.now() + secondsLeft * 1000
+  interrupted(words: string, secondsLeft?: number): void {
     this.#isInterrupted = true
-    this.#spin(() => `${words} ${formatDuration(Math.max(0, this.#endsMs - performance.now()) / 1000)} left.`)
+    const endsMs = performance.now() + 1000 * (secondsLeft ?? 0)
+    const left = () => (secondsLeft === undefined ? undefined : (endsMs - performance.now()) / 1000)
+    this.#spin(() => interruptionWords(words, left()))
   }
 
   resumed(bytes: number): void {

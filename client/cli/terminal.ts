@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
-import { formatBytes, formatDuration } from '../../shared/index.js'
+import { formatBytes } from '../../shared/index.js'
 import type { JobControl } from './job-control.js'
-import { oneLine, type Screen } from './screen.js'
+import { interruptionWords, oneLine, type Screen } from './screen.js'
 import type { TerminalStream } from './terminal-output.js'
 
 interface Outside {
@@ -58,10 +58,11 @@ function terseScreen(stderr: Writable): Screen {
     ...silentScreen(stderr),
     moving() {
       isMoving = true
+      timesTold = 0
     },
     interrupted(words, secondsLeft) {
       timesTold += 1
-      if (timesTold === 2) stderr.write(`ess: ${words} ${formatDuration(secondsLeft)} left.\n`)
+      if (timesTold === 2) stderr.write(`ess: ${interruptionWords(words, secondsLeft)}\n`)
     },
     resumed(bytes) {
       const words = isMoving ? `Going on from ${formatBytes(bytes)}.` : 'Waiting for the receiver again.'

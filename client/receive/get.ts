@@ -5,6 +5,7 @@ import type { Exchange } from '../http/exchange.js'
 import { nearestName } from '../http/nearest-name.js'
 import { interrupted } from '../node/interrupted.js'
 import { BodyOpener } from './body-opener.js'
+import { firstAnswer } from './first-answer.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOurs, isOver } from './go-on.js'
 import { LookAhead } from './look-ahead.js'
@@ -49,11 +50,11 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Do
   // A sealed download needs a key, and the link works once.
   await ahead.offer()
   const { wanted } = ahead
-  const answer = requestDownload('GET', wanted.url, options)
+  const ask = () => requestDownload('GET', wanted.url, options)
   try {
-    return new DownloadStream(wanted, answer, await expectOpenOffer(answer, wanted), options)
+    const first = await firstAnswer(wanted.url, options, ask, (answer) => expectOpenOffer(answer, wanted))
+    return new DownloadStream(wanted, first.answer, first.head, options)
   } catch (error) {
-    answer.reset()
     // A cut alone would have the sender wait for us.
     if (isOurs(error)) await giveUp(wanted.url, options)
     throw error

@@ -15,7 +15,7 @@ import {
  * How long a receiver tries to go on when it hears nothing. The server waits two minutes by default, and counts from
  * when it notices that we are gone.
  */
-const PATIENCE_MS = 180_000
+export const PATIENCE_MS = 180_000
 
 /** A sender may pause for that long, and longer. */
 const SILENCE_MS = 20_000
@@ -30,7 +30,7 @@ const LATE_COUNT_MS = 3_000
 export interface GoOnHooks {
   /**
    * Called when the connection is lost, and after each try to go on that failed, with the seconds for which it is tried
-   * further.
+   * further. The first request of all counts too, if the node of a cluster that has the link is away.
    */
   readonly onInterrupted?: (secondsLeft: number) => void
   /**

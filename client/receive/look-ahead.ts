@@ -1,4 +1,6 @@
 import { EssError } from '../../shared/index.js'
+import { firstAnswer } from './first-answer.js'
+import type { GoOnHooks } from './go-on.js'
 import { expectPreview, type OpenOffer, type ReceiveOptions, requestDownload, tagOf } from './offer.js'
 import { openPreview } from './open-offer.js'
 import { afterWaiting, type Wanted } from './wanted.js'
@@ -10,7 +12,7 @@ const UNASKED: readonly string[] = ['interrupted', 'server-unreachable', 'proxy-
 const UNOPENED: readonly string[] = ['key-required', 'wrong-key']
 
 /** Other codes that the GET would only repeat. */
-const FINAL: readonly string[] = ['not-authentic', 'usage']
+const FINAL: readonly string[] = ['not-authentic', 'usage', 'node-away']
 
 /**
  * Asks for a download's head, once. A HEAD uses nothing up: if the file can't get its name, has no room, or doesn't open
@@ -18,11 +20,11 @@ const FINAL: readonly string[] = ['not-authentic', 'usage']
  */
 export class LookAhead {
   readonly #wanted: Wanted
-  readonly #options: ReceiveOptions
+  readonly #options: ReceiveOptions & GoOnHooks
   #asked: Promise<OpenOffer | undefined> | undefined
   #waitedMs = 0
 
-  constructor(wanted: Wanted, options: ReceiveOptions) {
+  constructor(wanted: Wanted, options: ReceiveOptions & GoOnHooks) {
     this.#wanted = wanted
     this.#options = options
   }
@@ -45,21 +47,20 @@ export class LookAhead {
   async #ask(): Promise<OpenOffer | undefined> {
     const { url, keyring } = this.#wanted
     const startedAt = performance.now()
-    const look = requestDownload('HEAD', url, this.#options, false, tagOf(url))
-    await look.head.catch(() => {}) // Told below.
+    const ask = () => requestDownload('HEAD', url, this.#options, false, tagOf(url))
+    const look = firstAnswer(url, this.#options, ask, (answer) => expectPreview(answer, url))
+    await look.catch(() => {}) // Told below.
     this.#waitedMs = performance.now() - startedAt
     try {
-      const head = await expectPreview(look, url)
+      const { answer, head } = await look
       // A person may take a while to type a password.
-      look.reset()
+      answer.reset()
       return await openPreview(head, keyring)
     } catch (error) {
       const code = error instanceof EssError ? error.code : undefined
       if (error instanceof EssError && UNOPENED.includes(error.code)) throw stillThere(error)
       if (code === undefined || [...UNASKED, ...FINAL].includes(code)) throw error
       return undefined
-    } finally {
-      look.reset()
     }
   }
 }

@@ -2,6 +2,7 @@ import { EssError } from '../../shared/index.js'
 import { type Exchange, isExchangeError } from '../http/exchange.js'
 import { unlessAborted } from '../node/interrupted.js'
 import { BodyOpener } from './body-opener.js'
+import { firstAnswer } from './first-answer.js'
 import { giveUp } from './give-up.js'
 import { type GoOnHooks, goOn, isCut, isOurs, isUseless, watchDownload } from './go-on.js'
 import {
@@ -102,9 +103,14 @@ export class Receiving {
   }
 
   async #beginAnew(): Promise<Taking> {
-    const answer = requestDownload('GET', this.#url, this.#options, opensByHead(this.#wanted))
+    const wanted = this.#wanted
+    const ask = () => requestDownload('GET', this.#url, this.#options, opensByHead(wanted))
+    const first = await firstAnswer(this.#url, this.#options, ask, (answer) =>
+      expectOpenOffer(answer, wanted),
+    )
+    const { answer, head: offer } = first
     this.#answer = answer
-    const taking = await this.#open(await expectOpenOffer(answer, this.#wanted), 0)
+    const taking = await this.#open(offer, 0)
     const stopWatching = taking.offer.isResumable
       ? watchDownload(answer, { url: this.#url, written: this.#written }, this.#options)
       : () => {}

@@ -21,7 +21,7 @@ export type Whereabouts =
   /** It goes on at this byte. */
   | { readonly offset: number }
   /** It goes on at another resource, because the receiver needs earlier bytes. */
-  | { readonly moved: UploadResource }
+  | { readonly rewound: UploadResource }
   /** It is over. */
   | { readonly verdict: TerminalEvent }
 
@@ -38,7 +38,8 @@ const REFUSALS: Readonly<Record<number, ProblemCode>> = {
 
 /**
  * Asks where an upload goes on (draft-ietf-httpbis-resumable-upload, section 4.3). The server gives up the request that
- * is there, if it has not noticed its end. Rejects with the server's refusal, or `server-unreachable`.
+ * is there, if it has not noticed its end. Rejects with the server's refusal, `server-unreachable`, or `node-away` if whoever answers can't
+ * reach it.
  */
 export async function askWhere(resource: UploadResource, options: SendOptions): Promise<Whereabouts> {
   const { upload: url } = resource
@@ -50,21 +51,26 @@ export async function askWhere(resource: UploadResource, options: SendOptions): 
     const head = await expectSoon(asking, url, asking.head)
     const { location } = head.headers
     if (head.statusCode === CONFLICT) {
-      const moved = resourceOf(location, url)
-      if (moved !== undefined) return { moved }
+      const rewound = resourceOf(location, url)
+      if (rewound !== undefined) return { rewound }
     }
     const offset = Number(head.headers[HEADERS.uploadOffset])
     const isComplete = head.headers[HEADERS.uploadComplete] === '?1'
     if (head.statusCode === GONE || isComplete) return { verdict: await askVerdict(resource, options) }
     const code = REFUSALS[head.statusCode ?? 0]
     if (code !== undefined) throw new EssError(code)
-    // A proxy's word for a server that is away for a moment.
-    if ((head.statusCode ?? 0) > 501) throw unreachable(url, `it answered with HTTP ${head.statusCode}`)
+    // The word of a node for another one, or of a proxy for a server that is away for a moment.
+    if ((head.statusCode ?? 0) > 501) throw away(url, `it answered with HTTP ${head.statusCode}`)
     if (head.statusCode !== 204 || !Number.isSafeInteger(offset)) throw notEss(head, url)
     return { offset }
   } finally {
     asking.reset()
   }
+}
+
+function away(url: URL, words: string): EssError {
+  const { message, cause } = unreachable(url, words)
+  return new EssError('node-away', message, { cause })
 }
 
 /** How a transfer ended that is over. */

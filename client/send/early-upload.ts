@@ -13,7 +13,9 @@ import { bearer } from '../http/bearer.js'
 import { DEFAULT_SERVER } from '../http/default-server.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { type Broken, canGoOn, goOn } from './go-on.js'
+import { KnownUpload } from './known-upload.js'
 import { bodyGate, lazyBody, uploadHeaders } from './lazy-body.js'
+import type { ReadSource } from './read-so-far.js'
 import { cancelReservation } from './reservation.js'
 import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
@@ -37,7 +39,7 @@ const UNANSWERED_MS = 15_000
  * EssError unless the file is delivered.
  */
 export async function uploadEarly(
-  source: Source,
+  source: ReadSource,
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
@@ -45,10 +47,8 @@ export async function uploadEarly(
   const watch = watchFirstByte()
   const url = uploadUrl(options)
   let resource: UploadResource | undefined
-  let resumeWithin: number | undefined
-  let bytes = 0
+  let known: KnownUpload | undefined
   let by: Broken['by'] = 'rest'
-  let isConnected = false
   const upload: Exchange = exchange('POST', url, {
     headers: { ...uploadHeaders(source, options, STATUS_MEDIA_TYPES.ndjson), ...bearer(url, options) },
     body: lazyBody(source, {
@@ -70,16 +70,13 @@ export async function uploadEarly(
     await expectStatusStream(upload, url)
     const early = readVerdict(upload, (event) => {
       silence.see(event)
+      known?.see(event)
       onEvent(event)
       if (event.event === 'opened') {
         resource = resourceOf(event.upload, url)
-        ;({ resumeWithin } = event)
-      } else if (event.event === 'connected') {
-        isConnected = true
-        gate.open()
-      }
+        known = KnownUpload.from(event, resource)
+      } else if (event.event === 'connected') gate.open()
       if (event.event === 'progress' && event.bytes > 0) watch.arrived()
-      if (event.event === 'progress') ({ bytes } = event)
     })
     const atOnce = async () => {
       const verdict = await Promise.race([early, watch.heldBack])
@@ -88,10 +85,10 @@ export async function uploadEarly(
       return await goOnByResource(early, resource, source, options, onEvent)
     }
     const verdict = await atOnce().catch((reason: unknown) => {
-      if (resource === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
+      if (known === undefined || !canGoOn(reason)) throw reason
       silence.stop()
       upload.reset()
-      return goOn({ resource, resumeWithin, bytes, isConnected, reason, by }, source, options, onEvent)
+      return goOn({ upload: known, reason, by }, source, options, onEvent)
     })
     const delivered = expectDelivered(verdict)
     upload.close()
@@ -100,8 +97,7 @@ export async function uploadEarly(
     // The body may still be on its way, and only a reset stops it.
     upload.reset()
     // A cut alone would have the receiver wait for us.
-    if (resource !== undefined && resumeWithin !== undefined && isOurs(error))
-      await cancelReservation(resource, options)
+    if (known !== undefined && isOurs(error)) await cancelReservation(known.resource, options)
     throw error
   } finally {
     clearTimeout(unanswered)

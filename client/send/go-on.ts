@@ -1,10 +1,11 @@
 import { EssError, type StatusEvent, type TerminalEvent } from '../../shared/index.js'
 import { Patience } from '../http/patience.js'
 import { askWhere } from './ask-where.js'
+import type { KnownUpload } from './known-upload.js'
+import type { ReadSource } from './read-so-far.js'
+import { isReopeningRefused, mayReopen, reopen } from './reopen.js'
 import { type Carriage, uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
-import type { Source } from './source.js'
-import type { UploadResource } from './upload-resource.js'
 import { lost } from './verdict.js'
 
 /**
@@ -15,13 +16,8 @@ const SLACK_MS = 60_000
 
 /** What is known of an upload that broke off. */
 export interface Broken {
-  readonly resource: UploadResource
-  /** Seconds that the server waits for us. */
-  readonly resumeWithin: number
-  /** Bytes that had reached the receiver's connection. */
-  readonly bytes: number
-  /** True if its receiver had come. */
-  readonly isConnected: boolean
+  /** Its resource is kept up to date. */
+  readonly upload: KnownUpload
   /** Why it broke off. */
   readonly reason: EssError
   /** How the rest is sent. */
@@ -29,7 +25,14 @@ export interface Broken {
 }
 
 /** After these, the same transfer can go on by another request. */
-const GOES_ON: readonly string[] = ['connection-lost', 'rewound', 'mismatching-upload-offset']
+const GOES_ON: readonly string[] = [
+  'connection-lost',
+  'rewound',
+  'mismatching-upload-offset',
+  // At another node of the cluster.
+  'moved',
+  'node-away',
+]
 /** These may be over at the next try. */
 const PASSING: readonly string[] = [
   ...GOES_ON,
@@ -42,6 +45,8 @@ const PASSING: readonly string[] = [
   'request-timeout',
   'not-ess',
 ]
+/** A node says these to a sender that wants to open its link there. Another node, or a later try, may take it. */
+const PASSING_AT_A_NODE: readonly string[] = [...PASSING, 'shutting-down', 'too-many-sockets', 'over-share']
 
 /** True for the end of a request after which the same transfer can go on by another one. */
 export function canGoOn(error: unknown): error is EssError {
@@ -49,36 +54,59 @@ export function canGoOn(error: unknown): error is EssError {
 }
 
 /**
- * Sends the rest of a file after a cut, as often as it takes: asks the server where to go on, and sends from there.
- * Resolves with the verdict. Rejects with an EssError that no other try can mend, or with the last one when the server's
- * time is over.
+ * Sends the rest of a file after a cut, as often as it takes: asks the server where to go on, and sends from there. If
+ * the upload's node has let it go, or died, the link is opened again at another one. Resolves with the verdict. Rejects
+ * with an EssError that no other try can mend, or with the last one when the server's time is over.
  */
 export async function goOn(
-  broken: Broken,
-  source: Source,
+  { upload, reason, by }: Broken,
+  source: ReadSource,
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
 ): Promise<TerminalEvent> {
-  const patience = new Patience(1000 * broken.resumeWithin + SLACK_MS, options.signal)
-  let { resource, bytes, isConnected } = broken
+  const patience = new Patience(1000 * upload.resumeWithin + SLACK_MS, options.signal)
   // What the sender reads if it can't go on: the loss, and not what the last try met.
-  const loss = broken.reason.code === 'connection-lost' ? broken.reason : lost()
-  if (broken.reason.code !== 'rewound') tellLoss()
+  const loss = reason.code === 'connection-lost' ? reason : lost()
+  /** True while no node has it. */
+  let isAway = false
+  /** True until a try that followed at once has failed too. */
+  let isAtOnce = true
+  if (reason.code === 'moved') letGo()
+  else if (reason.code !== 'rewound') tellLoss()
   for (;;) {
     try {
-      const where = await askWhere(resource, options)
+      if (isAway) {
+        upload.resource = await reopen(upload, source, options)
+        isAway = false
+      }
+      const where = await askWhere(upload.resource, options)
       if ('verdict' in where) {
         onEvent(where.verdict)
         return where.verdict
       }
-      if ('moved' in where) resource = where.moved
+      if ('rewound' in where) upload.resource = where.rewound
       else return await sendRest(where.offset)
     } catch (error) {
-      if (!(error instanceof EssError) || !PASSING.includes(error.code))
+      if (isAway && isReopeningRefused(error)) throw loss
+      const passing = isAway ? PASSING_AT_A_NODE : PASSING
+      if (!(error instanceof EssError) || !passing.includes(error.code))
         throw isForgotten(error) ? loss : error
       // A rewind is no trouble: the receiver is waiting.
       if (error.code === 'rewound') continue
-      if (patience.isOver) throw loss
+      if (error.code === 'moved' && !isAway) {
+        // A node that is being restarted has nothing to do with the one before it.
+        calm()
+        letGo()
+        continue
+      }
+      if (error.code === 'node-away' && !isAway && mayReopen(upload)) {
+        isAway = true
+        if (isAtOnce) {
+          isAtOnce = false
+          continue
+        }
+      }
+      if (patience.isOver || (isAway && !mayReopen(upload))) throw loss
       tellLoss()
       await patience.pause()
     }
@@ -87,25 +115,35 @@ export async function goOn(
   async function sendRest(offset: number): Promise<TerminalEvent> {
     let isResumed = false
     const take = (event: StatusEvent) => {
+      const wasConnected = upload.isConnected
+      upload.see(event)
       // A cut in front of a proxy that gathers whole pieces is none for the server.
       if (!isResumed && event.event === 'progress') onEvent({ event: 'resumed', bytes: event.bytes })
       isResumed ||= event.event === 'resumed' || event.event === 'progress'
       // The first events repeat what the caller knows. A link that waits still waits, and that is news.
       // That we are missing was told when it happened, and after a rewind it only means that our bytes are to come.
       const isOwnLoss = event.event === 'interrupted' && event.side === 'sender'
-      const isKnown = event.event === 'opened' || isOwnLoss || (event.event === 'connected' && isConnected)
-      isConnected ||= event.event === 'connected'
+      const isKnown = event.event === 'opened' || isOwnLoss || (event.event === 'connected' && wasConnected)
       if (!isKnown) onEvent(event)
-      if (event.event === 'waiting') patience.calm()
-      if (event.event !== 'progress') return
-      patience.calm()
-      ;({ bytes } = event)
+      if (event.event === 'waiting' || event.event === 'progress') calm()
     }
-    return await uploadTo(resource, source, options, take, { by: broken.by, offset })
+    return await uploadTo(upload.resource, source, options, take, { by, offset })
+  }
+
+  function calm(): void {
+    patience.calm()
+    isAtOnce = true
+  }
+
+  /** The node has let the upload go, and said so. */
+  function letGo(): void {
+    isAway = mayReopen(upload)
+    onEvent({ event: 'moved' })
   }
 
   /** The server can't tell us, and may even think that we are there. */
   function tellLoss(): void {
+    const { bytes } = upload
     onEvent({ event: 'interrupted', side: 'sender', bytes, secondsLeft: patience.secondsLeft })
   }
 }

@@ -19,14 +19,21 @@ export function uploadHeaders(
   accept: string,
 ): Readonly<Record<string, string>> {
   return {
-    ...resumeHeader(source),
+    ...descriptionHeaders(source, options),
     accept: `${accept}, ${PROBLEM_MEDIA_TYPE};q=0.9`,
     // The head goes out at once, and tells a proxy in between that the body comes later.
     expect: '100-continue',
+    ...(source.size !== undefined && { 'content-length': String(source.size) }),
+  }
+}
+
+/** The headers that say what `source` is, and how far its sender can go back. */
+export function descriptionHeaders(source: Source, options: SendOptions): Readonly<Record<string, string>> {
+  return {
+    ...resumeHeader(source),
     'content-type': source.type ?? DEFAULT_CONTENT_TYPE,
     'content-disposition': formatContentDisposition(safeFileName(options.name ?? source.name ?? '')),
     ...noteHeaders(source),
-    ...(source.size !== undefined && { 'content-length': String(source.size) }),
   }
 }
 

@@ -65,6 +65,12 @@ export async function cancelReservation({ upload }: UploadResource, options: Sen
 async function readReservation(asking: Exchange, url: URL): Promise<UploadResource> {
   const head = await asking.head
   if (head.statusCode === 404 || head.statusCode === 405) throw await withoutReservations(asking, head, url)
+  return await readResource(asking, url)
+}
+
+/** Reads the upload resource in the answer to a request that opens a socket. Throws the server's refusal, or `not-ess`. */
+export async function readResource(asking: Exchange, url: URL): Promise<UploadResource> {
+  const head = await asking.head
   if ((head.statusCode ?? 0) >= 400) throw await readRefusal(asking, head, url)
   const { upload, events } = parseObject(await readText(asking, head, url))
   if (head.statusCode !== 201 || !isUrl(upload, url) || !isUrl(events, url)) throw notEss(head, url)

@@ -5,7 +5,9 @@ import { isOurs, uploadEarly } from './early-upload.js'
 import { checkEncryption, encrypt } from './encrypt.js'
 import { EventQueue } from './event-queue.js'
 import { canGoOn, goOn } from './go-on.js'
+import { KnownUpload } from './known-upload.js'
 import { openSource, type Sendable } from './open-source.js'
+import { type ReadSource, watchReads } from './read-so-far.js'
 import { cancelReservation, reserve } from './reservation.js'
 import { checkExclude, SEND_OPTIONS, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
@@ -57,11 +59,12 @@ async function upload(from: Sendable, options: SendOptions, events: EventQueue):
 }
 
 async function uploadOpened(
-  source: Source,
+  opened: Source,
   options: SendOptions,
   events: EventQueue,
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
+  const source = watchReads(opened)
   if (options.reserve) return await uploadReserved(source, options, onEvent)
   return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
     // Up to the first event, no byte of the source has been read. After it, this code can only be ours, midway.
@@ -80,29 +83,26 @@ function withKey(event: StatusEvent, identity: string | undefined): StatusEvent 
 }
 
 async function uploadReserved(
-  source: Source,
+  source: ReadSource,
   options: SendOptions,
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
   const resource = await reserve(source, options)
-  let isConnected = false
-  let resumeWithin: number | undefined
-  let bytes = 0
+  let known: KnownUpload | undefined
   const take = (event: StatusEvent) => {
-    isConnected ||= event.event === 'connected'
-    if (event.event === 'opened') ({ resumeWithin } = event)
-    if (event.event === 'progress') ({ bytes } = event)
+    if (event.event === 'opened') known ??= KnownUpload.from(event, resource)
+    known?.see(event)
     onEvent(event)
   }
   try {
     return await uploadByPieces(resource, source, options, take).catch(async (reason: unknown) => {
-      if (source.reach === undefined || resumeWithin === undefined || !canGoOn(reason)) throw reason
-      const broken = { resource, resumeWithin, bytes, isConnected, reason, by: 'pieces' } as const
+      if (source.reach === undefined || known === undefined || !canGoOn(reason)) throw reason
+      const broken = { upload: known, reason, by: 'pieces' } as const
       return expectDelivered(await goOn(broken, source, options, onEvent))
     })
   } catch (error) {
     // The server doesn't notice the end of an upload that never reached it. After any other, it waits for the rest.
-    if (isOurs(error)) await cancelReservation(resource, options)
+    if (isOurs(error)) await cancelReservation(known?.resource ?? resource, options)
     throw error
   }
 }

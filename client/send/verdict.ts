@@ -23,8 +23,8 @@ export async function expectStatusStream(exchange: Exchange, url: URL): Promise<
 
 /**
  * Reads the status stream up to its verdict, the terminal event. Nothing that happens to the connection after it
- * matters. Rejects with `connection-lost` if the stream ends without a verdict, and with `not-ess` if it doesn't
- * begin with `opened` or its link is no URL.
+ * matters. Rejects with `rewound` or `moved` if the transfer goes on elsewhere, with `connection-lost` if the stream
+ * ends without a verdict, and with `not-ess` if it doesn't begin with `opened` or its link is no URL.
  */
 export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => void): Promise<TerminalEvent> {
   const utf8 = new StringDecoder('utf8')
@@ -62,6 +62,8 @@ export function readVerdict(upload: Exchange, onEvent: (event: StatusEvent) => v
           `This is not an ESS server: ${JSON.stringify(event.url)} is no link. Check the address.`,
         )
       isOpened = true
+      // Another node takes the rest. The caller tells it, however it hears of it.
+      if (event.event === 'moved') throw new EssError('moved')
       onEvent(event)
       // The receiver needs earlier bytes than this request can bring.
       if (event.event === 'rewind') throw new EssError('rewound')

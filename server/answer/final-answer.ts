@@ -77,6 +77,11 @@ export class FinalAnswer implements StatusSink {
     trySendProblem(this.#request, this.#response, this.#cors, rewound(offset, upload))
   }
 
+  move(): void {
+    if (this.#isAnswered()) return
+    trySendProblem(this.#request, this.#response, this.#cors, moved())
+  }
+
   endPiece(offset: number): void {
     if (this.#isAnswered()) return
     orReset(this.#request, () => {
@@ -103,5 +108,14 @@ export function rewound(offset: number, upload: string): EssError {
     'rewound',
     `The receiver came back and needs the file from byte ${offset} on. Send it to ${upload}.`,
     { fields: { 'Upload-Offset': String(offset), Location: upload } },
+  )
+}
+
+/** The answer to an upload that goes on at another node. */
+function moved(): EssError {
+  return new EssError(
+    'moved',
+    'This part of the server stops, and the transfer can go on at another one. Open the link there again: send POST to this address with Ess-Reopen.',
+    { retryAfter: 1 },
   )
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import {
   encodeStatus,
+  type MovedEvent,
   PASS_THROUGH_HEADERS,
   type ProgressEvent,
   type RewindEvent,
@@ -52,6 +53,8 @@ export interface StatusSink {
   release(): void
   /** Ends the sink of a sender that has to go on by another request, from an earlier offset. */
   redirect(event: RewindEvent): void
+  /** Ends the sink of a transfer that goes on at another node. */
+  move(): void
   /** Answers a piece that was handed on whole; the next one begins at this offset. */
   endPiece(offset: number): void
 }
@@ -186,6 +189,15 @@ export class StatusBody implements StatusSink, Beating, Ticking {
   }
 
   redirect(event: RewindEvent): void {
+    this.#sayGoodbye(event)
+  }
+
+  move(): void {
+    this.#sayGoodbye({ event: 'moved' })
+  }
+
+  /** The last event of this stream, and no verdict: the stream ends cleanly. */
+  #sayGoodbye(event: RewindEvent | MovedEvent): void {
     this.#stopTimers()
     if (this.#isGone()) return
     const connection = this.#request.socket

@@ -4,7 +4,12 @@ import type { StatusSink } from '../answer/status-body.js'
 /** Everyone who is told about one socket: its sender, and the followers of its upload resource's events. */
 export class Audience {
   readonly #sinks = new Set<StatusSink>()
-  #knowsReceiver = false
+  #knowsReceiver: boolean
+
+  /** `knowsReceiver` is true if another node has told of a receiver already. */
+  constructor(knowsReceiver = false) {
+    this.#knowsReceiver = knowsReceiver
+  }
 
   add(sink: StatusSink): void {
     this.#sinks.add(sink)
@@ -39,6 +44,12 @@ export class Audience {
       if (isNews) sink.send(progress())
       sink.follow(progress)
     }
+  }
+
+  /** Tells that the transfer goes on at another node, which ends every sink without a verdict. */
+  move(): void {
+    for (const sink of this.#sinks) sink.move()
+    this.#sinks.clear()
   }
 
   /** Tells the verdict, which ends every sink. */

@@ -3,6 +3,7 @@ import { DOWNLOAD_HEADERS, EssError, formatContentDisposition, safeFileName } fr
 import type { Cors } from '../answer/cors.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { beginResponse, fixed, withFixedHeaders } from '../answer/head.js'
+import { nodeAway } from '../answer/node-away.js'
 import { trySendProblem } from '../answer/problem-response.js'
 import { resetConnection } from '../node/linger.js'
 import type { ResponsePort } from '../node/ports.js'
@@ -105,8 +106,9 @@ export function goneBecause(outcome: Outcome): EssError {
   )
 }
 
-/** A sender's bad request is not the receiver's fault. */
+/** A sender's bad request is not the receiver's fault; and a receiver comes back to its link wherever that is. */
 function asSeenByReceiver(error: EssError): EssError {
+  if (error.code === 'moved') return nodeAway()
   const isSendersFault = ['too-large', 'bad-request', 'no-file-in-form'].includes(error.code)
   return isSendersFault
     ? new EssError('sender-lost', `The server refused this upload, and told the sender why: ${error.message}`)

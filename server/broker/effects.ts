@@ -7,6 +7,7 @@ import type { TransferEnd } from '../relay/transfer.js'
 import { confirmsByItself } from '../request/confirm.js'
 import type { Notes } from '../request/notes.js'
 import type { Payload } from '../request/payload.js'
+import type { Reopening } from '../request/reopening.js'
 import type { Reach } from '../request/resume.js'
 import { Audience } from './audience.js'
 import type { Delivery } from './delivery.js'
@@ -20,29 +21,37 @@ import { type Cause, type SocketObserver, type Subject, verdictOf } from './subj
 export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ticking {
   readonly #socket: Subject
   readonly #observer: SocketObserver
-  readonly audience = new Audience()
+  readonly audience: Audience
   readonly senderCame = new Occurrence()
   readonly ended = new Occurrence()
   readonly #sender: SenderSide
   #delivery: Delivery | undefined
+  /** True while a receiver may come back that got its bytes from another node: any number of them. */
+  #isReceiverElsewhere: boolean
   /** The offset up to which the last receiver had bytes. */
-  #position = 0
+  #position: number
   #earlyReceivers = 0
   #ttl: NodeJS.Timeout | undefined
   readonly #return: ReturnTimer
   /** From a loss until bytes move again. */
   #wasInterrupted = false
-  #isReported = false
+  #isReported: boolean
   /** True for the bytes of the first receiver, up to the first loss. */
   #isFirst = false
   #ticking: Entry<Ticking> | undefined
   /** What the observer was told last. */
-  #toldBytes = 0
+  #toldBytes: number
 
-  constructor(socket: Subject, observer: SocketObserver, known: Partial<Payload> = {}) {
+  constructor(socket: Subject, observer: SocketObserver, known: Partial<Payload> = {}, past?: Reopening) {
     this.#socket = socket
     this.#observer = observer
-    this.#sender = new SenderSide(this.audience, known, () => {
+    const hadReceiver = past?.hadReceiver ?? false
+    this.audience = new Audience(hadReceiver)
+    this.#isReceiverElsewhere = hadReceiver
+    this.#isReported = hadReceiver
+    this.#position = past?.offset ?? 0
+    this.#toldBytes = this.#position
+    this.#sender = new SenderSide(this.audience, known, past, () => {
       const detail = 'The sender disconnected before the transfer began. Send the file again for a new link.'
       socket.apply('sender-lost', { detail })
     })
@@ -71,6 +80,22 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** The offset up to which bytes were handed to the receiver's connection. */
   get bytes(): number {
     return this.#delivery?.position ?? this.#position
+  }
+
+  /** The highest offset from which a receiver may want the rest. */
+  get highestReturn(): number {
+    if (this.#isReceiverElsewhere) return this.payload.contentLength ?? Number.POSITIVE_INFINITY
+    return this.bytes
+  }
+
+  /** True once a receiver has come, here or at another node. */
+  get hadReceiver(): boolean {
+    return this.#isReported
+  }
+
+  /** A receiver that is away says that it has all of these bytes. */
+  believe(bytes: number): void {
+    this.#position = bytes
   }
 
   /** The offset at which the sender's next segment has to begin. */
@@ -162,6 +187,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     if (delivery === undefined) return
     this.#delivery?.drop()
     this.#delivery = delivery
+    this.#isReceiverElsewhere = false
     const { id, terms } = this.#socket
     const { maxUploadBytes, stallTimeoutMs, relay } = terms
     const { reach } = this
@@ -322,7 +348,8 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'tell-verdict'({ ending }: Cause): void {
-    if (ending !== undefined) this.audience.conclude(verdictOf(ending))
+    if (ending?.outcome === 'moved') this.audience.move()
+    else if (ending !== undefined) this.audience.conclude(verdictOf(ending))
   }
 
   'report-end'({ ending }: Cause): void {

@@ -37,8 +37,8 @@ export interface SocketStats {
 }
 
 /**
- * The events of a service. Each socket begins with one `socket:opened` or `socket:reserved`, and ends with exactly one
- * of `socket:end`, `socket:timeout` and `error:socket`, after both sides were told. A listener that throws or rejects
+ * The events of a service. Each socket begins with one `socket:opened`, `socket:reserved` or `socket:reopened`, and ends
+ * with exactly one of `socket:end`, `socket:timeout`, `socket:moved` and `error:socket`, after both sides were told. A listener that throws or rejects
  * breaks nothing: see `error:listener`.
  */
 export interface ServiceEvents {
@@ -48,6 +48,8 @@ export interface ServiceEvents {
   'socket:opened': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** A socket was reserved; its sender comes later. */
   'socket:reserved': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
+  /** A sender opened its link again, which another node of the cluster had: the same as for `socket:opened`. */
+  'socket:reopened': [socket: SocketInfo, id: string, query: URLSearchParams, request: IncomingMessage]
   /** A receiver came with this request, and bytes begin to move. */
   'socket:connected': [socket: SocketInfo, request: IncomingMessage]
   /**
@@ -67,6 +69,8 @@ export interface ServiceEvents {
   'socket:end': [socket: SocketInfo, stats: SocketStats]
   /** Terminal: no receiver came in time. */
   'socket:timeout': [socket: SocketInfo, stats: SocketStats]
+  /** Terminal here: this node of a cluster stops, and the transfer can go on at another one. */
+  'socket:moved': [socket: SocketInfo, stats: SocketStats]
   /** Terminal: it failed. */
   'error:socket': [socket: SocketInfo, stats: SocketStats]
   /** A receiver asked for an id that doesn't exist, or is over. */

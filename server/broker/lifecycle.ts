@@ -30,6 +30,8 @@ export type Outcome = 'delivered' | Extract<ProblemCode, Exclude<Input, 'deliver
 
 /** Inputs that end no socket. */
 type Move =
+  | 'reopened'
+  | 'reopened-midway'
   | 'sender-arrived'
   | 'receiver-arrived'
   | 'receiver-returned'
@@ -42,6 +44,8 @@ type Move =
 
 /** Everything that can happen to a socket, from either side. */
 export type Input =
+  | 'reopened'
+  | 'reopened-midway'
   | 'sender-arrived'
   | 'receiver-arrived'
   | 'receiver-returned'
@@ -62,6 +66,7 @@ export type Input =
   | 'internal-error'
   | 'cancelled'
   | 'shutting-down'
+  | 'moved'
 
 /** Everything that a socket does when its stage changes, or stays for a reason. `effects.ts` has one method for each. */
 export type Effect =
@@ -118,6 +123,9 @@ export const MAX_EARLY_RECEIVERS = 8
 const ignored = 'ignored'
 const close = (outcome: Outcome): Step => ({ close: outcome })
 
+/** Another node had it. Only a socket that is new here meets these. */
+const NOT_NEW = { reopened: ignored, 'reopened-midway': ignored } as const
+
 /** The ways to fail once a receiver is there. */
 const FAILS_BETWEEN_TWO = {
   'sender-lost': close('sender-lost'),
@@ -129,10 +137,12 @@ const FAILS_BETWEEN_TWO = {
   'internal-error': close('internal-error'),
   cancelled: close('cancelled'),
   'shutting-down': close('shutting-down'),
+  moved: close('moved'),
 } as const
 
 /** Nothing of the sender's comes that could fail. */
 const NO_SENDER = {
+  ...NOT_NEW,
   'body-began': ignored,
   'piece-taken': ignored,
   'sender-interrupted': ignored,
@@ -143,6 +153,7 @@ const NO_SENDER = {
   stalled: ignored,
   cancelled: close('cancelled'),
   'shutting-down': close('shutting-down'),
+  moved: close('moved'),
 } as const
 
 /** A receiver waits, and the sender's next request brings what it lacks. */
@@ -234,6 +245,8 @@ const TABLE = {
     leave: ['free-receivers'],
     on: {
       ...NOT_BEFORE_BYTES,
+      reopened: { go: 'absent' },
+      'reopened-midway': { go: 'both-away' },
       'sender-arrived': { go: 'waiting' },
       // It waits for the sender. The reservation stays as it was, even if this receiver leaves.
       'receiver-arrived': { stay: ['hold-receiver'] },
@@ -251,12 +264,14 @@ const TABLE = {
       'internal-error': ignored,
       cancelled: close('cancelled'),
       'shutting-down': close('shutting-down'),
+      moved: ignored,
     },
   },
   waiting: {
     enter: ['take-sender', 'watch-sender', 'tell-followers'],
     leave: ['unwatch-sender'],
     on: {
+      ...NOT_NEW,
       ...NOT_BEFORE_BYTES,
       // A proxy held back the first request's body, and the sender begins again by another request.
       'sender-arrived': { stay: ['take-sender', 'watch-sender'] },
@@ -275,12 +290,14 @@ const TABLE = {
       'internal-error': ignored,
       cancelled: close('cancelled'),
       'shutting-down': close('shutting-down'),
+      moved: close('moved'),
     },
   },
   connected: {
     enter: ['take-sender', 'take-receiver', 'join-relay', 'report-receiver', 'start-relay'],
     leave: [],
     on: {
+      ...NOT_NEW,
       // The same as in `waiting`. The receiver notices nothing.
       'sender-arrived': { stay: ['take-sender', 'join-relay', 'start-relay'] },
       'receiver-arrived': { refuse: 'busy' },
@@ -301,6 +318,7 @@ const TABLE = {
     enter: [],
     leave: [],
     on: {
+      ...NOT_NEW,
       'sender-arrived': { refuse: 'already-open' },
       'receiver-arrived': { refuse: 'busy' },
       'receiver-returned': { go: 'rewinding' },
@@ -346,6 +364,7 @@ const TABLE = {
     ],
     leave: ['unwatch-sender', 'clear-return'],
     on: {
+      ...NOT_NEW,
       'sender-arrived': { refuse: 'already-open' },
       'receiver-arrived': { go: 'rewinding' },
       'receiver-returned': ignored,
@@ -368,6 +387,7 @@ const TABLE = {
       'internal-error': ignored,
       cancelled: close('cancelled'),
       'shutting-down': close('shutting-down'),
+      moved: close('moved'),
     },
   },
   'both-away': {
@@ -385,6 +405,7 @@ const TABLE = {
     enter: ['clear-ttl', 'stop-relay', 'fail-receiver', 'release-sender', 'tell-verdict', 'report-end'],
     leave: [],
     on: {
+      ...NOT_NEW,
       ...NOT_BEFORE_BYTES,
       'sender-arrived': { refuse: 'gone' },
       'receiver-arrived': { refuse: 'gone' },
@@ -402,6 +423,7 @@ const TABLE = {
       'internal-error': ignored,
       cancelled: ignored,
       'shutting-down': ignored,
+      moved: ignored,
     },
   },
 } as const satisfies Record<Stage, StageRules>

@@ -317,7 +317,17 @@ export const OPTIONS = {
     value: 'HOST:PORT',
     default: undefined,
     otherwise: 'none',
-    words: "This machine's address for the other nodes alone, such as 10.0.0.1:9100",
+    words:
+      "This machine's address for the other nodes alone, such as 10.0.0.1:9100, or 0.0.0.0:9100 for all it has",
+  },
+  clusterAddress: {
+    by: 'command',
+    kind: 'text',
+    group: 'Several nodes',
+    value: 'HOST:PORT',
+    default: undefined,
+    otherwise: 'that of --cluster-listen',
+    words: 'Where the other nodes reach this one, if it has several addresses or another one outside',
   },
   clusterSecretFile: {
     by: 'command',

@@ -12,6 +12,9 @@ import type { ResolvedOptions } from './options.js'
 import type { Registry } from './registry.js'
 import type { EphemeralSocket } from './socket.js'
 
+/** How long a receiver waits for a link that is between two nodes. Its sender is told at once, and comes within a second. */
+const REOPENING_MS = 10_000
+
 /** The parts of a service that a receiver's request passes. */
 export interface ReceiverParts {
   readonly options: ResolvedOptions
@@ -82,6 +85,15 @@ export class ReceiverRequests {
     if (mayHaveNews && leftMs > 0) await this.#early.awaitSender(socket, exchange, leftMs)
   }
 
+  /** See `Service.awaitReopening`. */
+  async awaitReopening({ request, response }: Exchange, id: string): Promise<void> {
+    refusePipelined(response)
+    // Only reading on shows that this client has left.
+    if (request.httpVersionMajor === 1) request.resume()
+    outlastHost(request, response)
+    await this.#early.awaitSocket(id, REOPENING_MS, request).catch(ignoreNoRoom)
+  }
+
   /**
    * True for a receiver that has come back while its old connection still looks alive: it names an offset, and knows the
    * file's tag or, beyond byte 0, has the old one's address.
@@ -114,6 +126,12 @@ export class ReceiverRequests {
     refuseWhenStopping()
     return registry.find(id)
   }
+}
+
+/** A client for which there is no room comes again, as it is told. */
+function ignoreNoRoom(error: unknown): void {
+  const isFull = error instanceof EssError && ['over-share', 'too-many-sockets'].includes(error.code)
+  if (!isFull) throw error
 }
 
 /** True if a receiver may come back to this socket. */

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { EssError, formatCount, type TerminalEvent } from '../../shared/index.js'
+import { nodeAway } from '../answer/node-away.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import type { Nodes } from '../nodes/nodes.js'
@@ -33,6 +35,8 @@ export class Registry {
   readonly #byToken = new Map<string, Entry<EphemeralSocket>>()
   /** A Map keeps the order of insertion, and in this order they are forgotten. */
   readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
+  /** The tokens of sockets that went on at another node, and until when they are remembered; the oldest first. */
+  readonly #movedTokens = new Map<string, number>()
   readonly #awaited = new Map<string, Set<() => void>>()
   readonly #endedUploads: EndedUploads
   #awaiting = 0
@@ -106,13 +110,21 @@ export class Registry {
     )
   }
 
+  /** A new token for the upload resource of this id. */
+  newToken(id: string): string {
+    return this.#nodes?.moves?.sign(id) ?? randomBytes(16).toString('base64url')
+  }
+
   /** From here the socket can be found. */
   add(socket: EphemeralSocket): void {
+    this.addHere(socket)
+    this.settle(socket)
+  }
+
+  /** The same, but other nodes are not told of it before `settle`: one of them may have it. */
+  addHere(socket: EphemeralSocket): void {
     const entry = { member: socket }
-    for (const token of socket.tokens.all) {
-      this.#byToken.set(token, entry)
-      this.#nodes?.settle('token', token)
-    }
+    for (const token of socket.tokens.all) this.#byToken.set(token, entry)
     socket.tokens.onNew((added, dropped) => {
       this.#byToken.set(added, entry)
       this.#nodes?.settle('token', added)
@@ -120,10 +132,23 @@ export class Registry {
       this.#byToken.delete(dropped)
       this.#nodes?.leave('token', dropped)
     })
+    this.#tombstones.delete(socket.id)
     this.#sockets.set(socket.id, entry)
     this.#room?.changed('sockets', 1)
+  }
+
+  /** Tells the other nodes, and those who wait for its link, that a socket is here. */
+  settle(socket: EphemeralSocket): void {
+    // It has ended meanwhile.
+    if (this.get(socket.id) !== socket) return
+    for (const token of socket.tokens.all) this.#nodes?.settle('token', token)
     this.#nodes?.settle('id', socket.id)
     for (const found of this.#awaited.get(socket.id) ?? []) found()
+  }
+
+  /** True for a token of this socket, also if it is one of those that are no longer known. */
+  isTokenOf(token: string, { id, tokens }: EphemeralSocket): boolean {
+    return tokens.all.includes(token) || this.#nodes?.moves?.isOf(token, id) === true
   }
 
   /** Forgets a socket that has ended, and remembers its id for a while. */
@@ -133,12 +158,27 @@ export class Registry {
     if (this.#sockets.delete(id)) this.#room?.changed('sockets', -1)
     for (const token of tokens.all) this.#byToken.delete(token)
     this.#forgetOld()
+    const { outcome } = stats
+    const untilMs = performance.now() + this.#options.tombstoneTtlMs
+    this.#tombstones.set(id, { outcome, untilMs })
+    if (outcome === 'moved') {
+      this.#letGo(id, tokens.all, untilMs)
+      return
+    }
     // The verdict is kept here, and so the tokens stay until it is forgotten.
     if (isResumable) this.#endedUploads.add(tokens.all, verdictOf(stats))
     else for (const token of tokens.all) this.#nodes?.leave('token', token)
     this.#nodes?.leave('id', id)
-    const { outcome } = stats
-    this.#tombstones.set(id, { outcome, untilMs: performance.now() + this.#options.tombstoneTtlMs })
+  }
+
+  /** Its sender comes back with one of these tokens, and its receiver with the id, wherever they come. */
+  #letGo(id: string, tokens: readonly string[], untilMs: number): void {
+    const moves = this.#nodes?.moves
+    for (const token of tokens) {
+      this.#movedTokens.set(token, untilMs)
+      moves?.letGo('token', token)
+    }
+    moves?.letGo('id', id)
   }
 
   /** The socket with this id; undefined if it has ended or never existed. */
@@ -146,12 +186,16 @@ export class Registry {
     return this.#sockets.get(id)?.member
   }
 
-  /** The socket with this id. Throws EssError `gone` if it ended lately, `not-found` if it never existed. */
+  /**
+   * The socket with this id. Throws EssError `gone` if it ended lately, `node-away` if it went on at another node,
+   * `not-found` if it never existed.
+   */
   find(id: string): EphemeralSocket {
     const socket = this.get(id)
     if (socket !== undefined) return socket
     this.#forgetOld()
     const tombstone = this.#tombstones.get(id)
+    if (tombstone?.outcome === 'moved') throw nodeAway()
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
     throw new EssError(
       'not-found',
@@ -161,15 +205,15 @@ export class Registry {
 
   /**
    * The socket whose upload resource has this token. Throws EssError `not-found`, in the same words for a token that
-   * never existed and one that is over: only the sender has it, and a guesser learns nothing.
+   * never existed and one that is over: only the sender has it, and a guesser learns nothing. Throws EssError `node-away`
+   * if it went on at another node.
    */
   findUpload(token: string): EphemeralSocket {
     const socket = this.#byToken.get(token)?.member
-    if (socket === undefined)
-      throw new EssError(
-        'not-found',
-        'No upload has this address. Check it for a typo; the upload may also be over.',
-      )
+    if (socket === undefined) {
+      this.#forgetOld()
+      throw this.#movedTokens.has(token) ? nodeAway() : noUpload()
+    }
     return socket
   }
 
@@ -212,9 +256,25 @@ export class Registry {
   /** All tombstones live equally long, so the oldest come first. */
   #forgetOld(): void {
     const nowMs = performance.now()
+    this.#forgetOldTokens(nowMs)
     for (const [id, { untilMs }] of this.#tombstones) {
       if (untilMs > nowMs && this.#tombstones.size < MAX_TOMBSTONES) return
       this.#tombstones.delete(id)
     }
   }
+
+  #forgetOldTokens(nowMs: number): void {
+    for (const [token, untilMs] of this.#movedTokens) {
+      if (untilMs > nowMs && this.#movedTokens.size < MAX_TOMBSTONES) return
+      this.#movedTokens.delete(token)
+    }
+  }
+}
+
+/** The refusal of a token that leads to no socket here. */
+export function noUpload(): EssError {
+  return new EssError(
+    'not-found',
+    'No upload has this address. Check it for a typo; the upload may also be over.',
+  )
 }

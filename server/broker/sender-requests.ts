@@ -11,6 +11,7 @@ import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/res
 import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
 import type { Ttl } from '../request/times.js'
 import { requestedTtl } from '../request/times.js'
+import { commonTerms } from './common-terms.js'
 import { type Call, hasEnded, refusePipelined } from './exchange.js'
 import { baseOf, openedEvent, type Reservation, reservationOf } from './links.js'
 import type { Listeners } from './listeners.js'
@@ -227,31 +228,17 @@ export class SenderRequests {
     reach: Reach,
     known?: Partial<Payload>,
   ): EphemeralSocket {
-    const { options, relay, statusStreams, observer } = this.#parts
-    const { maxUploadBytes, stallTimeoutMs, resumeWithinMs, reservations, cors } = options
-    const tokens = new UploadTokens()
+    const { options, registry, observer } = this.#parts
+    const { resumeWithinMs, reservations } = options
+    const tokens = new UploadTokens(() => registry.newToken(id))
     const isReserved = known !== undefined
     if (isReserved || reservations || (reach !== undefined && resumeWithinMs > 0)) tokens.renew()
-    return new EphemeralSocket(
-      {
-        id,
-        ...terms,
-        returnMs: resumeWithinMs,
-        maxUploadBytes,
-        stallTimeoutMs,
-        relay,
-        progress: statusStreams.progress,
-        cors,
-      },
-      tokens,
-      observer,
-      known,
-    )
+    return new EphemeralSocket({ id, ...terms, ...commonTerms(this.#parts) }, tokens, observer, known)
   }
 }
 
 /** Throws EssError `method-not-allowed` where resuming is off: then an upload is one request. */
-function checkResumes({ resumeWithinMs }: ResolvedOptions): void {
+export function checkResumes({ resumeWithinMs }: ResolvedOptions): void {
   if (resumeWithinMs > 0) return
   const Allow = 'PUT, POST, DELETE, OPTIONS'
   throw new EssError(

@@ -1,6 +1,7 @@
 import type { RewindEvent } from '../../shared/index.js'
 import type { Notes } from '../request/notes.js'
 import { type Payload, veiled } from '../request/payload.js'
+import type { Reopening } from '../request/reopening.js'
 import type { Reach } from '../request/resume.js'
 import type { Audience } from './audience.js'
 import { holdBody, releaseBody, type Segment } from './segment.js'
@@ -24,11 +25,16 @@ export class SenderSide {
   #segment: Segment | undefined
   #offset = 0
 
-  /** `known` is the reservation's. `closed` is called when the connection of a watched request has closed. */
-  constructor(audience: Audience, known: Partial<Payload>, closed: () => void) {
+  /** `known` is the reservation's, `past` that of a socket which another node had. `closed` is called when the connection of a watched request has closed. */
+  constructor(audience: Audience, known: Partial<Payload>, past: Reopening | undefined, closed: () => void) {
     this.#audience = audience
     this.#payload = { ...UNKNOWN, ...known }
     this.#closed = closed
+    if (past === undefined) return
+    this.#payload = past.payload
+    this.#reach = past.reach
+    this.#offset = past.offset
+    this.#hasCome = true
   }
 
   get payload(): Payload {

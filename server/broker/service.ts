@@ -6,6 +6,7 @@ import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
 import { ClientLimits, type MachineLimits } from '../limits/client-limits.js'
 import { Occurrence } from '../node/occurrence.js'
+import type { NodeMoves } from '../nodes/moves.js'
 import type { Nodes } from '../nodes/nodes.js'
 import { Relay } from '../relay/relay.js'
 import type { Access } from '../request/access.js'
@@ -18,7 +19,8 @@ import { Listeners } from './listeners.js'
 import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
-import { Registry, type Room } from './registry.js'
+import { noUpload, Registry, type Room } from './registry.js'
+import { type Reopened, Reopenings } from './reopenings.js'
 import { SenderBodies } from './sender-bodies.js'
 import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
@@ -40,6 +42,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   readonly #senderBodies: SenderBodies
   readonly #senderRequests: SenderRequests
   readonly #receiverRequests: ReceiverRequests
+  readonly #reopenings: Reopenings
   /** One for all sockets: each call says which socket it is about. */
   readonly #observer: SocketObserver = {
     connected: (socket, request) => this.#listeners.tell('socket:connected', socket, request),
@@ -74,6 +77,7 @@ export class Service extends EventEmitter<ServiceEvents> {
     }
     this.#senderRequests = new SenderRequests(parts)
     this.#receiverRequests = new ReceiverRequests(parts)
+    this.#reopenings = new Reopenings(parts)
   }
 
   /** True until `stop` is called. */
@@ -198,6 +202,24 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
+   * What a sender is told that opens its link again, where the link is here. Rejects with EssError `not-found`, `gone`,
+   * or `node-away` if it went on at another node.
+   */
+  async reopened(call: Call, token: string, id: string): Promise<Reopened> {
+    // Alone, a server has no link that another one had.
+    if (this.#nodes?.moves === undefined) throw noUpload()
+    return await this.#reopenings.reopened(call, token, id)
+  }
+
+  /**
+   * Opens a link again that no node has any more, as its sender says that it was. Resolves to undefined if another node
+   * was quicker. Rejects with the EssError to refuse the request with.
+   */
+  async reopen(call: Call, token: string, id: string, moves: NodeMoves): Promise<Reopened | undefined> {
+    return await this.#reopenings.reopen(call, token, id, moves)
+  }
+
+  /**
    * Answers with the status stream of an upload resource, beginning with its state. Throws EssError `not-found`, or
    * `over-share`, because a follower holds a connection for as long as a receiver that waits.
    */
@@ -262,6 +284,19 @@ export class Service extends EventEmitter<ServiceEvents> {
   }
 
   /**
+   * Waits for a link that is between two nodes, for a short time, until it is open again on one of them. It doesn't say
+   * whether it is. A client for which there is no room waits no longer.
+   */
+  async awaitReopening(exchange: Exchange, id: string): Promise<void> {
+    await this.#receiverRequests.awaitReopening(exchange, id)
+  }
+
+  /** True if a socket has this id. */
+  has(id: string): boolean {
+    return this.#registry.get(id) !== undefined
+  }
+
+  /**
    * The socket that a receiver would meet, left as it is. Throws the refusal that the receiver would meet. A `request` that
    * knows the link's tag may be that of a receiver that comes back, so the one that is there is no reason to refuse it.
    */
@@ -274,12 +309,15 @@ export class Service extends EventEmitter<ServiceEvents> {
 
   /**
    * Takes no new sockets. Waiting senders are told `shutting-down`; running transfers have `drainMs` to finish, and
-   * then they fail. Resolves when no socket is left.
+   * then they fail. In a cluster, those that can go on at another node are moved instead: at once, or when their time is
+   * over if their receiver may not know how to come back. Resolves when no socket is left.
    */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
-    for (const socket of this.#registry.sockets())
-      if (socket.phase !== 'streaming' && socket.phase !== 'interrupted') socket.shutDown()
+    for (const socket of this.#registry.sockets()) {
+      if (this.#canMove && socket.canMoveAtOnce) socket.move()
+      else if (socket.phase !== 'streaming' && socket.phase !== 'interrupted') this.#end(socket)
+    }
     this.#registry.giveUpWaiting()
     const failTheRest = setTimeout(() => this.stopNow(), drainMs)
     await Promise.all(this.#registry.sockets().map((socket) => socket.ended))
@@ -288,10 +326,10 @@ export class Service extends EventEmitter<ServiceEvents> {
     await this.relay.close()
   }
 
-  /** Fails all sockets at once, and tells both sides. */
+  /** Fails all sockets at once, or moves them, and tells both sides. */
   stopNow(): void {
     this.#isStopping = true
-    for (const socket of this.#registry.sockets()) socket.shutDown()
+    for (const socket of this.#registry.sockets()) this.#end(socket)
     this.#registry.giveUpWaiting()
     this.#stopped.happen()
   }
@@ -325,6 +363,16 @@ export class Service extends EventEmitter<ServiceEvents> {
     return this.#listeners.guarded('onError', () => this.options.onError?.(error, request))
   }
 
+  get #canMove(): boolean {
+    return this.#nodes?.moves !== undefined
+  }
+
+  /** Because this service stops. */
+  #end(socket: EphemeralSocket): void {
+    if (this.#canMove && socket.canMove) socket.move()
+    else socket.shutDown()
+  }
+
   #refuseWhenStopping(): void {
     if (this.#isStopping)
       throw new EssError('shutting-down', 'This server is stopping and takes nothing new.', {
@@ -335,7 +383,8 @@ export class Service extends EventEmitter<ServiceEvents> {
   #socketClosed(socket: Subject, stats: SocketStats): void {
     this.#registry.bury(socket, stats)
     socket.terms.giveBack()
-    if (stats.outcome === 'delivered') this.#listeners.tell('socket:end', socket, stats)
+    if (stats.outcome === 'moved') this.#listeners.tell('socket:moved', socket, stats)
+    else if (stats.outcome === 'delivered') this.#listeners.tell('socket:end', socket, stats)
     else this.#listeners.tell(stats.outcome === 'expired' ? 'socket:timeout' : 'error:socket', socket, stats)
   }
 }

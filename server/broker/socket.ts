@@ -4,6 +4,8 @@ import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { checkNotes, type Notes } from '../request/notes.js'
 import type { Payload } from '../request/payload.js'
+import type { Reopening } from '../request/reopening.js'
+import { comesBack } from '../request/resume.js'
 import { Delivery } from './delivery.js'
 import { downloadHeaders } from './download-answer.js'
 import { SocketEffects } from './effects.js'
@@ -44,11 +46,23 @@ export class EphemeralSocket implements Subject {
   readonly #effects: SocketEffects
   #stage: Stage = 'reserved'
 
-  /** It begins in `reserved`, and its TTL runs. `known` is the reservation's; what the sender says comes first. */
-  constructor(terms: SocketTerms, tokens: UploadTokens, observer: SocketObserver, known?: Partial<Payload>) {
+  readonly #past: Reopening | undefined
+
+  /**
+   * It begins in `reserved`, and its TTL runs. `known` is the reservation's; what the sender says comes first. `past` is
+   * that of a socket which another node had: call `reopen`.
+   */
+  constructor(
+    terms: SocketTerms,
+    tokens: UploadTokens,
+    observer: SocketObserver,
+    known?: Partial<Payload>,
+    past?: Reopening,
+  ) {
     this.terms = terms
     this.tokens = tokens
-    this.#effects = new SocketEffects(this, observer, known)
+    this.#past = past
+    this.#effects = new SocketEffects(this, observer, known, past)
     this.#run(effectsOf(this.#stage).enter, NO_CAUSE)
   }
 
@@ -140,6 +154,27 @@ export class EphemeralSocket implements Subject {
   get lowestReturn(): number | undefined {
     const { reach, delivery, offset } = this.#effects
     return reach === undefined || reach === 0 ? undefined : Math.max(0, (delivery?.given ?? offset) - reach)
+  }
+
+  /** The highest offset from which a receiver may want the rest. */
+  get highestReturn(): number {
+    return this.#effects.highestReturn
+  }
+
+  /** True if the sender can go on at another node, and so can the receiver, if one has come. */
+  get canMove(): boolean {
+    if (this.#stage === 'reserved' || this.#stage === 'closed' || !this.isResumable) return false
+    return !this.#effects.hadReceiver || this.lowestReturn !== undefined
+  }
+
+  /**
+   * True if nobody would notice more of a move than a pause: there is no receiver, or one that comes back by itself. One
+   * that has everything but the end gets that sooner here.
+   */
+  get canMoveAtOnce(): boolean {
+    const { receiverRequest } = this
+    if (!this.canMove || receiverRequest === undefined) return this.canMove
+    return comesBack(receiverRequest) && this.bytes !== this.contentLength
   }
 
   /** The head of a download, the same for GET and HEAD. */
@@ -256,7 +291,8 @@ export class EphemeralSocket implements Subject {
     if (delivery?.confirm(bytes)) return
     // Its connection was reset behind the last byte, so it has looked lost since.
     const isAway = this.#stage === 'receiver-away' || this.#stage === 'both-away'
-    if (isAway && bytes === this.contentLength && bytes === this.bytes) {
+    if (isAway && bytes === this.contentLength && bytes === this.highestReturn) {
+      this.#effects.believe(bytes)
       this.apply('delivered', { isConfirmed: true })
       return
     }
@@ -276,6 +312,16 @@ export class EphemeralSocket implements Subject {
       detail: 'The receiver stopped the download. Send the file again for a new link.',
       isForGood: true,
     })
+  }
+
+  /** Goes on where another node has left it. */
+  reopen(): void {
+    if (this.#past !== undefined) this.apply(this.#past.hadReceiver ? 'reopened-midway' : 'reopened')
+  }
+
+  /** This node stops, or another one has the socket. Both sides go on there. Only where `canMove`. */
+  move(): void {
+    this.apply('moved', { detail: 'This transfer goes on at another part of the server.' })
   }
 
   /** The server stops. */

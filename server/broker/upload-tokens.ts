@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-
 /** How many tokens of one socket stay known. A sender that missed more rewinds than these is no longer told of them. */
 const MAX_TOKENS = 16
 
@@ -8,8 +6,15 @@ export type TokenListener = (added: string, dropped: string | undefined) => void
 
 /** The secrets of the upload resources of one socket. Only the current one takes bytes; the others say where to go on. */
 export class UploadTokens {
-  readonly #all: string[] = []
+  readonly #make: () => string
+  readonly #all: string[]
   #listener: TokenListener | undefined
+
+  /** `make` gives a new one. `known` are from another node, which had the socket before. */
+  constructor(make: () => string, known: readonly string[] = []) {
+    this.#make = make
+    this.#all = [...known]
+  }
 
   /** Undefined if this socket has no upload resource. */
   get current(): string | undefined {
@@ -21,9 +26,9 @@ export class UploadTokens {
     return this.#all
   }
 
-  /** Makes another one current, of 128 random bits, and returns it. */
+  /** Makes another one current, and returns it. */
   renew(): string {
-    const token = randomBytes(16).toString('base64url')
+    const token = this.#make()
     this.#all.push(token)
     const dropped = this.#all.length > MAX_TOKENS ? this.#all.shift() : undefined
     this.#listener?.(token, dropped)

@@ -8,7 +8,7 @@ import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
 import { ADMIN, listenTrouble, NODES, relayTrouble, type Setters, shownAddress } from './listen-trouble.js'
-import { adminAddress, refuseExposed, serviceOptions, tlsOptions, workerCount } from './settings.js'
+import { adminAddress, isNode, refuseExposed, serviceOptions, tlsOptions, workerCount } from './settings.js'
 import { openTokenFiles } from './token-files.js'
 
 /** One thing that `--check` looks at. */
@@ -49,7 +49,7 @@ export function checksOf(flags: Flags): Check[] {
             run: () => readTokens({ send: undefined, receive: flags.receiveTokens }),
           },
         ]),
-    ...(flags.cluster === undefined
+    ...(!isNode(flags)
       ? []
       : [
           {

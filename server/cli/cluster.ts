@@ -9,19 +9,19 @@ import type { RedisAddress } from '../locator/redis-connection.js'
 import { taggedIds } from '../locator/tagged-ids.js'
 import { readTrouble } from '../node/errno-words.js'
 import { openNode } from '../nodes/carrier.js'
-import { type LinkAddress, parseAddress } from '../nodes/links.js'
+import { formatAddress, type LinkAddress, parseAddress } from '../nodes/links.js'
+import { isWildcard, reachableAddresses } from '../nodes/own-address.js'
 import type { Flags } from './flags.js'
 
 /** Characters. A shorter secret could be found by trying; `openssl rand -hex 32` makes 64. */
 const MIN_SECRET_LENGTH = 32
 
-/** Addresses that stand for all of a machine's. Another node can't connect to one. */
-const WILDCARDS: readonly string[] = ['0.0.0.0', '::']
-
 /** How this server takes part in a cluster, as its flags say. */
 export interface ClusterSettings {
   readonly redis: RedisAddress
   readonly listenAt: LinkAddress
+  /** Where the other nodes reach it. */
+  readonly reachedAt: LinkAddress
   readonly secret: string
   /** This node's name, another one after each start. */
   readonly name: string
@@ -34,10 +34,11 @@ export async function clusterSettings({
   cluster,
   clusterPasswordFile,
   clusterListen,
+  clusterAddress,
   clusterSecretFile,
 }: Pick<
   Flags,
-  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterSecretFile'
+  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterAddress' | 'clusterSecretFile'
 >): Promise<ClusterSettings> {
   const missing = [
     [cluster, '--cluster'],
@@ -47,15 +48,17 @@ export async function clusterSettings({
   if (cluster === undefined || clusterListen === undefined || clusterSecretFile === undefined)
     throw new EssError(
       'usage',
-      `A cluster needs --cluster, --cluster-listen and --cluster-secret-file. Add ${missing.join(' and ')}, or leave all three out.`,
+      `A cluster needs --cluster, --cluster-listen and --cluster-secret-file. Add ${missing.join(' and ')}, or leave out all that begin with --cluster.`,
     )
+  const listenAt = addressIn(clusterListen, '--cluster-listen')
   const name = `${hostname().replaceAll(/[^\w.-]/g, '-')}-${randomBytes(3).toString('hex')}`
   return {
     redis: {
       url: checkedUrl(cluster),
       ...(clusterPasswordFile !== undefined && { password: await readPassword(clusterPasswordFile) }),
     },
-    listenAt: listenAddress(clusterListen),
+    listenAt,
+    reachedAt: clusterAddress === undefined ? ownAddress(listenAt) : givenAddress(clusterAddress),
     secret: await readSecret(clusterSecretFile),
     name,
     ids: taggedIds(name),
@@ -76,13 +79,14 @@ export interface Membership {
  * own error if the nodes' address can't be had.
  */
 export async function joinCluster(
-  { redis, listenAt, secret, name }: ClusterSettings,
+  { redis, listenAt, reachedAt, secret, name }: ClusterSettings,
   service: Service,
   note: (message: string) => void,
 ): Promise<Membership> {
   let locator: RedisLocator | undefined
   const node = await openNode({
     listenAt,
+    reachedAt,
     name,
     secret: Buffer.from(secret),
     relay: service.relay,
@@ -121,19 +125,34 @@ function checkedUrl(text: string): string {
   throw new EssError('usage', '--cluster must be the URL of Redis or Valkey, such as redis://10.0.0.5:6379.')
 }
 
-function listenAddress(text: string): LinkAddress {
+function addressIn(text: string, flag: string): LinkAddress {
   const address = parseAddress(text)
-  if (address === undefined)
-    throw new EssError(
-      'usage',
-      `--cluster-listen must be HOST:PORT, such as 10.0.0.1:9100, not ${JSON.stringify(text)}.`,
-    )
-  if (WILDCARDS.includes(address.host))
-    throw new EssError(
-      'usage',
-      `--cluster-listen ${text} is no address that other nodes can connect to. Name this machine's own.`,
-    )
-  return address
+  if (address !== undefined) return address
+  throw new EssError(
+    'usage',
+    `${flag} must be HOST:PORT, such as 10.0.0.1:9100, not ${JSON.stringify(text)}.`,
+  )
+}
+
+/** Where others reach a listener at this address, if nobody has said so. */
+function ownAddress(listenAt: LinkAddress): LinkAddress {
+  if (!isWildcard(listenAt.host)) return listenAt
+  const [host, ...others] = reachableAddresses(listenAt.host)
+  if (host !== undefined && others.length === 0) return { ...listenAt, host }
+  const has = host === undefined ? 'none that others can reach' : `${[host, ...others].join(' and ')}`
+  throw new EssError(
+    'usage',
+    `--cluster-listen ${formatAddress(listenAt)} stands for each address of this machine, and it has ${has}. Say with --cluster-address HOST:PORT where the other nodes reach this one.`,
+  )
+}
+
+function givenAddress(text: string): LinkAddress {
+  const address = addressIn(text, '--cluster-address')
+  if (!isWildcard(address.host)) return address
+  throw new EssError(
+    'usage',
+    `--cluster-address ${text} is no address that other nodes can connect to. Name this machine's own.`,
+  )
 }
 
 async function readPassword(path: string): Promise<string> {

@@ -78,8 +78,10 @@ export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<
 }
 
 /** True if this server is one of several. */
-export function isNode({ cluster, clusterPasswordFile, clusterListen, clusterSecretFile }: Flags): boolean {
-  return [cluster, clusterPasswordFile, clusterListen, clusterSecretFile].some((value) => value !== undefined)
+export function isNode(flags: Flags): boolean {
+  const { cluster, clusterPasswordFile, clusterListen, clusterAddress, clusterSecretFile } = flags
+  const all = [cluster, clusterPasswordFile, clusterListen, clusterAddress, clusterSecretFile]
+  return all.some((value) => value !== undefined)
 }
 
 /** How many processes serve. Throws EssError `usage` for several in a cluster. */

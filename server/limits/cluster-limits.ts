@@ -11,24 +11,22 @@ type Counts = readonly [sockets: number, reservations: number, waiting: number]
 
 const NONE: Counts = [0, 0, 0]
 
-/** How often we ask whether a client that has all it may have still does: news may be lost. */
+/** How often we ask whether a client that has all it may have still does: the node that it had it at may have died. */
 const REFRESH_MS = 30_000
 
 /**
- * Counts what clients hold and miss together with the other nodes of a cluster. A node takes without asking, tells the
- * cluster, and learns the sum by that. It hears from others of a client that has all it may have. So a limit costs
- * nothing on the path of a transfer, and a client that asks several nodes within a millisecond may get some more than
- * its share. While the cluster can't be told, each node counts for itself.
+ * Counts what clients hold and miss together with the other nodes of a cluster. A node takes without asking and tells
+ * the cluster, which tells all nodes of a client that has all it may have. So a limit costs nothing on the path of a
+ * transfer, and a client that asks several nodes within a millisecond may get some more than its share. While the
+ * cluster can't be told, each node counts for itself.
  */
 export class ClusterLimits implements MachineLimits {
   readonly #clients: Clients
-  readonly #most: Counts
-  readonly #mostMisses: number
-  readonly #shutOut: (client: string, forMs: number) => void
+  readonly #isCountingMisses: boolean
   /** What clients hold here. */
   readonly #held = new Map<string, Counts>()
-  /** How this has changed since the cluster was told. */
-  readonly #untold = new Map<string, Counts>()
+  /** The clients for which this has changed since the cluster was told. */
+  readonly #untold = new Set<string>()
   /** For each kind, the clients that have all they may have, over all nodes. */
   readonly #full: readonly Set<string>[] = KINDS.map(() => new Set())
   readonly #refresh: NodeJS.Timeout
@@ -40,24 +38,35 @@ export class ClusterLimits implements MachineLimits {
     shutOut: (client: string, forMs: number) => void,
   ) {
     this.#clients = clients
-    const { maxSocketsPerClient, maxReservationsPerClient, maxWaitingPerClient } = options
-    this.#most = [maxSocketsPerClient, maxReservationsPerClient, maxWaitingPerClient]
-    this.#mostMisses = options.maxMissesPerClient
-    this.#shutOut = shutOut
-    clients.onAnnounced((news) => this.#hear(news))
-    this.#refresh = setInterval(() => this.#askAgain(), REFRESH_MS)
+    const { maxSocketsPerClient, maxReservationsPerClient, maxWaitingPerClient, maxMissesPerClient } = options
+    this.#isCountingMisses = maxMissesPerClient > 0
+    clients.listen({
+      most: [maxSocketsPerClient, maxReservationsPerClient, maxWaitingPerClient] satisfies Counts,
+      mostMisses: maxMissesPerClient,
+      windowSeconds: WINDOW_SECONDS,
+      isFull: (kind, client) => this.#isFull(kind, client),
+      full: () => this.#allFull(),
+      setFull: (kind, client, isFull) => this.#setFull(kind, client, isFull),
+      // Another node may have a limit where this one has none.
+      shutOut: (client, forMs) => {
+        if (this.#isCountingMisses) shutOut(client, forMs)
+      },
+    })
+    this.#refresh = setInterval(() => {
+      for (const client of this.#allFull()) this.#tell(client)
+    }, REFRESH_MS)
   }
 
   elsewhere(what: ShareName): Elsewhere {
     const kind = KINDS.indexOf(what)
     return {
-      isFull: (client) => this.#full[kind]?.has(client) === true,
+      isFull: (client) => this.#isFull(kind, client),
       changed: (client, by) => this.#change(client, kind, by),
     }
   }
 
   missed(client: string): void {
-    if (this.#mostMisses > 0) void this.#miss(client)
+    if (this.#isCountingMisses) this.#clients.missed(client)
   }
 
   close(): void {
@@ -70,53 +79,31 @@ export class ClusterLimits implements MachineLimits {
     else this.#held.delete(client)
     // A reservation takes two shares, and is told as one.
     if (this.#untold.size === 0) queueMicrotask(() => this.#tellAll())
-    this.#untold.set(client, plus(this.#untold.get(client) ?? NONE, kind, by))
+    this.#untold.add(client)
   }
 
   #tellAll(): void {
-    for (const [client, by] of this.#untold) void this.#tell(client, by)
+    for (const client of this.#untold) this.#tell(client)
     this.#untold.clear()
   }
 
-  /** Learns by telling. Never rejects. */
-  async #tell(client: string, by: Counts = NONE): Promise<void> {
-    const held = this.#held.get(client) ?? NONE
-    const others = await this.#clients.hold(client, held)
-    for (const [kind, most] of this.#most.entries()) {
-      if (most === 0) continue
-      const sum = (held[kind] ?? 0) + (others?.[kind] ?? 0)
-      // Without the others, a node counts for itself, and does so anyway.
-      const isFull = others !== undefined && sum >= most
-      const wasFull = sum - (by[kind] ?? 0) >= most
-      const isNews = isFull !== wasFull || isFull !== this.#full[kind]?.has(client)
-      this.#mark(kind, client, isFull)
-      if (others !== undefined && isNews)
-        this.#clients.announce(JSON.stringify([isFull ? 'full' : 'free', client, kind]))
-    }
+  #tell(client: string): void {
+    if (this.#clients.hold(client, this.#held.get(client) ?? NONE)) return
+    // Without the others, a node counts for itself.
+    for (const clients of this.#full) clients.delete(client)
   }
 
-  async #miss(client: string): Promise<void> {
-    const misses = await this.#clients.miss(client, WINDOW_SECONDS)
-    if (misses === undefined || misses.count < this.#mostMisses || misses.leftMs <= 0) return
-    this.#shutOut(client, misses.leftMs)
-    this.#clients.announce(JSON.stringify(['out', client, misses.leftMs]))
+  #isFull(kind: number, client: string): boolean {
+    return this.#full[kind]?.has(client) === true
   }
 
-  /** Another node says so. What we don't know is from a later version. */
-  #hear(news: string): void {
-    const [verb, client, number] = JSON.parse(news) as readonly unknown[]
-    if (typeof client !== 'string' || typeof number !== 'number') return
-    if (verb === 'out' && this.#mostMisses > 0) this.#shutOut(client, number)
-    if (verb === 'full' || verb === 'free') this.#mark(number, client, verb === 'full')
+  #allFull(): ReadonlySet<string> {
+    return new Set(this.#full.flatMap((clients) => [...clients]))
   }
 
-  #mark(kind: number, client: string, isFull: boolean): void {
+  #setFull(kind: number, client: string, isFull: boolean): void {
     if (isFull) this.#full[kind]?.add(client)
     else this.#full[kind]?.delete(client)
-  }
-
-  #askAgain(): void {
-    for (const client of new Set(this.#full.flatMap((clients) => [...clients]))) void this.#tell(client)
   }
 }
 

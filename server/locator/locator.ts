@@ -17,7 +17,7 @@ export interface Place {
  * - A place: that node has it, or is the one to ask.
  * - `gone`: the id has ended lately.
  * - `unknown`: it can't be said now. The store can't be asked or has lost records, and the id names no node that is
- *   known; or the node that had it has died, and its sender may come back at another one.
+ *   known; or the node that had it has died or stops, and its sender may come back at another one.
  * - undefined: no node has it.
  */
 export type Found = Place | 'gone' | 'unknown' | undefined
@@ -68,6 +68,27 @@ export const FIND_MS = 250
 /** How long the id of an ended socket is remembered. */
 export const TOMBSTONE_SECONDS = 600
 
+/** How long it is remembered that a node which stops has let a key go. */
+export const LET_GO_SECONDS = 120
+
+/** Whose an id is, once a node has claimed it: `mine`, or as `find` says. `unknown` is for a store that can't be asked now. */
+export type Claimed = 'mine' | 'gone' | 'unknown' | Place
+
+/** What lets an id go on at another node than the one that had it. */
+export interface Moves {
+  /**
+   * This node stops, and the sender may come back at another one: `find` says `unknown` for a while, unless the key has
+   * settled there. Returns at once and never throws, as `leave` does.
+   */
+  letGo(kind: Kind, key: string): void
+
+  /**
+   * Makes this id this node's, unless it has ended, or a node that lives has it: of several nodes that claim it, one gets
+   * it. Those who wait for it are told when it settles. Takes at most `FIND_MS`, and never rejects.
+   */
+  claim(id: string): Promise<Claimed>
+}
+
 /**
  * Knows on which node each socket is. Each node has one, and all of a cluster share what it knows. It knows nothing of
  * the transfers themselves: no name, no address of a client, no byte.
@@ -95,6 +116,9 @@ export interface Locator {
   onSettled(id: string, found: () => void): () => void
 
   readonly state: LocatorState
+
+  /** Undefined where no id goes on at another node. */
+  readonly moves?: Moves
 
   /** What the cluster knows of its clients; undefined where another one counts for all nodes. */
   readonly clients?: Clients

@@ -1,6 +1,6 @@
-import type { Clients, Misses } from './clients.js'
-import type { Found, Kind, Locator, LocatorState, Place } from './locator.js'
-import { TOMBSTONE_SECONDS } from './locator.js'
+import type { Clients, ClientsListener } from './clients.js'
+import type { Claimed, Found, Kind, Locator, LocatorState, Moves, Place } from './locator.js'
+import { LET_GO_SECONDS, TOMBSTONE_SECONDS } from './locator.js'
 
 /** How many ends are remembered, at about 150 bytes each. The oldest is forgotten first. */
 const MAX_TOMBSTONES = 100_000
@@ -8,7 +8,7 @@ const MAX_TOMBSTONES = 100_000
 /** How many clients' misses are counted. The one whose window began first is forgotten first. */
 const MAX_MISSING_CLIENTS = 10_000
 
-/** A key that has no node any more: it has ended, or its node has left. */
+/** A key that has no node any more: it has ended, or its node has left or let it go. */
 interface Tombstone {
   readonly found: 'gone' | 'unknown'
   readonly untilMs: number
@@ -57,6 +57,21 @@ export class MemoryStore {
     if (kind === 'id') this.#remember(kind, key, 'gone')
   }
 
+  letGo(kind: Kind, key: string, member: Member): void {
+    if (this.#owners[kind].get(key) !== member) return
+    this.#owners[kind].delete(key)
+    this.#remember(kind, key, 'unknown', LET_GO_SECONDS)
+  }
+
+  claim(id: string, member: Member): Claimed {
+    const found = this.find('id', id)
+    if (found === 'gone') return found
+    if (typeof found === 'object' && found !== member.place) return found
+    this.#tombstones.id.delete(id)
+    this.#owners.id.set(id, member)
+    return 'mine'
+  }
+
   find(kind: Kind, key: string): Found {
     const owner = this.#owners[kind].get(key)
     if (owner !== undefined) return owner.place
@@ -64,31 +79,37 @@ export class MemoryStore {
     return tombstone === undefined || tombstone.untilMs <= performance.now() ? undefined : tombstone.found
   }
 
-  hold(client: string, held: readonly number[], member: Member): readonly number[] {
+  hold(client: string, held: readonly number[], member: Member): void {
     const byMember = this.#held.get(client) ?? new Map<Member, readonly number[]>()
+    const before = sumsOf(byMember)
     byMember.delete(member)
-    const others = [...byMember.values()]
     if (held.some((count) => count > 0)) byMember.set(member, held)
     if (byMember.size > 0) this.#held.set(client, byMember)
     else this.#held.delete(client)
-    return held.map((_count, kind) => others.reduce((sum, counts) => sum + (counts[kind] ?? 0), 0))
+    const after = sumsOf(byMember)
+    for (const [kind, most] of (member.listener?.most ?? []).entries()) {
+      if (most === 0) continue
+      const [wasFull, isFull] = [(before[kind] ?? 0) >= most, (after[kind] ?? 0) >= most]
+      if (isFull !== wasFull || isFull !== member.listener?.isFull(kind, client))
+        for (const { listener } of this.#members) listener?.setFull(kind, client, isFull)
+    }
   }
 
-  miss(client: string, windowSeconds: number): Misses {
+  missed(client: string, member: Member): void {
+    const { listener } = member
+    if (listener === undefined) return
     const nowMs = performance.now()
     // All windows are of one length, so the oldest come first.
     for (const [old, { untilMs }] of this.#misses) {
       if (untilMs > nowMs && this.#misses.size < MAX_MISSING_CLIENTS) break
       this.#misses.delete(old)
     }
-    const misses = this.#misses.get(client) ?? { count: 0, untilMs: nowMs + 1000 * windowSeconds }
+    const untilMs = nowMs + 1000 * listener.windowSeconds
+    const misses = this.#misses.get(client) ?? { count: 0, untilMs }
     misses.count++
     this.#misses.set(client, misses)
-    return { count: misses.count, leftMs: misses.untilMs - nowMs }
-  }
-
-  announce(news: string, by: Member): void {
-    for (const member of this.#members) if (member !== by) member.hear?.(news)
+    if (misses.count < listener.mostMisses) return
+    for (const one of this.#members) one.listener?.shutOut(client, misses.untilMs - nowMs)
   }
 
   onSettled(id: string, found: () => void): () => void {
@@ -124,16 +145,16 @@ export class MemoryStore {
     }
   }
 
-  #remember(kind: Kind, key: string, found: Tombstone['found']): void {
+  #remember(kind: Kind, key: string, found: Tombstone['found'], seconds = TOMBSTONE_SECONDS): void {
     const nowMs = performance.now()
     const tombstones = this.#tombstones[kind]
-    // All live equally long, so the oldest come first.
+    // The oldest come first. All live equally long, but for a node that stops: those go with the ones before them.
     for (const [old, { untilMs }] of tombstones) {
       if (untilMs > nowMs && tombstones.size < MAX_TOMBSTONES) break
       tombstones.delete(old)
     }
     tombstones.delete(key)
-    tombstones.set(key, { found, untilMs: nowMs + 1000 * TOMBSTONE_SECONDS })
+    tombstones.set(key, { found, untilMs: nowMs + 1000 * seconds })
   }
 }
 
@@ -144,15 +165,20 @@ class Member implements Locator {
   /** What stops each wait of this node. */
   readonly #waits = new Set<() => void>()
   readonly clients: Clients = {
-    hold: async (client, held) => this.#store.hold(client, held, this),
-    miss: async (client, windowSeconds) => this.#store.miss(client, windowSeconds),
-    announce: (news) => this.#store.announce(news, this),
-    onAnnounced: (hear) => {
-      this.hear = hear
+    hold: (client, held) => {
+      this.#store.hold(client, held, this)
+      return true
+    },
+    missed: (client) => this.#store.missed(client, this),
+    listen: (listener) => {
+      this.listener = listener
     },
   }
-  /** Is told what the other nodes announce. */
-  hear: ((news: string) => void) | undefined
+  readonly moves: Moves = {
+    letGo: (kind, key) => this.#store.letGo(kind, key, this),
+    claim: async (id) => this.#store.claim(id, this),
+  }
+  listener: ClientsListener | undefined
 
   constructor(place: Place, store: MemoryStore) {
     this.place = place
@@ -196,4 +222,12 @@ class Member implements Locator {
     for (const stop of this.#waits) stop()
     this.#store.drop(this)
   }
+}
+
+/** How many of each kind all nodes hold together. */
+function sumsOf(byMember: ReadonlyMap<Member, readonly number[]>): readonly number[] {
+  const sums: number[] = []
+  for (const counts of byMember.values())
+    for (const [kind, count] of counts.entries()) sums[kind] = (sums[kind] ?? 0) + count
+  return sums
 }

@@ -12,14 +12,17 @@ export interface Writer<Write> {
 }
 
 /**
- * What the store must still be told: the latest write for each key. A write is made at once when the store is well, and
- * otherwise when it is well again. There is never more than one write for a key that waits.
+ * What the store must still be told: the latest write for each key. A write is made at once when the store is well and
+ * has answered the last one for this key, and otherwise when that is so. Two writes for a key would overtake each other
+ * where one of them takes two steps, and the store would keep the older one. There is never more than one for a key that
+ * waits.
  */
 export class OwedWrites<Write> {
   readonly #writer: Writer<Write>
   /** In the order in which they will be made. */
   readonly #owed = new Map<string, Write>()
-  #unanswered = 0
+  /** The keys of the writes without an answer. */
+  readonly #unanswered = new Set<string>()
 
   constructor(writer: Writer<Write>) {
     this.#writer = writer
@@ -27,7 +30,7 @@ export class OwedWrites<Write> {
 
   /** How many are not yet known to be in the store. */
   get count(): number {
-    return this.#owed.size + this.#unanswered
+    return this.#owed.size + this.#unanswered.size
   }
 
   get(key: string): Write | undefined {
@@ -42,9 +45,10 @@ export class OwedWrites<Write> {
   /** Makes as many as may be made now. Call it too when the store is well again. */
   make(): void {
     for (const [key, write] of this.#owed) {
-      if (this.#unanswered >= MOST_UNANSWERED || !this.#writer.isReady()) return
+      if (this.#unanswered.size >= MOST_UNANSWERED || !this.#writer.isReady()) return
+      if (this.#unanswered.has(key)) continue
       this.#owed.delete(key)
-      this.#unanswered++
+      this.#unanswered.add(key)
       void this.#make(key, write)
     }
   }
@@ -56,7 +60,7 @@ export class OwedWrites<Write> {
       const instead = this.#writer.failed(key, write, error)
       if (instead !== undefined && !this.#owed.has(key)) this.#owed.set(key, instead)
     } finally {
-      this.#unanswered--
+      this.#unanswered.delete(key)
     }
     this.make()
   }

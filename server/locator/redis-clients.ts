@@ -1,121 +1,140 @@
-import type { Clients, Misses } from './clients.js'
+import type { Clients, ClientsListener } from './clients.js'
 import { OwedWrites } from './owed-writes.js'
 import type { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import type { Roster } from './roster.js'
-import type { SealedNews } from './sealed-news.js'
-import { withinFind } from './within-find.js'
+import type { SealedNames } from './sealed-names.js'
 
 /** How long the counts of a client live unless they are told again. */
 const LEASE_SECONDS = 600
 const RENEWAL_MS = 300_000
 
 /*
- * A hash has the counts of each node that has some. Those of a node that is dead don't count. Redis runs one script at a
- * time: of two nodes that ask at the same time, the second one sees what the first one has said.
+ * A hash has the counts of each node that has some. Those of a node that is dead don't count. Redis tells the nodes in
+ * the same step that they add up to a limit, or no longer: so all hear it in one order, and no answer that comes late or
+ * never can keep it from them. It also does when the node that asks takes something else for true.
  */
-const HOLD = scriptOf(`local life, held = ARGV[1], ARGV[2]
+const HOLD = scriptOf(`local life, held, lease, most, believed, channel, client, isSure = unpack(ARGV)
+local function add(sums, counts)
+  local kind = 0
+  for count in string.gmatch(counts or '', '%d+') do
+    kind = kind + 1
+    sums[kind] = (sums[kind] or 0) + count
+  end
+end
+local before, after = {}, {}
+local all = redis.call('HGETALL', KEYS[1])
+for at = 1, #all, 2 do
+  if all[at] == life then
+    add(before, all[at + 1])
+  elseif redis.call('ZSCORE', KEYS[2], all[at]) then
+    add(before, all[at + 1])
+    add(after, all[at + 1])
+  end
+end
+add(after, held)
 if held == '' then
   redis.call('HDEL', KEYS[1], life)
 else
   redis.call('HSET', KEYS[1], life, held)
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
+  redis.call('EXPIRE', KEYS[1], lease)
 end
-local all = redis.call('HGETALL', KEYS[1])
-local others = {}
-for at = 1, #all, 2 do
-  if all[at] ~= life and redis.call('ZSCORE', KEYS[2], all[at]) then table.insert(others, all[at + 1]) end
-end
-return others`)
+local kind = 0
+for limit in string.gmatch(most, '%d+') do
+  kind = kind + 1
+  limit = tonumber(limit)
+  if limit > 0 then
+    local wasFull, isFull = (before[kind] or 0) >= limit, (after[kind] or 0) >= limit
+    local isBelieved = string.sub(believed, kind, kind) == '1'
+    if isFull ~= wasFull or isFull ~= isBelieved or (isFull and isSure == '0') then
+      redis.call('PUBLISH', channel, client .. (isFull and ' full ' or ' free ') .. kind - 1)
+    end
+  end
+end`)
 
-const MISS = scriptOf(`local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return {count, redis.call('PTTL', KEYS[1])}`)
+const MISS = scriptOf(`local seconds, most, channel, client = unpack(ARGV)
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('EXPIRE', KEYS[1], seconds) end
+if count >= tonumber(most) then redis.call('PUBLISH', channel, client .. ' out ' .. redis.call('PTTL', KEYS[1])) end`)
+
+/** What is told of a client: a change, or all again, because this node and the others may know different things. */
+type Telling = 'change' | 'all'
 
 /** What a cluster over Redis knows of its clients. In Redis they are hashed, like ids. */
 export class RedisClients implements Clients {
   readonly #link: RedisLink
   readonly #roster: Roster
   readonly #hash: (client: string) => string
-  readonly #news: SealedNews
-  #hear: ((news: string) => void) | undefined
+  readonly #names: SealedNames
+  #listener: ClientsListener | undefined
   /** What clients hold here, and when that must be told again; the first one first. */
   readonly #held = new Map<string, { readonly held: readonly number[]; readonly dueMs: number }>()
-  readonly #owed: OwedWrites<'hold'>
+  readonly #owed: OwedWrites<Telling>
 
-  constructor(link: RedisLink, roster: Roster, hash: (client: string) => string, news: SealedNews) {
-    this.#news = news
+  constructor(link: RedisLink, roster: Roster, hash: (client: string) => string, names: SealedNames) {
+    this.#names = names
     this.#link = link
     this.#roster = roster
     this.#hash = hash
     this.#owed = new OwedWrites({
       isReady: () => link.takesWrites,
-      write: async (record) => void (await this.#tell(record)),
-      failed: (_record, write, error) => {
+      write: (client, telling) => this.#tell(client, telling),
+      failed: (client, telling, error) => {
         link.noteWrite(error)
-        return write
+        this.#owe(client, telling)
+        return undefined
       },
     })
   }
 
-  async hold(client: string, held: readonly number[]): Promise<readonly number[] | undefined> {
-    const record = `ess:client:${this.#hash(client)}`
-    this.#held.delete(record)
+  hold(client: string, held: readonly number[]): boolean {
+    this.#held.delete(client)
     if (held.some((count) => count > 0))
-      this.#held.set(record, { held, dueMs: performance.now() + RENEWAL_MS })
-    if (!this.#link.takesWrites) {
-      this.#owed.owe(record, 'hold')
-      return undefined
-    }
-    const told = this.#tell(record)
-    told.catch((error: unknown) => {
-      this.#link.noteWrite(error)
-      this.#owed.owe(record, 'hold')
-    })
-    if (!this.#link.isPrompt) return undefined
-    const others = await withinFind(told)
-    return typeof others === 'string' ? undefined : held.map((_count, kind) => sumOf(others, kind))
+      this.#held.set(client, { held, dueMs: performance.now() + RENEWAL_MS })
+    this.#owe(client, 'change')
+    this.#owed.make()
+    return this.#link.takesWrites
   }
 
-  async miss(client: string, windowSeconds: number): Promise<Misses | undefined> {
-    if (!this.#link.takesWrites || !this.#link.isPrompt) return undefined
-    const key = `ess:misses:${this.#hash(client)}`
-    const reply = await withinFind(runScript(this.#link, MISS, [key], [String(windowSeconds)]))
-    if (typeof reply === 'string') return undefined
-    // The script gives this.
-    const [count, leftMs] = reply as readonly [number, number]
-    return { count, leftMs }
+  missed(client: string): void {
+    const listener = this.#listener
+    if (listener === undefined || !this.#link.takesWrites || !this.#link.isPrompt) return
+    const args = [listener.windowSeconds, listener.mostMisses, this.#channel, this.#names.seal(client)]
+    // The next one is counted again.
+    runScript(this.#link, MISS, [`ess:misses:${this.#hash(client)}`], args.map(String)).catch(() => undefined)
   }
 
-  announce(news: string): void {
-    // News that are late are no news.
-    if (!this.#link.takesWrites) return
-    this.#link
-      .ask('PUBLISH', this.#channel, `${this.#roster.life} ${this.#news.seal(news)}`)
-      .catch(() => undefined)
-  }
-
-  onAnnounced(hear: (news: string) => void): void {
-    this.#hear = hear
+  listen(listener: ClientsListener): void {
+    this.#listener = listener
     this.follow()
   }
 
   /** Listens on this connection; call it again after the next one was made. */
   follow(): void {
-    if (this.#hear === undefined || !this.#link.isConnected) return
-    this.#link.subscribe(this.#channel, (message) => this.#onNews(message)).catch(() => undefined)
+    if (this.#listener !== undefined && this.#link.isConnected) void this.#follow()
   }
 
-  /** On it, the nodes of a cluster tell each other of clients. */
+  async #follow(): Promise<void> {
+    // The next connection will do it. A user of Redis who may not listen still tells what is held here.
+    await this.#link.subscribe(this.#channel, (message) => this.#hear(message)).catch(() => undefined)
+    // What was said before Redis had this node among the listeners, it can't have heard.
+    this.tellAll()
+  }
+
+  /** On it, Redis tells the nodes of a cluster of their clients. */
   get #channel(): string {
     return `${this.#roster.key}:clients`
   }
 
-  #onNews(message: string): void {
-    const [life, sealed = ''] = message.split(' ')
-    if (life === this.#roster.life) return
-    const news = this.#news.open(sealed)
-    if (news !== undefined) this.#hear?.(news)
+  #hear(message: string): void {
+    const [sealed = '', verb, text] = message.split(' ')
+    const [client, number] = [this.#names.open(sealed), Number(text)]
+    const listener = this.#listener
+    if (client === undefined || listener === undefined || !Number.isSafeInteger(number)) return
+    if (verb === 'full' || verb === 'free') listener.setFull(number, client, verb === 'full')
+    // Whoever can write to Redis can repeat a client's name, but not shut it out for longer than a miss would.
+    if (verb === 'out' && number > 0)
+      listener.shutOut(client, Math.min(number, 1000 * listener.windowSeconds))
   }
 
   /** Tells Redis what is owed, as far as it takes that now. */
@@ -123,33 +142,43 @@ export class RedisClients implements Clients {
     this.#owed.make()
   }
 
-  /** Redis may have lost all that it was told. */
+  /** Redis may have lost all that it was told, or this node what it should have heard. */
   tellAll(): void {
-    for (const record of this.#held.keys()) this.#owed.owe(record, 'hold')
+    for (const client of [...this.#held.keys(), ...(this.#listener?.full() ?? [])]) this.#owe(client, 'all')
     this.#owed.make()
   }
 
   /** Tells again what would be forgotten. */
   tellDue(): void {
     const nowMs = performance.now()
-    for (const [record, { held, dueMs }] of this.#held) {
+    for (const [client, { held, dueMs }] of this.#held) {
       if (dueMs > nowMs) break
-      this.#held.delete(record)
-      this.#held.set(record, { held, dueMs: nowMs + RENEWAL_MS })
-      this.#owed.owe(record, 'hold')
+      this.#held.delete(client)
+      this.#held.set(client, { held, dueMs: nowMs + RENEWAL_MS })
+      this.#owe(client, 'change')
     }
     this.#owed.make()
   }
 
-  /** What the others hold, each in one text. */
-  async #tell(record: string): Promise<readonly string[]> {
-    const held = this.#held.get(record)?.held.join(' ') ?? ''
-    const args = [this.#roster.life, held, String(LEASE_SECONDS)]
-    // The script gives a list of texts.
-    return (await runScript(this.#link, HOLD, [record, this.#roster.key], args)) as readonly string[]
+  #owe(client: string, telling: Telling): void {
+    this.#owed.owe(client, this.#owed.get(client) === 'all' ? 'all' : telling)
   }
-}
 
-function sumOf(others: readonly string[], kind: number): number {
-  return others.reduce((sum, counts) => sum + Number(counts.split(' ')[kind] ?? 0), 0)
+  /** Rejects as the link does. */
+  async #tell(client: string, telling: Telling): Promise<void> {
+    const listener = this.#listener
+    if (listener === undefined) return
+    const { most } = listener
+    const args = [
+      this.#roster.life,
+      this.#held.get(client)?.held.join(' ') ?? '',
+      String(LEASE_SECONDS),
+      most.join(' '),
+      most.map((_most, kind) => (listener.isFull(kind, client) ? '1' : '0')).join(''),
+      this.#channel,
+      this.#names.seal(client),
+      telling === 'all' ? '0' : '1',
+    ]
+    await runScript(this.#link, HOLD, [`ess:client:${this.#hash(client)}`, this.#roster.key], args)
+  }
 }

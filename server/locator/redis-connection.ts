@@ -22,7 +22,8 @@ export interface RedisConnection {
   send(...args: readonly string[]): Promise<Reply>
   /** Resolves once Redis has confirmed it. */
   subscribe(channel: string, listener: (message: string) => void): Promise<void>
-  unsubscribe(channel: string): Promise<void>
+  /** Takes the listener too: without it, the library also drops one that comes before Redis has answered. */
+  unsubscribe(channel: string, listener: (message: string) => void): Promise<void>
   /** Why it has ended. Never rejects. */
   readonly ended: Promise<Error>
   destroy(): void
@@ -80,7 +81,7 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
     ended,
     send: (...args) => client.sendCommand<Reply>([...args]),
     subscribe: (channel, listener) => client.subscribe(channel, listener),
-    unsubscribe: (channel) => client.unsubscribe(channel),
+    unsubscribe: (channel, listener) => client.unsubscribe(channel, listener),
     destroy: () => client.destroy(),
   }
 }

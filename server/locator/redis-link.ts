@@ -121,10 +121,10 @@ export class RedisLink {
   }
 
   /** Without a connection there is nothing to do. */
-  async unsubscribe(channel: string): Promise<void> {
+  async unsubscribe(channel: string, listener: (message: string) => void): Promise<void> {
     if (this.#connection === undefined) return
     this.#sent++
-    await this.#connection.unsubscribe(channel)
+    await this.#connection.unsubscribe(channel, listener)
   }
 
   /** Learns from a write how Redis is: `error` is what it was refused with. A lost connection is known anyway. */

@@ -1,10 +1,13 @@
 import { createHmac } from 'node:crypto'
 import {
+  type Claimed,
   type ClusterView,
   type Found,
   type Kind,
+  LET_GO_SECONDS,
   type Locator,
   type LocatorState,
+  type Moves,
   type Place,
   type SearchEnd,
   TOMBSTONE_SECONDS,
@@ -16,7 +19,7 @@ import type { RedisAddress } from './redis-connection.js'
 import { RedisLink } from './redis-link.js'
 import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
-import { SealedNews } from './sealed-news.js'
+import { SealedNames } from './sealed-names.js'
 import { tagIn } from './tagged-ids.js'
 import { withinFind } from './within-find.js'
 
@@ -49,16 +52,37 @@ const MAX_OWED_ENDS = 100_000
 
 /** In the place of a life: it has ended. */
 const GONE = 'gone'
+/** In the place of a life: the node that had it stops. */
+const LET_GO = 'let-go'
 
 /** Only while the record is ours, or was lost: a sender may have moved to another node. */
 const LEAVE = scriptOf(`local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return end
-if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], '${GONE}', 'EX', ARGV[2]) end`)
+if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end`)
+
+/** Redis runs one script at a time: of several nodes, the first one gets the record. */
+const CLAIM = scriptOf(`local owner = redis.call('GET', KEYS[1])
+if owner == '${GONE}' then return owner end
+if owner and owner ~= '${LET_GO}' and owner ~= ARGV[1] and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]`)
 
 /** What Redis must be told of a key. */
 type Write =
   | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
-  | { readonly verb: 'leave'; readonly kind: Kind; readonly untilMs: number }
+  | {
+      readonly verb: 'leave'
+      readonly as: typeof GONE | typeof LET_GO
+      readonly seconds: number
+      readonly untilMs: number
+    }
+
+/** A record that some wait for. */
+interface Awaited {
+  readonly waiting: Set<() => void>
+  /** Is told by Redis that it is there. */
+  readonly told: () => void
+}
 
 /** Takes part in a cluster over Redis or Valkey. Connects by itself, now and whenever the connection is lost. */
 export function openRedisLocator(options: RedisLocatorOptions): RedisLocator {
@@ -72,9 +96,17 @@ export class RedisLocator implements Locator, ClusterView {
   readonly #roster: Roster
   readonly #owed: OwedWrites<Write>
   readonly clients: RedisClients
+  readonly moves: Moves = {
+    letGo: (kind, key) => this.#forget(kind, key, LET_GO, LET_GO_SECONDS),
+    claim: async (id) => {
+      if (!this.#link.isPrompt) return 'unknown'
+      const claimed = await withinFind(this.#claim(this.#recordOf('id', id)))
+      return claimed === 'late' || claimed === 'failed' ? 'unknown' : claimed
+    },
+  }
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
-  readonly #awaited = new Map<string, Set<() => void>>()
+  readonly #awaited = new Map<string, Awaited>()
   readonly #round: NodeJS.Timeout
   /** Records may be missing until this time of `performance.now`. */
   #isRefilledAtMs = 0
@@ -97,7 +129,7 @@ export class RedisLocator implements Locator, ClusterView {
       this.#link,
       this.#roster,
       (client) => this.#hash('client', client),
-      new SealedNews(options.secret),
+      new SealedNames(options.secret),
     )
     this.#owed = new OwedWrites({
       isReady: () => this.#link.takesWrites,
@@ -135,11 +167,7 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   leave(kind: Kind, key: string): void {
-    const record = this.#recordOf(kind, key)
-    if (!this.#here.delete(record) || this.#isClosed) return
-    // It leaves no trace where it never was.
-    if (!this.#link.isConnected && this.#owed.count >= MAX_OWED_ENDS) return
-    this.#owe(record, { verb: 'leave', kind, untilMs: performance.now() + 1000 * TOMBSTONE_SECONDS })
+    this.#forget(kind, key, GONE, kind === 'id' ? TOMBSTONE_SECONDS : 0)
   }
 
   async find(kind: Kind, key: string): Promise<Found> {
@@ -151,23 +179,24 @@ export class RedisLocator implements Locator, ClusterView {
 
   onSettled(id: string, found: () => void): () => void {
     const record = this.#recordOf('id', id)
-    const others = this.#awaited.get(record) ?? new Set()
-    const isFirst = others.size === 0
+    const others = this.#awaited.get(record) ?? { waiting: new Set(), told: () => this.#appeared(record) }
+    const isFirst = others.waiting.size === 0
     const stop = () => {
-      if (!others.delete(once) || others.size > 0) return
+      if (!others.waiting.delete(once) || others.waiting.size > 0) return
       if (this.#awaited.get(record) !== others) return
       this.#awaited.delete(record)
       // A connection that is lost has no subscriptions.
-      this.#link.unsubscribe(record).catch(() => undefined)
+      this.#link.unsubscribe(record, others.told).catch(() => undefined)
     }
     const once = () => {
-      if (!others.has(once)) return
+      if (!others.waiting.has(once)) return
       stop()
       found()
     }
-    this.#awaited.set(record, others.add(once))
+    others.waiting.add(once)
+    this.#awaited.set(record, others)
     if (this.#here.has(record)) queueMicrotask(once)
-    else if (isFirst) this.#watchFor(record)
+    else if (isFirst) this.#watchFor(record, others)
     else this.#lookFor(record)
     return stop
   }
@@ -188,6 +217,33 @@ export class RedisLocator implements Locator, ClusterView {
     this.#link.close()
   }
 
+  /** It is no longer here. The record says so for this long; after 0 seconds there is none. */
+  #forget(kind: Kind, key: string, as: typeof GONE | typeof LET_GO, seconds: number): void {
+    const record = this.#recordOf(kind, key)
+    if (!this.#here.delete(record) || this.#isClosed) return
+    // It leaves no trace where it never was.
+    if (!this.#link.isConnected && this.#owed.count >= MAX_OWED_ENDS) return
+    this.#owe(record, {
+      verb: 'leave',
+      as,
+      seconds,
+      untilMs: performance.now() + 1000 * (seconds === 0 ? TOMBSTONE_SECONDS : seconds),
+    })
+  }
+
+  /** Rejects as the link does. */
+  async #claim(record: string): Promise<Claimed> {
+    const { life, placesKey } = this.#roster
+    const owner = await runScript(this.#link, CLAIM, [record, placesKey], [life, String(LEASE_SECONDS)])
+    if (owner === life) return 'mine'
+    if (owner === GONE) return 'gone'
+    return (typeof owner === 'string' ? await this.#placeOf(owner) : undefined) ?? 'unknown'
+  }
+
+  async #placeOf(life: string): Promise<Place | undefined> {
+    return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life))
+  }
+
   /** Undefined if there is no record, or if it can't be read in time. */
   async #findByRecord(kind: Kind, key: string): Promise<Found> {
     if (!this.#link.isPrompt) return undefined
@@ -203,9 +259,10 @@ export class RedisLocator implements Locator, ClusterView {
     const life = await this.#link.ask('GET', record)
     if (typeof life !== 'string') return undefined
     if (life === GONE) return 'gone'
+    if (life === LET_GO) return 'unknown'
     // A key that is here is never asked for: a record of ours that is left over names no node.
     if (life === this.#roster.life) return undefined
-    return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life)) ?? 'unknown'
+    return (await this.#placeOf(life)) ?? 'unknown'
   }
 
   #findByTag(tag: string | undefined): Found {
@@ -244,8 +301,7 @@ export class RedisLocator implements Locator, ClusterView {
         return await this.#writeRecord(record, write.kind)
       case 'leave': {
         if (write.untilMs <= performance.now()) return
-        const seconds = write.kind === 'id' ? TOMBSTONE_SECONDS : 0
-        await runScript(this.#link, LEAVE, [record], [life, String(seconds)])
+        await runScript(this.#link, LEAVE, [record], [life, write.as, String(write.seconds)])
         return
       }
       case 'renew': {
@@ -273,11 +329,10 @@ export class RedisLocator implements Locator, ClusterView {
   #onConnected(): void {
     this.#roster.follow(() => void this.#beat()).catch(() => undefined)
     this.clients.follow()
-    for (const record of this.#awaited.keys()) this.#watchFor(record)
+    for (const [record, awaited] of this.#awaited) this.#watchFor(record, awaited)
     // What was written last may be lost, by the connection, or by a Redis that took the place of another.
     for (const [record, { kind }] of this.#here)
       if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
-    this.clients.tellAll()
   }
 
   async #beat(): Promise<void> {
@@ -311,14 +366,14 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   #appeared(record: string): void {
-    for (const found of this.#awaited.get(record) ?? []) found()
+    for (const found of this.#awaited.get(record)?.waiting ?? []) found()
   }
 
   /** Subscribes first and looks then, so that it can't settle unseen in between. */
-  #watchFor(record: string): void {
+  #watchFor(record: string, { told }: Awaited): void {
     if (!this.#link.isConnected) return
     // With the next connection, it is watched for again.
-    this.#link.subscribe(record, () => this.#appeared(record)).catch(() => undefined)
+    this.#link.subscribe(record, told).catch(() => undefined)
     this.#lookFor(record)
   }
 

@@ -95,6 +95,11 @@ export class Roster {
     return this.#keys.nodes
   }
 
+  /** The key of the hash that has every life. */
+  get placesKey(): string {
+    return this.#keys.places
+  }
+
   get places(): readonly Place[] {
     return [...this.#lives.values()].map(({ place }) => place)
   }

@@ -2,29 +2,33 @@ import { createHmac } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
+import { nodeAway } from '../answer/node-away.js'
 import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
+import { askNode } from './ask-node.js'
 import type { Carried } from './carried.js'
 import { carryConnection } from './carry-connection.js'
 import { carryExchange } from './carry-exchange.js'
 import {
   formatAddress,
   type LinkAddress,
-  type LinkListener,
   type LinkTerms,
   listenForLinks,
   openLink,
   parseAddress,
 } from './links.js'
-import { nodeAway } from './node-away.js'
+import { type NodeMoves, nodeMoves } from './moves.js'
 import type { CarryingCounts, Errand, Nodes } from './nodes.js'
+import { type SignedTokens, signedTokens } from './signed-tokens.js'
 import { takeOver } from './takeover.js'
 
 /** What a node needs to join its cluster. */
 export interface NodeOptions {
-  /** Where other nodes reach this one: an address that they can reach. Port 0 takes a free one. */
+  /** Where this node listens for the others. Port 0 takes a free one. */
   readonly listenAt: LinkAddress
+  /** Where they reach it, if that is another address; a port of 0 stands for that of the listener. */
+  readonly reachedAt?: LinkAddress
   /** What all nodes of the cluster know, and nobody else. */
   readonly secret: Buffer
   /** Tells the kernel's view of a client: that of the node's service. */
@@ -35,14 +39,23 @@ export interface NodeOptions {
   readonly locate: (self: Place) => Locator | Promise<Locator>
 }
 
+/** A listener for other nodes, and where they reach it. */
+interface NodeListener {
+  readonly address: string
+  close(): void
+}
+
 /** Listens for other nodes, and joins their cluster. Rejects with Node's own error if the address can't be had. */
-export async function openNode({ listenAt, secret, relay, name, locate }: NodeOptions): Promise<Carrier> {
+export async function openNode(options: NodeOptions): Promise<Carrier> {
+  const { listenAt, reachedAt = listenAt, secret, relay, name, locate } = options
   const terms = { secret: createHmac('sha256', secret).update('ess links').digest() }
   let serve: (link: Socket) => void = (link) => link.destroy()
   const listener = await listenForLinks(listenAt, name, terms, (link) => serve(link))
+  const address = formatAddress({ ...reachedAt, port: reachedAt.port || listener.address.port })
   try {
-    const locator = await locate({ node: name, address: formatAddress(listener.address) })
-    return new Carrier(locator, relay, terms, listener, (take) => {
+    const locator = await locate({ node: name, address })
+    const own = { address, close: listener.close }
+    return new Carrier(locator, relay, terms, own, signedTokens(secret), (take) => {
       serve = take
     })
   } catch (error) {
@@ -55,9 +68,10 @@ export async function openNode({ listenAt, secret, relay, name, locate }: NodeOp
 export class Carrier implements Nodes {
   readonly locator: Locator
   readonly serve: Nodes['serve']
+  readonly moves: NodeMoves | undefined
   readonly #relay: Relay
   readonly #terms: LinkTerms
-  readonly #listener: LinkListener
+  readonly #listener: NodeListener
   readonly #carried = new Set<Carried>()
   #all = 0
   #unreached = 0
@@ -66,11 +80,15 @@ export class Carrier implements Nodes {
     locator: Locator,
     relay: Relay,
     terms: LinkTerms,
-    listener: LinkListener,
+    listener: NodeListener,
+    tokens: SignedTokens,
     serve: Nodes['serve'],
   ) {
     this.locator = locator
     this.serve = serve
+    this.moves = nodeMoves(locator, tokens, async (request, { node, address }) =>
+      askNode(request, await this.#open(request, node, address)),
+    )
     this.#relay = relay
     this.#terms = terms
     this.#listener = listener
@@ -78,7 +96,7 @@ export class Carrier implements Nodes {
 
   /** Where other nodes reach this one. */
   get address(): string {
-    return formatAddress(this.#listener.address)
+    return this.#listener.address
   }
 
   settle(kind: Kind, key: string): void {

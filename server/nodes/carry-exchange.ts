@@ -1,12 +1,12 @@
-import { request as ask, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { ignoreEnd, mayEnd, resetConnection } from '../node/linger.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
+import { askAnew, fieldsOf, hasBody } from './ask-anew.js'
 import type { Carried } from './carried.js'
 import type { Errand } from './nodes.js'
-import { isOfTheConnection } from './takeover.js'
 
 /**
  * Carries one request whose connection can't be carried as it is: a stream of HTTP/2, or a chunked body that Node's
@@ -120,44 +120,6 @@ export function carryExchange(
   }
 }
 
-/** The same request by HTTP/1.1. */
-function askAnew(request: IncomingMessage, link: Socket): ClientRequest {
-  const { rawHeaders, headers, method, url } = request
-  const fields: string[] = []
-  // HTTP/2 names the host in another place, and may leave out the length of a body.
-  if (request.httpVersionMajor > 1) fields.push('Host', headers.host ?? '')
-  if (hasBody(request) && headers['content-length'] === undefined) fields.push('Transfer-Encoding', 'chunked')
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
-    if (isPassedOn(name.toLowerCase(), request)) fields.push(name, value)
-  }
-  fields.push('Connection', 'close')
-  return ask({
-    method,
-    // Node sends no other characters; HTTP/2 may bring them.
-    path: url?.replaceAll(UNSENDABLE, encodeURIComponent),
-    headers: fields,
-    setHost: false,
-    createConnection: () => link,
-  })
-}
-
-const UNSENDABLE = /[^\u0021-\u00ff]/g
-
-/** Fields of HTTP/2 alone begin with a colon; what frames a body is said anew. */
-function isPassedOn(name: string, request: IncomingMessage): boolean {
-  if (name.startsWith(':') || name === 'transfer-encoding' || isOfTheConnection(name)) return false
-  if (name === 'host') return request.httpVersionMajor === 1
-  return name !== 'content-length' || hasBody(request)
-}
-
-/** False for a body that was read and thrown away, as that of a download's request is. */
-function hasBody(request: IncomingMessage): boolean {
-  const { headers } = request
-  const isAnnounced = headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
-  return isAnnounced && !request.readableDidRead && !request.readableEnded
-}
-
 function sendBody(request: IncomingMessage, asked: ClientRequest, broken: () => void): void {
   if (!hasBody(request)) {
     asked.end()
@@ -173,17 +135,4 @@ function sendBody(request: IncomingMessage, asked: ClientRequest, broken: () => 
     .on('end', () => (request.complete ? asked.end() : broken()))
     .on('error', broken)
     .on('aborted', broken)
-}
-
-/** The fields of an answer, but for those about the link. */
-function fieldsOf({ rawHeaders }: IncomingMessage): OutgoingHttpHeaders {
-  const fields: Record<string, string | string[]> = {}
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
-    const key = name.toLowerCase()
-    if (isOfTheConnection(key) || key === 'transfer-encoding') continue
-    const before = fields[name]
-    fields[name] = before === undefined ? value : [before, value].flat()
-  }
-  return fields
 }

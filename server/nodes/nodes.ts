@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import type { ResponsePort } from '../node/ports.js'
+import type { NodeMoves } from './moves.js'
 
 /** A request that another node has to answer. Nothing is written to its response. */
 export interface Errand {
@@ -41,6 +42,8 @@ export interface Nodes {
    * request.
    */
   carry(errand: Errand, place: Place): Promise<void>
+  /** Undefined where no transfer goes on at another node: the workers of one machine stop together. */
+  readonly moves?: NodeMoves | undefined
   readonly counts: CarryingCounts
   /** Fulfilled when no request is being carried. */
   whenIdle(): Promise<void>

@@ -18,6 +18,9 @@ interface Subject {
   readonly socket: string
 }
 
+/** The events that end a socket. */
+const ENDS = ['socket:end', 'socket:timeout', 'socket:moved', 'error:socket'] as const
+
 /** The log of a service. */
 export interface Log {
   /** Writes a line about the server itself. */
@@ -76,7 +79,10 @@ export function logService(
   service.on('socket:resumed', (socket, offset) => {
     logger.info({ ...subjects.get(socket), offset }, 'resumed')
   })
-  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, logEnd)
+  service.on('socket:reopened', (socket, _id, _query, request) => {
+    logger.info({ ...begin(socket, request), bytes: socket.contentLength }, 'opened again')
+  })
+  for (const event of ENDS) service.on(event, logEnd)
   service.on('request:refused', (error, request) => {
     const who = { request: nameRequest(request), from: addressOf(request) }
     if (error.code === 'internal-error') logger.error({ ...who, err: error.cause }, 'bug')

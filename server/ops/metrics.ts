@@ -131,8 +131,10 @@ export function measureService(
   service.on('socket:resumed', (socket, offset) => {
     resumptions.inc()
     const transfer = running.get(socket)
+    // Its receiver had come at another node.
+    if (transfer === undefined) running.set(socket, { since: performance.now(), counted: offset })
     // Bytes that are sent again are relayed again, and a counter can't go back.
-    if (transfer !== undefined) transfer.counted = Math.min(transfer.counted, offset)
+    else transfer.counted = Math.min(transfer.counted, offset)
   })
   const ended = (socket: SocketInfo, { outcome, gear, bytes, firstByteMs }: SocketStats) => {
     transfers.inc({ outcome, gear: gear ?? 'none' })
@@ -142,7 +144,8 @@ export function measureService(
     durations.observe((performance.now() - transfer.since) / 1000)
     if (firstByteMs !== undefined) firstByte.observe(firstByteMs / 1000)
   }
-  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) service.on(event, ended)
+  for (const event of ['socket:end', 'socket:timeout', 'socket:moved', 'error:socket'] as const)
+    service.on(event, ended)
   service.on('request:refused', ({ code }) => refusals.inc({ code }))
 
   return {

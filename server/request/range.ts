@@ -9,8 +9,8 @@ export interface Obtainable {
   readonly id: string
   /** The length of the file in bytes; undefined if it is not known. */
   readonly contentLength: number | undefined
-  /** The offset up to which bytes were handed to a receiver's connection. */
-  readonly bytes: number
+  /** The highest offset from which a receiver may want the rest: up to there, bytes were handed to one. */
+  readonly highestReturn: number
   /** The lowest offset that its sender can go back to; undefined if it can't go back at all. */
   readonly lowestReturn: number | undefined
 }
@@ -70,9 +70,9 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
   if (!asksForPart(request, file.id))
     return { from: 0, knowsTag: isSameFile, isGoingOn: headers.range !== undefined }
   const from = offsetIn(request, file)
-  const { bytes, contentLength, lowestReturn } = file
+  const { highestReturn, contentLength, lowestReturn } = file
   if (from === undefined || lowestReturn === undefined) refusePart(request)
-  if (contentLength !== undefined && from === contentLength && bytes === contentLength) {
+  if (contentLength !== undefined && from === contentLength && highestReturn === contentLength) {
     throw new EssError(
       'range-not-satisfiable',
       `The file ends at byte ${contentLength}, so there is nothing after the bytes that you asked for. Compare your file's size with it.`,
@@ -82,7 +82,7 @@ export function startOf(request: IncomingMessage, file: Obtainable): Start {
     )
   }
   // What was never handed on is not the beginning of this file.
-  if (from < lowestReturn || from > bytes) refusePart(request)
+  if (from < lowestReturn || from > highestReturn) refusePart(request)
   return { from, knowsTag: isSameFile, isGoingOn: true }
 }
 

@@ -22,6 +22,11 @@ export function reachOf({ headers }: IncomingMessage): Reach {
   return bytes === undefined ? undefined : Number(bytes)
 }
 
+/** True for a receiver that says, in the words of a sender, that it comes back by itself after a cut. */
+export function comesBack({ headers }: IncomingMessage): boolean {
+  return fieldOf(headers, HEADERS.essResume) === '?1'
+}
+
 /** A piece of an upload, as its request's head describes it. */
 export interface PieceHead {
   /** The offset of its first byte in the sender's sequence. */

@@ -2,6 +2,7 @@ import { type Context, Hono, type Next } from 'hono'
 import { PatternRouter } from 'hono/router/pattern-router'
 import { EssError, ROUTES } from '../../shared/index.js'
 import { draftOptions } from '../answer/draft-fields.js'
+import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
 import { asTaken, takeResponse } from '../node/own-response.js'
 import type { ResponsePort } from '../node/ports.js'
@@ -9,6 +10,7 @@ import { type Address, addressOf, decodeSegment, isOurs, queryOf, segmentsOf } f
 import { guard } from './guards.js'
 import { type HttpBindings, RESPONSE_ALREADY_SENT } from './hono-on-node.js'
 import { mountOf } from './mount.js'
+import type { Page } from './pages.js'
 import { answerThrown, refuse } from './refusal.js'
 import { type Answer, allowOf, answerTransfer, entryOf, isMissing, type Transfer } from './table.js'
 import type { Visit } from './visit.js'
@@ -81,11 +83,9 @@ export function createApp(broker: Service): ServiceApp {
       return context.newResponse(body, status, headers)
     } catch (error) {
       if (broker.nodes === undefined || !isMissing(error)) throw error
-      // Another node may have it.
-      const refusal = () => {
-        throw error
-      }
-      return startTransfer(context, address, { guards: {}, transfer: refusal })
+      // Another node may have it, or it comes here while this client waits.
+      const transfer: Transfer['transfer'] = (_broker, again) => sendPage(again, page(broker, again))
+      return startTransfer(context, address, { guards: {}, transfer })
     }
   }
 
@@ -133,6 +133,12 @@ export function createApp(broker: Service): ServiceApp {
     refuse(broker, context.env.incoming, responseOf(context), error, headers)
     return alreadySent(context)
   }
+}
+
+function sendPage({ response }: Visit, { status, headers, body }: Page): void {
+  removeForeignFields(response)
+  response.writeHead(status, headers)
+  response.end(body ?? '')
 }
 
 /** Hono leaves its own mount in the path. It takes a final slash for nothing, and that is one segment more. */

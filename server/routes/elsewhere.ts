@@ -1,11 +1,15 @@
-import { EssError, percentDecode, UPLOAD_TOKEN_PATTERN } from '../../shared/index.js'
+import { type EssError, percentDecode, UPLOAD_TOKEN_PATTERN } from '../../shared/index.js'
+import { nodeAway } from '../answer/node-away.js'
+import { hasEnded } from '../broker/exchange.js'
 import type { Service } from '../broker/service.js'
 import type { Kind } from '../locator/locator.js'
 import { outliveHalfClose } from '../node/half-open.js'
-import { nodeAway } from '../nodes/node-away.js'
 import type { Nodes } from '../nodes/nodes.js'
 import type { Address, Route } from './addresses.js'
+import { goneElsewhere } from './gone-elsewhere.js'
 import { answerThrown } from './refusal.js'
+import { idToReopen } from './reopen.js'
+import { reopenElsewhere } from './reopen-elsewhere.js'
 import type { Visit } from './visit.js'
 
 /** The addresses whose key may be on another node. */
@@ -18,22 +22,31 @@ const KINDS: Readonly<Partial<Record<Route, Kind>>> = {
 
 /**
  * Has the node answer that has what isn't here, or refuses the request: with `missing`, the refusal of this node alone, if
- * no node has it. Nothing is written to the response yet. It never rejects.
+ * no node has it. A link that is between two nodes may be opened here meanwhile: then `answerHere` answers, or rejects
+ * with the refusal. Nothing is written to the response yet. It never rejects.
  */
 export async function answerElsewhere(
   broker: Service,
   nodes: Nodes,
   visit: Visit,
   missing: EssError,
+  answerHere: () => Promise<void>,
 ): Promise<void> {
   try {
-    if (!(await isCarried(broker, nodes, visit))) throw missing
+    const reopened = idToReopen(visit)
+    if (reopened !== undefined) await reopenElsewhere(broker, nodes, visit, reopened, missing)
+    else if (!(await isAnswered(broker, nodes, visit, answerHere))) throw missing
   } catch (error) {
     answerThrown(broker, visit.request, visit.response, error)
   }
 }
 
-async function isCarried(broker: Service, nodes: Nodes, visit: Visit): Promise<boolean> {
+async function isAnswered(
+  broker: Service,
+  nodes: Nodes,
+  visit: Visit,
+  answerHere: () => Promise<void>,
+): Promise<boolean> {
   const { request, response, address } = visit
   const kind = KINDS[address.route]
   const key = keyOf(address)
@@ -43,10 +56,19 @@ async function isCarried(broker: Service, nodes: Nodes, visit: Visit): Promise<b
   const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
   // A receiver that closes its half before its answer has left, here and there.
   if (!isDownload) outliveHalfClose(request, response, () => undefined)
-  const found = await nodes.find(kind, key)
+  let found = await nodes.find(kind, key)
+  if (found === 'unknown' && isDownload) {
+    await broker.awaitReopening(visit, key)
+    // The client has left.
+    if (hasEnded(visit)) return true
+    if (broker.has(key)) {
+      await answerHere()
+      return true
+    }
+    found = await nodes.find(kind, key)
+  }
   if (found === undefined) return false
-  if (found === 'gone')
-    throw new EssError('gone', 'This transfer is over, and a link works once. Ask the sender for a new one.')
+  if (found === 'gone') throw goneElsewhere()
   if (found === 'unknown') throw nodeAway()
   await nodes.carry({ request, response, isDownload }, found)
   return true

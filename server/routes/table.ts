@@ -9,6 +9,7 @@ import { sendClientPackage } from './client-package.js'
 import { type Guards, guard } from './guards.js'
 import { cancelUpload, health, leaveDownload, linkPage, type Page, reserve, usage } from './pages.js'
 import { answerThrown } from './refusal.js'
+import { answerReopened, idToReopen } from './reopen.js'
 import type { Visit } from './visit.js'
 import { sendWebAsset } from './web-asset.js'
 
@@ -73,7 +74,10 @@ const INSPECT: Transfer = {
 /** An upload resource asks for no access: its token came from a client that may send, and that may pass it on. */
 const UPLOAD: Transfer = {
   guards: { misses: true, unreadBody: true },
-  transfer: (broker, visit) => broker.upload(visit, keyOf(visit)),
+  transfer: (broker, visit) => {
+    const id = idToReopen(visit)
+    return id === undefined ? broker.upload(visit, keyOf(visit)) : answerReopened(broker, visit, id)
+  },
 }
 
 /** Where the sender has to go on. */
@@ -183,12 +187,17 @@ export async function answerTransfer(
     guard(broker, visit, guards)
     await transfer(broker, visit)
   } catch (error) {
-    await answerWithout(broker, visit, error)
+    await answerWithout(broker, visit, error, transfer)
   }
 }
 
 /** Ends a request whose answer threw: another node may have what isn't here. It never rejects. */
-async function answerWithout(broker: Service, visit: Visit, error: unknown): Promise<void> {
+async function answerWithout(
+  broker: Service,
+  visit: Visit,
+  error: unknown,
+  transfer: Transfer['transfer'],
+): Promise<void> {
   const { nodes } = broker
   if (nodes === undefined || !isMissing(error)) {
     answerThrown(broker, visit.request, visit.response, error)
@@ -196,12 +205,12 @@ async function answerWithout(broker: Service, visit: Visit, error: unknown): Pro
   }
   // Only a cluster loads it.
   const { answerElsewhere } = await import('./elsewhere.js')
-  await answerElsewhere(broker, nodes, visit, error)
+  await answerElsewhere(broker, nodes, visit, error, async () => await transfer(broker, visit))
 }
 
-/** True for the refusal of what isn't here. */
+/** True for the refusal of what isn't here, or not any more. */
 export function isMissing(error: unknown): error is EssError {
-  return error instanceof EssError && error.code === 'not-found'
+  return error instanceof EssError && (error.code === 'not-found' || error.code === 'node-away')
 }
 
 /** The id, the token or the file's name in the path. Throws EssError `bad-request`. */

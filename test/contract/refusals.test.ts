@@ -394,6 +394,7 @@ const REFUSALS: readonly Refusal[] = [
  */
 const NOT_OF_A_ROUTE = [
   'node-away',
+  'moved',
   'request-timeout',
   'expectation-failed',
   'headers-too-large',

@@ -131,6 +131,26 @@ test('with Redis away, a link still finds its node', async () => {
   expect(await sha256OfFile(receiver.path)).toBe(sha256)
 })
 
+test('a node that listens on every address is reached at the one that it names', async () => {
+  const { url } = await startRedis()
+  const flags = ['--cluster', url, '--cluster-secret-file', await secretFile()]
+  const home = await startServer(
+    ...flags,
+    '--cluster-listen',
+    '0.0.0.0:0',
+    '--cluster-address',
+    '127.0.0.2:0',
+  )
+  const other = await startServer(...flags, '--cluster-listen', '127.0.0.1:0')
+  await home.untilStdout(/^nodes on 127\.0\.0\.2:[1-9]\d*$/m)
+  const { path, sha256 } = await fileOf(SIZE)
+  const sender = await startSender('curl', home, { file: path })
+  const receiver = await startReceiver('curl', at(other, sender.url))
+  await expectReceived(receiver)
+  await expectDelivered(sender, SIZE)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
 test('a node with another secret carries nothing, and says that a part of the server is away', async () => {
   const { url } = await startRedis()
   const nodeOf = async (secret: string) => {

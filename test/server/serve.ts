@@ -173,7 +173,7 @@ export async function serveAlone(
   const broker = brokerOf(service)
   logService(broker, 'json', new Outlet(destination))
   service.on('socket:opened', (socket) => opened.push(socket))
-  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const) {
+  for (const event of ['socket:end', 'socket:timeout', 'socket:moved', 'error:socket'] as const) {
     service.on(event, ({ id }, stats) => ends.push({ id, ...stats }))
   }
   service.on('request:refused', ({ code }) => refused.push(code))

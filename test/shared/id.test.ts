@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSocketId, NODE_TAG_LENGTH, SOCKET_ID_LENGTH } from '../../shared/index.js'
+import {
+  isSocketId,
+  NODE_TAG_LENGTH,
+  SIGNED_TOKEN_LENGTH,
+  SOCKET_ID_LENGTH,
+  UPLOAD_TOKEN_LENGTH,
+  UPLOAD_TOKEN_PATTERN,
+} from '../../shared/index.js'
 
 const ALPHANUMERIC = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789']
 const BASE64URL = [...ALPHANUMERIC, '-', '_']
@@ -53,5 +60,18 @@ describe('an id', () => {
     ['is padded', 'abcdefghij=='],
   ])('is none when it %s', (_why, text) => {
     expect(isSocketId(text)).toBe(false)
+  })
+})
+
+describe('a token', () => {
+  test.each([UPLOAD_TOKEN_LENGTH, SIGNED_TOKEN_LENGTH])('has %i characters of base64url', (length) => {
+    const token = fc.string({ unit: fc.constantFrom(...BASE64URL), minLength: length, maxLength: length })
+    fc.assert(fc.property(token, (text) => UPLOAD_TOKEN_PATTERN.test(text)))
+  })
+
+  test('of another length is none', () => {
+    const lengths = [UPLOAD_TOKEN_LENGTH, SIGNED_TOKEN_LENGTH]
+    for (let length = 0; length < 60; length++)
+      expect(UPLOAD_TOKEN_PATTERN.test('x'.repeat(length)), `${length}`).toBe(lengths.includes(length))
   })
 })

@@ -55,6 +55,7 @@ const EXITS: Readonly<Record<ProblemCode, number>> = {
   'connection-lost': 5,
   incomplete: 5,
   'node-away': 6,
+  moved: 6,
   'too-many-sockets': 6,
   'too-many-requests': 6,
   'over-share': 6,

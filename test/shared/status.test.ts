@@ -33,6 +33,7 @@ const EVENTS: readonly StatusEvent[] = [
     bytes: 7,
   },
   { event: 'failed', problem: { type: 'urn:ess:problem:new', title: 'Something new' }, bytes: 0 },
+  { event: 'moved' },
 ]
 
 const count = fc.nat({ max: Number.MAX_SAFE_INTEGER })
@@ -80,7 +81,7 @@ describe('the NDJSON form', () => {
   })
 
   test.each([
-    ['an event of a later version', '{"event":"moved","offset":3}\n', []],
+    ['an event of a later version', '{"event":"split","offset":3}\n', []],
     ['an event named like a method of objects', '{"event":"toString"}\n', []],
     ['an event whose name is no text', '{"event":7}\n', []],
     ['empty lines', '\n  \n\r\n', []],

@@ -40,6 +40,7 @@ import {
   type MAX_SEALED_NOTE,
   type MAX_TEXT_BYTES,
   type MOST_ENTRIES,
+  type MovedEvent,
   type NODE_TAG_LENGTH,
   type OpenedEvent,
   type PARTIAL_UPLOAD,
@@ -68,6 +69,7 @@ import {
   resolveDownloadUrl,
   type SEALED_NOTE_KEY_INFO,
   type SEVERAL_FILES,
+  type SIGNED_TOKEN_LENGTH,
   type SOCKET_ID_LENGTH,
   SOCKET_ID_PATTERN,
   type STATUS_MEDIA_TYPES,
@@ -105,6 +107,7 @@ test('an event is known by its name', () => {
     | InterruptedEvent
     | ResumedEvent
     | RewindEvent
+    | MovedEvent
     | DeliveredEvent
     | FailedEvent
   >()
@@ -172,6 +175,7 @@ test('ids, tokens and addresses are text', () => {
   expectTypeOf<typeof SOCKET_ID_LENGTH>().toEqualTypeOf<12>()
   expectTypeOf<typeof NODE_TAG_LENGTH>().toEqualTypeOf<3>()
   expectTypeOf<typeof UPLOAD_TOKEN_LENGTH>().toEqualTypeOf<22>()
+  expectTypeOf<typeof SIGNED_TOKEN_LENGTH>().toEqualTypeOf<43>()
   expectTypeOf([SOCKET_ID_PATTERN, UPLOAD_TOKEN_PATTERN]).toEqualTypeOf<RegExp[]>()
   expectTypeOf(isSocketId).toEqualTypeOf<(value: string) => boolean>()
   expectTypeOf(ROUTES.uploadEvents).toEqualTypeOf<'/uploads/:token/events'>()

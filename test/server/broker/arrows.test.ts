@@ -4,7 +4,7 @@ import type { ServiceOptions } from '../../../server/index.js'
 import { parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, type RawPeer } from '../../helpers/raw-peer.js'
 import { until } from '../../helpers/within.js'
-import { chunk, eventsOf, LAST_CHUNK, type Served, senderHead, serve } from '../serve.js'
+import { chunk, eventsOf, LAST_CHUNK, type Served, senderHead, serve, serveNodes } from '../serve.js'
 
 /** The stages that a story begins in; in `closed` nothing is left to begin with. */
 type Begun = Exclude<Stage, 'closed'>
@@ -37,6 +37,8 @@ interface Story {
   readonly isForm?: true
   /** The sender can go on by another request, as far as this says. Its file is `hello`. */
   readonly ability?: string
+  /** The service is a node of a cluster. */
+  readonly isNode?: true
   readonly act: (here: Here) => Promise<unknown>
   readonly log: readonly string[]
 }
@@ -597,6 +599,38 @@ const UNREACHED = [
 
 /** A receiver that was cut says that it has everything: `test/server/receivers-word.test.ts` has their stories. */
 const BY_WORD = ['delivered in receiver-away', 'delivered in both-away']
+
+/** A node opens a link again that another one had: `test/server/nodes/moved.test.ts` has their stories. */
+const BY_REOPENING = ['reopened in reserved', 'reopened-midway in reserved']
+
+/** What each side is told when its node stops and the transfer goes on at another one, by the stage; from the last event on. */
+const MOVES: Readonly<Partial<Record<Begun, readonly string[]>>> = {
+  waiting: ['sender reads: opened, moved', 'follower reads: opened, waiting, moved'],
+  connected: [
+    'sender reads: opened, connected, moved',
+    'follower reads: opened, waiting, connected, moved',
+    'receiver gets 503 node-away',
+  ],
+  streaming: [
+    'sender reads: opened, connected, moved',
+    'follower reads: opened, waiting, connected, moved',
+    'receiver is reset',
+  ],
+  between: ['follower reads: opened, reserved, waiting, connected, moved', 'receiver is reset'],
+  absent: ['follower reads: opened, waiting, interrupted, moved'],
+  'sender-away': ['follower reads: opened, waiting, connected, interrupted, moved', 'receiver is reset'],
+  rewinding: [
+    'follower reads: opened, waiting, connected, interrupted, rewind, moved',
+    'receiver gets 503 node-away',
+  ],
+  'receiver-away': [
+    'sender reads: opened, connected, interrupted, moved',
+    'follower reads: opened, waiting, connected, interrupted, moved',
+  ],
+  'both-away': ['follower reads: opened, waiting, connected, interrupted, interrupted, moved'],
+}
+
+const MOVED = Object.keys(MOVES).map((stage) => `moved in ${stage}`)
 
 /** The head of a request with the rest of the file. */
 const restFrom = (offset: number, isLast = true) => ({
@@ -1433,6 +1467,9 @@ const INPUTS = {
   'internal-error': true,
   cancelled: true,
   'shutting-down': true,
+  moved: true,
+  reopened: true,
+  'reopened-midway': true,
 } satisfies Record<Input, true>
 
 test('every arrow of the table has its story', () => {
@@ -1442,8 +1479,26 @@ test('every arrow of the table has its story', () => {
       .filter((input) => nextStep(stage, input) !== 'ignored')
       .map((input) => `${input} in ${stage}`),
   )
-  const told = [...Object.keys(STORIES), ...Object.keys(RETURNS), ...UNREACHED, ...BY_WORD]
+  const told = [
+    ...Object.keys(STORIES),
+    ...Object.keys(RETURNS),
+    ...UNREACHED,
+    ...BY_WORD,
+    ...BY_REOPENING,
+    ...MOVED,
+  ]
   expect(told.sort()).toEqual(arrows.sort())
+})
+
+test.each(Object.entries(MOVES))('moved in %s', async (from, told) => {
+  // The names are those of stages, which is tested above.
+  const here = await bring({ from: from as Begun, ability: 'rewind', isNode: true })
+  const before = here.log.length
+  here.service.stopNow()
+  if (told.some((line) => line.startsWith('sender'))) await here.logEvents('sender', here.sender)
+  await here.logEvents('follower', here.follower)
+  if (told.some((line) => line.startsWith('receiver'))) await here.logAnswer('receiver', here.receiver)
+  expect(here.log.slice(before)).toEqual(['ended: moved', ...told])
 })
 
 test.each(Object.entries(STORIES))('%s', async (_name, story) => {
@@ -1567,8 +1622,9 @@ async function bringUninterrupted({
   options,
   isForm,
   ability,
+  isNode,
 }: Omit<Story, 'act' | 'log'>): Promise<Here> {
-  const served = await serve({ reservations: true, ...options })
+  const served = await (isNode ? serveNode : serve)({ reservations: true, ...options })
   const log: string[] = []
   const { service, port } = served
   service.on('socket:reserved', () => log.push('reserved'))
@@ -1576,7 +1632,7 @@ async function bringUninterrupted({
   service.on('socket:connected', () => log.push('connected'))
   service.on('socket:interrupted', (_socket, side) => log.push(`interrupted: ${side}`))
   service.on('socket:resumed', (_socket, offset) => log.push(`resumed at ${offset}`))
-  for (const event of ['socket:end', 'socket:timeout', 'error:socket'] as const)
+  for (const event of ['socket:end', 'socket:timeout', 'socket:moved', 'error:socket'] as const)
     service.on(event, (_socket, { outcome }) => log.push(`ended: ${outcome}`))
   service.on('request:refused', ({ code }) => log.push(`refused: ${code}`))
 
@@ -1629,6 +1685,13 @@ async function bringUninterrupted({
       )
     log.push(`${name} reads: ${events.join(', ')}`)
   }
+}
+
+/** A cluster of one node. */
+async function serveNode(options: ServiceOptions): Promise<Served> {
+  const [node] = await serveNodes(1, options)
+  if (node === undefined) throw new Error('Expected a node')
+  return node
 }
 
 /** The beginning of a form: the head of its file's part. */

@@ -37,6 +37,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: '-',
+    reopened: '> absent',
+    'reopened-midway': '> both-away',
   },
   waiting: {
     'sender-arrived': '= take-sender, watch-sender',
@@ -59,6 +62,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   connected: {
     'sender-arrived': '= take-sender, join-relay, start-relay',
@@ -81,6 +87,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': 'internal-error',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   streaming: {
     'sender-arrived': '! already-open',
@@ -103,6 +112,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': 'internal-error',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   between: {
     'sender-arrived': '> connected',
@@ -125,6 +137,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': 'internal-error',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   absent: {
     'sender-arrived': '> waiting',
@@ -147,6 +162,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   'sender-away': {
     'sender-arrived': '> connected',
@@ -169,6 +187,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': 'internal-error',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   rewinding: {
     'sender-arrived': '> connected',
@@ -191,6 +212,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': 'internal-error',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   'receiver-away': {
     'sender-arrived': '! already-open',
@@ -213,6 +237,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   'both-away': {
     'sender-arrived': '> receiver-away',
@@ -235,6 +262,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
+    moved: 'moved',
+    reopened: '-',
+    'reopened-midway': '-',
   },
   closed: {
     'sender-arrived': '! gone',
@@ -257,6 +287,9 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: '-',
     'shutting-down': '-',
+    moved: '-',
+    reopened: '-',
+    'reopened-midway': '-',
   },
 }
 
@@ -343,6 +376,8 @@ test('every stage can be reached, and every outcome is a problem with a code, or
   expect(reached).toEqual(new Set(STAGES))
   // Each input but these is the name of the outcome it leads to.
   const moves = new Set<Input>([
+    'reopened',
+    'reopened-midway',
     'sender-arrived',
     'receiver-arrived',
     'receiver-returned',

@@ -49,6 +49,12 @@ async function holdPort() {
 }
 
 describe('--check', () => {
+  test('finds a cluster of which only a part was given', async () => {
+    const { status, lines } = await check('--port', '0', '--cluster-listen', '127.0.0.1:0')
+    expect(status).toBe(2)
+    expect(lines.join('\n')).toMatch(/^problem: cluster: A cluster needs --cluster, /m)
+  })
+
   test('looks at the address of --admin, as it is written and as a port', async () => {
     const { port } = await holdPort()
     const free = await check('--port', '0', '--admin', '127.0.0.1:0')

@@ -4,11 +4,12 @@ import { ClusterLimits } from '../../../server/limits/cluster-limits.js'
 import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
-import { needsRedis, startRedis } from '../../helpers/redis.js'
+import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { startSlowProxy } from '../../helpers/slow-proxy.js'
+import { startTcpProxy } from '../../helpers/tcp-proxy.js'
 import { until } from '../../helpers/within.js'
 import { join as joinRedis, troubled, well } from '../locator/redis-nodes.js'
-import { openSender, type Served, serve } from '../serve.js'
+import { openReceiver, openSender, type Served, serve } from '../serve.js'
 
 /** Nobody has it. */
 const UNKNOWN = 'abcdefghijkl'
@@ -151,11 +152,79 @@ describe('over a Redis that is not well', () => {
     expect(await status(a.port, 'POST /')).toBe(429)
     await redis.start()
     await well(...locators)
-    // What each holds is told again, and the next one to tell something learns of it.
-    await until('Redis knows of both', async () => (await redis.cli('EVAL', HOLDERS, '0')) === '2')
-    expect(await status(b.port, 'POST /reserve')).toBe(201)
+    // What each holds is told again.
     await know('sockets', true, a, b)
     expect(await status(b.port, 'POST /reserve')).toBe(429)
+  })
+
+  /** Three nodes, of which one has a connection to Redis that can be lost. */
+  async function nodesWithOneFarOff(redis: TestRedis, far: string, options: ServiceOptions) {
+    const proxy = await startTcpProxy(redis.port)
+    onTestFinished(() => proxy.close())
+    const url = `redis://127.0.0.1:${proxy.port}`
+    const locators = PLACES.map((place) => joinRedis(place.node === far ? url : redis.url, place))
+    await well(...locators)
+    const [a, b, c] = await nodesOver(locators, options)
+    if (a === undefined || b === undefined || c === undefined) throw new Error('Expected three nodes')
+    const cut = async () => {
+      await proxy.close()
+      await troubled('away', ...locators.filter(({ self }) => self === far))
+    }
+    const mend = async () => {
+      const again = await startTcpProxy(redis.port, proxy.port)
+      onTestFinished(() => again.close())
+    }
+    return { a, b, c, cut, mend }
+  }
+
+  test('a node that lost its connection learns what it did not hear', async (context) => {
+    needsRedis(context)
+    const redis = await startRedis()
+    const { a, b, c, cut, mend } = await nodesWithOneFarOff(redis, 'c', { maxSocketsPerClient: 2 })
+    await openSender(c.port, { length: 5 })
+    await until('Redis knows of it', async () => (await redis.cli('KEYS', 'ess:client:*')) !== '')
+    await cut()
+    const second = await openSender(a.port, { length: 5 })
+    await know('sockets', true, a, b)
+    expect(c.limits.elsewhere('sockets').isFull('127.0.0.1')).toBe(false)
+    await mend()
+    await know('sockets', true, c)
+    expect(await status(c.port, 'POST /reserve')).toBe(429)
+    second.reset()
+    await know('sockets', false, a, b, c)
+  })
+
+  test('a node that the others took for dead counts again, and all learn it', async (context) => {
+    needsRedis(context)
+    const redis = await startRedis()
+    const { a, b, c, cut, mend } = await nodesWithOneFarOff(redis, 'a', { maxSocketsPerClient: 2 })
+    for (let times = 0; times < 2; times++) await openSender(a.port, { length: 5 })
+    await know('sockets', true, a, b, c)
+    await cut()
+    // As if it had not been heard of for 15 s.
+    expect(await redis.cli('EVAL', FORGET, '0', 'a')).toBe('1')
+    await openReceiver(b.port, `/${UNKNOWN}?wait=60`)
+    await know('sockets', false, b, c)
+    await mend()
+    await know('sockets', true, a, b, c)
+  })
+
+  test('all nodes learn what a client has, however late Redis answers the node that it came to', async (context) => {
+    needsRedis(context)
+    const redis = await startRedis()
+    const proxy = await startSlowProxy(redis.port, 0)
+    const locators = PLACES.map((place) =>
+      joinRedis(place.node === 'b' ? `redis://127.0.0.1:${proxy.port}` : redis.url, place),
+    )
+    await well(...locators)
+    const [a, b, c] = await nodesOver(locators, { maxSocketsPerClient: 2 })
+    if (a === undefined || b === undefined || c === undefined) throw new Error('Expected three nodes')
+    await openSender(a.port, { length: 5 })
+    proxy.delayMs = 300
+    const second = await openSender(b.port, { length: 5 })
+    await know('sockets', true, a, b, c)
+    second.reset()
+    await know('sockets', false, a, b, c)
   })
 
   test('a sender does not wait for it', async (context) => {
@@ -174,7 +243,14 @@ describe('over a Redis that is not well', () => {
   })
 })
 
-/** How many nodes say that a client holds something. */
-const HOLDERS = `local count = 0
-for _, key in ipairs(redis.call('KEYS', 'ess:client:*')) do count = count + redis.call('HLEN', key) end
+/** The nodes of this name are no longer listed. */
+const FORGET = `local count = 0
+local places = redis.call('KEYS', 'ess:nodes:*:places')[1]
+local all = redis.call('HGETALL', places)
+for at = 1, #all, 2 do
+  if string.match(all[at + 1], '^(%S+)') == ARGV[1] then
+    count = count + redis.call('ZREM', string.sub(places, 1, -8), all[at])
+    redis.call('HDEL', places, all[at])
+  end
+end
 return count`

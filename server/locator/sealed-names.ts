@@ -4,18 +4,18 @@ const CIPHER = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** Encrypts what nodes tell each other through Redis, which anyone who has access to Redis could read, or write. */
-export class SealedNews {
+/** Encrypts the names of clients that go through Redis, which anyone who has access to Redis could read, or make up. */
+export class SealedNames {
   readonly #key: Buffer
 
   constructor(secret: string) {
-    this.#key = createHmac('sha256', secret).update('news').digest()
+    this.#key = createHmac('sha256', secret).update('names').digest()
   }
 
-  seal(news: string): string {
+  seal(name: string): string {
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv(CIPHER, this.#key, nonce)
-    const body = Buffer.concat([cipher.update(news, 'utf8'), cipher.final()])
+    const body = Buffer.concat([cipher.update(name, 'utf8'), cipher.final()])
     return Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')
   }
 

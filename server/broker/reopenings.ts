@@ -1,0 +1,99 @@
+import { EssError } from '../../shared/index.js'
+import { nodeAway } from '../answer/node-away.js'
+import type { Claimed } from '../locator/locator.js'
+import type { NodeMoves } from '../nodes/moves.js'
+import { reopeningOf } from '../request/reopening.js'
+import { checkSize } from '../request/sender.js'
+import { requestedTtl } from '../request/times.js'
+import { commonTerms } from './common-terms.js'
+import type { Call } from './exchange.js'
+import { baseOf, type Reservation, reservationOf } from './links.js'
+import { noUpload } from './registry.js'
+import { checkResumes, type SenderParts } from './sender-requests.js'
+import { EphemeralSocket } from './socket.js'
+import { UploadTokens } from './upload-tokens.js'
+
+/** A link that is open again, or still is. */
+export interface Reopened extends Reservation {
+  /** Seconds that a side which lost its connection has to come back; absent if the sender can't go on. */
+  readonly resumeWithin?: number
+}
+
+/** Opens links again whose node stops, or has died. */
+export class Reopenings {
+  readonly #parts: SenderParts
+  /** By the id: settled when it is known whether the link is this node's, or another one was quicker. */
+  readonly #claims = new Map<string, Promise<Claimed>>()
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts
+  }
+
+  /** See `Service.reopened`. */
+  async reopened(call: Call, token: string, id: string): Promise<Reopened> {
+    const { registry } = this.#parts
+    if (registry.verdictOf(token) !== undefined)
+      throw new EssError('gone', 'This transfer is over. Its events say how it ended.')
+    const socket = registry.get(id)
+    if (socket === undefined) {
+      // It throws, unless this token is of another link.
+      registry.findUpload(token)
+      throw noUpload()
+    }
+    if (!registry.isTokenOf(token, socket)) throw noUpload()
+    await this.#claims.get(id)
+    if (registry.get(id) !== socket) throw nodeAway()
+    return this.#answerOf(socket, call)
+  }
+
+  /** See `Service.reopen`. */
+  async reopen(call: Call, token: string, id: string, moves: NodeMoves): Promise<Reopened | undefined> {
+    const { options, registry, limits, listeners, observer, refuseWhenStopping } = this.#parts
+    const { request, query } = call
+    // The same sender has asked twice.
+    if (registry.get(id) !== undefined) return await this.reopened(call, token, id)
+    refuseWhenStopping()
+    checkResumes(options)
+    const past = reopeningOf(request, query)
+    checkSize(past.payload.contentLength, options)
+    const ttl = requestedTtl(query, options.ttlMs)
+    const base = baseOf(call, options)
+    registry.checkRoom()
+    const giveBack = limits.take('sockets', request)
+    const tokens = new UploadTokens(() => registry.newToken(id), [token])
+    tokens.renew()
+    const terms = { id, base, giveBack, ...ttl, ...commonTerms(this.#parts) }
+    const socket = new EphemeralSocket(terms, tokens, observer, undefined, past)
+    // Before the claim: as soon as it is this node's, other nodes bring receivers.
+    registry.addHere(socket)
+    listeners.tell('socket:reopened', socket, id, query, request)
+    socket.reopen()
+    const claimed = await this.#claim(id, moves)
+    if (claimed === 'mine' || claimed === 'unknown') {
+      registry.settle(socket)
+      return this.#answerOf(socket, call)
+    }
+    // Whoever has come here meanwhile goes there.
+    socket.move()
+    if (claimed === 'gone') throw new EssError('gone', 'This transfer is over, and a link works once.')
+    return undefined
+  }
+
+  async #claim(id: string, moves: NodeMoves): Promise<Claimed> {
+    const claim = moves.claim(id)
+    this.#claims.set(id, claim)
+    // It never rejects.
+    const claimed = await claim
+    this.#claims.delete(id)
+    return claimed
+  }
+
+  #answerOf(socket: EphemeralSocket, call: Call): Reopened {
+    const { options } = this.#parts
+    const base = baseOf(call, options)
+    return {
+      ...reservationOf(socket, base, socket.fileName),
+      ...(socket.isResumable && { resumeWithin: options.resumeWithinMs / 1000 }),
+    }
+  }
+}
