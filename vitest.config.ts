@@ -12,7 +12,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `most`: what another Node could change, for the newest one.
  * - `node`: that without what takes long, for a Node in between.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, and at the wrong one of two nodes.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer; hundreds of them while
+ *   nodes are restarted.
  */
 const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
 
@@ -29,15 +30,35 @@ const ENDINGS = [
 /** What must be the same where several workers share a port: how transfers end, and how a server stops. */
 const BY_WORKERS = ['test/e2e/{receiver-lost,sender-lost,shutdown,tls}.test.ts', 'test/faults/races.test.ts']
 
+/**
+ * Those of them that say most about endings for their time: what is said of a receiver that was lost at any moment, and
+ * hundreds of races, each with one winner and one end.
+ */
+const BY_WORKERS_EACH_TIME = ['test/e2e/receiver-lost.test.ts', 'test/faults/races.test.ts']
+
 /** What must be the same where a receiver lands at another node than its sender. Real programs need a real Redis there. */
 const BY_NODES = [
-  'test/server/{head-wait,reservations,resume,unread-bodies,wait,broker/events,relay/transfer}.test.ts',
+  'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
+  'test/server/{broker/events,relay/transfer}.test.ts',
   ...(isInstalled('redis-server') ? ['test/e2e/{sender-lost,receiver-lost}.test.ts'] : []),
 ]
 
 function isInstalled(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)))
 }
+
+/**
+ * What must be the same where three nodes and a Redis are behind haproxy, which gives each connection to the next node:
+ * endings, reservations, resuming and faults. By HTTP/2, only what peers on the wire do.
+ */
+const BALANCED = [
+  'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
+  'test/server/{broker/events,relay/transfer}.test.ts',
+]
+const BALANCED_PROGRAMS = [
+  'test/e2e/{delivered,interrupt,receiver-lost,sender-lost}.test.ts',
+  'test/faults/{matrix,races}.test.ts',
+]
 
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
 const MATRIX = 'test/faults/matrix.test.ts'
@@ -63,6 +84,9 @@ const PAGES = [
   'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
   'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]
+
+/** The whole forms of what `test/e2e/moving.test.ts` has small. */
+const MANY_MOVES = ['test/e2e/rolling-restart.test.ts']
 
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
@@ -117,7 +141,7 @@ const NOT_BETWEEN = [
   'test/*.test.ts',
   'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
+  'test/e2e/{hostile-memory,limits,malformed,memory,moving,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{slow-heads,cli/run}.test.ts',
@@ -132,13 +156,20 @@ export default defineConfig(({ mode }) => {
 
   /** What runs once, by whatever gear each transfer takes. */
   const once = {
-    test: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...LONG, ...PAGES], env: FEW_FUZZ_RUNS },
+    test: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...LONG, ...PAGES, ...MANY_MOVES],
+      env: FEW_FUZZ_RUNS,
+    },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
-    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES] },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE] },
-    node: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN] },
+    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...MANY_MOVES] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...MANY_MOVES] },
+    node: {
+      include: ['test/**/*.test.ts'],
+      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN, ...MANY_MOVES],
+    },
     pages: { include: PAGES, exclude: [] },
-    several: { include: ['test/e2e/{nodes,workers}.test.ts'], exclude: [] },
+    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...MANY_MOVES], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
@@ -156,6 +187,9 @@ export default defineConfig(({ mode }) => {
       several: { include: [], exclude: [] },
     }[run]
   }
+
+  const byWorkers =
+    run === 'several' ? BY_WORKERS : run === 'rest' || run === 'all' ? BY_WORKERS_EACH_TIME : []
 
   return {
     test: {
@@ -178,18 +212,38 @@ export default defineConfig(({ mode }) => {
             // All that the tests start reads it, as an operator's variable.
             test: { name: `by ${gear}`, ...files, env: { ESS_RELAY: gear } },
           })),
-        ...(run === 'several'
+        ...(byWorkers.length > 0
           ? [
               {
                 extends: true as const,
-                test: { name: 'by two workers', include: BY_WORKERS, env: { ESS_WORKERS: '2' } },
+                test: { name: 'by two workers', include: byWorkers, env: { ESS_WORKERS: '2' } },
               },
+            ]
+          : []),
+        ...(run === 'several'
+          ? [
               {
                 extends: true as const,
                 test: {
                   name: 'at the wrong node',
                   include: BY_NODES,
                   env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
+                },
+              },
+              ...GEARS.map((gear) => ({
+                extends: true as const,
+                test: {
+                  name: `behind haproxy by ${gear}`,
+                  include: [...BALANCED, ...BALANCED_PROGRAMS],
+                  env: { ESS_NODES: '3', ESS_RELAY: gear },
+                },
+              })),
+              {
+                extends: true as const,
+                test: {
+                  name: 'behind haproxy by HTTP/2',
+                  include: BALANCED,
+                  env: { ESS_NODES: '3', ESS_HTTP: '2' },
                 },
               },
             ]

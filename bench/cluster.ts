@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AskRedis, withRedisFigures } from './redis-figures.js'
 import type { Bench } from './scenario.js'
-import { freePort, type SubjectProcess, startSubject } from './subject-process.js'
+import { type SubjectProcess, startSubject } from './subject-process.js'
 
 /** How long nodes have to find each other. */
 const JOIN_DEADLINE_MS = 10_000
@@ -22,6 +22,7 @@ export interface Cluster {
 
 interface Node {
   readonly process: SubjectProcess
+  /** The URL of its listener for the operator. */
   readonly admin: string
 }
 
@@ -47,17 +48,19 @@ export async function withCluster<T>(
   const nodes: Node[] = []
   try {
     for (let at = 0; at < count; at++) {
-      const [admin, listen] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-      const process = await startSubject((port) => ({
-        file: globalThis.process.execPath,
-        args: [
-          join(bench.essDist, 'server/main.js'),
-          ...['--port', `${port}`, '--log', 'off', '--admin', admin, ...flags],
-          ...['--cluster', `redis://127.0.0.1:${redis.port}`],
-          ...['--cluster-listen', listen, '--cluster-secret-file', secret],
-        ],
-      }))
-      nodes.push({ process, admin })
+      const process = await startSubject(
+        (port) => ({
+          file: globalThis.process.execPath,
+          args: [
+            join(bench.essDist, 'server/main.js'),
+            ...['--port', `${port}`, '--log', 'off', '--admin', '127.0.0.1:0', ...flags],
+            ...['--cluster', `redis://127.0.0.1:${redis.port}`],
+            ...['--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', secret],
+          ],
+        }),
+        { isHeard: true },
+      )
+      nodes.push({ process, admin: await adminOf(process) })
     }
     return await withRedisFigures(redis.port, async (ask) => {
       const metric = (name: string) => sumOf(nodes, name)
@@ -75,6 +78,17 @@ export async function withCluster<T>(
   }
 }
 
+/** It says its address as soon as it listens. */
+async function adminOf({ said }: SubjectProcess): Promise<string> {
+  const deadline = performance.now() + JOIN_DEADLINE_MS
+  for (;;) {
+    const [, url] = /^admin on (\S+)$/m.exec(said()) ?? []
+    if (url !== undefined) return url
+    if (performance.now() > deadline) throw new Error(`Expected the address for the operator in ${said()}`)
+    await sleep(POLL_MS)
+  }
+}
+
 async function untilTheyKnowEachOther(metric: Cluster['metric'], count: number): Promise<void> {
   const deadline = performance.now() + JOIN_DEADLINE_MS
   while ((await metric('ess_cluster_nodes')) !== count * count) {
@@ -86,7 +100,7 @@ async function untilTheyKnowEachOther(metric: Cluster['metric'], count: number):
 async function sumOf(nodes: readonly Node[], name: string): Promise<number> {
   let sum = 0
   for (const { admin } of nodes) {
-    const text = await (await fetch(`http://${admin}/metrics`)).text()
+    const text = await (await fetch(`${admin}/metrics`)).text()
     const value = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]
     if (value === undefined) throw new Error(`Expected the metric ${name}`)
     sum += Number(value)

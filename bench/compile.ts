@@ -15,7 +15,7 @@ export interface Programs {
 export function compilePrograms(sources: string, folder: string): Programs {
   const compile = (name: string, ...flags: string[]) => {
     const program = join(folder, name)
-    execFileSync('cc', ['-O2', '-pthread', '-o', program, join(sources, `${name}.c`), ...flags], {
+    execFileSync('cc', ['-O3', '-pthread', '-o', program, join(sources, `${name}.c`), ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
       encoding: 'utf8',
     })

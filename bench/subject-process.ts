@@ -27,16 +27,27 @@ export interface SubjectProcess {
   /** User and system time of all its threads so far. */
   cpuSeconds(): number
   residentBytes(): number
+  /** What it has said on stdout so far; nothing unless it `isHeard`. */
+  said(): string
   stop(): Promise<void>
 }
 
 /** Starts a subject on a port that was free, and waits until it answers there. */
-export async function startSubject(command: (port: number) => Command): Promise<SubjectProcess> {
+export async function startSubject(
+  command: (port: number) => Command,
+  { isHeard = false }: { readonly isHeard?: boolean } = {},
+): Promise<SubjectProcess> {
   const port = await freePort()
   const { file, args } = command(port)
-  const child = keep(spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: subjectEnvironment() }))
+  const child = keep(
+    spawn(file, args, { stdio: ['ignore', isHeard ? 'pipe' : 'ignore', 'pipe'], env: subjectEnvironment() }),
+  )
+  let said = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk
+  })
   let words = ''
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     words = `${words}${chunk}`.slice(-2000)
   })
   child.on('error', (error) => {
@@ -49,6 +60,7 @@ export async function startSubject(command: (port: number) => Command): Promise<
     port,
     cpuSeconds: () => cpuSecondsOf(pid),
     residentBytes: () => residentBytes(pid),
+    said: () => said,
     stop: () => stopChild(child),
   }
 }

@@ -188,7 +188,7 @@ describe('docs/protocol.md', () => {
 
   test('it has no block that no test looks at', async () => {
     const languages = fencedBlocks(await readPage('docs/protocol.md')).map(({ language }) => language)
-    expect(languages).toEqual(['http', 'http', 'ndjson', 'sse', 'text', 'http', 'json', 'text'])
+    expect(languages).toEqual(['http', 'http', 'ndjson', 'sse', 'text', 'http', 'json', 'text', 'http'])
   })
 
   test('its two forms of the status stream are what the code writes', async () => {

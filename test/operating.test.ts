@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { code, readPage, tableOf } from './helpers/markdown.js'
 import { run } from './helpers/run.js'
@@ -47,6 +48,20 @@ describe('docs/operating.md', () => {
     )
     expect(all.filter((name) => !limits.includes(name))).toEqual([])
   })
+})
+
+test('docs/operating.md permits every command that a node sends to Redis, and no other', async () => {
+  const [, list = ''] = /`~ess:\* &ess:\* ([^`]+)`/.exec(await readPage('docs/operating.md')) ?? []
+  const permitted = list.split(' ').map((name) => name.replace('+', ''))
+  const folder = new URL('../server/locator/', import.meta.url)
+  const sources = (await readdir(folder)).map((name) => readPage(`server/locator/${name}`))
+  const commands = (await Promise.all(sources)).flatMap((source) =>
+    [...source.matchAll(/(?:redis\.call|\.ask)\('([A-Z]+)'/g)].map(([, name = '']) => name.toLowerCase()),
+  )
+  // The library sends these: to log in, and for channels.
+  const used = new Set(['hello', 'auth', 'select', 'subscribe', 'unsubscribe', ...commands])
+  expect(commands.length).toBeGreaterThan(20)
+  expect(permitted.toSorted()).toEqual([...used].sort())
 })
 
 describe.each(['docs/ess-server.service', 'Dockerfile'])('%s', (path) => {

@@ -15,9 +15,9 @@ async function filesOf(mode: string): Promise<string[]> {
   return stdout.toString().match(/^\[.+\] test\/.+$/gm) ?? []
 }
 
-test('no test is left out: npm test, the rest and the pages are all there is', async () => {
-  const modes = ['test', 'rest', 'pages', 'all'].map(filesOf)
-  const [usual = [], rest = [], pages = [], all = []] = await Promise.all(modes)
+test('no test is left out: npm test, the rest, the pages and several are all there is', async () => {
+  const modes = ['test', 'rest', 'pages', 'several', 'all'].map(filesOf)
+  const [usual = [], rest = [], pages = [], several = [], all = []] = await Promise.all(modes)
   expect([...new Set([...usual, ...rest])].sort()).toEqual([...all].sort())
   const twice = usual.filter((file) => rest.includes(file))
   // The fuzzer, which makes more connections in the second run.
@@ -25,7 +25,7 @@ test('no test is left out: npm test, the rest and the pages are all there is', a
   const onDisk = (await readdir(join(ROOT, 'test'), { recursive: true })).filter((name) =>
     name.endsWith('.test.ts'),
   )
-  const run = new Set([...all, ...pages].map((file) => file.replace(/^.*\] test\//, '')))
+  const run = new Set([...all, ...pages, ...several].map((file) => file.replace(/^.*\] test\//, '')))
   expect([...run].sort()).toEqual(onDisk.sort())
   expect(pages.filter((file) => all.includes(file))).toEqual([])
 })

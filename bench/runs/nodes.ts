@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, withCluster } from '../cluster.js'
 import { type LoadOptions, type Received, runLoad } from '../load.js'
@@ -16,7 +18,11 @@ export const NODES_METRICS = {
   commands: { title: 'run', digits: 2 },
   bytesIn: { title: 'B in', digits: 0 },
   bytesOut: { title: 'B out', digits: 0 },
-  redisCpuUs: { title: 'Redis CPU us', digits: 0 },
+  redisCpuUs: { title: 'Redis CPU us a command', digits: 1 },
+  essSent: { title: 'by ess: sent', digits: 2 },
+  essCommands: { title: 'run', digits: 2 },
+  essBytesIn: { title: 'B in', digits: 0 },
+  essBytesOut: { title: 'B out', digits: 0 },
 } as const satisfies Record<string, Metric>
 
 /** A client may have 32 transfers, and all of the load comes from one address. */
@@ -30,7 +36,7 @@ const SETTLE_MS = 200
 
 /**
  * Transfers over two nodes: sender and receiver at the same one, or the receiver at the other one, which carries it. The
- * CPU is that of both nodes, and what Redis did is for each transfer.
+ * CPU is that of both nodes. What Redis is asked is for each transfer of 64 KiB, one after the other.
  */
 export async function nodes(bench: Bench, subject: Subject): Promise<Numbers> {
   // Any gear but the best would be another measurement.
@@ -45,11 +51,14 @@ export async function nodes(bench: Bench, subject: Subject): Promise<Numbers> {
       atOnce: AT_ONCE,
     })
     const small = await ofSmall(cluster, carry, bench.isQuick ? 1000 : 3000)
-    const { firstByteUs } = await carry({
-      bytes: 64 * 1024,
-      transfers: bench.isQuick ? 200 : 500,
-      receiver: { 'first-byte': 1, 'pause-us': PAUSE_US },
+    // One after the other, as from many clients: the shares of one client's transfers are told together.
+    let firstByteUs: readonly number[] = []
+    const transfers = bench.isQuick ? 200 : 500
+    const asked = await ofRedis(cluster, transfers, async () => {
+      const receiver = { 'first-byte': 1, 'pause-us': PAUSE_US }
+      firstByteUs = (await carry({ bytes: 64 * 1024, transfers, receiver })).firstByteUs
     })
+    const byEss = await ofEss(bench, cluster, receiver.port, bench.isQuick ? 20 : 200)
     const bytes = bench.isQuick ? GIB : 4 * GIB
     await carry({ bytes: bytes / 4 })
     const before = cluster.cpuSeconds()
@@ -60,32 +69,76 @@ export async function nodes(bench: Bench, subject: Subject): Promise<Numbers> {
       gibPerS: gib / received.seconds,
       p50Us: quantile(firstByteUs, 0.5),
       ...small,
+      sent: asked.sent,
+      commands: asked.commands,
+      bytesIn: asked.bytesIn,
+      bytesOut: asked.bytesOut,
+      ...byEss,
     }
   })
 }
 
-/** What a transfer of 1 KiB costs the nodes and their Redis. */
+/** What a transfer of 1 KiB costs the nodes, and a command their Redis while it has some to do. */
 async function ofSmall(
-  { redis, metric, cpuSeconds }: Cluster,
+  cluster: Cluster,
   carry: (options: LoadOptions) => Promise<Received>,
   transfers: number,
 ): Promise<Numbers> {
+  let cpuSeconds = 0
+  const asked = await ofRedis(cluster, transfers, async () => {
+    const before = cluster.cpuSeconds()
+    await carry({ bytes: 1024, transfers, atOnce: AT_ONCE })
+    cpuSeconds = cluster.cpuSeconds() - before
+  })
+  return {
+    smallCpuUs: (cpuSeconds / transfers) * 1e6,
+    redisCpuUs: (asked.cpuSeconds / asked.commands) * 1e6,
+  }
+}
+
+/** What Redis is asked for a transfer of the client that has an upload resource, and looks before it receives. */
+async function ofEss(
+  { essDist, scratch }: Bench,
+  cluster: Cluster,
+  receiverPort: number,
+  transfers: number,
+): Promise<Numbers> {
+  // That of the build which is measured.
+  const { get, send } = (await import(
+    join(essDist, 'client/index.js')
+  )) as typeof import('../../client/index.js')
+  const file = join(scratch, 'a-kibibyte')
+  writeFileSync(file, Buffer.alloc(1024, 'x'))
+  const { sent, commands, bytesIn, bytesOut } = await ofRedis(cluster, transfers, async () => {
+    for (let count = 0; count < transfers; count++) {
+      const sending = send(file, { server: `http://127.0.0.1:${cluster.ports[0]}` })
+      for await (const event of sending) {
+        if (event.event !== 'opened') continue
+        const link = new URL(event.url)
+        link.port = String(receiverPort)
+        for await (const _bytes of await get(link.href)) {
+          // It is taken, and thrown away.
+        }
+      }
+      await sending.verdict
+    }
+  })
+  return { essSent: sent, essCommands: commands, essBytesIn: bytesIn, essBytesOut: bytesOut }
+}
+
+/** What Redis is asked for each of these transfers. */
+async function ofRedis({ redis, metric }: Cluster, transfers: number, act: () => Promise<void>) {
+  const sent = () => metric('ess_cluster_commands_total')
   await sleep(SETTLE_MS)
-  const [sentBefore, before, cpuBefore] = [await sent(), await redis(), cpuSeconds()]
-  await carry({ bytes: 1024, transfers, atOnce: AT_ONCE })
-  const cpu = cpuSeconds() - cpuBefore
+  const [sentBefore, before] = [await sent(), await redis()]
+  await act()
   await sleep(SETTLE_MS)
   const done = between(before, await redis())
   return {
-    smallCpuUs: (cpu / transfers) * 1e6,
     sent: ((await sent()) - sentBefore) / transfers,
     commands: done.commands / transfers,
     bytesIn: done.bytesIn / transfers,
     bytesOut: done.bytesOut / transfers,
-    redisCpuUs: (done.cpuSeconds / transfers) * 1e6,
-  }
-
-  function sent(): Promise<number> {
-    return metric('ess_cluster_commands_total')
+    cpuSeconds: done.cpuSeconds / transfers,
   }
 }

@@ -1,6 +1,7 @@
-import { EssError, isSocketId, NODE_TAG_LENGTH, SOCKET_ID_LENGTH } from '../../shared/index.js'
+import { EssError } from '../../shared/index.js'
 import type { Exchange } from '../http/exchange.js'
 import { Patience } from '../http/patience.js'
+import { isOfCluster } from './cluster-link.js'
 import { type GoOnHooks, PATIENCE_MS } from './go-on.js'
 import type { ReceiveOptions } from './offer.js'
 
@@ -56,10 +57,4 @@ async function awayIn({ head }: Exchange, error: EssError): Promise<EssError> {
     'The part of this server that has the link cannot be reached now. The link may still be good: try again in a minute.',
     { cause: error },
   )
-}
-
-/** True for a link of a server of several nodes. */
-function isOfCluster({ pathname }: URL): boolean {
-  const length = SOCKET_ID_LENGTH + NODE_TAG_LENGTH
-  return pathname.split('/').some((segment) => segment.length === length && isSocketId(segment))
 }

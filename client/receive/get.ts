@@ -19,6 +19,7 @@ import {
   requestDownload,
 } from './offer.js'
 import { expectOpenOffer } from './open-offer.js'
+import { seeOff } from './see-off.js'
 import { type Wanted, wantedOf } from './wanted.js'
 
 export interface GetOptions extends ReceiveOptions, GoOnHooks {}
@@ -73,6 +74,7 @@ class DownloadStream extends Readable implements Download {
   readonly #url: URL
   readonly #offer: OpenOffer
   readonly #options: GetOptions
+  readonly #startedAt = performance.now()
   /** Ends every wait when the reader has left. */
   readonly #left = new AbortController()
   /** Bytes of the body that were handed on, or opened. */
@@ -119,7 +121,9 @@ class DownloadStream extends Readable implements Download {
     // A FIN means that the reader has every byte.
     if (error === null && this.readableEnded) {
       this.#answer.close()
-      callback(null)
+      const ms = performance.now() - this.#startedAt
+      const whole = { url: this.#url, offer: this.#offer, bytes: this.#written.bytes, ms }
+      void seeOff(whole, this.#options).then(() => callback(null)) // It never rejects.
       return
     }
     this.#left.abort()

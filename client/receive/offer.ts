@@ -110,7 +110,14 @@ export function requestDownload(
 ): Exchange {
   // Unlike RFC 9110, 10.1.4, `Connection` doesn't name `TE`: Caddy 2.6 would then remove it, and Caddy is the proxy
   // that can't be trusted without it. Proxies that pass no trailers, such as nginx, drop `TE` by its own name.
-  const headers = { accept: ACCEPT, te: 'trailers', ...range, ...bearer(url, options) }
+  const headers = {
+    accept: ACCEPT,
+    te: 'trailers',
+    // We come back after a cut, so a node that stops need not wait until we have it all.
+    [HEADERS.essResume]: '?1',
+    ...range,
+    ...bearer(url, options),
+  }
   return exchange(method, url, { headers, isDownload, signal: options.signal })
 }
 

@@ -17,6 +17,7 @@ import {
 import { expectOpenOffer, opensByHead, told } from './open-offer.js'
 import type { Begun, Place } from './place.js'
 import { sealedSink } from './sealed-sink.js'
+import { seeOff } from './see-off.js'
 import type { Sink } from './sink.js'
 import type { Wanted } from './wanted.js'
 import { ended, flushed, lost, writeBlocks, writeChunks } from './write-blocks.js'
@@ -64,6 +65,7 @@ export class Receiving {
    * EssError for every other failure.
    */
   async run(): Promise<{ readonly received: Received; readonly trouble: EssError | undefined }> {
+    const startedAt = performance.now()
     try {
       const { begun } = this.#place
       const { offer, sink, inside } = (begun && (await this.#goOnWith(begun))) ?? (await this.#beginAnew())
@@ -74,6 +76,8 @@ export class Receiving {
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
       this.#answer?.close()
       sink.writable.off('error', ignore)
+      const whole = { url: this.#url, offer, bytes: this.#written.bytes, ms: performance.now() - startedAt }
+      await seeOff(whole, this.#options)
       const bytes = inside(this.#written.bytes)
       const { path, names } = sink
       return { received: { ...told(offer), bytes, path, ...(names !== undefined && { names }) }, trouble }

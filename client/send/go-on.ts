@@ -66,7 +66,8 @@ export async function goOn(
 ): Promise<TerminalEvent> {
   const patience = new Patience(1000 * upload.resumeWithin + SLACK_MS, options.signal)
   // What the sender reads if it can't go on: the loss, and not what the last try met.
-  const loss = reason.code === 'connection-lost' ? reason : lost()
+  const lossBy = (cause: unknown) => new EssError('connection-lost', lossWords, { cause })
+  const lossWords = (reason.code === 'connection-lost' ? reason : lost()).message
   /** True while no node has it. */
   let isAway = false
   /** True until a try that followed at once has failed too. */
@@ -87,10 +88,10 @@ export async function goOn(
       if ('rewound' in where) upload.resource = where.rewound
       else return await sendRest(where.offset)
     } catch (error) {
-      if (isAway && isReopeningRefused(error)) throw loss
+      if (isAway && isReopeningRefused(error)) throw lossBy(error)
       const passing = isAway ? PASSING_AT_A_NODE : PASSING
       if (!(error instanceof EssError) || !passing.includes(error.code))
-        throw isForgotten(error) ? loss : error
+        throw isForgotten(error) ? lossBy(error) : error
       // A rewind is no trouble: the receiver is waiting.
       if (error.code === 'rewound') continue
       if (error.code === 'moved' && !isAway) {
@@ -106,7 +107,7 @@ export async function goOn(
           continue
         }
       }
-      if (patience.isOver || (isAway && !mayReopen(upload))) throw loss
+      if (patience.isOver || (isAway && !mayReopen(upload))) throw lossBy(error)
       tellLoss()
       await patience.pause()
     }

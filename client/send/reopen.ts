@@ -49,7 +49,7 @@ export async function reopen(
       'content-length': '0',
       [HEADERS.essReopen]: upload.id,
       [HEADERS.essConnected]: upload.isConnected ? '?1' : '?0',
-      [HEADERS.uploadOffset]: String(offsetIn(source, upload.bytes)),
+      [HEADERS.uploadOffset]: String(upload.isConnected ? offsetIn(source, upload.bytes) : 0),
       ...(size !== undefined && { [HEADERS.uploadLength]: String(size) }),
       ...bearer(url, options),
     },

@@ -1,6 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { nodeAway } from '../answer/node-away.js'
-import type { Claimed } from '../locator/locator.js'
+import type { Claimed, Place } from '../locator/locator.js'
 import type { NodeMoves } from '../nodes/moves.js'
 import { reopeningOf } from '../request/reopening.js'
 import { checkSize } from '../request/sender.js'
@@ -19,6 +19,12 @@ export interface Reopened extends Reservation {
   readonly resumeWithin?: number
 }
 
+/** The link that a sender wants to open again, and the token of its upload resource. */
+export interface Upload {
+  readonly id: string
+  readonly token: string
+}
+
 /** Opens links again whose node stops, or has died. */
 export class Reopenings {
   readonly #parts: SenderParts
@@ -30,7 +36,7 @@ export class Reopenings {
   }
 
   /** See `Service.reopened`. */
-  async reopened(call: Call, token: string, id: string): Promise<Reopened> {
+  async reopened(call: Call, { token, id }: Upload): Promise<Reopened> {
     const { registry } = this.#parts
     if (registry.verdictOf(token) !== undefined)
       throw new EssError('gone', 'This transfer is over. Its events say how it ended.')
@@ -47,11 +53,19 @@ export class Reopenings {
   }
 
   /** See `Service.reopen`. */
-  async reopen(call: Call, token: string, id: string, moves: NodeMoves): Promise<Reopened | undefined> {
+  async reopen(
+    call: Call,
+    { token, id }: Upload,
+    moves: NodeMoves,
+    letGoBy: Place | undefined,
+  ): Promise<Reopened | undefined> {
     const { options, registry, limits, listeners, observer, refuseWhenStopping } = this.#parts
     const { request, query } = call
-    // The same sender has asked twice.
-    if (registry.get(id) !== undefined) return await this.reopened(call, token, id)
+    // The same sender has asked twice. From here to the claim nothing is awaited, so that only one opens it here.
+    if (registry.get(id) !== undefined) {
+      await this.#claims.get(id)
+      return registry.get(id) === undefined ? undefined : await this.reopened(call, { token, id })
+    }
     refuseWhenStopping()
     checkResumes(options)
     const past = reopeningOf(request, query)
@@ -68,23 +82,20 @@ export class Reopenings {
     registry.addHere(socket)
     listeners.tell('socket:reopened', socket, id, query, request)
     socket.reopen()
-    const claimed = await this.#claim(id, moves)
-    if (claimed === 'mine' || claimed === 'unknown') {
-      registry.settle(socket)
-      return this.#answerOf(socket, call)
-    }
-    // Whoever has come here meanwhile goes there.
-    socket.move()
-    if (claimed === 'gone') throw new EssError('gone', 'This transfer is over, and a link works once.')
-    return undefined
-  }
-
-  async #claim(id: string, moves: NodeMoves): Promise<Claimed> {
-    const claim = moves.claim(id)
+    const claim = this.#claim(socket, moves.claim(id, letGoBy))
     this.#claims.set(id, claim)
-    // It never rejects.
     const claimed = await claim
     this.#claims.delete(id)
+    if (claimed === 'gone') throw new EssError('gone', 'This transfer is over, and a link works once.')
+    return typeof claimed === 'object' ? undefined : this.#answerOf(socket, call)
+  }
+
+  /** Settles the socket here, or sends all who have come to it meanwhile to the node that was quicker. */
+  async #claim(socket: EphemeralSocket, claim: Promise<Claimed>): Promise<Claimed> {
+    const claimed = await claim
+    // Without the store there is no saying, and the link has to be open somewhere.
+    if (claimed === 'mine' || claimed === 'unknown') this.#parts.registry.settle(socket)
+    else socket.move()
     return claimed
   }
 

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import type { Socket as Connection } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { EssError } from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
 import type { ErrorAnswer } from '../answer/problem-response.js'
 import { ClientLimits, type MachineLimits } from '../limits/client-limits.js'
+import type { Place } from '../locator/locator.js'
 import { Occurrence } from '../node/occurrence.js'
 import type { NodeMoves } from '../nodes/moves.js'
 import type { Nodes } from '../nodes/nodes.js'
@@ -20,7 +22,7 @@ import { nearestName } from './nearest-name.js'
 import { type ResolvedOptions, resolveOptions, type ServiceOptions, seconds } from './options.js'
 import { ReceiverRequests } from './receiver-requests.js'
 import { noUpload, Registry, type Room } from './registry.js'
-import { type Reopened, Reopenings } from './reopenings.js'
+import { type Reopened, Reopenings, type Upload } from './reopenings.js'
 import { SenderBodies } from './sender-bodies.js'
 import { type Reserved, SenderRequests, type UploadOffset } from './sender-requests.js'
 import type { EphemeralSocket } from './socket.js'
@@ -205,18 +207,24 @@ export class Service extends EventEmitter<ServiceEvents> {
    * What a sender is told that opens its link again, where the link is here. Rejects with EssError `not-found`, `gone`,
    * or `node-away` if it went on at another node.
    */
-  async reopened(call: Call, token: string, id: string): Promise<Reopened> {
+  async reopened(call: Call, upload: Upload): Promise<Reopened> {
     // Alone, a server has no link that another one had.
     if (this.#nodes?.moves === undefined) throw noUpload()
-    return await this.#reopenings.reopened(call, token, id)
+    return await this.#reopenings.reopened(call, upload)
   }
 
   /**
    * Opens a link again that no node has any more, as its sender says that it was. Resolves to undefined if another node
-   * was quicker. Rejects with the EssError to refuse the request with.
+   * was quicker. The one at `letGoBy` has said that it doesn't have it any more. Rejects with the EssError to refuse the
+   * request with.
    */
-  async reopen(call: Call, token: string, id: string, moves: NodeMoves): Promise<Reopened | undefined> {
-    return await this.#reopenings.reopen(call, token, id, moves)
+  async reopen(
+    call: Call,
+    upload: Upload,
+    moves: NodeMoves,
+    letGoBy: Place | undefined,
+  ): Promise<Reopened | undefined> {
+    return await this.#reopenings.reopen(call, upload, moves, letGoBy)
   }
 
   /**
@@ -246,7 +254,11 @@ export class Service extends EventEmitter<ServiceEvents> {
    * coming, its socket fails and the sender is told. True for such a connection, even if its transfer is over.
    */
   breakOff(duplex: Duplex, error: NodeJS.ErrnoException): boolean {
-    return this.#senderBodies.breakOff(duplex, error)
+    if (this.#senderBodies.breakOff(duplex, error)) return true
+    // As there: it is a connection.
+    const connection = duplex as Connection
+    const how = error.code === 'HPE_INVALID_EOF_STATE' ? 'end' : 'bad bytes'
+    return !connection.destroyed && this.#nodes?.breakOff(connection, how) === true
   }
 
   /**
@@ -315,7 +327,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
     for (const socket of this.#registry.sockets()) {
-      if (this.#canMove && socket.canMoveAtOnce) socket.move()
+      if (this.hasOthers && socket.canMoveAtOnce) socket.move()
       else if (socket.phase !== 'streaming' && socket.phase !== 'interrupted') this.#end(socket)
     }
     this.#registry.giveUpWaiting()
@@ -363,20 +375,21 @@ export class Service extends EventEmitter<ServiceEvents> {
     return this.#listeners.guarded('onError', () => this.options.onError?.(error, request))
   }
 
-  get #canMove(): boolean {
+  /** True for a node of a cluster, where another one takes what this one refuses. */
+  get hasOthers(): boolean {
     return this.#nodes?.moves !== undefined
   }
 
   /** Because this service stops. */
   #end(socket: EphemeralSocket): void {
-    if (this.#canMove && socket.canMove) socket.move()
+    if (this.hasOthers && socket.canMove) socket.move()
     else socket.shutDown()
   }
 
   #refuseWhenStopping(): void {
     if (this.#isStopping)
       throw new EssError('shutting-down', 'This server is stopping and takes nothing new.', {
-        retryAfter: 30,
+        retryAfter: this.hasOthers ? 1 : 30,
       })
   }
 

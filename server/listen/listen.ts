@@ -56,8 +56,9 @@ export interface Listening {
   /** Reads the certificate's files again at once. Does nothing without TLS. */
   reload(): Promise<void>
   /**
-   * Stops gently: tells waiting senders, lets running transfers go on for `drainMs`, then fails the rest. Resolves
-   * when the last connection is closed.
+   * Stops gently: tells waiting senders, lets running transfers go on for `drainMs`, then fails the rest. A node of a
+   * cluster takes no new connections from clients meanwhile, because its other nodes do. Resolves when the last
+   * connection is closed.
    */
   stop(drainMs: number): Promise<void>
   /** Stops at once. Running transfers fail, and both sides are told so. */
@@ -124,6 +125,8 @@ export async function listen(embedded: EmbeddedService, options: ListenOptions =
     certificate: certificate?.report(),
     reload: async () => await certificate?.reload(),
     stop: async (drainMs) => {
+      // A balancer goes on to another node when it can't connect, and needs no check of this one's health to know.
+      if (service.hasOthers) speaking.closeDoor()
       await service.stop(drainMs)
       await close()
     },

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Service } from '../broker/service.js'
 import { type Answers, http2Side } from '../http2/server.js'
 import { Attachment } from '../node/attachment.js'
+import { isBrought } from '../node/origin.js'
 import type { ResponsePort } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import { lookRegularly, UnreadConnections, unreadMs } from '../node/unread.js'
@@ -28,6 +29,8 @@ export interface SpokenTls {
 export interface Speaking {
   /** Listen by it, or give it connections by its event `connection`. */
   readonly server: Server
+  /** Takes no new connections any more. Those that are open are served as before, and those that other nodes bring. */
+  closeDoor(): void
   /**
    * Takes no new connections, and ends those that are open: idle ones at once, others after their last words. Resolves
    * when `closed` does.
@@ -71,7 +74,12 @@ export function speak(service: Service, answer: Answers['request'], tls: SpokenT
     service.refused(NO_TUNNEL, request)
     endInTurn(connection as Socket, latest.get(request.socket), NO_TUNNEL, TUNNEL_ALLOW)
   })
-  server.on('clientError', (error, connection) => answerBroken(service, error, connection as Socket))
+  server.on('clientError', (error, connection) => {
+    const broken = () => answerBroken(service, error, connection as Socket)
+    // Another node brings a request in one piece: this turn has begun it, and its sender is known in the next one.
+    if (isBrought(connection)) setImmediate(broken)
+    else broken()
+  })
   if (tls !== undefined) service.relay.goByStreamsOnly()
   const http2 = tls && http2Side(answers, answerMs)
   // Before `secure`, which emits the same event for the TLS connection on top of this one.
@@ -90,6 +98,10 @@ export function speak(service: Service, answer: Answers['request'], tls: SpokenT
   })
   return {
     server,
+    closeDoor: () => {
+      server.close()
+      server.closeIdleConnections()
+    },
     close: async (closed) => {
       stopLooking?.()
       server.close()

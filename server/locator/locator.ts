@@ -84,9 +84,10 @@ export interface Moves {
 
   /**
    * Makes this id this node's, unless it has ended, or a node that lives has it: of several nodes that claim it, one gets
-   * it. Those who wait for it are told when it settles. Takes at most `FIND_MS`, and never rejects.
+   * it. The node at `letGoBy` has said that it has let the id go, which the store may not know yet. Those who wait for the
+   * id are told when it settles. Takes at most `FIND_MS`, and never rejects.
    */
-  claim(id: string): Promise<Claimed>
+  claim(id: string, letGoBy?: Place): Promise<Claimed>
 }
 
 /**
@@ -102,6 +103,12 @@ export interface Locator {
    * later. A node that died is no longer named for its keys once its heartbeats are missed.
    */
   settle(kind: Kind, key: string): void
+
+  /**
+   * Resolves when other nodes find all that was settled here before, or after `FIND_MS`, whatever the store does. Wait for
+   * it before a client is told what it may use at another node at once. Never rejects.
+   */
+  whenKnown(): Promise<void>
 
   /** It has ended, or a token is no longer valid. An id leaves a tombstone for ten minutes. Returns at once too. */
   leave(kind: Kind, key: string): void

@@ -24,6 +24,12 @@ export class MemoryStore {
   /** What each client holds at each node. */
   readonly #held = new Map<string, Map<Member, readonly number[]>>()
   readonly #misses = new Map<string, { count: number; readonly untilMs: number }>()
+  readonly #mayComeBack: boolean
+
+  /** `mayComeBack` is false where no sender of a node that died comes back at another one: then its links are over. */
+  constructor({ mayComeBack = true }: { readonly mayComeBack?: boolean } = {}) {
+    this.#mayComeBack = mayComeBack
+  }
 
   /** Adds a node. */
   join(place: Place): Locator {
@@ -63,10 +69,11 @@ export class MemoryStore {
     this.#remember(kind, key, 'unknown', LET_GO_SECONDS)
   }
 
-  claim(id: string, member: Member): Claimed {
+  claim(id: string, member: Member, letGoBy: Place | undefined): Claimed {
     const found = this.find('id', id)
     if (found === 'gone') return found
-    if (typeof found === 'object' && found !== member.place) return found
+    const isFree = typeof found !== 'object' || found === member.place || found.node === letGoBy?.node
+    if (!isFree) return found
     this.#tombstones.id.delete(id)
     this.#owners.id.set(id, member)
     return 'mine'
@@ -129,7 +136,7 @@ export class MemoryStore {
     return stop
   }
 
-  /** The keys of a node that left are lost with it, but their senders may come back at another one. */
+  /** The keys of a node that left are lost with it, but their senders may come back at another one, if any can. */
   drop(member: Member): void {
     if (!this.#members.delete(member)) return
     for (const [client, byMember] of this.#held) {
@@ -140,7 +147,8 @@ export class MemoryStore {
       for (const [key, owner] of this.#owners[kind]) {
         if (owner !== member) continue
         this.#owners[kind].delete(key)
-        this.#remember(kind, key, 'unknown')
+        if (this.#mayComeBack) this.#remember(kind, key, 'unknown')
+        else if (kind === 'id') this.#remember(kind, key, 'gone')
       }
     }
   }
@@ -176,7 +184,7 @@ class Member implements Locator {
   }
   readonly moves: Moves = {
     letGo: (kind, key) => this.#store.letGo(kind, key, this),
-    claim: async (id) => this.#store.claim(id, this),
+    claim: async (id, letGoBy) => this.#store.claim(id, this, letGoBy),
   }
   listener: ClientsListener | undefined
 
@@ -187,6 +195,10 @@ class Member implements Locator {
 
   get self(): string {
     return this.place.node
+  }
+
+  async whenKnown(): Promise<void> {
+    // All members have one store.
   }
 
   get state(): LocatorState {

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Claimed,
   type ClusterView,
@@ -21,7 +22,7 @@ import { runScript, scriptOf } from './redis-script.js'
 import { Roster } from './roster.js'
 import { SealedNames } from './sealed-names.js'
 import { tagIn } from './tagged-ids.js'
-import { withinFind } from './within-find.js'
+import { LOOK_MS, withinFind } from './within-find.js'
 
 /** What a node needs to take part in a cluster over Redis. */
 export interface RedisLocatorOptions {
@@ -44,6 +45,12 @@ const ROUND_MS = 10_000
 /** After Redis has lost its records, it takes each node one heartbeat to notice, and a moment to set them again. */
 const REFILL_MS = 10_000
 
+/**
+ * A node tells Redis of a new key in the turn of its loop after the one in which it tells its client. A client that is
+ * quicker is found by its id's tag; a key that has none is looked for again after so long.
+ */
+const SECOND_LOOK_MS = 50
+
 /** The last words of a node may take so long. */
 const FAREWELL_MS = 500
 
@@ -63,7 +70,8 @@ if ARGV[3] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1]
 /** Redis runs one script at a time: of several nodes, the first one gets the record. */
 const CLAIM = scriptOf(`local owner = redis.call('GET', KEYS[1])
 if owner == '${GONE}' then return owner end
-if owner and owner ~= '${LET_GO}' and owner ~= ARGV[1] and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
+local isFree = not owner or owner == '${LET_GO}' or owner == ARGV[1] or owner == ARGV[3]
+if not isFree and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`)
 
@@ -98,9 +106,9 @@ export class RedisLocator implements Locator, ClusterView {
   readonly clients: RedisClients
   readonly moves: Moves = {
     letGo: (kind, key) => this.#forget(kind, key, LET_GO, LET_GO_SECONDS),
-    claim: async (id) => {
+    claim: async (id, letGoBy) => {
       if (!this.#link.isPrompt) return 'unknown'
-      const claimed = await withinFind(this.#claim(this.#recordOf('id', id)))
+      const claimed = await withinFind(this.#claim(this.#recordOf('id', id), letGoBy))
       return claimed === 'late' || claimed === 'failed' ? 'unknown' : claimed
     },
   }
@@ -166,13 +174,22 @@ export class RedisLocator implements Locator, ClusterView {
     if (kind === 'id') this.#appeared(record)
   }
 
+  async whenKnown(): Promise<void> {
+    // Commands are sent a turn of the event loop later, when an answer to a client has gone out already. Redis does them
+    // in their order, so its answer to this one says that it has done those before. Its user may not do PING.
+    if (this.#link.isPrompt) await withinFind(this.#link.ask('GET', this.#recordOf('token', '')))
+  }
+
   leave(kind: Kind, key: string): void {
     this.#forget(kind, key, GONE, kind === 'id' ? TOMBSTONE_SECONDS : 0)
   }
 
   async find(kind: Kind, key: string): Promise<Found> {
     const recorded = await this.#findByRecord(kind, key)
-    const found = recorded ?? this.#findByTag(kind === 'id' ? tagIn(key) : undefined)
+    const found =
+      recorded === 'unasked' || recorded === undefined
+        ? this.#findByTag(kind === 'id' ? tagIn(key) : undefined, recorded === undefined)
+        : recorded
     this.#searches[endOf(found, recorded)]++
     return found
   }
@@ -232,9 +249,11 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   /** Rejects as the link does. */
-  async #claim(record: string): Promise<Claimed> {
+  async #claim(record: string, letGoBy: Place | undefined): Promise<Claimed> {
     const { life, placesKey } = this.#roster
-    const owner = await runScript(this.#link, CLAIM, [record, placesKey], [life, String(LEASE_SECONDS)])
+    const other = letGoBy === undefined ? undefined : this.#roster.lifeOf(letGoBy.node)
+    const args = [life, String(LEASE_SECONDS), other ?? '']
+    const owner = await runScript(this.#link, CLAIM, [record, placesKey], args)
     if (owner === life) return 'mine'
     if (owner === GONE) return 'gone'
     return (typeof owner === 'string' ? await this.#placeOf(owner) : undefined) ?? 'unknown'
@@ -244,14 +263,19 @@ export class RedisLocator implements Locator, ClusterView {
     return this.#roster.placeOf(life) ?? (await this.#roster.lookUp(life))
   }
 
-  /** Undefined if there is no record, or if it can't be read in time. */
-  async #findByRecord(kind: Kind, key: string): Promise<Found> {
-    if (!this.#link.isPrompt) return undefined
-    const found = await withinFind(this.#search(this.#recordOf(kind, key)))
-    if (found === 'failed') return undefined
-    if (found !== 'late') return found
-    this.#late++
-    return undefined
+  /** Undefined if there is no record; `unasked` if that can't be said in time. */
+  async #findByRecord(kind: Kind, key: string): Promise<Found | 'unasked'> {
+    if (!this.#link.isPrompt) return 'unasked'
+    const record = this.#recordOf(kind, key)
+    const endMs = performance.now() + LOOK_MS
+    let found = await withinFind(this.#search(record))
+    if (found === undefined && !hasTag(kind, key) && performance.now() + 2 * SECOND_LOOK_MS < endMs) {
+      await delay(SECOND_LOOK_MS)
+      found = await withinFind(this.#search(record), endMs - performance.now())
+    }
+    if (found !== 'failed' && found !== 'late') return found
+    if (found === 'late') this.#late++
+    return 'unasked'
   }
 
   /** Undefined if there is no record. Rejects as the link does. */
@@ -265,11 +289,13 @@ export class RedisLocator implements Locator, ClusterView {
     return (await this.#placeOf(life)) ?? 'unknown'
   }
 
-  #findByTag(tag: string | undefined): Found {
+  /** `isAsked` is true if Redis has no record of the key. */
+  #findByTag(tag: string | undefined, isAsked: boolean): Found {
     const named = tag === undefined ? undefined : this.#roster.byTag(tag)
     if (named === 'lost') return 'unknown'
     if (named !== undefined && named.node !== this.self) return named
-    const isComplete = this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
+    const isComplete =
+      isAsked && this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
     return isComplete ? undefined : 'unknown'
   }
 
@@ -386,8 +412,12 @@ export class RedisLocator implements Locator, ClusterView {
   }
 }
 
-function endOf(found: Found, recorded: Found): SearchEnd {
+function hasTag(kind: Kind, key: string): boolean {
+  return kind === 'id' && tagIn(key) !== undefined
+}
+
+function endOf(found: Found, recorded: Found | 'unasked'): SearchEnd {
   if (found === undefined) return 'none'
   if (typeof found === 'string') return found
-  return recorded === undefined ? 'tag' : 'record'
+  return typeof recorded === 'object' ? 'record' : 'tag'
 }

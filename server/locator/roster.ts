@@ -109,6 +109,12 @@ export class Roster {
     return this.#lives.get(life)?.place
   }
 
+  /** The newest life of the node with this name. */
+  lifeOf(node: string): string | undefined {
+    const lives = [...this.#lives].filter(([, { place }]) => place.node === node)
+    return lives.sort(([, one], [, other]) => other.sinceMs - one.sinceMs)[0]?.[0]
+  }
+
   /** Asks Redis for a life that the list doesn't have yet. Rejects as the link does. */
   async lookUp(life: string): Promise<Place | undefined> {
     const text = await this.#link.ask('HGET', this.#keys.places, life)

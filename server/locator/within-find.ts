@@ -1,14 +1,14 @@
 import { FIND_MS } from './locator.js'
 
 /** How long we wait for the store. The rest of `FIND_MS` is for a process that is busy. */
-const LOOK_MS = FIND_MS - 50
+export const LOOK_MS = FIND_MS - 50
 
-/** What the store answers; `late` if it doesn't in time, `failed` if it rejects. Never rejects. */
-export async function withinFind<T>(answer: Promise<T>): Promise<T | 'late' | 'failed'> {
+/** What the store answers; `late` if it doesn't within `ms`, `failed` if it rejects. Never rejects. */
+export async function withinFind<T>(answer: Promise<T>, ms = LOOK_MS): Promise<T | 'late' | 'failed'> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<'late'>((resolve) => {
     // While this process was busy, the answer may have come: what can be read is read before.
-    timer = setTimeout(() => setImmediate(resolve, 'late'), LOOK_MS)
+    timer = setTimeout(() => setImmediate(resolve, 'late'), ms)
   })
   const settled = answer.catch(() => 'failed' as const)
   const first = await Promise.race([settled, deadline])

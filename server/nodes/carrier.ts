@@ -7,6 +7,7 @@ import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
 import { askNode } from './ask-node.js'
+import { type Break, breakOffBody, watchBody } from './broken-bodies.js'
 import type { Carried } from './carried.js'
 import { carryConnection } from './carry-connection.js'
 import { carryExchange } from './carry-exchange.js'
@@ -103,6 +104,10 @@ export class Carrier implements Nodes {
     this.locator.settle(kind, key)
   }
 
+  whenKnown(): Promise<void> {
+    return this.locator.whenKnown()
+  }
+
   leave(kind: Kind, key: string): void {
     this.locator.leave(kind, key)
   }
@@ -148,6 +153,14 @@ export class Carrier implements Nodes {
         cause,
       })
     }
+  }
+
+  watchBody(request: IncomingMessage): void {
+    watchBody(request)
+  }
+
+  breakOff(connection: Socket, how: Break): boolean {
+    return breakOffBody(connection, how)
   }
 
   get counts(): CarryingCounts {

@@ -11,7 +11,7 @@ import type { Errand } from './nodes.js'
 import { dropBytes, pumpBytes } from './pump-bytes.js'
 import type { Taken } from './takeover.js'
 
-/** How long nothing may come for a receiver that has closed its half in the middle of its answer. */
+/** How long nothing may come for a receiver that has closed its half, with its request or in the middle of its answer. */
 const LEAVER_MS = 1000
 const LEAVER_LOOK_MS = 100
 
@@ -71,8 +71,14 @@ export function carryConnection(
   connection.on('end', clientEnded)
   if (confirmation === undefined) connection.on('close', clientClosed)
   link.on('end', answerEnded).on('close', linkClosed)
-  if (connection.readableEnded) clientEnded()
+  if (connection.readableEnded) endedBefore()
   return { ended, stop: () => finish(breakOff) }
+
+  /** The client has closed its half with its request, as `nc -N` does, or while its node was looked for. */
+  function endedBefore(): void {
+    if (progress === undefined) link.end()
+    else watchLeaver(progress)
+  }
 
   /** The client has closed its half. */
   function clientEnded(): void {

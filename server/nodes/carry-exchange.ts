@@ -5,8 +5,13 @@ import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
 import { askAnew, fieldsOf, hasBody } from './ask-anew.js'
+import { type Break, leaveBody, onBrokenBody } from './broken-bodies.js'
 import type { Carried } from './carried.js'
+import { type PassingOn, passOn } from './copying.js'
 import type { Errand } from './nodes.js'
+
+/** What Node's parser can't read as a chunk. */
+const BAD_CHUNK = 'x\r\n'
 
 /**
  * Carries one request whose connection can't be carried as it is: a stream of HTTP/2, or a chunked body that Node's
@@ -20,6 +25,7 @@ export function carryExchange(
 ): Carried {
   const { promise: ended, resolve: end } = withResolvers<void>()
   let answer: IncomingMessage | undefined
+  let down: PassingOn | undefined
   let isOver = false
   /** True when the answer has come whole, and was written. */
   let isAnswered = false
@@ -42,9 +48,29 @@ export function carryExchange(
     .on('response', (incoming) => begin(incoming))
     .on('error', () => finish(breakOff))
   link.on('close', linkClosed)
-  response.on('close', responseClosed).on('drain', goOn)
-  sendBody(request, asked, () => finish(breakOff))
+  response.on('close', responseClosed)
+  const up = sendBody(request, asked, () => finish(breakOff))
+  onBrokenBody(request.socket, bodyBroken)
   return { ended, stop: () => finish(breakOff) }
+
+  function bodyBroken(how: Break): void {
+    response.shouldKeepAlive = false
+    let isPassed = false
+    const later = () => setImmediate(pass)
+    asked.once('socket', later)
+    request.on('data', later)
+    later()
+
+    /** Behind all that was read before. */
+    function pass(): void {
+      if (isOver || isPassed || asked.socket === null || request.readableLength > 0) return
+      isPassed = true
+      request.off('data', later)
+      up?.finish()
+      if (how === 'end') link.end()
+      else link.write(BAD_CHUNK)
+    }
+  }
 
   function begin(incoming: IncomingMessage): void {
     if (isOver) return
@@ -53,16 +79,8 @@ export function carryExchange(
     if (isDownload) asked.shouldKeepAlive = true
     confirmation?.begin()
     response.writeHead(incoming.statusCode ?? 502, fieldsOf(incoming))
-    incoming
-      .on('data', (bytes: Buffer) => {
-        if (!response.write(bytes)) incoming.pause()
-      })
-      .on('end', answerEnded)
-      .on('error', () => finish(breakOff))
-  }
-
-  function goOn(): void {
-    answer?.resume()
+    down = passOn(incoming, response, request.socket)
+    incoming.on('end', answerEnded).on('error', () => finish(breakOff))
   }
 
   function answerEnded(): void {
@@ -73,6 +91,7 @@ export function carryExchange(
       return
     }
     isAnswered = true
+    down?.finish()
     const trailers = Object.entries(answer.trailers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value]],
     )
@@ -114,25 +133,30 @@ export function carryExchange(
     isOver = true
     confirmation?.stop()
     link.off('close', linkClosed)
-    response.off('close', responseClosed).off('drain', goOn)
+    response.off('close', responseClosed)
+    up?.stop()
+    down?.stop()
+    leaveBody(request.socket)
     how()
     end()
   }
 }
 
-function sendBody(request: IncomingMessage, asked: ClientRequest, broken: () => void): void {
+function sendBody(request: IncomingMessage, asked: ClientRequest, broken: () => void): PassingOn | undefined {
   if (!hasBody(request)) {
     asked.end()
-    return
+    return undefined
   }
   // A client that waits for a 100 (Continue) gets that of the other node.
   asked.flushHeaders()
-  asked.on('drain', () => request.resume())
+  const up = passOn(request, asked)
   request
-    .on('data', (bytes: Buffer) => {
-      if (!asked.write(bytes)) request.pause()
+    .on('end', () => {
+      up.finish()
+      if (request.complete) asked.end()
+      else broken()
     })
-    .on('end', () => (request.complete ? asked.end() : broken()))
     .on('error', broken)
     .on('aborted', broken)
+  return up
 }

@@ -13,18 +13,19 @@ export interface NodeMoves extends Moves, SignedTokens {
 
 /** Undefined where no transfer goes on at another node. */
 export function nodeMoves(
-  { moves, state }: Pick<Locator, 'moves' | 'state'>,
+  locator: Locator,
   tokens: SignedTokens,
   ask: NodeMoves['ask'],
 ): NodeMoves | undefined {
+  const { moves } = locator
   return (
     moves && {
       letGo: (kind: Kind, key: string) => moves.letGo(kind, key),
-      claim: (id) => moves.claim(id),
+      claim: (id, letGoBy) => moves.claim(id, letGoBy),
       sign: (id) => tokens.sign(id),
       isOf: (token, id) => tokens.isOf(token, id),
       get canTell() {
-        return state.isWell
+        return locator.state.isWell
       },
       ask,
     }

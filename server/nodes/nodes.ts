@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import type { ResponsePort } from '../node/ports.js'
+import type { Break } from './broken-bodies.js'
 import type { NodeMoves } from './moves.js'
 
 /** A request that another node has to answer. Nothing is written to its response. */
@@ -26,6 +27,8 @@ export interface CarryingCounts {
 export interface Nodes {
   /** See `Locator.settle`. */
   settle(kind: Kind, key: string): void
+  /** See `Locator.whenKnown`. */
+  whenKnown(): Promise<void>
   /** See `Locator.leave`. */
   leave(kind: Kind, key: string): void
   /** See `Locator.find`. */
@@ -44,6 +47,13 @@ export interface Nodes {
   carry(errand: Errand, place: Place): Promise<void>
   /** Undefined where no transfer goes on at another node: the workers of one machine stop together. */
   readonly moves?: NodeMoves | undefined
+  /** Call it as soon as another node may have to take this sender's body: see `breakOff`. */
+  watchBody(request: IncomingMessage): void
+  /**
+   * Call it when Node can't read on in the middle of a chunked body. True if another node has to answer that, or may have
+   * to; then there is nothing more to do.
+   */
+  breakOff(connection: Socket, how: Break): boolean
   readonly counts: CarryingCounts
   /** Fulfilled when no request is being carried. */
   whenIdle(): Promise<void>

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
-import { readByStream } from '../node/raw-reading.js'
 import { descriptorOf } from '../node/socket-inside.js'
 import { isPlain, type Relay } from '../relay/relay.js'
 import type { SpliceEnd, SpliceJob } from '../relay/splice/splicer.js'
+import { copyBytes } from './copying.js'
 
 /** What a pump asks and tells. */
 export interface PumpTerms {
   readonly relay: Relay
-  /** These bytes are being written to the sink. */
+  /** These bytes are being written to the sink. They are good until it returns. */
   passed(bytes: Buffer): void
   /** How many bytes are known to follow those that have passed; undefined where that isn't known. */
   left(): number | undefined
@@ -36,9 +36,12 @@ export function pumpBytes(source: Socket, sink: Socket, terms: PumpTerms): ByteP
   let canSplice = isPlain(source)
   /** From the last bytes that are read here until the kernel has moved the others. */
   let isHandedOver = false
-  const reading = readByStream(source, take)
-  sink.on('drain', goOn)
-  reading.resume()
+  const copying = copyBytes(source, sink, { take, goOn })
+  if (copying.early.length > 0) {
+    passed(copying.early)
+    sink.write(copying.early)
+  }
+  copying.resume()
   return { moved: () => moved + (job?.moved() ?? 0), stop }
 
   function take(bytes: Buffer): boolean {
@@ -46,11 +49,11 @@ export function pumpBytes(source: Socket, sink: Socket, terms: PumpTerms): ByteP
     if (isStopped || !sink.writable) return true
     passed(bytes)
     const splicer = canSplice ? relay.splicerTo(left(), sink) : undefined
-    if (splicer === undefined) return sink.write(bytes)
+    if (splicer === undefined) return copying.write(bytes)
     canSplice = false
     isHandedOver = true
     // The rest goes below Node, behind this.
-    sink.write(bytes, (error) => {
+    copying.write(bytes, (error) => {
       const [from, to, rest] = [descriptorOf(source), descriptorOf(sink), left()]
       if (isStopped || error || rest === undefined) return
       // A connection was closed just now, and the event that says so is on its way.
@@ -69,23 +72,22 @@ export function pumpBytes(source: Socket, sink: Socket, terms: PumpTerms): ByteP
     if (isStopped) return
     const isUntouched = how === 'engine-failed' && taken === 0
     // The end of the source comes again, and is passed on behind its bytes.
-    if (how === 'whole' || (how === 'sender-ended' && taken === bytes) || isUntouched) reading.resume()
+    if (how === 'whole' || (how === 'sender-ended' && taken === bytes) || isUntouched) copying.resume()
     else broken()
   }
 
   function goOn(): void {
-    if (!isHandedOver && !isStopped) reading.resume()
+    if (!isHandedOver && !isStopped) copying.resume()
   }
 
   function stop(): Promise<void> | undefined {
     if (isStopped) return undefined
     isStopped = true
-    sink.off('drain', goOn)
     job?.cancel()
-    reading.leave(true)
+    copying.stop()
     // What still comes is thrown away.
-    if (job === undefined) source.resume()
-    return job?.ended.then(() => void source.resume())
+    if (job === undefined) copying.resume()
+    return job?.ended.then(() => copying.resume())
   }
 }
 

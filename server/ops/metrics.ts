@@ -80,6 +80,14 @@ export function measureService(
     help: 'Transfers that went on after an interruption',
     registers,
   })
+  const reopenings =
+    cluster === undefined
+      ? undefined
+      : new Counter({
+          name: 'ess_reopenings_total',
+          help: 'Links opened again at this node after another one of the cluster had let them go, or died',
+          registers,
+        })
   const refusals = new Counter({
     name: 'ess_refusals_total',
     help: 'Requests answered with a problem, by its code',
@@ -136,6 +144,7 @@ export function measureService(
     // Bytes that are sent again are relayed again, and a counter can't go back.
     else transfer.counted = Math.min(transfer.counted, offset)
   })
+  service.on('socket:reopened', () => reopenings?.inc())
   const ended = (socket: SocketInfo, { outcome, gear, bytes, firstByteMs }: SocketStats) => {
     transfers.inc({ outcome, gear: gear ?? 'none' })
     const transfer = running.get(socket)

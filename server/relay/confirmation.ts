@@ -53,6 +53,8 @@ export function confirmReceiver(
 
   // Before all other listeners: one of those may close the connection.
   receiverConnection.prependListener('end', closedItsHalf).prependListener('error', erred).on('close', closed)
+  // A carried receiver may have closed its half with its request.
+  if (receiverConnection.readableEnded) closedItsHalf()
 
   return {
     isEndWritten: () => isEndWritten,

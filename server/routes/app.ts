@@ -56,7 +56,11 @@ export function createApp(broker: Service): ServiceApp {
   return app
 
   /** Passes on what is no address of ours: it may be a page of the app that mounts us. */
-  function enter(context: AppContext, next: Next, length: number): Response | Promise<undefined> {
+  function enter(
+    context: AppContext,
+    next: Next,
+    length: number,
+  ): Response | Promise<Response> | Promise<undefined> {
     const { incoming } = context.env
     const below = length === 0 ? [''] : segmentsBelow(segmentsOf(incoming), length)
     const address = addressOf(below, options)
@@ -74,13 +78,18 @@ export function createApp(broker: Service): ServiceApp {
     return alreadySent(context)
   }
 
-  function answerPage(context: AppContext, address: Address, { guards, page }: Answer): Response {
+  function answerPage(
+    context: AppContext,
+    address: Address,
+    { guards, page, isTold }: Answer,
+  ): Response | Promise<Response> {
     // Hono answers, and leaves the response to the host.
     const visit = visitOf(context, address, asTaken(context.env.outgoing))
     guard(broker, visit, guards)
     try {
       const { body, status, headers } = page(broker, visit)
-      return context.newResponse(body, status, headers)
+      const answer = () => context.newResponse(body, status, headers)
+      return isTold && broker.nodes !== undefined ? broker.nodes.whenKnown().then(answer) : answer()
     } catch (error) {
       if (broker.nodes === undefined || !isMissing(error)) throw error
       // Another node may have it, or it comes here while this client waits.

@@ -3,7 +3,7 @@ import { nodeAway } from '../answer/node-away.js'
 import { hasEnded } from '../broker/exchange.js'
 import type { Service } from '../broker/service.js'
 import type { Kind } from '../locator/locator.js'
-import { outliveHalfClose } from '../node/half-open.js'
+import { leaveBody } from '../nodes/broken-bodies.js'
 import type { Nodes } from '../nodes/nodes.js'
 import type { Address, Route } from './addresses.js'
 import { goneElsewhere } from './gone-elsewhere.js'
@@ -37,7 +37,9 @@ export async function answerElsewhere(
     if (reopened !== undefined) await reopenElsewhere(broker, nodes, visit, reopened, missing)
     else if (!(await isAnswered(broker, nodes, visit, answerHere))) throw missing
   } catch (error) {
-    answerThrown(broker, visit.request, visit.response, error)
+    const { request, response } = visit
+    if (!leaveBody(request.socket)) response.shouldKeepAlive = false
+    answerThrown(broker, request, response, error)
   }
 }
 
@@ -54,13 +56,9 @@ async function isAnswered(
   // What no node can have made is not looked for.
   if (!(kind === 'id' ? broker.options.ids.matches(key) : UPLOAD_TOKEN_PATTERN.test(key))) return false
   const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
-  // A receiver that closes its half before its answer has left, here and there.
-  if (!isDownload) outliveHalfClose(request, response, () => undefined)
   let found = await nodes.find(kind, key)
   if (found === 'unknown' && isDownload) {
-    await broker.awaitReopening(visit, key)
-    // The client has left.
-    if (hasEnded(visit)) return true
+    if (await hasLeft(visit, () => broker.awaitReopening(visit, key))) return true
     if (broker.has(key)) {
       await answerHere()
       return true
@@ -72,6 +70,15 @@ async function isAnswered(
   if (found === 'unknown') throw nodeAway()
   await nodes.carry({ request, response, isDownload }, found)
   return true
+}
+
+/** Whether the client has left by the time that `wait` is over. One that closes its half meanwhile has. */
+async function hasLeft(visit: Visit, wait: () => Promise<void>): Promise<boolean> {
+  const { request } = visit
+  const leave = () => void request.socket.destroy()
+  if (request.httpVersionMajor === 1) request.socket.once('end', leave)
+  await wait().finally(() => request.socket.off('end', leave))
+  return hasEnded(visit)
 }
 
 /** Undefined for a key that is malformed: the refusal says so. */

@@ -1,6 +1,7 @@
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import { nodeAway } from '../answer/node-away.js'
 import type { Service } from '../broker/service.js'
+import type { Place } from '../locator/locator.js'
 import type { NodeAnswer } from '../nodes/ask-node.js'
 import type { NodeMoves } from '../nodes/moves.js'
 import type { Nodes } from '../nodes/nodes.js'
@@ -33,39 +34,39 @@ export async function reopenElsewhere(
   if (moves === undefined || nodes.isCarried(visit.request)) throw missing
   if (!broker.options.ids.matches(id) || !moves.isOf(token, id)) throw missing
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const answer = await answerOfOwner(nodes, moves, visit, id)
+    const { answer, letGoBy } = await askOwner(nodes, moves, visit, id)
     if (answer !== undefined) {
       sendAnswer(visit, answer)
       return
     }
     guard(broker, visit, OPENING)
-    const reopened = await broker.reopen(visit, token, id, moves)
+    const reopened = await broker.reopen(visit, { token, id }, moves, letGoBy)
     if (reopened !== undefined) {
-      sendReopened(broker, visit, reopened)
+      await sendReopened(broker, visit, reopened)
       return
     }
   }
   throw nodeAway()
 }
 
-/** Undefined if no node has it. */
-async function answerOfOwner(
+/** What the node says that has the link; or which one has let it go. */
+async function askOwner(
   nodes: Nodes,
   moves: NodeMoves,
   { request }: Visit,
   id: string,
-): Promise<NodeAnswer | undefined> {
+): Promise<{ readonly answer?: NodeAnswer; readonly letGoBy?: Place }> {
   const found = await nodes.find('id', id)
   if (found === 'gone') throw goneElsewhere()
-  if (typeof found !== 'object') return undefined
+  if (typeof found !== 'object') return {}
   try {
     const answer = await moves.ask(request, found)
     // It has let the link go, and says no more than that of it.
-    return answer.status === 503 ? undefined : answer
+    return answer.status === 503 ? { letGoBy: found } : { answer }
   } catch (error) {
     // A dead node is soon known to be dead, but not while the store can't be asked.
     if (moves.canTell) throw error
-    return undefined
+    return { letGoBy: found }
   }
 }
 

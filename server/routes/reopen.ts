@@ -12,11 +12,21 @@ export function idToReopen({ request, address }: Visit): string | undefined {
 
 /** Answers a sender whose link is here. Rejects with the refusal if it isn't. */
 export async function answerReopened(broker: Service, visit: Visit, id: string): Promise<void> {
-  sendReopened(broker, visit, await broker.reopened(visit, decodeSegment(visit.address.key), id))
+  await sendReopened(
+    broker,
+    visit,
+    await broker.reopened(visit, { token: decodeSegment(visit.address.key), id }),
+  )
 }
 
 /** The same as for a reservation, for programs alone. */
-export function sendReopened(broker: Service, { request, response }: Visit, reopened: Reopened): void {
+export async function sendReopened(
+  broker: Service,
+  { request, response }: Visit,
+  reopened: Reopened,
+): Promise<void> {
+  // The sender uses its new token at once, at whatever node.
+  await broker.nodes?.whenKnown()
   if (response.destroyed || response.headersSent) return
   const body = JSON.stringify(reopened)
   removeForeignFields(response)

@@ -3,6 +3,7 @@ import { EssError } from '../../shared/index.js'
 import { uploadLimit } from '../answer/draft-fields.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
+import { outliveHalfClose } from '../node/half-open.js'
 import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
 import { sendClientPackage } from './client-package.js'
@@ -23,6 +24,8 @@ export interface Transfer {
 /** An answer that is complete at once, and that an embedder's middleware may change. */
 export interface Answer {
   readonly guards: Guards
+  /** True if other nodes have to know of it before its client does. Default: false. */
+  readonly isTold?: boolean
   /** Throws the EssError to refuse the request with. */
   readonly page: (broker: Service, visit: Visit) => Page
 }
@@ -123,6 +126,7 @@ const RESERVE: Answer = {
   // A prefetch or a preview of this address would leave a reservation that is never used.
   guards: { access: 'send', visitors: true, crossSite: 'send', reservation: true },
   page: reserve,
+  isTold: true,
 }
 
 const USAGE: Answer = { guards: {}, page: usage }
@@ -203,6 +207,9 @@ async function answerWithout(
     answerThrown(broker, visit.request, visit.response, error)
     return
   }
+  // Node would answer a client's end with our own, before the node that has the transfer was found.
+  outliveHalfClose(visit.request, visit.response, () => undefined)
+  if (visit.address.route === 'uploadResource') nodes.watchBody(visit.request)
   // Only a cluster loads it.
   const { answerElsewhere } = await import('./elsewhere.js')
   await answerElsewhere(broker, nodes, visit, error, async () => await transfer(broker, visit))

@@ -30,6 +30,10 @@ export class FarLocator implements Locator {
     this.#tell({ kind: 'settle', what, key }, 'now')
   }
 
+  async whenKnown(): Promise<void> {
+    // The parent was told at once.
+  }
+
   leave(what: Kind, key: string): void {
     this.#tell({ kind: 'leave', what, key }, 'soon')
   }

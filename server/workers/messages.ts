@@ -125,6 +125,25 @@ const TO_WORKER = {
 export type ToParent = MessageOf<typeof TO_PARENT>
 export type ToWorker = MessageOf<typeof TO_WORKER>
 
+/** What to do with each kind of message. */
+export type Handlers<Message extends { readonly kind: string }, From extends unknown[] = []> = {
+  readonly [Kind in Message['kind']]: (
+    message: Extract<Message, { readonly kind: Kind }>,
+    ...from: From
+  ) => void
+}
+
+/** Does with a message what is to be done with its kind. */
+export function handle<Message extends { readonly kind: string }, From extends unknown[]>(
+  handlers: Handlers<Message, From>,
+  message: Message,
+  ...from: From
+): void {
+  // The handler of a kind takes its messages, which the compiler forgets when the kind is not known.
+  const handler = handlers[message.kind as Message['kind']] as (message: Message, ...from: From) => void
+  handler(message, ...from)
+}
+
 /** Goes with each connection that the parent gives a worker. */
 export interface ConnectionNote {
   readonly number: number

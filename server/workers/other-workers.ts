@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Found, Kind, Place } from '../locator/locator.js'
 import { disown, leaveUnread } from '../node/received-connection.js'
+import type { Break } from '../nodes/broken-bodies.js'
 import type { Carrier } from '../nodes/carrier.js'
 import type { CarryingCounts, Errand, Nodes } from '../nodes/nodes.js'
 import { takeOver } from '../nodes/takeover.js'
@@ -32,6 +33,10 @@ export class OtherWorkers implements Nodes {
 
   settle(kind: Kind, key: string): void {
     this.#carrier.settle(kind, key)
+  }
+
+  whenKnown(): Promise<void> {
+    return this.#carrier.whenKnown()
   }
 
   leave(kind: Kind, key: string): void {
@@ -66,6 +71,14 @@ export class OtherWorkers implements Nodes {
     leaveUnread(connection)
     disown(connection)
     this.#passing.pass(connection, taken.bytes, place.node)
+  }
+
+  watchBody(request: IncomingMessage): void {
+    this.#carrier.watchBody(request)
+  }
+
+  breakOff(connection: Socket, how: Break): boolean {
+    return this.#carrier.breakOff(connection, how)
   }
 
   get counts(): CarryingCounts {

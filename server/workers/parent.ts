@@ -9,7 +9,7 @@ import { type Metrics, type MetricsAsData, sumUp } from '../ops/metrics.js'
 import { Figures } from './figures.js'
 import { Intake } from './intake.js'
 import { MachineLimits } from './machine-limits.js'
-import type { TokenHashes, ToParent, ToWorker } from './messages.js'
+import { type Handlers, handle, type TokenHashes, type ToParent, type ToWorker } from './messages.js'
 import { WorkerProcess } from './worker-process.js'
 import { WorkersIndex } from './workers-index.js'
 
@@ -61,6 +61,22 @@ export class Workers {
   /** Called after each step of a stop. */
   readonly #watchers = new Set<() => void>()
   readonly #started = withResolvers<void>()
+  readonly #handlers: Handlers<ToParent, [WorkerProcess]> = {
+    ready: (message, worker) => this.#serves(message, worker),
+    failed: ({ trouble }) => {
+      this.#trouble = trouble
+    },
+    took: ({ number }) => this.#intake.took(number),
+    closed: ({ number }) => this.#intake.closed(number),
+    share: ({ what, client, by }, worker) => this.#limits.changed(worker, what, client, by),
+    missed: ({ client }) => this.#limits.missed(client),
+    metrics: ({ ask, metrics }, worker) => this.#figures.answered(worker, ask, metrics),
+    drained: (_message, worker) => {
+      worker.isDrained = true
+      this.#look()
+    },
+    ...this.#index.handlers,
+  }
   #names = 0
   #deathsAtOnce = 0
   #restarts = 0
@@ -185,7 +201,7 @@ export class Workers {
     this.#names++
     const name = `worker-${this.#names}`
     const worker = new WorkerProcess(name, {
-      message: (message, from) => this.#hear(message, from),
+      message: (message, from) => handle(this.#handlers, message, from),
       passed: (note, connection, from) => {
         this.#intake.passed(note, connection, this.#named(note.to))
         from.tell({ kind: 'passed', number: note.number })
@@ -208,38 +224,6 @@ export class Workers {
 
   #tellAll(message: ToWorker): void {
     for (const worker of this.#workers) worker.tell(message)
-  }
-
-  #hear(message: ToParent, worker: WorkerProcess): void {
-    switch (message.kind) {
-      case 'ready':
-        this.#serves(message, worker)
-        return
-      case 'failed':
-        this.#trouble = message.trouble
-        return
-      case 'took':
-        this.#intake.took(message.number)
-        return
-      case 'closed':
-        this.#intake.closed(message.number)
-        return
-      case 'share':
-        this.#limits.changed(worker, message.what, message.client, message.by)
-        return
-      case 'missed':
-        this.#limits.missed(message.client)
-        return
-      case 'metrics':
-        this.#figures.answered(worker, message.ask, message.metrics)
-        return
-      case 'drained':
-        worker.isDrained = true
-        this.#look()
-        return
-      default:
-        this.#index.hear(message, worker)
-    }
   }
 
   #serves(message: Extract<ToParent, { kind: 'ready' }>, worker: WorkerProcess): void {

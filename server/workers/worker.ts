@@ -20,7 +20,15 @@ import { Outlet } from '../ops/outlet.js'
 import { type Authorize, authorizeBy } from '../request/tokens.js'
 import type { Channel } from './channel.js'
 import { FarLocator } from './far-locator.js'
-import type { ConnectionNote, PassedNote, TokenHashes, ToParent, ToWorker } from './messages.js'
+import {
+  type ConnectionNote,
+  type Handlers,
+  handle,
+  type PassedNote,
+  type TokenHashes,
+  type ToParent,
+  type ToWorker,
+} from './messages.js'
 import { OtherWorkers } from './other-workers.js'
 import { SharedLimits } from './shared-limits.js'
 
@@ -56,6 +64,25 @@ export class Worker {
   readonly #open = new Map<number, Socket>()
   readonly #numbers = new Attachment<Socket, number>('number')
   readonly #passed = new Attachment<Socket, true>('passed')
+  readonly #handlers: Handlers<Later> = {
+    full: ({ what, client, isFull }) => this.#limits.setFull(what, client, isFull),
+    out: ({ client, forMs }) => this.#service.shutOut(client, forMs),
+    found: ({ ask, found }) => this.#locator.found(ask, found),
+    settled: ({ ask }) => this.#locator.settled(ask),
+    nodes: ({ nodes }) => this.#locator.setNodes(nodes),
+    passed: ({ number }) => this.#letGo(number),
+    tokens: ({ tokens }) => this.#tokens?.set(tokens),
+    certificate: ({ pair }) => this.#certificate?.set(pair),
+    // It never rejects: only our own code collects them.
+    metrics: ({ ask }) => void this.#tellMetrics(ask),
+    stop: ({ drainMs }) => this.#drain(drainMs),
+    stopNow: () => {
+      this.#drain(0)
+      this.#service.stopNow()
+    },
+    // It never rejects.
+    close: () => void this.#close().then(() => process.exit()),
+  }
   #whenNoneIsOpen: (() => void) | undefined
   #isDraining = false
 
@@ -112,48 +139,7 @@ export class Worker {
   }
 
   hear(message: Later): void {
-    switch (message.kind) {
-      case 'full':
-        this.#limits.setFull(message.what, message.client, message.isFull)
-        return
-      case 'out':
-        this.#service.shutOut(message.client, message.forMs)
-        return
-      case 'found':
-        this.#locator.found(message.ask, message.found)
-        return
-      case 'settled':
-        this.#locator.settled(message.ask)
-        return
-      case 'nodes':
-        this.#locator.setNodes(message.nodes)
-        return
-      case 'passed':
-        this.#letGo(message.number)
-        return
-      case 'tokens':
-        this.#tokens?.set(message.tokens)
-        return
-      case 'certificate':
-        this.#certificate?.set(message.pair)
-        return
-      case 'metrics':
-        // It never rejects: only our own code collects them.
-        void this.#metrics?.data().then((metrics) => {
-          this.#channel.now({ kind: 'metrics', ask: message.ask, metrics })
-        })
-        return
-      case 'stop':
-        this.#drain(message.drainMs)
-        return
-      case 'stopNow':
-        this.#drain(0)
-        this.#service.stopNow()
-        return
-      case 'close':
-        // It never rejects.
-        void this.#close().then(() => process.exit())
-    }
+    handle(this.#handlers, message)
   }
 
   /** A connection has come. Undefined if it was lost on its way. */
@@ -201,6 +187,11 @@ export class Worker {
     const connection = this.#open.get(number)
     this.#open.delete(number)
     connection?.destroy()
+  }
+
+  async #tellMetrics(ask: number): Promise<void> {
+    const metrics = await this.#metrics?.data()
+    if (metrics !== undefined) this.#channel.now({ kind: 'metrics', ask, metrics })
   }
 
   #closed(number: number): void {

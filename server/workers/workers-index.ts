@@ -1,6 +1,6 @@
-import type { Locator } from '../locator/locator.js'
+import type { Kind, Locator } from '../locator/locator.js'
 import { MemoryStore } from '../locator/memory.js'
-import type { ToParent, ToWorker } from './messages.js'
+import type { Handlers, ToParent, ToWorker } from './messages.js'
 
 /** The messages that are about where a transfer is. */
 export type IndexMessage = Extract<ToParent, { kind: 'settle' | 'leave' | 'find' | 'await' | 'forget' }>
@@ -20,9 +20,19 @@ interface Member {
 
 /** Knows which worker has which transfer, for all of them. */
 export class WorkersIndex {
-  readonly #store = new MemoryStore()
+  // A worker's sockets end with it: no sender opens its link again at another worker.
+  readonly #store = new MemoryStore({ mayComeBack: false })
   readonly #members = new Map<IndexedWorker, Member>()
   readonly #tellAll: (message: ToWorker) => void
+  /** What a worker says of where a transfer is. */
+  readonly handlers: Handlers<IndexMessage, [IndexedWorker]> = {
+    settle: ({ what, key }, worker) => this.#members.get(worker)?.locator.settle(what, key),
+    leave: ({ what, key }, worker) => this.#members.get(worker)?.locator.leave(what, key),
+    // It never rejects.
+    find: ({ ask, what, key }, worker) => void this.#find(ask, what, key, worker),
+    await: ({ ask, id }, worker) => this.#await(ask, id, worker),
+    forget: ({ ask }, worker) => this.#forget(ask, worker),
+  }
 
   constructor(tellAll: (message: ToWorker) => void) {
     this.#tellAll = tellAll
@@ -35,7 +45,7 @@ export class WorkersIndex {
     this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
   }
 
-  /** Its transfers ended with it. */
+  /** Its transfers ended with it, and so did its links. */
   drop(worker: IndexedWorker): void {
     const member = this.#members.get(worker)
     if (member === undefined) return
@@ -45,41 +55,29 @@ export class WorkersIndex {
     this.#tellAll({ kind: 'nodes', nodes: this.#store.nodes })
   }
 
-  hear(message: IndexMessage, worker: IndexedWorker): void {
+  /** Tells the worker when this id settles somewhere. */
+  #await(ask: number, id: string, worker: IndexedWorker): void {
     const member = this.#members.get(worker)
     if (member === undefined) return
     const { locator, waits } = member
-    switch (message.kind) {
-      case 'settle':
-        locator.settle(message.what, message.key)
-        return
-      case 'leave':
-        locator.leave(message.what, message.key)
-        return
-      case 'find':
-        // It never rejects.
-        void this.#find(message, worker, locator)
-        return
-      case 'await': {
-        const { ask, id } = message
-        const found = () => {
-          waits.delete(ask)
-          worker.tell({ kind: 'settled', ask })
-        }
-        waits.set(ask, locator.onSettled(id, found))
-        return
-      }
-      case 'forget':
-        waits.get(message.ask)?.()
-        waits.delete(message.ask)
+    const found = () => {
+      waits.delete(ask)
+      worker.tell({ kind: 'settled', ask })
     }
+    waits.set(ask, locator.onSettled(id, found))
   }
 
-  async #find(
-    { ask, what, key }: Extract<IndexMessage, { kind: 'find' }>,
-    worker: IndexedWorker,
-    locator: Locator,
-  ): Promise<void> {
+  /** It doesn't wait any more. */
+  #forget(ask: number, worker: IndexedWorker): void {
+    const waits = this.#members.get(worker)?.waits
+    waits?.get(ask)?.()
+    waits?.delete(ask)
+  }
+
+  /** Tells the worker where this key is. Never rejects. */
+  async #find(ask: number, what: Kind, key: string, worker: IndexedWorker): Promise<void> {
+    const locator = this.#members.get(worker)?.locator
+    if (locator === undefined) return
     let found = await locator.find(what, key)
     if (found === undefined) {
       // A worker says that it has a link before it answers with it. If this question came only because of that answer,

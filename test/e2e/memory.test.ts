@@ -13,7 +13,7 @@ import {
   untilReceiving,
 } from '../helpers/peers.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
-import { NO_CLIENT_LIMITS, startServer, type TestServer } from '../helpers/start-server.js'
+import { NO_CLIENT_LIMITS, startMeasured, type TestServer } from '../helpers/start-server.js'
 import { needsProc } from '../helpers/unread.js'
 
 const KIB = 1024
@@ -43,7 +43,7 @@ async function peakWhile(server: TestServer, done: Promise<unknown>): Promise<nu
 
 describe.each(TOOLS)('4 GiB from %s to a slow receiver', (senderTool) => {
   test('leave the server within 64 MiB of the memory it started with', async () => {
-    const server = await startServer('--max-upload-bytes', '0')
+    const server = await startMeasured('--max-upload-bytes', '0')
     // One small transfer first: the memory of the code itself, loaded and compiled, is not the transfer's.
     const first = await startSender('curl', server, { file: await sparseFile(MIB) })
     await expectReceived(await startReceiver('curl', first.url))
@@ -101,10 +101,9 @@ describe('1,000 waiting sockets that have pushed into every buffer', () => {
   ])(
     'cost the server less than 64 KiB each, and later ones less than 32 ($framing)',
     async ({ headers, body }) => {
-      const server = await startServer(...NO_CLIENT_LIMITS)
+      const server = await startMeasured(...NO_CLIENT_LIMITS)
       const atStart = await server.residentBytes()
-      // The first ones pay for the code, compiled, and on Node 24 and 26 for a young generation that grows to its
-      // working size: up to 20 MiB, once, however many come after them.
+      // The first ones pay for the code, compiled.
       await openWaiting(server, SOCKETS, headers, body)
       const before = await server.residentBytes()
       expect((before - atStart) / SOCKETS / KIB).toBeLessThan(64)

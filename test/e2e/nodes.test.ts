@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { type AddressInfo, createServer } from 'node:net'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { readPage } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
 import {
   connectReceiver,
@@ -198,6 +200,61 @@ test('a node that drains lets a request that it carries end', async () => {
   expect((await other.ended()).code).toBe(0)
 })
 
+test('a program that writes to Redis can hide a link from the other nodes, and that is all', async () => {
+  const redis = await startRedis()
+  const [home, other, third] = await startNodes(3, redis.url)
+  if (home === undefined || other === undefined || third === undefined)
+    throw new Error('Expected three nodes')
+  const { path, sha256 } = await fileOf(1000)
+  const sender = await startSender('curl', home, { file: path })
+  const statusAt = async (node: TestServer) => (await fetch(at(node, sender.url), { method: 'HEAD' })).status
+  await until('the other node finds it', async () => (await statusAt(other)) === 200)
+  const [record = ''] = (await redis.cli('--raw', 'keys', 'ess:socket:*')).split('\n')
+  // Neither is in Redis: the id, the address of the sender, and the name of the file.
+  expect(record).not.toContain(new URL(sender.url).pathname.slice(1, 13))
+
+  await redis.cli('set', record, 'gone')
+  expect([await statusAt(home), await statusAt(other)]).toEqual([200, 410])
+
+  const [places = ''] = (await redis.cli('--raw', 'keys', 'ess:nodes:*:places')).split('\n')
+  const lives = (await redis.cli('--raw', 'hgetall', places)).split('\n')
+  const addressOf = async (node: TestServer) => (await node.untilStdout(/^nodes on (\S+)$/m))[1] ?? ''
+  const thirdAddress = await addressOf(third)
+  const thirdLife = lives[lives.findIndex((text) => text.includes(thirdAddress)) - 1] ?? ''
+  await redis.cli('set', record, thirdLife)
+  expect([await statusAt(home), await statusAt(other)]).toEqual([200, 404])
+
+  // Its address for that of the sender's node: it can't prove that it has the secret, and is told nothing.
+  const heard: Buffer[] = []
+  const liar = createServer((connection) => {
+    connection.on('error', () => undefined).on('data', (bytes: Buffer) => heard.push(bytes))
+    connection.write(Buffer.concat([Buffer.from('ess-link 1\n'), Buffer.alloc(64)]))
+  })
+  onTestFinished(() => void liar.close())
+  await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve))
+  const { port } = liar.address() as AddressInfo
+  await redis.cli('hset', places, 'a-life', `a-node 127.0.0.1:${port} 1`)
+  await redis.cli('set', record, 'a-life')
+  expect(await statusAt(other)).toBe(503)
+  expect(Buffer.concat(heard).toString('latin1')).not.toContain(new URL(sender.url).pathname)
+
+  await redis.cli('flushall')
+  expect(await statusAt(other)).toBe(200)
+  const receiver = await startReceiver('curl', at(other, sender.url))
+  await expectReceived(receiver)
+  await expectDelivered(sender, 1000)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
+test("the nodes' port answers nothing but its greeting to a program without the secret", async () => {
+  const node = await startServer(...(await clusterFlags((await startRedis()).url)))
+  const [, address = ''] = await node.untilStdout(/^nodes on (\S+)$/m)
+  const asked = await runCurl(['-sS', '--http0.9', '-o', '-', `http://${address}/`])
+  const { stdout } = await asked.ended()
+  expect(stdout.toString('latin1')).not.toMatch(/HTTP|Not Found|404/i)
+  expect([0, 43]).toContain(stdout.length)
+})
+
 test('a client has as many transfers at all nodes together as it may have at one', async () => {
   const [home, other] = await startNodes(
     2,
@@ -213,6 +270,20 @@ test('a client has as many transfers at all nodes together as it may have at one
   expect(await reserve()).toBe(429)
   sender.kill('SIGKILL')
   await sender.ended()
+})
+
+test('a user of Redis with the permissions of docs/operating.md is enough', async () => {
+  const [, permissions = ''] = /`(~ess:\* &ess:\* [^`]+)`/.exec(await readPage('docs/operating.md')) ?? []
+  const redis = await startRedis('--user', 'ess', 'on', '>password', ...permissions.split(' '))
+  const [home, other] = await startNodes(2, redis.url.replace('redis://', 'redis://ess:password@'))
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path, sha256 } = await fileOf(1000)
+  const sender = await startSender('ess', home, { file: path })
+  const receiver = await startReceiver('ess', at(other, sender.url))
+  await expectReceived(receiver)
+  await expectDelivered(sender, 1000)
+  expect(await sha256OfFile(receiver.path)).toBe(sha256)
+  expect(await redis.cli('acl', 'log')).toBe('')
 })
 
 test('the password of Redis may be in a file', async () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, test } from 'vitest'
 import { bytesOf, writeFileOf } from '../helpers/bytes.js'
 import { requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
+import { IS_BALANCED } from '../helpers/other-node.js'
 import {
   connectReceiver,
   expectSenderFailed,
@@ -21,6 +22,9 @@ import { needsProc, untilAllUnread } from '../helpers/unread.js'
 const ENDLESS = 8 * 1024 ** 3
 /** Small enough for the kernel to take it all from the server without anybody reading. */
 const SMALL = 10_000
+
+/** haproxy ends a connection in good order for a receiver that was reset after haproxy had written the last byte to it. */
+const testOfLastBytes = test.skipIf(IS_BALANCED)
 
 beforeEach((context) => needs(context, 'curl'))
 
@@ -52,30 +56,36 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
     await expectSenderFailed(sender, 'receiver-lost')
   })
 
-  test('a receiver killed with every byte in its kernel, unread, fails the sender', async (context) => {
-    needsProc(context)
-    const server = await startServerHere()
-    const sender = await startSender(senderTool, server, 'held')
-    const receiver = await connectReceiver(receiverTool, sender)
-    receiver.kill('SIGSTOP')
-    sender.stdin.end(bytesOf(SMALL))
-    await untilAllUnread(server.port, SMALL)
-    receiver.kill('SIGKILL')
-    await expectSenderFailed(sender, 'receiver-lost')
-  })
+  testOfLastBytes(
+    'a receiver killed with every byte in its kernel, unread, fails the sender',
+    async (context) => {
+      needsProc(context)
+      const server = await startServerHere()
+      const sender = await startSender(senderTool, server, 'held')
+      const receiver = await connectReceiver(receiverTool, sender)
+      receiver.kill('SIGSTOP')
+      sender.stdin.end(bytesOf(SMALL))
+      await untilAllUnread(server.port, SMALL)
+      receiver.kill('SIGKILL')
+      await expectSenderFailed(sender, 'receiver-lost')
+    },
+  )
 })
 
 describe.each(TOOLS)('%s to a receiver that never reads', (senderTool) => {
-  test('a reset with every byte in its kernel, unread, fails a sender of known length', async (context) => {
-    needsProc(context)
-    const path = join(await tempDir(), 'small')
-    await writeFileOf(path, SMALL)
-    const server = await startServerHere()
-    const sender = await startSender(senderTool, server, { file: path })
-    const receiver = await connectRaw(server.port, { paused: true })
-    await receiver.write(requestHead(`GET ${new URL(sender.url).pathname}`))
-    await untilAllUnread(server.port, SMALL)
-    receiver.reset()
-    await expectSenderFailed(sender, 'receiver-lost')
-  })
+  testOfLastBytes(
+    'a reset with every byte in its kernel, unread, fails a sender of known length',
+    async (context) => {
+      needsProc(context)
+      const path = join(await tempDir(), 'small')
+      await writeFileOf(path, SMALL)
+      const server = await startServerHere()
+      const sender = await startSender(senderTool, server, { file: path })
+      const receiver = await connectRaw(server.port, { paused: true })
+      await receiver.write(requestHead(`GET ${new URL(sender.url).pathname}`))
+      await untilAllUnread(server.port, SMALL)
+      receiver.reset()
+      await expectSenderFailed(sender, 'receiver-lost')
+    },
+  )
 })

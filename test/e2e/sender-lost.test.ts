@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { bytesOf } from '../helpers/bytes.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
+import { IS_BALANCED } from '../helpers/other-node.js'
 import {
   connectReceiver,
   expectCutOff,
@@ -13,6 +14,7 @@ import {
   startReceiver,
   startSender,
   TOOLS,
+  type Tool,
   untilReceiving,
 } from '../helpers/peers.js'
 import { connectRaw } from '../helpers/raw-peer.js'
@@ -26,7 +28,10 @@ const NO_LIMIT = ['--max-upload-bytes', '0']
 
 beforeEach((context) => needs(context, 'curl'))
 
-describe.each(TOOLS)('%s, killed while it waits', (senderTool) => {
+// haproxy keeps the end of a connection behind the bytes before it, and those of a waiting curl are not read.
+const isHidden = (senderTool: Tool) => IS_BALANCED && senderTool === 'curl'
+
+describe.each(TOOLS.filter((tool) => !isHidden(tool)))('%s, killed while it waits', (senderTool) => {
   test('is found by the heartbeat', async () => {
     const server = await startServerHere(...NO_LIMIT, '--heartbeat', '0.2')
     // curl pushes the file until every buffer is full, and is deaf to its own end by then.
@@ -105,8 +110,8 @@ describe('a sender that vanishes after its last byte', () => {
   })
 
   // The server was busy with something else: it finds the body, its sender's reset and the receiver's request at once.
-  // With several workers, the process that is stopped here is only their parent.
-  test.skipIf(process.env['ESS_WORKERS'] !== undefined)(
+  // With several workers, the process that is stopped here is only their parent; of several nodes, it is one.
+  test.skipIf(process.env['ESS_WORKERS'] !== undefined || IS_BALANCED)(
     'before a receiver came, all in one turn of the server, has sent it nothing',
     async () => {
       const server = await startServer()

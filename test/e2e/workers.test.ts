@@ -122,6 +122,12 @@ describe('a worker killed midway', () => {
     const goesOn = pairs.find((pair) => pair !== cut) ?? other
     await expectCutOff(cut.receiver)
     await expectSenderCutOff(cut.sender)
+    // The parent knows of the end by now, or a moment later: what can't be reached is 503 until then.
+    await until('the link is over', async () => {
+      const { status } = await exchange(server.port, requestHead(`GET ${new URL(cut.sender.url).pathname}`))
+      expect([410, 503]).toContain(status)
+      return status === 410
+    })
 
     goesOn.sender.stdin.end(bytesOf(1_000_000))
     await expectReceived(goesOn.receiver)

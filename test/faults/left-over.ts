@@ -11,8 +11,15 @@ export const CAN_BE_ASKED = {
   NODE_OPTIONS: `${STRICT_NODE} --import ${new URL('../helpers/left-over.mjs', import.meta.url)}`,
 }
 
-/** What `server` holds now. One caller at a time. */
+/** What `server` holds now, with all its nodes. One caller at a time. */
 export async function leftOverIn(server: TestServer): Promise<LeftOver> {
+  const all = await Promise.all((server.nodes ?? [server]).map(leftOverInOne))
+  const sum: Record<string, number> = {}
+  for (const [kind, count] of all.flatMap((one) => Object.entries(one))) sum[kind] = (sum[kind] ?? 0) + count
+  return sum
+}
+
+async function leftOverInOne(server: TestServer): Promise<LeftOver> {
   const linesOf = () => server.stderr().match(/^\{"left":.*\}$/gm) ?? []
   const before = linesOf().length
   server.signal('SIGUSR2')

@@ -1,8 +1,14 @@
 /** Where each node's receivers go, by the node's port: to another node of its cluster. */
 const others = new Map<string, string>()
 
-/** True where a server of a test is two nodes. */
-export const HAS_NODES = Number(process.env['ESS_NODES'] ?? 1) > 1
+/**
+ * How many nodes a server of a test is. With two, receivers go to another node than their sender. Three and more are
+ * behind a balancer, and have no other address than its own.
+ */
+export const NODES = Number(process.env['ESS_NODES'] ?? 1)
+
+/** True where a balancer is in front of the nodes. */
+export const IS_BALANCED = NODES > 2
 
 /** From now on, links of one node are asked for at another one. Both are URLs without a final slash. */
 export function setOtherNode(home: string, other: string): void {

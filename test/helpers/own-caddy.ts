@@ -1,7 +1,7 @@
 import { access, cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort } from './doctor-fronts.js'
+import { freePort } from './free-port.js'
 import { run } from './run.js'
 import { tempDir } from './temp-dir.js'
 import { until } from './within.js'

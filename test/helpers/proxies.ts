@@ -1,9 +1,9 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type Certificate, trustedCertificate } from './certificate.js'
+import { freePort } from './free-port.js'
 import { type Block, fencedBlocks, readPage } from './markdown.js'
 import { run } from './run.js'
 import { startServerHere } from './start-server-here.js'
@@ -249,15 +249,4 @@ function withoutLines(text: string, pattern: RegExp): string {
     .split('\n')
     .filter((line) => !pattern.test(line))
     .join('\n')
-}
-
-/** Proxies cannot be told "any" and asked which: one that is free now will be in a moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }

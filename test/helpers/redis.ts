@@ -1,5 +1,5 @@
 import { onTestFinished, type TestContext } from 'vitest'
-import { freePort } from './doctor-fronts.js'
+import { freePort } from './free-port.js'
 import { needs } from './needs.js'
 import { type Program, run } from './run.js'
 import { tempDir } from './temp-dir.js'

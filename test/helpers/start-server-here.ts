@@ -1,8 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { run } from '../../server/cli/run.js'
-import { HAS_NODES } from './other-node.js'
-import { startTwo } from './start-nodes.js'
+import { startNodesOf, untilLogged } from './start-nodes.js'
 import { AT_ONCE } from './start-server.js'
 import { recordLog } from './suite-logs.js'
 import { DEADLINE_MS, until, within } from './within.js'
@@ -26,13 +25,20 @@ export interface ServerHere {
  * Runs the command `ess-server` with these flags on a free port, as main.ts would, but in this process, which saves half
  * a second of CPU each time. A test that needs signals, memory or the built package starts a process (`startServer`).
  * The server stops when the test is over. It relays by the gear of the project that is running. With ESS_NODES=2 it has
- * another node beside it, where its receivers go.
+ * another node beside it, where its receivers go; with more, it is so many nodes behind a balancer.
  */
 export async function startServerHere(...flags: readonly string[]): Promise<ServerHere> {
-  return HAS_NODES && !flags.includes('--cluster')
-    ? await startTwo(startOne, flags)
-    : await startOne(...flags)
+  return await startNodesOf(startOne, flags, asOne)
 }
+
+const asOne: Parameters<typeof startNodesOf<ServerHere>>[2] = (nodes, shared) => ({
+  ...shared,
+  untilStderr: (pattern) => untilLogged(shared, pattern),
+  stop: async () => Math.max(...(await Promise.all(nodes.map((node) => node.stop())))),
+  reload: () => {
+    for (const node of nodes) node.reload()
+  },
+})
 
 async function startOne(...flags: readonly string[]): Promise<ServerHere> {
   const stdout = new PassThrough()

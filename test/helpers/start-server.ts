@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { expectQuietNode } from './child-env.js'
-import { HAS_NODES } from './other-node.js'
+import { expectQuietNode, STRICT_NODE } from './child-env.js'
 import { type Ending, run } from './run.js'
-import { startTwo } from './start-nodes.js'
+import { startNodesOf, untilLogged } from './start-nodes.js'
 import { recordLog } from './suite-logs.js'
 
 /** The command as it is built. */
@@ -14,6 +13,9 @@ export const ESS_SERVER = fileURLToPath(new URL('../../dist/server/main.js', imp
 export const NO_CLIENT_LIMITS = ['sockets', 'reservations', 'waiting', 'misses', 'connections'].flatMap(
   (what) => [`--max-${what}-per-client`, '0'],
 )
+
+/** Has V8 collect what the server doesn't hold. */
+const COLLECT_OFTEN = new URL('collect-often.mjs', import.meta.url).href
 
 /** A cut is the end at once, unless a test says `--resume-within`: most tests are about how transfers end. */
 export const AT_ONCE = { ESS_RESUME_WITHIN: '0' }
@@ -36,6 +38,8 @@ export interface TestServer {
   ended(ms?: number): Promise<Ending>
   /** Its resident memory, in bytes. Linux only. */
   residentBytes(): Promise<number>
+  /** The nodes that it is, behind a balancer. Its process id is that of the first one. */
+  readonly nodes?: readonly TestServer[]
 }
 
 /**
@@ -51,8 +55,49 @@ export async function startServerIn(
   env: Readonly<Record<string, string>>,
   ...flags: readonly string[]
 ): Promise<TestServer> {
-  const start = (...all: readonly string[]) => startOne(env, all)
-  return HAS_NODES && !flags.includes('--cluster') ? await startTwo(start, flags) : await start(...flags)
+  return await startNodesOf((...all) => startOne(env, all), flags, asOne)
+}
+
+const asOne: Parameters<typeof startNodesOf<TestServer>>[2] = (nodes, shared) => {
+  const [first] = nodes
+  if (first === undefined) throw new Error('Expected a node')
+  const signal = (name: NodeJS.Signals) => {
+    for (const node of nodes) node.signal(name)
+  }
+  const ended = async (ms?: number) => {
+    const endings = await Promise.all(nodes.map((node) => node.ended(ms)))
+    // They were all there.
+    return (endings.find(({ code }) => code !== 0) ?? endings[0]) as Ending
+  }
+  return {
+    ...first,
+    ...shared,
+    untilStderr: (pattern) => untilLogged(shared, pattern),
+    signal,
+    ended,
+    stop: async (name = 'SIGTERM', ms) => {
+      signal(name)
+      return await ended(ms)
+    },
+    residentBytes: async () => {
+      const all = await Promise.all(nodes.map((node) => node.residentBytes()))
+      return all.reduce((sum, one) => sum + one, 0)
+    },
+    nodes,
+  }
+}
+
+/**
+ * Starts one whose memory is to be measured. What V8 hasn't collected yet would count as held: up to 64 MiB of what was
+ * read, and a young generation of up to 48 MiB, or on Node 24 and 26 of twice that, as V8 finds worth while. So here it
+ * collects all the time, and its young generation stays small.
+ */
+export function startMeasured(...flags: readonly string[]): Promise<TestServer> {
+  const own = [STRICT_NODE, '--max-semi-space-size=1', `--import=${COLLECT_OFTEN}`]
+  return startServerIn(
+    { NODE_OPTIONS: [process.env['NODE_OPTIONS'], ...own].filter(Boolean).join(' ') },
+    ...flags,
+  )
 }
 
 async function startOne(

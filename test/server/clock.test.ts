@@ -103,6 +103,8 @@ test('only what has to do with dates looks at the clock', async () => {
     'client/receive/live-part.ts',
     'client/receive/part-file.ts',
     'client/receive/part-record.ts',
+    // How long a sender has heard nothing, with the hours that its laptop slept.
+    'client/send/known-upload.ts',
     // openedAt and expiresAt, which are dates.
     'server/broker/socket.ts',
     // Whether a certificate is out of date.

@@ -135,6 +135,8 @@ describe('of a reservation', () => {
   test('HEAD takes the place of a receiver while it waits, and no longer', async () => {
     const served = await serveKnownId()
     await reserve(served.port)
+    // A balancer may still have the connection of that request.
+    await until('nothing but the reservation is held', () => served.broker.counts().held === 2)
     const looking: RawPeer[] = []
     for (let many = 0; many < 8; many++) looking.push(await look(served))
     expect(await exchange(served.port, requestHead(`GET /${ID}`))).toMatchObject({

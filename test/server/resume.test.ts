@@ -1,10 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import type { ServiceOptions } from '../../server/index.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { IS_BALANCED } from '../helpers/other-node.js'
 import { connectRaw, type RawPeer } from '../helpers/raw-peer.js'
 import { BROWSER } from '../helpers/visitors.js'
 import { until } from '../helpers/within.js'
-import { chunk, eventsOf, LAST_CHUNK, openSender, type RawSender, type Served, serve } from './serve.js'
+import {
+  chunk,
+  eventsOf,
+  expectCutOff,
+  LAST_CHUNK,
+  openSender,
+  type RawSender,
+  type Served,
+  serve,
+} from './serve.js'
 
 const PIECE = { 'Content-Type': 'application/partial-upload', Connection: 'keep-alive' }
 
@@ -192,7 +202,7 @@ test('a sender that says nothing of going on fails at once', async () => {
   await sender.write('hello')
   await receiver.until(/hello/)
   sender.reset()
-  expect(await receiver.ending()).toBe('rst')
+  await expectCutOff(receiver)
   expect(ends).toMatchObject([{ outcome: 'sender-lost' }])
 })
 
@@ -206,10 +216,12 @@ test('a file comes in pieces', async () => {
   const { id, upload } = JSON.parse(reserved.body) as { id: string; upload: string }
   const path = new URL(upload).pathname
   const receiver = await ask(port, `GET /${id}`)
-  const sender = await connectRaw(port)
+  let sender = await connectRaw(port)
+  /** What was said on connections before. */
+  let said = ''
   const answers: number[] = []
-  const offsetsIn = (text: string) =>
-    [...text.matchAll(/Upload-Offset: (\d+)\r\n/g)].map(([, offset]) => Number(offset))
+  const offsets = () =>
+    [...(said + sender.text()).matchAll(/Upload-Offset: (\d+)\r\n/gi)].map(([, offset]) => Number(offset))
   for (const [at, end] of [
     [0, 40_000],
     [40_000, 40_000],
@@ -228,15 +240,19 @@ test('a file comes in pieces', async () => {
     )
     await sender.write(file.subarray(at, end))
     answers.push(end)
-    if (!isLast)
-      await until('the piece is answered', () => offsetsIn(sender.text()).length === answers.length)
+    if (isLast) continue
+    await until('the piece is answered', () => offsets().length === answers.length)
+    // From another node, each answer ends its connection.
+    if (!/connection: close/i.test(sender.text())) continue
+    said += sender.text()
+    sender = await connectRaw(port)
   }
   await receiver.ending()
   expect(parseAnswer(receiver.text()).headers['content-length']).toBe('100000')
   expect(bodyOf(receiver)).toBe(file.toString('latin1'))
   receiver.end()
   await sender.until(/HTTP\/1\.1 200 OK[\s\S]*delivered/)
-  expect(offsetsIn(sender.text())).toEqual(answers)
+  expect(offsets()).toEqual(answers)
   expect(ends).toMatchObject([{ outcome: 'delivered', bytes: 100_000 }])
 })
 
@@ -365,7 +381,7 @@ test('a receiver that says that it stops ends the transfer at once', async () =>
   await receiver.until(/he$/)
   expect((await answerTo(port, `DELETE /${sender.id}`)).status).toBe(204)
   await sender.until(/"event":"failed"/)
-  expect(await receiver.ending()).toBe('rst')
+  await expectCutOff(receiver)
   expect(ends).toMatchObject([{ outcome: 'receiver-lost' }])
 })
 
@@ -435,7 +451,8 @@ describe('a range', () => {
     back.reset()
   })
 
-  test('from a stranger takes no transfer over', async () => {
+  // haproxy has one address.
+  test.skipIf(IS_BALANCED)('from a stranger takes no transfer over', async () => {
     const { port, sender } = await halfway()
     const stranger = await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' }, { from: '127.0.0.9' })
     await stranger.until(/^HTTP\/1\.1 409 [\s\S]*busy/)
@@ -453,7 +470,7 @@ describe('a range', () => {
     const { port, sender, receiver } = await halfway()
     await ask(port, `GET /${sender.id}`, { Range: 'bytes=2-' })
     await sender.until(/"rewind","offset":2/)
-    expect(await receiver.ending()).toBe('rst')
+    await expectCutOff(receiver)
   })
 })
 
@@ -480,7 +497,7 @@ test('with resuming off, nothing of it is there', async () => {
   await sender.write('hello')
   await receiver.until(/Accept-Ranges: none[\s\S]*hello/)
   sender.reset()
-  expect(await receiver.ending()).toBe('rst')
+  await expectCutOff(receiver)
   expect(ends).toMatchObject([{ outcome: 'sender-lost' }])
 })
 

@@ -13,13 +13,20 @@ import {
   type SocketStats,
   type TlsOptions,
 } from '../../server/index.js'
+import type { Locator, Place } from '../../server/locator/locator.js'
 import { MemoryStore } from '../../server/locator/memory.js'
-import { openNode } from '../../server/nodes/carrier.js'
+import { openRedisLocator } from '../../server/locator/redis.js'
+import { taggedIds } from '../../server/locator/tagged-ids.js'
+import { type Carrier, openNode } from '../../server/nodes/carrier.js'
 import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
-import { requestHead } from '../helpers/http-exchange.js'
-import { connectRaw, type RawPeer, takeTurns } from '../helpers/raw-peer.js'
+import { startBalancer } from '../helpers/balancer.js'
+import { certificate } from '../helpers/certificate.js'
+import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
+import { IS_BALANCED, NODES } from '../helpers/other-node.js'
+import { connectRaw, type RawPeer, speakTls, takeTurns } from '../helpers/raw-peer.js'
+import { startRedis } from '../helpers/redis.js'
 import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
@@ -37,19 +44,58 @@ export interface Served {
   readonly refused: readonly string[]
 }
 
-/** How many nodes a service of a test is. */
-const NODES = Number(process.env['ESS_NODES'] ?? 1)
-
 /** False where a service is several nodes: for tests of what one node alone counts, draws or remembers. */
 export const IS_ALONE = NODES === 1
+
+/** True where the raw peers' HTTP/1.1 is put into HTTP/2 on its way. */
+export const IS_HTTP2 = process.env['ESS_HTTP'] === '2'
+
+/**
+ * False behind a balancer, which ends connections in its clients' name: when it has taken the last byte, nothing tells
+ * whether its client has it. By HTTP/2, the client tells by itself.
+ */
+export const RESETS_PASS = !IS_BALANCED || IS_HTTP2
 
 /**
  * Starts a service; it is stopped, at once, when the test is over. It relays by the gear that the project of this
  * run is about, as an `ess-server` does that is started in it. With ESS_NODES=2, it is two nodes, and each raw peer meets
- * the other one.
+ * the other one; with more, it is so many nodes behind a balancer, with a Redis. With ESS_HTTP=2, it speaks TLS, and raw
+ * peers speak HTTP/2.
  */
 export async function serve(options: ServiceOptions = {}): Promise<Served> {
-  return IS_ALONE ? await serveAlone(options) : await serveAsNodes(NODES, options)
+  const pair = IS_HTTP2 ? await certificate() : undefined
+  const tls = pair && { certFile: pair.path, keyFile: pair.keyPath }
+  const served = await start(options, tls)
+  if (IS_HTTP2) speakTls(served.port, 'h2')
+  return served
+}
+
+async function start(options: ServiceOptions, tls: TlsOptions | undefined): Promise<Served> {
+  if (IS_BALANCED) return await serveBalanced(NODES, options, tls)
+  return IS_ALONE ? await serveAlone(options, tls && { tls }) : await serveAsNodes(NODES, options, tls)
+}
+
+/** Several nodes that share a Redis, behind a balancer, as if they were one service. */
+export async function serveBalanced(
+  count: number,
+  options: ServiceOptions = {},
+  tls?: TlsOptions,
+): Promise<Served> {
+  const { url } = await startRedis()
+  const secret = randomBytes(32).toString('hex')
+  const locators: Locator[] = []
+  const locate = (place: Place) => {
+    const locator = openRedisLocator({ place, redis: { url }, secret })
+    locators.push(locator)
+    return locator
+  }
+  const told = { opened: [], ends: [], refused: [] }
+  const all = await serveNodes(count, options, { told, locate, ...(tls && { tls }) })
+  await until('the nodes know each other', () =>
+    locators.every(({ state }) => state.isWell && state.nodes.length === count),
+  )
+  const { port } = await startBalancer(all.map((one) => one.port))
+  return { ...allAsOne(all), port }
 }
 
 /**
@@ -64,6 +110,10 @@ export async function serveAsNodes(
   const told = { opened: [], ends: [], refused: [] }
   const all = await serveNodes(count, options, { told, ...(tls && { tls }) })
   takeTurns(all.map(({ port }) => port))
+  return allAsOne(all)
+}
+
+function allAsOne(all: readonly Served[]): Served {
   const [first] = all
   if (first === undefined) throw new Error('Expected a node')
   return {
@@ -104,31 +154,43 @@ function sum(one: Counts, other: Counts): Counts {
   }
 }
 
-/** Starts several nodes that share what they know in this process. */
+/** A service that is a node of a cluster. */
+export interface ServedNode extends Served {
+  readonly node: Carrier
+}
+
+/** Starts several nodes that share what they know in this process, or in the store of `locate`. */
 export async function serveNodes(
   count: number,
   options: ServiceOptions = {},
-  setup: Omit<Setup, 'join'> = {},
-): Promise<Served[]> {
+  { locate, ...setup }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator } = {},
+): Promise<ServedNode[]> {
   const store = new MemoryStore()
   const secret = randomBytes(32)
   return await Promise.all(
-    Array.from({ length: count }, (_, index) =>
-      serveAlone(options, {
-        ...setup,
-        join: async (broker) => {
-          const node = await openNode({
-            listenAt: { host: '127.0.0.1', port: 0 },
-            secret,
-            relay: broker.relay,
-            name: `node-${index}`,
-            locate: (place) => store.join(place),
-          })
-          broker.join(node)
-          onTestFinished(() => node.close())
+    Array.from({ length: count }, async (_, index) => {
+      const name = `node-${index}`
+      let node: Carrier | undefined
+      const served = await serveAlone(
+        { ...(locate !== undefined && { ids: taggedIds(name) }), ...options },
+        {
+          ...setup,
+          join: async (broker) => {
+            node = await openNode({
+              listenAt: { host: '127.0.0.1', port: 0 },
+              secret,
+              relay: broker.relay,
+              name,
+              locate: locate ?? ((place) => store.join(place)),
+            })
+            broker.join(node)
+            onTestFinished(() => node?.close())
+          },
         },
-      }),
-    ),
+      )
+      if (node === undefined) throw new Error('Expected a node')
+      return { ...served, node }
+    }),
   )
 }
 
@@ -276,6 +338,26 @@ export async function expectSenderFailed(sender: RawPeer, code: string, detail?:
   })
   // The line, the end of its chunk, and no last chunk.
   expect(sender.text()).toMatch(/\}\n\r\n$/)
+}
+
+/**
+ * The receiver's answer was cut off, and it can tell: by a reset. haproxy makes an end in good order of every reset, in
+ * both directions; there, the end of the answer is missing.
+ */
+export async function expectCutOff(receiver: RawPeer): Promise<void> {
+  const how = await receiver.ending()
+  if (RESETS_PASS) expect(how).toBe('rst')
+  else expect(isWhole(receiver.text())).toBe(false)
+}
+
+function isWhole(text: string): boolean {
+  try {
+    const { headers, body } = parseAnswer(text)
+    return headers['content-length'] === undefined || Number(headers['content-length']) === body.length
+  } catch {
+    // It has no last chunk, or no head.
+    return false
+  }
 }
 
 /** Waits until a socket has ended, and gives how all of them did. */

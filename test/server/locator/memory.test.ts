@@ -58,6 +58,22 @@ test('nothing is left of what ended, nor of those who waited', async () => {
   expect(store.counts).toEqual({ settled: 0, tombstones: 1, awaited: 0 })
 })
 
+test.each([
+  [true, 'unknown', 'unknown'],
+  [false, 'gone', undefined],
+])(
+  "where its senders may come back: %s, a dead node's links are %s, its tokens %s",
+  async (mayComeBack, id, token) => {
+    const store = new MemoryStore({ mayComeBack })
+    const [a, b] = [store.join(A), store.join(B)]
+    a.settle('id', 'link')
+    a.settle('token', 'upload')
+    await a.close()
+    expect(await b.find('id', 'link')).toBe(id)
+    expect(await b.find('token', 'upload')).toBe(token)
+  },
+)
+
 test('a node that has left settles nothing any more', async () => {
   const store = new MemoryStore()
   const [a, b] = [store.join(A), store.join(B)]

@@ -1,4 +1,6 @@
+import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
@@ -59,6 +61,44 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
       expect(other.opened).toEqual([])
     },
   )
+
+  test('a receiver that pauses gets each byte in its place', async () => {
+    const [home, other] = await two(speech)
+    // More than the kernel holds of four connections, so some of it waits in a buffer.
+    const body = bytesOf(16_000_000)
+    const sender = await openSender(home.port, { length: body.length })
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.write(body.subarray(0, 1000))
+    await receiver.until(/\r\n\r\n/)
+    receiver.pause()
+    const written = sender.write(body.subarray(1000))
+    await sender.until(/"progress".*\n[\s\S]*"progress"/)
+    receiver.resume()
+    await written
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    const got = Buffer.from(parseAnswer(receiver.text()).body, 'latin1')
+    expect(sha256(got)).toBe(sha256(body))
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+  })
+
+  test.each([
+    ['of known length', (length: number) => ({ 'Content-Length': String(length) }), (body: string) => body],
+    ['in chunks', () => ({ 'Transfer-Encoding': 'chunked' }), (body: string) => chunk(body) + LAST_CHUNK],
+  ])('an upload %s reaches its reservation with each byte in its place', async (_what, framing, framed) => {
+    const [home, other] = await two(speech, { reservations: true })
+    const { path, upload } = await reserve(home.port)
+    const body = bytesOf(3_000_000)
+    const sender = await connectRaw(other.port)
+    await sender.write(requestHead(`PUT ${upload}`, framing(body.length)))
+    const receiver = await openReceiver(home.port, path)
+    await sender.write(framed(body.toString('latin1')))
+    expect(await receiver.ending()).toBe('fin')
+    receiver.end()
+    const got = Buffer.from(parseAnswer(receiver.text()).body, 'latin1')
+    expect(sha256(got)).toBe(sha256(body))
+    await sender.until(/^HTTP\/1\.1 200 [\s\S]*delivered/)
+  })
 
   test('a reset receiver is lost', async () => {
     const [home, other] = await two(speech)
@@ -253,5 +293,69 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     await untilEnded(home)
     expect((await exchange(other.port, requestHead(`GET /${sender.id}`))).status).toBe(410)
     expect(other.refused).toContain('gone')
+  })
+})
+
+describe('at the wrong node, over HTTP/1.1', () => {
+  test.each([0, 1, 20_000, 300_000])(
+    'a receiver that closes its half with its request gets all %i bytes, if they are here',
+    async (length) => {
+      const [home, other] = await two('plain')
+      const sender = await openSender(home.port, { length })
+      await sender.write(Buffer.alloc(length, 'x'))
+      const receiver = await connectRaw(other.port)
+      await receiver.write(requestHead(`GET /${sender.id}`))
+      receiver.end()
+      expect(await receiver.ending()).toBe('fin')
+      const answer = parseAnswer(receiver.text())
+      expect(answer.status).toBe(200)
+      expect(answer.body.length).toBe(length)
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+    },
+  )
+
+  test('a receiver that closes its half with its request, and has left, has lost the file', async () => {
+    const [home, other] = await two('plain')
+    const sender = await openSender(home.port, { length: 300_000 })
+    await sender.write(Buffer.alloc(300_000))
+    const receiver = connect(other.port, '127.0.0.1')
+    receiver.end(requestHead(`GET /${sender.id}`))
+    await new Promise((resolve) => receiver.once('finish', resolve))
+    receiver.destroy()
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    expect(eventsOf(sender)).not.toContainEqual(expect.objectContaining({ event: 'delivered' }))
+  })
+
+  test('a receiver that closes its half with its request does not wait for a sender', async () => {
+    const [home, other] = await two('plain', { reservations: true })
+    const { path } = await reserve(home.port)
+    const receiver = await connectRaw(other.port)
+    await receiver.write(requestHead(`GET ${path}`))
+    receiver.end()
+    await receiver.ending()
+    await until('nothing waits', () => home.broker.counts().held === 2)
+    expect(home.ends).toEqual([])
+  })
+
+  test.each([
+    ['closes its half in the middle of a chunk', '5\r\nwor', 'sender-lost', 502],
+    ['sends what is no chunk', 'not a chunk\r\n', 'bad-request', 400],
+  ] as const)('a sender that %s is told what one node tells', async (_what, bytes, code, status) => {
+    for (const isReceiverThere of [false, true]) {
+      const [home, other] = await two('plain', { reservations: true })
+      const { path, upload } = await reserve(home.port)
+      if (isReceiverThere) void (await openReceiver(home.port, path)).ending()
+      const sender = await connectRaw(other.port)
+      const framing = { 'Transfer-Encoding': 'chunked', Connection: 'keep-alive' }
+      await sender.write(requestHead(`PUT ${upload}`, framing))
+      await sender.write(`5\r\nhello\r\n${bytes}`)
+      if (code === 'sender-lost') sender.end()
+      await sender.ending()
+      expect(parseAnswer(sender.text())).toMatchObject({
+        status,
+        body: expect.stringMatching(new RegExp(` \\[${code}\\]\\n$`)),
+      })
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: code })
+    }
   })
 })

@@ -1,145 +1,49 @@
 import { describe, expect, test } from 'vitest'
-import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
+import { exchange, requestHead } from '../../helpers/http-exchange.js'
+import { fencedBlocks, readPage } from '../../helpers/markdown.js'
 import { connectRaw, type RawPeer } from '../../helpers/raw-peer.js'
 import { BROWSER } from '../../helpers/visitors.js'
-import { until } from '../../helpers/within.js'
+import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 import {
   bodyOf,
   chunk,
-  eventsOf,
   expectSenderFailed,
   LAST_CHUNK,
   openReceiver,
   openSender,
   type RawSender,
-  type Served,
+  senderHead,
   serve,
   serveNodes,
   untilEnded,
 } from '../serve.js'
+import {
+  type Again,
+  answerOf,
+  askToReopen,
+  COMES_BACK,
+  expectMoved,
+  FILE,
+  type Fields,
+  GOES_BACK,
+  goOn,
+  head,
+  LENGTH,
+  LONG_DRAIN_MS,
+  midway,
+  receive,
+  reopen,
+  streaming,
+  type Three,
+  three,
+  untilBusy,
+  uploadOf,
+  whole,
+} from './moving.js'
 
 /*
  * Node a has the socket and stops. Its sender opens the link again at b, and what comes later comes to c.
  */
-
-/** Longer than any test: a drain that is over sooner has nothing left to wait for. */
-const LONG_DRAIN_MS = 60_000
-
-const FILE = '0123456789'
-const GOES_BACK = { 'Ess-Resume': 'rewind' }
-/** A receiver that comes back by itself. */
-const COMES_BACK = { 'Ess-Resume': '?1' }
-
-type Fields = Readonly<Record<string, string>>
-
-interface Three {
-  readonly a: Served
-  readonly b: Served
-  readonly c: Served
-}
-
-async function three(options: Parameters<typeof serveNodes>[1] = {}): Promise<Three> {
-  const [a, b, c] = await serveNodes(3, { reservations: true, ...options })
-  if (a === undefined || b === undefined || c === undefined) throw new Error('Expected three nodes')
-  return { a, b, c }
-}
-
-/** The path of a sender's upload resource. */
-function uploadOf(sender: RawPeer): string {
-  const [, path = ''] = /"upload":"http:\/\/localhost([^"]+)"/.exec(sender.text()) ?? []
-  return path
-}
-
-/** The answer to a sender that opens its link again. */
-interface Again {
-  readonly id: string
-  readonly url: string
-  readonly upload: string
-  readonly events: string
-  readonly expires: string
-  readonly resumeWithin: number
-}
-
-async function askToReopen(port: number, upload: string, id: string, fields: Fields = {}) {
-  const all = { 'Ess-Reopen': id, Accept: 'application/json', 'Content-Length': '0', ...GOES_BACK, ...fields }
-  return await exchange(port, requestHead(`POST ${upload}`, all))
-}
-
-/** Opens a link again, and returns the path of its new upload resource. */
-async function reopen(port: number, upload: string, id: string, fields: Fields = {}): Promise<string> {
-  const answer = await askToReopen(port, upload, id, fields)
-  expect(answer.status, answer.body).toBe(201)
-  return new URL((JSON.parse(answer.body) as Again).upload).pathname
-}
-
-/** What a receiver had got, as its sender was told. */
-function midway(offset: number): Fields {
-  return { 'Ess-Connected': '?1', 'Upload-Offset': String(offset) }
-}
-
-const LENGTH = { 'Upload-Length': String(FILE.length) }
-
-async function head(port: number, upload: string) {
-  return await exchange(port, requestHead(`HEAD ${upload}`))
-}
-
-/** Sends the rest of the file from this offset on. */
-async function goOn(port: number, upload: string, from: number): Promise<RawPeer> {
-  const peer = await connectRaw(port)
-  const rest = FILE.slice(from)
-  const fields = {
-    'Content-Type': 'application/partial-upload',
-    'Upload-Offset': String(from),
-    'Upload-Complete': '?1',
-    'Content-Length': String(rest.length),
-  }
-  await peer.write(requestHead(`PATCH ${upload}`, fields) + rest)
-  return peer
-}
-
-async function receive(port: number, id: string, fields: Fields = {}): Promise<RawPeer> {
-  const peer = await connectRaw(port)
-  await peer.write(requestHead(`GET /${id}`, fields))
-  return peer
-}
-
-/** Reads a download to its end, and closes in good order. */
-async function whole(receiver: RawPeer) {
-  expect(await receiver.ending()).toBe('fin')
-  receiver.end()
-  return parseAnswer(receiver.text())
-}
-
-/** Waits until a receiver is there. */
-async function untilBusy({ port }: Served, id: string): Promise<void> {
-  await until(
-    'a receiver is there',
-    async () => (await exchange(port, requestHead(`HEAD /${id}`))).status === 409,
-  )
-}
-
-/** What the server has answered when it ended the connection. */
-async function answerOf(peer: RawPeer) {
-  await peer.ending()
-  return parseAnswer(peer.text())
-}
-
-/** A sender of the file at a, and a receiver that has its first five bytes. */
-async function streaming(a: Served, fields: Fields = COMES_BACK) {
-  const sender = await openSender(a.port, { length: FILE.length, headers: GOES_BACK })
-  const receiver = await receive(a.port, sender.id, fields)
-  await sender.until(/"connected"/)
-  await sender.write(FILE.slice(0, 5))
-  await receiver.until(/01234$/)
-  return { sender, receiver, upload: uploadOf(sender) }
-}
-
-/** The last event is `moved`, and the stream ends as it should: with its last chunk. */
-async function expectMoved(peer: RawPeer): Promise<void> {
-  expect(await peer.ending()).toBe('fin')
-  expect(eventsOf(peer).at(-1)).toEqual({ event: 'moved' })
-  expect(peer.text().endsWith('\r\n0\r\n\r\n')).toBe(true)
-}
 
 describe('a sender that waits', () => {
   test('goes on at another node under the same link, and its node has nothing left to do', async () => {
@@ -655,6 +559,27 @@ describe('a sender that asks to open its link again', () => {
     expect(await whole(receiver)).toMatchObject({ body: FILE })
   })
 
+  test('as docs/protocol.md shows it is taken at its word', async () => {
+    const { b, sender, upload } = await moved()
+    const blocks = fencedBlocks(await readPage('docs/protocol.md')).map(({ text }) => text)
+    const shown = blocks.find((text) => text.includes('Ess-Reopen: ')) ?? ''
+    const asked = shown
+      .replace(/\/uploads\/[\w-]{43}(?=\?)/, upload)
+      .replace(/(?<=Ess-Reopen: )\S+/, sender.id)
+      .replace('Content-Length: 0', 'Content-Length: 0\nConnection: close')
+    const { status, body } = await exchange(b.port, `${asked.trimEnd().replaceAll('\n', '\r\n')}\r\n\r\n`)
+    expect(status, body).toBe(201)
+    const [socket] = b.broker.sockets({ ids: true })
+    expect(socket).toMatchObject({
+      id: sender.id,
+      phase: 'interrupted',
+      fileName: 'notes.txt',
+      contentLength: 100_000_000,
+    })
+    const asks = await head(b.port, new URL((JSON.parse(body) as Again).upload).pathname)
+    expect(asks.headers['upload-offset']).toBe('40000000')
+  })
+
   test('at the node that stops is sent to another one', async () => {
     const { a, sender, upload } = await moved()
     const answer = await askToReopen(a.port, upload, sender.id, LENGTH)
@@ -784,4 +709,24 @@ test('what a node lets go is in its log once, and in no log whole', async () => 
   await reopen(b.port, uploadOf(sender), sender.id, LENGTH)
   expect([opened, ended]).toEqual([['reserved'], ['moved']])
   expect(bodyOf(sender)).not.toMatch(/"failed"/)
+})
+
+test('a node that stops takes no new connections, and serves those that are open and those of other nodes', async () => {
+  const { a, b } = await three()
+  const sender = await openSender(a.port, { length: FILE.length })
+  const open = await connectRaw(a.port)
+  const receiver = await receive(b.port, sender.id)
+  await sender.until(/"connected"/)
+  const stopped = a.server.stop(LONG_DRAIN_MS)
+  await expect(connectRaw(a.port)).rejects.toThrow(/ECONNREFUSED/)
+  const refused = senderHead({ length: 1, headers: { Connection: 'close' } })
+  await open.write(refused)
+  const answer = await answerOf(open)
+  expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+  // A receiver at another node meets the one that is there.
+  expect((await exchange(b.port, requestHead(`GET /${sender.id}`))).status).toBe(409)
+  await sender.write(FILE)
+  expect(await whole(receiver)).toMatchObject({ body: FILE })
+  await sender.until(/"delivered"/)
+  await within(DEADLINE_MS, 'the node stops', stopped)
 })

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { openRedisLocator } from '../../../server/locator/redis.js'
 import { type Admin, listenAdmin } from '../../../server/ops/admin.js'
 import { parseAdminAddress } from '../../../server/ops/admin-address.js'
+import { clusterFigures } from '../../../server/ops/cluster-figures.js'
 import { GEARS } from '../../../server/relay/gears/pump.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
 import { readPage } from '../../helpers/markdown.js'
@@ -278,6 +280,15 @@ describe('ess-server --admin', () => {
   })
 })
 
+/** The names of those that only a node of a cluster has. No Redis is asked for them. */
+async function metricsOfANode(): Promise<readonly string[]> {
+  const place = { node: 'a', address: '127.0.0.1:1' }
+  const locator = openRedisLocator({ place, redis: { url: 'redis://127.0.0.1:1' }, secret: 'of this test' })
+  const figures = clusterFigures(locator, () => ({ now: 0, all: 0, unreached: 0 }))
+  await locator.close()
+  return figures.map(({ name }) => name)
+}
+
 describe('docs/grafana.json', () => {
   /** Metrics of ours that no panel shows, each with its reason. None so far. */
   const NOT_SHOWN: readonly string[] = []
@@ -286,7 +297,10 @@ describe('docs/grafana.json', () => {
     const dashboard = await readPage('docs/grafana.json')
     const { ask } = await observe()
     const { body } = await ask('GET /metrics')
-    const exported = new Set([...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name))
+    const exported = new Set([
+      ...[...body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name),
+      ...(await metricsOfANode()),
+    ])
     const named = [...dashboard.matchAll(/\b(?:ess|process|nodejs)_\w+/g)].map(([name]) =>
       exported.has(name) ? name : name.replace(/_(?:bucket|sum|count)$/, ''),
     )

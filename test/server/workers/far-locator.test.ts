@@ -3,7 +3,13 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { withResolvers } from '../../../server/node/with-resolvers.js'
 import { Channel } from '../../../server/workers/channel.js'
 import { FarLocator } from '../../../server/workers/far-locator.js'
-import { readToParent, readToWorker, type ToParent, type ToWorker } from '../../../server/workers/messages.js'
+import {
+  handle,
+  readToParent,
+  readToWorker,
+  type ToParent,
+  type ToWorker,
+} from '../../../server/workers/messages.js'
 import { type IndexedWorker, type IndexMessage, WorkersIndex } from '../../../server/workers/workers-index.js'
 import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 import { describeLocator } from '../locator/contract.js'
@@ -36,7 +42,7 @@ function startIndex() {
       const [parentEnd, workerEnd] = await connectedPair()
       const toWorker: Channel<ToWorker, ToParent> = new Channel(parentEnd, readToParent, (message) =>
         // The locator sends no other.
-        index.hear(message as IndexMessage, worker),
+        handle(index.handlers, message as IndexMessage, worker),
       )
       const worker: IndexedWorker = { name: node, tell: (message) => toWorker.now(message) }
       workers.add(worker)

@@ -1,0 +1,130 @@
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
+import { expectQuietNode } from './child-env.js'
+import { freePort } from './free-port.js'
+import { startRedis } from './redis.js'
+import { type Ending, type Program, run } from './run.js'
+import { clusterFlags } from './start-nodes.js'
+import { ESS_SERVER, NO_CLIENT_LIMITS } from './start-server.js'
+import { recordLog } from './suite-logs.js'
+import { tempDir } from './temp-dir.js'
+import { until } from './within.js'
+
+/** A node behind the balancer, which can end and start again at the same port. */
+export interface ClusterNode {
+  /** The log of its present process. */
+  stderr(): string
+  /** Starts it, and resolves when the balancer sends connections to it. */
+  start(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+  ended(ms?: number): Promise<Ending>
+}
+
+/** Several nodes behind haproxy, which asks each of them whether it takes senders. */
+export interface RollingCluster {
+  /** Of the balancer, without a final slash. */
+  readonly url: string
+  readonly port: number
+  readonly nodes: readonly ClusterNode[]
+}
+
+/**
+ * Starts Redis and haproxy, and none of the nodes, which get these flags. One address is all clients here, so none has
+ * limits. All of it ends when the test is over.
+ */
+export async function rollingCluster(count: number, ...flags: readonly string[]): Promise<RollingCluster> {
+  const cluster = await clusterFlags((await startRedis()).url)
+  const ports: number[] = []
+  while (ports.length < count) ports.push(await freePort())
+  const { port, statusOf } = await startHaproxy(ports)
+  const nodes = ports.map((own, index) =>
+    nodeOf(['--port', String(own), ...NO_CLIENT_LIMITS, ...cluster, ...flags], `node ${index}`, () =>
+      until(`haproxy knows of node ${index}`, async () => (await statusOf(index)) === 'UP'),
+    ),
+  )
+  return { url: `http://127.0.0.1:${port}`, port, nodes }
+}
+
+function nodeOf(flags: readonly string[], name: string, untilUp: () => Promise<unknown>): ClusterNode {
+  let program: Program | undefined
+  const running = () => {
+    if (program === undefined) throw new Error(`${name} was not started`)
+    return program
+  }
+  return {
+    stderr: () => running().stderr(),
+    async start() {
+      const own = await run(name, process.execPath, [ESS_SERVER, ...flags], {
+        env: { ESS_RELAY: process.env['ESS_RELAY'] },
+        record: ({ stderr }) => recordLog(stderr),
+      })
+      program = own
+      onTestFinished(() => expectQuietNode(name, own.stderr()))
+      await own.untilStdout(/^listening on /)
+      await untilUp()
+    },
+    signal: (signal) => running().kill(signal),
+    ended: (ms) => running().ended(ms),
+  }
+}
+
+/** As docs/deploying.md has it, without TLS, in front of several nodes. */
+async function startHaproxy(ports: readonly number[]) {
+  const folder = await tempDir()
+  const [path, control] = [join(folder, 'haproxy.cfg'), join(folder, 'control')]
+  const port = await freePort()
+  await writeFile(
+    path,
+    `global
+  stats socket ${control}
+
+defaults
+  mode tcp
+  # A connection that one node refuses goes to the next.
+  retries 3
+  option redispatch 1
+  timeout connect 5s
+  timeout client 15m
+  timeout server 15m
+  timeout check 5s
+
+frontend ess
+  bind 127.0.0.1:${port}
+  default_backend nodes
+
+backend nodes
+  balance roundrobin
+  option httpchk
+  http-check send meth GET uri /health ver HTTP/1.1 hdr Host 127.0.0.1
+  default-server check inter 100ms fall 1 rise 1
+${ports.map((node, index) => `  server node-${index} 127.0.0.1:${node}\n`).join('')}`,
+  )
+  const program = await run('haproxy', 'haproxy', ['-f', path])
+  const statusOf = async (index: number) => {
+    const row = (await command(control, 'show stat'))
+      .split('\n')
+      .find((line) => line.startsWith(`nodes,node-${index},`))
+    return row?.split(',')[STATUS_COLUMN]
+  }
+  // Before its first look it takes every node for one that is there.
+  const areAllAway = async () => (await Promise.all(ports.map((_, index) => statusOf(index)))).every(isDown)
+  await until('haproxy sees that no node is there', areAllAway).catch((error: unknown) => {
+    throw new Error(`${error instanceof Error ? error.message : error}: ${program.stderr()}`)
+  })
+  return { port, statusOf }
+}
+
+const isDown = (status: string | undefined) => status === 'DOWN'
+
+/** In the table that haproxy gives. */
+const STATUS_COLUMN = 17
+
+/** What haproxy answers to a command; nothing while it does not listen yet. */
+async function command(control: string, words: string): Promise<string> {
+  const asking = connect(control)
+  asking.end(`${words}\n`)
+  return await text(asking).catch(() => '')
+}
