@@ -45,10 +45,13 @@ export function noteHeaders({ sealed, bundle }: Source): Readonly<Record<string,
   }
 }
 
-/** The header that says how far a sender can go back; none if it can't. */
+/** The headers that say how far a sender can go back, here and at another node; none if it can't. */
 export function resumeHeader({ reach }: Source): Readonly<Record<string, string>> {
   if (reach === undefined) return {}
-  return { [HEADERS.essResume]: reach === Number.POSITIVE_INFINITY ? 'rewind' : `window=${reach}` }
+  return {
+    [HEADERS.essResume]: reach === Number.POSITIVE_INFINITY ? 'rewind' : `window=${reach}`,
+    [HEADERS.essReopen]: '?1',
+  }
 }
 
 /** The headers of a request that carries the rest of `source`, from this offset on. */

@@ -103,6 +103,11 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     return this.#sender.offset
   }
 
+  /** True if the sender knows how to go on at another node. */
+  get canReopen(): boolean {
+    return this.#sender.canReopen
+  }
+
   /** How far the sender can go back; undefined if it can't go on at all. */
   get reach(): Reach {
     return this.#socket.terms.returnMs > 0 ? this.#sender.reach : undefined

@@ -143,7 +143,19 @@ export class Registry {
     if (this.get(socket.id) !== socket) return
     for (const token of socket.tokens.all) this.#nodes?.settle('token', token)
     this.#nodes?.settle('id', socket.id)
-    for (const found of this.#awaited.get(socket.id) ?? []) found()
+    this.appeared(socket)
+  }
+
+  /** Tells those who wait here for this socket's link. */
+  appeared({ id }: EphemeralSocket): void {
+    for (const found of this.#awaited.get(id) ?? []) found()
+  }
+
+  /** Tells the other nodes of a socket that has ended before they could be told that it was here. */
+  settleLate({ id }: EphemeralSocket): void {
+    this.#nodes?.settle('id', id)
+    if (this.#tombstones.get(id)?.outcome === 'moved') this.#nodes?.moves?.letGo('id', id)
+    else this.#nodes?.leave('id', id)
   }
 
   /** True for a token of this socket, also if it is one of those that are no longer known. */

@@ -1,6 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { nodeAway } from '../answer/node-away.js'
-import type { Claimed, Place } from '../locator/locator.js'
+import type { Claimed, Decided, Place } from '../locator/locator.js'
 import type { NodeMoves } from '../nodes/moves.js'
 import { reopeningOf } from '../request/reopening.js'
 import { checkSize } from '../request/sender.js'
@@ -82,7 +82,7 @@ export class Reopenings {
     registry.addHere(socket)
     listeners.tell('socket:reopened', socket, id, query, request)
     socket.reopen()
-    const claim = this.#claim(socket, moves.claim(id, letGoBy))
+    const claim = this.#claim(socket, moves, letGoBy)
     this.#claims.set(id, claim)
     const claimed = await claim
     this.#claims.delete(id)
@@ -91,12 +91,21 @@ export class Reopenings {
   }
 
   /** Settles the socket here, or sends all who have come to it meanwhile to the node that was quicker. */
-  async #claim(socket: EphemeralSocket, claim: Promise<Claimed>): Promise<Claimed> {
-    const claimed = await claim
-    // Without the store there is no saying, and the link has to be open somewhere.
-    if (claimed === 'mine' || claimed === 'unknown') this.#parts.registry.settle(socket)
-    else socket.move()
+  async #claim(socket: EphemeralSocket, moves: NodeMoves, letGoBy: Place | undefined): Promise<Claimed> {
+    const { registry } = this.#parts
+    const claimed = await moves.claim(socket.id, letGoBy, (whose) => {
+      if (registry.get(socket.id) === socket) this.#decide(socket, whose)
+      else if (whose === 'mine') registry.settleLate(socket)
+    })
+    // The store can't say, and the link has to be open somewhere. If it is at two nodes, one of them gives it up later.
+    if (claimed === 'unknown') registry.appeared(socket)
+    else this.#decide(socket, claimed)
     return claimed
+  }
+
+  #decide(socket: EphemeralSocket, whose: Decided): void {
+    if (whose === 'mine') this.#parts.registry.settle(socket)
+    else socket.move()
   }
 
   #answerOf(socket: EphemeralSocket, call: Call): Reopened {

@@ -1,7 +1,7 @@
 import type { RewindEvent } from '../../shared/index.js'
 import type { Notes } from '../request/notes.js'
 import { type Payload, veiled } from '../request/payload.js'
-import type { Reopening } from '../request/reopening.js'
+import { canReopen, type Reopening } from '../request/reopening.js'
 import type { Reach } from '../request/resume.js'
 import type { Audience } from './audience.js'
 import { holdBody, releaseBody, type Segment } from './segment.js'
@@ -22,6 +22,7 @@ export class SenderSide {
   #hasCome = false
   #payload: Payload
   #reach: Reach
+  #canReopen = false
   #segment: Segment | undefined
   #offset = 0
 
@@ -35,6 +36,7 @@ export class SenderSide {
     this.#reach = past.reach
     this.#offset = past.offset
     this.#hasCome = true
+    this.#canReopen = true
   }
 
   get payload(): Payload {
@@ -50,6 +52,11 @@ export class SenderSide {
   /** What the sender said it can do. */
   get reach(): Reach {
     return this.#reach
+  }
+
+  /** True if it knows how to go on at another node. */
+  get canReopen(): boolean {
+    return this.#canReopen
   }
 
   /** The request that is there. */
@@ -74,6 +81,7 @@ export class SenderSide {
         bundle: payload.bundle ?? bundle,
       })
       this.#reach = segment.reach
+      this.#canReopen = canReopen(segment.request)
       this.#hasCome = true
     }
     this.#dismiss()

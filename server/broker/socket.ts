@@ -163,7 +163,8 @@ export class EphemeralSocket implements Subject {
 
   /** True if the sender can go on at another node, and so can the receiver, if one has come. */
   get canMove(): boolean {
-    if (this.#stage === 'reserved' || this.#stage === 'closed' || !this.isResumable) return false
+    if (this.#stage === 'reserved' || this.#stage === 'closed') return false
+    if (!this.isResumable || !this.#effects.canReopen) return false
     return !this.#effects.hadReceiver || this.lowestReturn !== undefined
   }
 

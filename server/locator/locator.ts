@@ -72,7 +72,8 @@ export const TOMBSTONE_SECONDS = 600
 export const LET_GO_SECONDS = 120
 
 /** Whose an id is, once a node has claimed it: `mine`, or as `find` says. `unknown` is for a store that can't be asked now. */
-export type Claimed = 'mine' | 'gone' | 'unknown' | Place
+export type Claimed = Decided | 'unknown'
+export type Decided = 'mine' | 'gone' | Place
 
 /** What lets an id go on at another node than the one that had it. */
 export interface Moves {
@@ -85,9 +86,10 @@ export interface Moves {
   /**
    * Makes this id this node's, unless it has ended, or a node that lives has it: of several nodes that claim it, one gets
    * it. The node at `letGoBy` has said that it has let the id go, which the store may not know yet. Those who wait for the
-   * id are told when it settles. Takes at most `FIND_MS`, and never rejects.
+   * id are told when it settles. Takes at most `FIND_MS`, and never rejects. After `unknown`, `decided` is called once the
+   * store has said whose it is.
    */
-  claim(id: string, letGoBy?: Place): Promise<Claimed>
+  claim(id: string, letGoBy?: Place, decided?: (whose: Decided) => void): Promise<Claimed>
 }
 
 /**

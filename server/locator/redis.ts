@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  type Claimed,
   type ClusterView,
+  type Decided,
   type Found,
   type Kind,
   LET_GO_SECONDS,
@@ -75,6 +75,13 @@ if not isFree and redis.call('HEXISTS', KEYS[2], owner) == 1 then return owner e
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`)
 
+/** A claim that an id makes, and who is told whose it is. */
+interface Claim {
+  readonly record: string
+  readonly letGoBy: Place | undefined
+  readonly decided?: ((whose: Decided) => void) | undefined
+}
+
 /** What Redis must be told of a key. */
 type Write =
   | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
@@ -106,12 +113,18 @@ export class RedisLocator implements Locator, ClusterView {
   readonly clients: RedisClients
   readonly moves: Moves = {
     letGo: (kind, key) => this.#forget(kind, key, LET_GO, LET_GO_SECONDS),
-    claim: async (id, letGoBy) => {
-      if (!this.#link.isPrompt) return 'unknown'
-      const claimed = await withinFind(this.#claim(this.#recordOf('id', id), letGoBy))
-      return claimed === 'late' || claimed === 'failed' ? 'unknown' : claimed
+    claim: async (id, letGoBy, decided) => {
+      const claim = { record: this.#recordOf('id', id), letGoBy, decided }
+      const claimed = this.#link.isPrompt ? await withinFind(this.#claim(claim)) : 'failed'
+      if (claimed !== 'late' && claimed !== 'failed') return claimed
+      // A claim may be made twice: one that was too late has told the store already.
+      this.#claims.add(claim)
+      this.#makeClaims()
+      return 'unknown'
     },
   }
+  /** Those that the store has not answered in time. */
+  readonly #claims = new Set<Claim>()
   /** What is here, and when it must be renewed; the first one first. */
   readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
   readonly #awaited = new Map<string, Awaited>()
@@ -223,6 +236,7 @@ export class RedisLocator implements Locator, ClusterView {
     this.#isClosed = true
     clearInterval(this.#round)
     this.#awaited.clear()
+    this.#claims.clear()
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, FAREWELL_MS)
@@ -248,15 +262,25 @@ export class RedisLocator implements Locator, ClusterView {
     })
   }
 
+  /** Makes the claims that the store could not answer in time. What fails now is made again later. */
+  #makeClaims(): void {
+    for (const claim of this.#claims) {
+      const whose = (decided: Decided) => this.#claims.delete(claim) && claim.decided?.(decided)
+      this.#claim(claim).then(whose, () => undefined)
+    }
+  }
+
   /** Rejects as the link does. */
-  async #claim(record: string, letGoBy: Place | undefined): Promise<Claimed> {
+  async #claim({ record, letGoBy }: Claim): Promise<Decided> {
     const { life, placesKey } = this.#roster
     const other = letGoBy === undefined ? undefined : this.#roster.lifeOf(letGoBy.node)
     const args = [life, String(LEASE_SECONDS), other ?? '']
     const owner = await runScript(this.#link, CLAIM, [record, placesKey], args)
     if (owner === life) return 'mine'
     if (owner === GONE) return 'gone'
-    return (typeof owner === 'string' ? await this.#placeOf(owner) : undefined) ?? 'unknown'
+    const place = await this.#placeOf(String(owner))
+    // It has died in this very moment, or isn't known to be there yet.
+    return place ?? (await this.#claim({ record, letGoBy }))
   }
 
   async #placeOf(life: string): Promise<Place | undefined> {
@@ -367,6 +391,7 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   #onTrouble(trouble: Trouble | undefined, cause: Error | undefined): void {
+    this.#makeClaims()
     this.#owed.make()
     this.clients.catchUp()
     this.#options.onTrouble?.(trouble, cause)
@@ -381,6 +406,7 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   #renewDue(): void {
+    this.#makeClaims()
     const nowMs = performance.now()
     for (const [record, { kind, dueMs }] of this.#here) {
       if (dueMs > nowMs) break

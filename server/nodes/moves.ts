@@ -21,7 +21,7 @@ export function nodeMoves(
   return (
     moves && {
       letGo: (kind: Kind, key: string) => moves.letGo(kind, key),
-      claim: (id, letGoBy) => moves.claim(id, letGoBy),
+      claim: (id, letGoBy, decided) => moves.claim(id, letGoBy, decided),
       sign: (id) => tokens.sign(id),
       isOf: (token, id) => tokens.isOf(token, id),
       get canTell() {

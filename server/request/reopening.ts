@@ -15,9 +15,18 @@ export interface Reopening {
   readonly hadReceiver: boolean
 }
 
+/** In the place of an id, when a link is opened first: this sender could open it again at another node. */
+const CAN_REOPEN = '?1'
+
+/** True for a sender that knows how to go on at another node. */
+export function canReopen({ headers }: IncomingMessage): boolean {
+  return fieldOf(headers, HEADERS.essReopen) === CAN_REOPEN
+}
+
 /** The id that a sender wants to open again; undefined for any other request. */
 export function reopenedId({ headers }: IncomingMessage): string | undefined {
-  return fieldOf(headers, HEADERS.essReopen)
+  const id = fieldOf(headers, HEADERS.essReopen)
+  return id === CAN_REOPEN ? undefined : id
 }
 
 /**

@@ -57,7 +57,8 @@ async function isAnswered(
   if (!(kind === 'id' ? broker.options.ids.matches(key) : UPLOAD_TOKEN_PATTERN.test(key))) return false
   const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
   let found = await nodes.find(kind, key)
-  if (found === 'unknown' && isDownload) {
+  // Where the store can't be asked, nothing would tell this node of it.
+  if (found === 'unknown' && isDownload && nodes.moves?.canTell === true) {
     if (await hasLeft(visit, () => broker.awaitReopening(visit, key))) return true
     if (broker.has(key)) {
       await answerHere()

@@ -23,9 +23,9 @@ import { bodyOf, connectReceiver, openSender } from '../server/serve.js'
 
 const MIB = 1024 * 1024
 /** What is pushed of each flood: at the most, because most are ended long before. */
-const FLOOD_BYTES = 32 * MIB
+const FLOOD_BYTES = 64 * MIB
 /** What of it may be seen in the server's memory. */
-const MAX_GROWTH_BYTES = 24 * MIB
+const MAX_GROWTH_BYTES = 48 * MIB
 /** A server that reads no more for so long is not going to. */
 const STANDING_MS = 500
 
@@ -226,7 +226,7 @@ test.each(FLOODS)('by HTTP/2, $name cost no memory, and nothing of a transfer be
   }
   const descriptors = await server.descriptors()
   // The first one pays for the code, compiled.
-  await attack(FLOOD_BYTES / 32)
+  await attack(FLOOD_BYTES / 64)
   const before = await server.residentBytes()
   const peak = await peakWhile(server, attack(FLOOD_BYTES))
   expect((peak - before) / MIB).toBeLessThan((kind.mostBytes ?? MAX_GROWTH_BYTES) / MIB)

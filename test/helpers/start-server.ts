@@ -90,7 +90,7 @@ const asOne: Parameters<typeof startNodesOf<TestServer>>[2] = (nodes, shared) =>
 /**
  * Starts one whose memory is to be measured. What V8 hasn't collected yet would count as held: up to 64 MiB of what was
  * read, and a young generation of up to 48 MiB, or on Node 24 and 26 of twice that, as V8 finds worth while. So here it
- * collects all the time, and its young generation stays small.
+ * collects all the time that it can, and its young generation stays small.
  */
 export function startMeasured(...flags: readonly string[]): Promise<TestServer> {
   const own = [STRICT_NODE, '--max-semi-space-size=1', `--import=${COLLECT_OFTEN}`]

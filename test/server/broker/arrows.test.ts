@@ -1575,6 +1575,7 @@ async function bring(story: Omit<Story, 'act' | 'log'>): Promise<Here> {
         'Content-Length': '2',
         'Upload-Length': '5',
         'Ess-Resume': ability ?? '',
+        ...(story.isNode && CAN_REOPEN),
       })
       await piece.write('he')
       await here.logAnswer('piece', piece)
@@ -1639,7 +1640,9 @@ async function bringUninterrupted({
   const first = await connectRaw(port)
   if (from === 'reserved') await first.write(requestHead('POST /reserve', { Accept: 'application/json' }))
   else if (ability !== undefined)
-    await first.write(senderHead({ length: 5, headers: { 'Ess-Resume': ability } }))
+    await first.write(
+      senderHead({ length: 5, headers: { 'Ess-Resume': ability, ...(isNode && CAN_REOPEN) } }),
+    )
   else await first.write(senderHead(isForm ? { headers: FORM } : {}) + (isForm ? firstPart() : ''))
   const [, id = '', upload = ''] = await first.until(/"id":"([^"]+)".*"upload":"http:\/\/localhost([^"]+)"/)
   const link = `/${id}`
@@ -1686,6 +1689,9 @@ async function bringUninterrupted({
     log.push(`${name} reads: ${events.join(', ')}`)
   }
 }
+
+/** A sender that knows how to go on at another node. */
+const CAN_REOPEN = { 'Ess-Reopen': '?1' }
 
 /** A cluster of one node. */
 async function serveNode(options: ServiceOptions): Promise<Served> {

@@ -6,13 +6,13 @@ import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { startSlowProxy } from '../../helpers/slow-proxy.js'
 import { until } from '../../helpers/within.js'
-import { openReceiver, openSender } from '../serve.js'
+import { openSender } from '../serve.js'
 import {
   askToReopen,
-  COMES_BACK,
   expectMoved,
   FILE,
   GOES_BACK,
+  GOES_ON,
   goOn,
   head,
   LENGTH,
@@ -51,6 +51,14 @@ async function overUrl(url: string, addressOf = ({ address }: Place) => address)
       () => node.locator.state.isWell && node.locator.state.nodes.length === 3,
     )
   return nodes
+}
+
+/** Asks for a link as often as it has to: while Redis is too late for a request, or was away just now, the answer is 503. */
+async function served(port: number, id: string) {
+  return await until('the receiver is served', async () => {
+    const answer = await exchange(port, requestHead(`GET /${id}`))
+    return answer.status !== 503 && answer
+  })
 }
 
 async function untilAway(...nodes: readonly Three['a'][]): Promise<void> {
@@ -97,7 +105,7 @@ async function currentOf(port: number, upload: string): Promise<string> {
   return location === undefined ? upload : new URL(location).pathname
 }
 
-test('a link that is opened again at two nodes at once is open at one, whose address both give', async () => {
+test('a link that is opened again at two nodes at once stays open at one', async () => {
   const { a, b, c } = await overRedis()
   const senders = await Promise.all(
     Array.from({ length: 20 }, () => openSender(a.port, { length: FILE.length, headers: GOES_BACK })),
@@ -105,17 +113,60 @@ test('a link that is opened again at two nodes at once is open at one, whose add
   void a.broker.stop(LONG_DRAIN_MS)
   await Promise.all(senders.map(expectMoved))
   for (const sender of senders) {
-    const uploads = await Promise.all(
-      [b, c, b, c].map(({ port }) => reopen(port, uploadOf(sender), sender.id, LENGTH)),
-    )
-    expect(new Set(uploads).size).toBe(1)
-    const receiver = await openReceiver(c.port, `/${sender.id}`)
-    await goOn(b.port, uploads[0] ?? '', 0)
-    expect(await whole(receiver)).toMatchObject({ body: FILE })
+    await Promise.all([b, c, b, c].map(({ port }) => reopen(port, uploadOf(sender), sender.id, LENGTH)))
+    // At once, unless Redis was too late for a request.
+    await until('one has it', () => b.broker.counts().sockets + c.broker.counts().sockets === 1)
+    const upload = await reopen(c.port, uploadOf(sender), sender.id, LENGTH)
+    expect(await reopen(b.port, uploadOf(sender), sender.id, LENGTH)).toBe(upload)
+    await goOn(b.port, upload, 0)
+    expect(await served(c.port, sender.id)).toMatchObject({ status: 200, body: FILE })
+    await until('it has ended', () => b.broker.counts().sockets + c.broker.counts().sockets === 0)
   }
-  await until('all have ended', () => b.broker.counts().sockets + c.broker.counts().sockets === 0)
   const outcomes = [...b.ends, ...c.ends].map(({ outcome }) => outcome)
   expect(outcomes.filter((outcome) => outcome !== 'moved')).toEqual(senders.map(() => 'delivered'))
+})
+
+test('with Redis away, a link may be opened at two nodes, and when it is back, one gives it up', async () => {
+  const { a, b, c, redis } = await overRedis()
+  const sender = await openSender(a.port, { length: FILE.length, headers: GOES_BACK })
+  await redis.stop()
+  await untilAway(a, b, c)
+  void a.broker.stop(LONG_DRAIN_MS)
+  await expectMoved(sender)
+  const uploads = {
+    b: await reopen(b.port, uploadOf(sender), sender.id, LENGTH),
+    c: await reopen(c.port, uploadOf(sender), sender.id, LENGTH),
+  }
+  const waiting = { b: await goOn(b.port, uploads.b, 0), c: await goOn(c.port, uploads.c, 0) }
+  await redis.start()
+  await untilWell(b, c)
+  await until('one has it', () => b.broker.counts().sockets + c.broker.counts().sockets === 1)
+  const [winner, loser] = b.broker.counts().sockets === 1 ? (['b', 'c'] as const) : (['c', 'b'] as const)
+  await waiting[loser].until(/^HTTP\/1\.1 503 [\s\S]* \[moved\]\n/)
+  for (const { port } of [b, c])
+    expect(await reopen(port, uploads[loser], sender.id, LENGTH)).toBe(uploads[winner])
+  expect(await served(b.port, sender.id)).toMatchObject({ status: 200, body: FILE })
+  await waiting[winner].until(/^HTTP\/1\.1 200 /)
+  const ends = { b: b.ends, c: c.ends }
+  expect(ends[loser].map(({ outcome }) => outcome)).toEqual(['moved'])
+})
+
+test('with Redis away, a link that was opened again and has ended is over when Redis is back', async () => {
+  const { a, b, c, redis } = await overRedis()
+  const sender = await openSender(a.port, { length: FILE.length, headers: GOES_BACK })
+  await redis.stop()
+  await untilAway(a, b, c)
+  void a.broker.stop(LONG_DRAIN_MS)
+  await expectMoved(sender)
+  const upload = await reopen(b.port, uploadOf(sender), sender.id, LENGTH)
+  const receiver = await receive(b.port, sender.id)
+  await goOn(b.port, upload, 0)
+  expect(await whole(receiver)).toMatchObject({ body: FILE })
+  await until('it has ended', () => b.broker.counts().sockets === 0)
+  await redis.start()
+  await untilWell(b, c)
+  await until('c knows', async () => (await c.node.find('id', sender.id)) === 'gone')
+  expect((await askToReopen(c.port, uploadOf(sender), sender.id, LENGTH)).status).toBe(410)
 })
 
 test('with Redis away, a node that stops says itself that it has let a link go', async () => {
@@ -167,11 +218,11 @@ test('a Redis that is slow keeps no sender from opening its link again', async (
   const redis = await startRedis()
   const proxy = await startSlowProxy(redis.port, 0)
   const { a, b } = await overUrl(`redis://127.0.0.1:${proxy.port}`)
-  const sender = await openSender(a.port, { length: FILE.length, headers: COMES_BACK })
+  const sender = await openSender(a.port, { length: FILE.length, headers: GOES_ON })
   proxy.delayMs = 2000
   void a.broker.stop(LONG_DRAIN_MS)
   await expectMoved(sender)
-  const again = await reopen(b.port, uploadOf(sender), sender.id, { ...LENGTH, ...COMES_BACK })
+  const again = await reopen(b.port, uploadOf(sender), sender.id, { ...LENGTH, 'Ess-Resume': '?1' })
   const receiver = await receive(b.port, sender.id)
   await goOn(b.port, again, 0)
   expect(await whole(receiver)).toMatchObject({ body: FILE })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { fencedBlocks, readPage } from '../../helpers/markdown.js'
@@ -7,6 +8,7 @@ import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 import {
   bodyOf,
   chunk,
+  eventsOf,
   expectSenderFailed,
   LAST_CHUNK,
   openReceiver,
@@ -26,6 +28,7 @@ import {
   FILE,
   type Fields,
   GOES_BACK,
+  GOES_ON,
   goOn,
   head,
   LENGTH,
@@ -106,6 +109,13 @@ describe('a sender that waits', () => {
     void a.broker.stop(LONG_DRAIN_MS)
     await expectSenderFailed(sender, 'shutting-down')
     expect(await untilEnded(a)).toMatchObject([{ outcome: 'shutting-down' }])
+  })
+
+  test('is told the truth if it does not know how to go on elsewhere', async () => {
+    const { a } = await three()
+    const sender = await openSender(a.port, { length: 1, headers: { 'Ess-Resume': 'rewind' } })
+    void a.broker.stop(LONG_DRAIN_MS)
+    await expectSenderFailed(sender, 'shutting-down')
   })
 
   test('that was cut before is found again too', async () => {
@@ -244,9 +254,61 @@ describe('a transfer under way', () => {
     expect(a.ends).toMatchObject([{ outcome: 'delivered', confirmed: true }])
   })
 
+  test('stays for as long as it needs, if its sender does not know how to go on elsewhere', async () => {
+    const { a } = await three()
+    const sender = await openSender(a.port, { length: FILE.length, headers: { 'Ess-Resume': 'rewind' } })
+    const receiver = await receive(a.port, sender.id, COMES_BACK)
+    await sender.until(/"connected"/)
+    const stopped = a.broker.stop(LONG_DRAIN_MS)
+    await sender.write(FILE)
+    expect(await whole(receiver)).toMatchObject({ body: FILE })
+    await stopped
+    expect(a.ends).toMatchObject([{ outcome: 'delivered' }])
+  })
+
+  test('of many bytes loses none of them, and gets none twice', async () => {
+    const { a, b, c } = await three()
+    const bytes = randomBytes(8 * 1024 * 1024)
+    const sender = await openSender(a.port, { length: bytes.length, headers: GOES_BACK })
+    const receiver = await receive(a.port, sender.id, COMES_BACK)
+    await sender.until(/"connected"/)
+    // It never comes to its end: its connection is ended before.
+    const writing = sender.write(bytes.subarray(0, -1)).catch(() => undefined)
+    await until('a part is there', () => bodyOf(receiver).length > 1024 * 1024)
+    void a.broker.stop(LONG_DRAIN_MS)
+    await sender.until(/"event":"moved"/)
+    await receiver.ending()
+    await writing
+    const got = bodyOf(receiver)
+    expect(got.length).toBeLessThan(bytes.length)
+    const told = eventsOf(sender).findLast((event) => event.event === 'progress')
+    const offset = told?.event === 'progress' ? told.bytes : 0
+    const again = await reopen(b.port, uploadOf(sender), sender.id, {
+      'Upload-Length': String(bytes.length),
+      ...midway(offset),
+    })
+    const back = await receive(c.port, sender.id, { Range: `bytes=${got.length}-` })
+    await untilBusy(b, sender.id)
+    const asked = await head(c.port, again)
+    const from = Number(asked.headers['upload-offset'])
+    expect(from).toBe(got.length)
+    const { pathname } = new URL(asked.headers['location'] ?? again, 'http://localhost')
+    const rest = await connectRaw(c.port)
+    const fields = {
+      'Content-Type': 'application/partial-upload',
+      'Upload-Offset': String(from),
+      'Upload-Complete': '?1',
+      'Content-Length': String(bytes.length - from),
+    }
+    await rest.write(requestHead(`PATCH ${pathname}`, fields))
+    await rest.write(bytes.subarray(from))
+    const { body } = await whole(back)
+    expect(Buffer.from(got + body, 'latin1').equals(bytes)).toBe(true)
+  })
+
   test('fails when the time is over, if its sender can’t go back', async () => {
     const { a } = await three()
-    const sender = await openSender(a.port, { length: FILE.length, headers: { 'Ess-Resume': '?1' } })
+    const sender = await openSender(a.port, { length: FILE.length, headers: GOES_ON })
     const receiver = await receive(a.port, sender.id, COMES_BACK)
     await sender.until(/"connected"/)
     await sender.write(FILE.slice(0, 5))

@@ -8,7 +8,10 @@ import { eventsOf, openSender, type Served, type ServedNode, serveNodes } from '
 export const LONG_DRAIN_MS = 60_000
 
 export const FILE = '0123456789'
-export const GOES_BACK = { 'Ess-Resume': 'rewind' }
+/** A sender that can go back anywhere, and knows how to go on at another node. */
+export const GOES_BACK = { 'Ess-Resume': 'rewind', 'Ess-Reopen': '?1' }
+/** A sender that can only go on. */
+export const GOES_ON = { 'Ess-Resume': '?1', 'Ess-Reopen': '?1' }
 /** A receiver that comes back by itself. */
 export const COMES_BACK = { 'Ess-Resume': '?1' }
 
@@ -47,7 +50,8 @@ export interface Again {
 }
 
 export async function askToReopen(port: number, upload: string, id: string, fields: Fields = {}) {
-  const all = { 'Ess-Reopen': id, Accept: 'application/json', 'Content-Length': '0', ...GOES_BACK, ...fields }
+  const own = { 'Ess-Reopen': id, Accept: 'application/json', 'Content-Length': '0' }
+  const all = { ...GOES_BACK, ...own, ...fields }
   return await exchange(port, requestHead(`POST ${upload}`, all))
 }
 
