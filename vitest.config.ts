@@ -49,7 +49,7 @@ function isInstalled(program: string): boolean {
 
 /**
  * What must be the same where three nodes and a Redis are behind haproxy, which gives each connection to the next node:
- * endings, reservations, resuming and faults. By HTTP/2, only what peers on the wire do.
+ * endings, reservations, resuming and races.
  */
 const BALANCED = [
   'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
@@ -57,7 +57,7 @@ const BALANCED = [
 ]
 const BALANCED_PROGRAMS = [
   'test/e2e/{delivered,interrupt,receiver-lost,sender-lost}.test.ts',
-  'test/faults/{matrix,races}.test.ts',
+  'test/faults/races.test.ts',
 ]
 
 /** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
@@ -85,8 +85,8 @@ const PAGES = [
   'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]
 
-/** The whole forms of what `test/e2e/moving.test.ts` has small. */
-const MANY_MOVES = ['test/e2e/rolling-restart.test.ts']
+/** What takes minutes of a cluster: `test/e2e/{moving,balanced}.test.ts` have it small. */
+const OF_CLUSTERS = ['test/e2e/{redis-away,rolling-restart}.test.ts']
 
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
@@ -147,7 +147,7 @@ const NOT_BETWEEN = [
   'test/*.test.ts',
   'test/client/{reservation,cli/job-control,http/proxy,receive/place}.test.ts',
   'test/contract/*.test.ts',
-  'test/e2e/{hostile-memory,limits,malformed,memory,ranges,receive,renewed-certificate,shutdown}.test.ts',
+  'test/e2e/{alone,balanced,hostile-memory,limits,malformed,memory,moving,ranges,receive,renewed-certificate,shutdown}.test.ts',
   'test/faults/*.test.ts',
   'test/fuzz/*.test.ts',
   'test/server/{slow-heads,cli/run}.test.ts',
@@ -164,18 +164,18 @@ export default defineConfig(({ mode }) => {
   const once = {
     test: {
       include: ['test/**/*.test.ts'],
-      exclude: [...ENDINGS, ...LONG, ...PAGES, ...MANY_MOVES],
+      exclude: [...ENDINGS, ...LONG, ...PAGES, ...OF_CLUSTERS],
       env: FEW_FUZZ_RUNS,
     },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
-    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...MANY_MOVES] },
-    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...MANY_MOVES] },
+    all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...OF_CLUSTERS] },
+    most: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...OF_CLUSTERS] },
     node: {
       include: ['test/**/*.test.ts'],
-      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN, ...MANY_MOVES],
+      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_BETWEEN, ...OF_CLUSTERS],
     },
     pages: { include: PAGES, exclude: [] },
-    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...MANY_MOVES], exclude: [] },
+    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...OF_CLUSTERS], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
@@ -246,8 +246,10 @@ export default defineConfig(({ mode }) => {
                 extends: true as const,
                 test: {
                   name: 'behind haproxy by HTTP/2',
-                  include: BALANCED,
-                  env: { ESS_NODES: '3', ESS_HTTP: '2' },
+                  include: ['test/contract/endings.test.ts'],
+                  // Of the hosts of the contract, this command is behind haproxy.
+                  testNamePattern: /ess-server over HTTP/,
+                  env: { ESS_NODES: '3' },
                 },
               },
             ]

@@ -11,8 +11,8 @@ export interface TestRedis {
   readonly url: string
   /** Runs redis-cli, and resolves to what it printed. Rejects when Redis refused, or isn't there. */
   cli(...args: readonly string[]): Promise<string>
-  /** Ends it at once, with all that it knows. Resolves when it has ended. */
-  stop(): Promise<void>
+  /** Ends it, at once unless said otherwise, with all that it knows. Resolves when it has ended. */
+  stop(signal?: NodeJS.Signals): Promise<void>
   /** Starts it again, empty, on the same port. */
   start(): Promise<void>
   /** It hangs: the kernel still takes connections and bytes for it. */
@@ -46,12 +46,12 @@ export async function startRedis(...flags: readonly string[]): Promise<TestRedis
     program = await run('redis-server', 'redis-server', [...config, ...flags])
     await program.untilStdout(/Ready to accept connections/)
   }
-  const stop = async () => {
-    program?.kill('SIGKILL')
+  const stop = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    program?.kill(signal)
     await program?.ended(DEADLINE_MS)
   }
   await start()
-  onTestFinished(stop)
+  onTestFinished(() => stop())
   return {
     port,
     url: `redis://127.0.0.1:${port}`,

@@ -22,10 +22,9 @@ import { logService } from '../../server/ops/log.js'
 import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { startBalancer } from '../helpers/balancer.js'
-import { certificate } from '../helpers/certificate.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
 import { IS_BALANCED, NODES } from '../helpers/other-node.js'
-import { connectRaw, type RawPeer, speakTls, takeTurns } from '../helpers/raw-peer.js'
+import { connectRaw, type RawPeer, takeTurns } from '../helpers/raw-peer.js'
 import { startRedis } from '../helpers/redis.js'
 import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
@@ -47,40 +46,24 @@ export interface Served {
 /** False where a service is several nodes: for tests of what one node alone counts, draws or remembers. */
 export const IS_ALONE = NODES === 1
 
-/** True where the raw peers' HTTP/1.1 is put into HTTP/2 on its way. */
-export const IS_HTTP2 = process.env['ESS_HTTP'] === '2'
-
 /**
  * False behind a balancer, which ends connections in its clients' name: when it has taken the last byte, nothing tells
- * whether its client has it. By HTTP/2, the client tells by itself.
+ * whether its client has it.
  */
-export const RESETS_PASS = !IS_BALANCED || IS_HTTP2
+export const RESETS_PASS = !IS_BALANCED
 
 /**
  * Starts a service; it is stopped, at once, when the test is over. It relays by the gear that the project of this
  * run is about, as an `ess-server` does that is started in it. With ESS_NODES=2, it is two nodes, and each raw peer meets
- * the other one; with more, it is so many nodes behind a balancer, with a Redis. With ESS_HTTP=2, it speaks TLS, and raw
- * peers speak HTTP/2.
+ * the other one; with more, it is so many nodes behind a balancer, with a Redis.
  */
 export async function serve(options: ServiceOptions = {}): Promise<Served> {
-  const pair = IS_HTTP2 ? await certificate() : undefined
-  const tls = pair && { certFile: pair.path, keyFile: pair.keyPath }
-  const served = await start(options, tls)
-  if (IS_HTTP2) speakTls(served.port, 'h2')
-  return served
-}
-
-async function start(options: ServiceOptions, tls: TlsOptions | undefined): Promise<Served> {
-  if (IS_BALANCED) return await serveBalanced(NODES, options, tls)
-  return IS_ALONE ? await serveAlone(options, tls && { tls }) : await serveAsNodes(NODES, options, tls)
+  if (IS_BALANCED) return await serveBalanced(NODES, options)
+  return IS_ALONE ? await serveAlone(options) : await serveAsNodes(NODES, options)
 }
 
 /** Several nodes that share a Redis, behind a balancer, as if they were one service. */
-export async function serveBalanced(
-  count: number,
-  options: ServiceOptions = {},
-  tls?: TlsOptions,
-): Promise<Served> {
+async function serveBalanced(count: number, options: ServiceOptions): Promise<Served> {
   const { url } = await startRedis()
   const secret = randomBytes(32).toString('hex')
   const locators: Locator[] = []
@@ -90,7 +73,7 @@ export async function serveBalanced(
     return locator
   }
   const told = { opened: [], ends: [], refused: [] }
-  const all = await serveNodes(count, options, { told, locate, ...(tls && { tls }) })
+  const all = await serveNodes(count, options, { told, locate })
   await until('the nodes know each other', () =>
     locators.every(({ state }) => state.isWell && state.nodes.length === count),
   )
