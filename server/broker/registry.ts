@@ -146,6 +146,11 @@ export class Registry {
     this.appeared(socket)
   }
 
+  /** Tells the other nodes of this socket's newest token alone. No other node can have that one. */
+  settleToken({ tokens: { current } }: EphemeralSocket): void {
+    if (current !== undefined) this.#nodes?.settle('token', current)
+  }
+
   /** Tells those who wait here for this socket's link. */
   appeared({ id }: EphemeralSocket): void {
     for (const found of this.#awaited.get(id) ?? []) found()

@@ -80,6 +80,8 @@ export class Reopenings {
     const socket = new EphemeralSocket(terms, tokens, observer, undefined, past)
     // Before the claim: as soon as it is this node's, other nodes bring receivers.
     registry.addHere(socket)
+    // Before the claim too, whose answer then says that the store has it: the sender asks there at once, at any node.
+    registry.settleToken(socket)
     listeners.tell('socket:reopened', socket, id, query, request)
     socket.reopen()
     const claim = this.#claim(socket, moves, letGoBy)
