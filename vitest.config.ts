@@ -93,7 +93,13 @@ const OF_CLUSTERS = ['test/e2e/{redis-away,rolling-restart}.test.ts']
  * or one worker runs on alone. First those that mostly wait: they are exact about time, and leave the processor to others.
  */
 const SLOWEST = [
-  ...['faults/matrix', 'e2e/resuming-networks', 'client/receive/parts', 'client/doctor/scripted'],
+  ...[
+    'faults/matrix',
+    'e2e/resuming-networks',
+    'e2e/moving',
+    'client/receive/parts',
+    'client/doctor/scripted',
+  ],
   ...['e2e/shutdown', 'client/reservation', 'e2e/proxies', 'client/doctor/fronts', 'install', 'fuzz/fuzz'],
   ...['faults/chaos', 'web/browsers/receiving-keys', 'web/browsers/looks', 'web/browsers/sending-truth'],
   ...['web/browsers/sending', 'e2e/hostile-memory', 'e2e/memory'],
@@ -126,7 +132,7 @@ const NOT_ABOUT_NODE = [
   'test/client/{folders,hostile-names}.test.ts',
   'test/client/receive/{bundle-parts,late-count,password-asked,sealed-lies,sealed-resume}.test.ts',
   'test/client/seal/{keys,other-programs,passphrase,sealed-note,testkit}.test.ts',
-  'test/e2e/{browser,browser-poison,curl-names,draft-page,file-names,first-minutes,forged-headers}.test.ts',
+  'test/e2e/{browser,browser-poison,curl-names,draft-page,file-names,first-minutes,forged-headers,moving}.test.ts',
   'test/e2e/{no-loopback,old-clients,programs,proxies,proxy-cuts,sealed-memory,shell}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   // Cuts at random: those of `told-truly` and of the matrix meet every Node.
@@ -196,6 +202,8 @@ export default defineConfig(({ mode }) => {
       // Real processes and real files: a hung wait fails by its own name long before this.
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      // What differs is told whole: of a run elsewhere, its log is all there is.
+      chaiConfig: { truncateThreshold: 600 },
       // More than twice the cores of a small machine: half of what the tests do is to wait.
       maxWorkers: 5,
       sequence: { sequencer: SlowestFirst },

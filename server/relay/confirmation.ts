@@ -23,6 +23,8 @@ export interface ReceiverEvents {
 export interface Confirmation {
   /** True when our half was closed behind the last byte, with the receiver still there. */
   isEndWritten(): boolean
+  /** True when `awaitEnd` found the receiver still there: the end of the response was given to its connection. */
+  isEndGiven(): boolean
   /** Prepares the connection for its end: see `endWithoutGoodbye`. Call it before the head is written. */
   begin(): void
   /** Closes our half alone behind the last byte, and waits for the receiver's end. Call it before the response ends. */
@@ -42,6 +44,7 @@ export function confirmReceiver(
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const { socket: receiverConnection } = receiverRequest
   let isEndWritten = false
+  let isEndGiven = false
   let isEndRead = false
   let isAwaited = false
   let deadline: NodeJS.Timeout | undefined
@@ -55,6 +58,7 @@ export function confirmReceiver(
 
   return {
     isEndWritten: () => isEndWritten,
+    isEndGiven: () => isEndGiven,
     begin: () => endWithoutGoodbye(receiverConnection),
     awaitEnd,
     awaitAcknowledgement: () => ask(FIRST_LOOK_MS),
@@ -63,6 +67,7 @@ export function confirmReceiver(
 
   function awaitEnd(): void {
     isAwaited = true
+    isEndGiven = receiverConnection.writable
     // Node would close both halves after the last byte. If we close ours alone, the receiver answers with its own end:
     // a FIN when it has read everything, a reset when it has not.
     endInsteadOfClosing(receiverConnection, endOurHalf)

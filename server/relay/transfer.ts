@@ -276,9 +276,12 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
 
   function judge(isInGoodOrder: boolean): void {
     if (isOver || unsaid !== undefined) return
-    // A receiver that counts for itself may close its half before our end of the body is out.
+    // A receiver that counts for itself may close its half before our end of the body is out. And one may have the end of
+    // a body without a length, and be gone, before Node tells us that it is out: by TLS that takes a turn of the event loop.
     const received = behind(pump?.received())
-    const isAtEnd = confirmation.isEndWritten() || (total !== undefined && total > 0 && received === total)
+    const isCounted = total !== undefined && total > 0 && received === total
+    const isEndOut = confirmation.isEndGiven() && receiverResponse.writableFinished
+    const isAtEnd = confirmation.isEndWritten() || isEndOut || isCounted
     const isAllHandedOn = behind(pump?.handedOn()) === received
     if (isSaid) delivered(true)
     else if (isAtEnd && isAllHandedOn && isInGoodOrder) confirmation.awaitAcknowledgement()

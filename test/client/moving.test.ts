@@ -409,3 +409,78 @@ describe('a receiver whose link has no node', () => {
     expect(server.connections()).toBe(2)
   })
 })
+
+describe('a receiver that has everything', () => {
+  /** Longer than a download that is never asked about. */
+  const LONG_MS = 1_100
+
+  /** Serves a download of 5 bytes that takes a while, and then has the end of its connection. */
+  async function downloaded(server: RawServer, ...headers: readonly string[]): Promise<RawConnection> {
+    const look = await asked(server, 'HEAD', new RegExp(`^/${ID}$`))
+    look.end(headOf(...headers))
+    const answer = await asked(server, 'GET', new RegExp(`^/${ID}$`))
+    expect(answer.text()).toMatch(/\r\ness-resume: \?1\r\n/i)
+    answer.write(headOf(...headers))
+    await new Promise((resolve) => setTimeout(resolve, LONG_MS))
+    return answer
+  }
+
+  const headOf = (...headers: readonly string[]) =>
+    downloadHead(...headers).replace(/ETag: "\w+"/, `ETag: "${ID}"`)
+
+  const receive = async (server: RawServer) => {
+    const file = join(await tempDir(), 'copy')
+    return download(ID, { server: server.url, to: { file } })
+  }
+
+  const lookAgain = async (server: RawServer, answer: string) => {
+    const look = await asked(server, 'HEAD', new RegExp(`^/${ID}$`))
+    look.end(answer)
+  }
+
+  const GONE = 'HTTP/1.1 410 Gone\r\nConnection: close\r\n\r\n'
+  const KNOWN = ['Content-Length: 5', 'Accept-Ranges: bytes']
+
+  test('asks whether its sender knows', async () => {
+    const server = await rawServer()
+    const received = receive(server)
+    const answer = await downloaded(server, ...KNOWN)
+    answer.end('hello')
+    expect(await answer.ending()).toBe('fin')
+    await lookAgain(server, GONE)
+    expect(await within(DEADLINE_MS, 'the file is here', received)).toMatchObject({ bytes: 5 })
+    expect(server.connections()).toBe(3)
+  })
+
+  test('tells the node where its sender is by now', async () => {
+    const server = await rawServer()
+    const received = receive(server)
+    const answer = await downloaded(server, ...KNOWN)
+    answer.end('hello')
+    await lookAgain(server, HEAD_AWAY)
+    await lookAgain(server, headOf(...KNOWN))
+    const early = await asked(server, 'DELETE', new RegExp(`^/${ID}$`))
+    early.end(NODE_AWAY)
+    await lookAgain(server, headOf(...KNOWN))
+    const told = await asked(server, 'DELETE', new RegExp(`^/${ID}$`))
+    expect(told.text()).toMatch(/\r\ness-received: 5\r\n/i)
+    told.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
+    expect(await within(DEADLINE_MS, 'the file is here', received)).toMatchObject({ bytes: 5 })
+  })
+
+  test('asks for the rest of a file of unknown length, of which there is none', async () => {
+    const server = await rawServer()
+    const received = receive(server)
+    const unknown = ['Transfer-Encoding: chunked', 'Ess-Offset: 0']
+    const answer = await downloaded(server, ...unknown)
+    answer.end('5\r\nhello\r\n0\r\n\r\n')
+    await lookAgain(server, headOf(...unknown))
+    await lookAgain(server, headOf(...unknown))
+    const rest = await asked(server, 'GET', new RegExp(`^/${ID}$`))
+    expect(rest.text()).toMatch(/\r\ness-offset: 5\r\n/i)
+    rest.write(headOf('Transfer-Encoding: chunked', 'Ess-Offset: 5'))
+    rest.end('0\r\n\r\n')
+    expect(await rest.ending()).toBe('fin')
+    expect(await within(DEADLINE_MS, 'the file is here', received)).toMatchObject({ bytes: 5 })
+  })
+})

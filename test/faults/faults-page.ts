@@ -100,5 +100,5 @@ These cases are left out:
 
 ${LEFT_OUT.map(({ reason }) => `- ${reason}`).join('\n')}
 
-HTTP/2 runs over TLS, and so do the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides runs without TLS. An HTTP/2 connection can't be half-closed, so a half-close ends it for both. Before the last bytes of an HTTP/2 download the server asks whether all before them were read, and waits up to 30 s for the answer. Here a silent receiver has stalled before that, because these servers run with \`--stall-timeout 5\` instead of 60.`
+HTTP/2 runs over TLS, and so do the pairs that speak different versions, named from the sender to the receiver; HTTP/1.1 on both sides runs without TLS. An HTTP/2 connection can't be half-closed, so a half-close ends it for both. Before the last bytes of an HTTP/2 download the server asks whether all before them were read, and waits up to 30 s for the answer. Here a silent receiver has stalled before that, because the servers that meet a black hole run with \`--stall-timeout 5\` instead of 60.`
 }

@@ -1,18 +1,26 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, createSecureContext } from 'node:tls'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 import { Gathered } from './gathered.js'
 import type { Answer, Mark, OutgoingFile, Peer, RequestHead } from './peer.js'
 
 const END_OF_HEAD = '\r\n\r\n'
 
+/** To make one for each connection would cost more than all the rest of the connection. */
+const secureContext = createSecureContext()
+
 /** A peer that speaks HTTP/1.1 over plain TCP, or over TLS. */
 export async function connectHttp1(port: number, isTls = false): Promise<Peer> {
   const carrier = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
   await within(DEADLINE_MS, `connecting to port ${port}`, once(carrier, 'connect'))
   if (!isTls) return new Http1Peer(carrier, carrier)
-  const socket = connectTls({ socket: carrier, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  const socket = connectTls({
+    socket: carrier,
+    secureContext,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+  })
   await within(DEADLINE_MS, `TLS to port ${port}`, once(socket, 'secureConnect'))
   return new Http1Peer(socket, carrier)
 }

@@ -1,9 +1,12 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, createSecureContext } from 'node:tls'
 import { DEADLINE_MS, within } from '../helpers/within.js'
 import { Gathered } from './gathered.js'
 import type { Answer, Mark, OutgoingFile, Peer, RequestHead } from './peer.js'
+
+/** To make one for each connection would cost more than all the rest of the connection. */
+const secureContext = createSecureContext()
 
 /** A peer that speaks HTTP/2 over TLS, with one request on its connection. */
 export async function connectHttp2(port: number): Promise<Peer> {
@@ -13,7 +16,8 @@ export async function connectHttp2(port: number): Promise<Peer> {
   const session = connect(`https://localhost:${port}`, {
     // What is written and not sent yet counts as well, and with too much of it Node refuses every answer.
     maxSessionMemory: 64,
-    createConnection: () => connectTls({ socket: carrier, rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
+    createConnection: () =>
+      connectTls({ socket: carrier, secureContext, rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
   })
   session.on('error', () => undefined)
   const connected = new Promise<void>((resolve, reject) => {

@@ -9,7 +9,7 @@ import { connectHttp1 } from './http1-peer.js'
 import { connectHttp2 } from './http2-peer.js'
 import { CAN_BE_ASKED, expectNothingLeft, type LeftOver, leftOverIn } from './left-over.js'
 import { type Cell, cellsOf, EFFECTS, isLong, nameOf, PAIRINGS, SERVERS } from './matrix.js'
-import { type Arena, play } from './play.js'
+import { type Arena, MissedItsMoment, play } from './play.js'
 import { playResumable } from './play-resumable.js'
 import { type ResumableObservation, resumableExpectationOf } from './resumable-expectations.js'
 import { isLongResumable, nameOfResumable, type ResumableCell, resumableCellsOf } from './resumable-matrix.js'
@@ -19,8 +19,8 @@ import { ServerLog } from './server-log.js'
 const AT_A_TIME = { slow: 24, quick: 12 }
 /** TLS keeps the machine busy, and one that is too busy is late for its own times. */
 const AT_A_TIME_BY_TLS = { slow: 12, quick: 8 }
-/** All of them, on a busy machine of two cores. */
-const DEADLINE_MS = 170_000
+/** A thousand cells, by a machine that may be busy. Each wait in a cell has a deadline of its own; this ends what hangs. */
+const DEADLINE_MS = 300_000
 
 /**
  * Where the run is about one gear, the cells that take half a minute are left to the other run, and so are HTTP/2, which
@@ -31,13 +31,30 @@ const PLAYED = GEAR === undefined ? SERVERS : SERVERS.slice(0, 1)
 
 /**
  * The servers of the transfers that can go on, by how long they wait. Two are told to wait for a moment only, for a side
- * that stays away; the next piece has to come within that time, too.
+ * that stays away; the next piece has to come within that time, too, from a machine that is busy.
  */
 const RESUMING = [
   { resumeWithin: '60', is: ({ comesBack }: ResumableCell) => comesBack },
-  { resumeWithin: '0.2', is: ({ comesBack, way }: ResumableCell) => !comesBack && way !== 'pieces' },
-  { resumeWithin: '3', is: ({ comesBack, way }: ResumableCell) => !comesBack && way === 'pieces' },
+  { resumeWithin: '0.2', is: (cell: ResumableCell) => !cell.comesBack && !hasNextPiece(cell) },
+  { resumeWithin: '10', is: (cell: ResumableCell) => !cell.comesBack && hasNextPiece(cell) },
 ]
+
+/** False where the first piece never ends: then the head of the download must still be held when the time is over. */
+function hasNextPiece({ way, leg, phase }: ResumableCell): boolean {
+  return way === 'pieces' && !(leg === 'sender' && (phase === 'waiting' || phase === 'connected'))
+}
+
+/**
+ * Only for a peer that is silent does a server wait for a short time. For all others it has its own minute: single bytes of
+ * a busy test may take longer than five seconds until they are a record of TLS, and nothing is wrong with that.
+ */
+const STALLS = [
+  { stallTimeout: '5', is: (act: Act) => act.isAboutSilence },
+  { stallTimeout: '60', is: (act: Act) => !act.isAboutSilence },
+]
+
+/** Of how many servers every cell was as it has to be. With one that was not, the page has nothing to say. */
+let asExpected = 0
 
 /** By the names of the cells. */
 const observed = new Map<string, Observation | ResumableObservation>()
@@ -49,13 +66,25 @@ test.for(PLAYED)(
     needsProc(context)
     if (isTls) needs(context, 'openssl')
     const flags = [...FLAGS, ...NO_CLIENT_LIMITS, ...(isTls ? await tlsFlags() : [])]
-    const troupes = await Promise.all([
-      troupeOf('0', flags, isTls, pairings.flatMap(cellsOf).map(plain)),
-      ...RESUMING.map(({ resumeWithin, is }) =>
-        troupeOf(resumeWithin, flags, isTls, pairings.flatMap(resumableCellsOf).filter(is).map(resumable)),
-      ),
-    ])
-    expect((await playAll(troupes, isTls ? AT_A_TIME_BY_TLS : AT_A_TIME)).join('\n')).toBe('')
+    const played = [
+      { resumeWithin: '0', acts: pairings.flatMap(cellsOf).map(plain) },
+      ...RESUMING.map(({ resumeWithin, is }) => ({
+        resumeWithin,
+        acts: pairings.flatMap(resumableCellsOf).filter(is).map(resumable),
+      })),
+    ]
+    const troupes: Troupe[] = []
+    for (const { resumeWithin, acts } of played) {
+      for (const { stallTimeout, is } of STALLS) {
+        const waits = ['--resume-within', resumeWithin, '--stall-timeout', stallTimeout]
+        // One after the other: that many starts at once would take longer than a start may.
+        troupes.push(await troupeOf([...flags, ...waits], isTls, acts.filter(is)))
+      }
+    }
+    const failures = await playAll(troupes, isTls ? AT_A_TIME_BY_TLS : AT_A_TIME)
+    // Each whole, where a comparison would show the first words of the first one.
+    if (failures.length > 0) expect.fail(`${failures.length} not as they have to be:\n${failures.join('\n')}`)
+    asExpected++
     for (const { arena, before } of troupes) {
       const ends = arena.log.ends().map(({ socket }) => socket)
       expect([...ends].sort(), 'each socket has one end').toEqual([...arena.log.begun()].sort())
@@ -85,12 +114,12 @@ test.runIf(GEAR === undefined)(
   async (context) => {
     needsProc(context)
     needs(context, 'openssl')
+    if (asExpected < PLAYED.length) context.skip('the cells above were not as they have to be')
     await expect(faultsPage(observed)).toMatchFileSnapshot('../../docs/faults.md')
   },
 )
 
-/** Short enough for silence to end soon; long enough for a busy machine. */
-const FLAGS = ['--reservations', ...['--log', 'json'], ...['--stall-timeout', '5'], ...['--heartbeat', '1']]
+const FLAGS = ['--reservations', ...['--log', 'json'], ...['--heartbeat', '1']]
 
 async function tlsFlags(): Promise<string[]> {
   const { path, keyPath } = await certificate()
@@ -101,6 +130,8 @@ async function tlsFlags(): Promise<string[]> {
 interface Act {
   readonly name: string
   readonly isLong: boolean
+  /** The peer whose connection is hurt says nothing more, and nothing tells of it. */
+  readonly isAboutSilence: boolean
   /** A silence has to be noticed, or a time to run out. */
   readonly isSlow: boolean
   readonly expected: Observation | ResumableObservation
@@ -110,6 +141,7 @@ interface Act {
 const plain = (cell: Cell): Act => ({
   name: nameOf(cell),
   isLong: isLong(cell),
+  isAboutSilence: EFFECTS[cell.fault] === 'swallowed',
   isSlow: EFFECTS[cell.fault] === 'swallowed',
   expected: expectationOf(cell),
   play: (arena, index) => play(cell, arena, index),
@@ -118,7 +150,8 @@ const plain = (cell: Cell): Act => ({
 const resumable = (cell: ResumableCell): Act => ({
   name: nameOfResumable(cell),
   isLong: isLongResumable(cell),
-  isSlow: EFFECTS[cell.fault] === 'swallowed' || (cell.way === 'pieces' && !cell.comesBack),
+  isAboutSilence: EFFECTS[cell.fault] === 'swallowed',
+  isSlow: EFFECTS[cell.fault] === 'swallowed' || (!cell.comesBack && hasNextPiece(cell)),
   expected: resumableExpectationOf(cell),
   play: (arena, index) => playResumable(cell, arena, index),
 })
@@ -130,13 +163,8 @@ interface Troupe {
   readonly before: LeftOver
 }
 
-async function troupeOf(
-  resumeWithin: string,
-  flags: readonly string[],
-  isTls: boolean,
-  acts: readonly Act[],
-): Promise<Troupe> {
-  const server = await startServerIn(CAN_BE_ASKED, ...flags, '--resume-within', resumeWithin)
+async function troupeOf(flags: readonly string[], isTls: boolean, acts: readonly Act[]): Promise<Troupe> {
+  const server = await startServerIn(CAN_BE_ASKED, ...flags)
   return {
     arena: {
       server,
@@ -145,6 +173,17 @@ async function troupeOf(
     },
     acts: acts.filter((act) => GEAR === undefined || !act.isLong),
     before: await leftOverIn(server),
+  }
+}
+
+/** A cell whose fault came when its moment was over has shown nothing: it is played again. */
+async function inItsMoment<T>(play: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await play()
+    } catch (error) {
+      if (!(error instanceof MissedItsMoment)) throw error
+    }
   }
 }
 
@@ -157,7 +196,7 @@ async function playAll(troupes: readonly Troupe[], atATime: typeof AT_A_TIME): P
   const work = async (queue: Iterable<(typeof acts)[number]>) => {
     for (const { arena, act, index } of queue) {
       try {
-        const seen = await act.play(arena, index)
+        const seen = await inItsMoment(() => act.play(arena, index))
         observed.set(act.name, seen)
         expect(seen, act.name).toEqual(act.expected)
       } catch (error) {

@@ -5,7 +5,16 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { CUT_OFF, NO_LINK, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { EFFECTS, FAULTS, type Leg, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
-import { type Arena, AS_EVENTS, END_MS, FLOOD, HALF_BYTES, INTO_BYTES } from './play.js'
+import {
+  type Arena,
+  AS_EVENTS,
+  beforeItIsAsked,
+  END_MS,
+  floodTo,
+  HALF_BYTES,
+  INTO_BYTES,
+  MissedItsMoment,
+} from './play.js'
 import { asked, comesBackBeforeTheEnd, type ResumableObservation } from './resumable-expectations.js'
 import type { ResumableCell, ResumablePhase } from './resumable-matrix.js'
 import { eventsOf, finalVerdict, problemIn, streamVerdict } from './views.js'
@@ -23,6 +32,10 @@ export async function playResumable(
   try {
     return await stage.play()
   } catch (error) {
+    if (error instanceof MissedItsMoment) {
+      await stage.giveUp()
+      throw error
+    }
     throw new Error(`${error instanceof Error ? error.message : error}; ${stage.soFar()}`)
   } finally {
     await stage.close()
@@ -62,7 +75,9 @@ class ResumableStage {
     this.#isLastRequest = cell.way !== 'pieces'
     const words = `cell ${index} `
     // More than the kernels on the way hold, where a receiver that is silent has to stand in the way.
-    const secondHalf = isFlood(cell) ? FLOOD : Buffer.alloc(HALF_BYTES + index, `${words}second half `)
+    const secondHalf = isFlood(cell)
+      ? floodTo(versionOf(cell.version, 'receiver'))
+      : Buffer.alloc(HALF_BYTES + index, `${words}second half `)
     this.#bytes = Buffer.concat([Buffer.alloc(HALF_BYTES, words), secondHalf])
   }
 
@@ -96,6 +111,11 @@ class ResumableStage {
       })}`
     })
     return words.join('; ')
+  }
+
+  /** Else the server would wait for both sides to come back. */
+  async giveUp(): Promise<void> {
+    await this.#ask('DELETE', this.#uploadPath)
   }
 
   async close(): Promise<void> {
@@ -146,8 +166,9 @@ class ResumableStage {
       if (at === 'between' && !isSilent) await this.#sendRest(PIECE_BYTES)
       return
     }
+    const expectInTime = beforeItIsAsked(this.#cell)
     this.#sender?.sendTo('end')
-    await this.#finish()
+    await this.#finish(expectInTime)
   }
 
   /** The moments between the first byte and the last, how many bytes the receiver has then, and how they are sent. */
@@ -168,12 +189,13 @@ class ResumableStage {
   }
 
   /** All bytes are sent; the receiver confirms them, and the sender is told. */
-  async #finish(): Promise<void> {
+  async #finish(expectInTime: () => void = () => undefined): Promise<void> {
     const { leg, phase, fault, comesBack } = this.#cell
     await until('the receiver has all', () => this.#receiver?.answer()?.isComplete, END_MS)
     if (phase === 'unconfirmed') {
       await this.#strike()
       if (this.#effect === 'cut') await this.#settle()
+      expectInTime()
       // A reset says that the file is not safe there: the receiver comes back for the second half.
       if (leg === 'receiver' && fault === 'RST' && comesBack) return await this.#bothGoOn(HALF_BYTES)
       const isUnheard = leg === 'sender' && this.#effect !== 'harmless' && !this.#isHalfHeard
@@ -187,6 +209,7 @@ class ResumableStage {
     if (phase !== 'verdict') return this.#receiver?.close()
     if (this.#cell.way === 'early response') await this.#untilToldOf(this.#size)
     const struck = this.#proxy?.arm(FAULTS[fault], 'down', INTO_BYTES)
+    expectInTime()
     this.#receiver?.close()
     if (this.#effect === 'harmless' || this.#isHalfHeard || !comesBack) return
     await within(DEADLINE_MS, 'the fault strikes the verdict', Promise.resolve(struck))

@@ -5,6 +5,7 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { CUT_OFF, NO_LINK, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
+import type { ResumableCell } from './resumable-matrix.js'
 import type { ServerLog } from './server-log.js'
 import { eventsOf, finalVerdict, problemIn, streamVerdict } from './views.js'
 
@@ -17,12 +18,37 @@ export interface Arena {
 
 /** The half of a file. */
 export const HALF_BYTES = 16 * 1024
-/** More than the kernels between a sender and a receiver that does not read hold. */
-const FLOOD_BYTES = 24 * 1024 * 1024
-export const FLOOD = Buffer.alloc(FLOOD_BYTES, 'flood ')
+/** More than the kernels on the way to a receiver that does not read hold: Linux lets a server's grow to 4 MiB. */
+const FLOOD = Buffer.alloc(12 * 1024 * 1024, 'flood ')
+/** Over HTTP/2 the receiver's window holds the server back, which is 64 KiB. */
+const FLOOD_BY_HTTP2 = FLOOD.subarray(0, 1024 * 1024)
+
+/** Bytes that can't all leave the server while the receiver is silent. */
+export function floodTo(receiver: Version): Buffer {
+  return receiver === 'HTTP/2' ? FLOOD_BY_HTTP2 : FLOOD
+}
 
 /** So far into a request's head, or into the verdict, a fault strikes that falls within it. */
 export const INTO_BYTES = 10
+
+/**
+ * A receiver by HTTP/2 that has everything is asked for its confirmation after a second. A fault that strikes later strikes
+ * after that.
+ */
+const UNASKED_MS = 1000
+
+/** The machine was too busy: the moment of this cell was over before the fault could strike. What came of it is another cell. */
+export class MissedItsMoment extends Error {}
+
+/** Call it when the last byte is sent, and the result when the server knows of the fault. Throws MissedItsMoment. */
+export function beforeItIsAsked({ version, phase, fault }: Cell | ResumableCell): () => void {
+  const isAtTheEnd = phase === 'unconfirmed' || phase === 'verdict'
+  const isAsked = versionOf(version, 'receiver') === 'HTTP/2' && isAtTheEnd && EFFECTS[fault] !== 'harmless'
+  const end = performance.now() + UNASKED_MS
+  return () => {
+    if (isAsked && performance.now() > end) throw new MissedItsMoment()
+  }
+}
 
 /** The server waits 30 s for a confirmation. */
 export const END_MS = 45_000
@@ -33,6 +59,7 @@ export async function play(cell: Cell, arena: Arena, index: number): Promise<Obs
   try {
     return await stage.play()
   } catch (error) {
+    if (error instanceof MissedItsMoment) throw error
     throw new Error(`${error instanceof Error ? error.message : error}; ${stage.soFar()}`)
   } finally {
     await stage.close()
@@ -121,11 +148,13 @@ class Stage {
       if (this.#effect === 'swallowed' && leg === 'receiver') sender.sendTo('end')
       return
     }
+    const expectInTime = beforeItIsAsked(this.#cell)
     sender.sendTo('end')
     await until('the receiver has all', () => receiver.answer()?.isComplete)
     if ((await this.#isStruck('unconfirmed')) && this.#effect === 'cut') await this.#settle()
     if (phase === 'verdict') await this.#untilAllIsTold()
     if (phase === 'verdict') void this.#proxy?.arm(FAULTS[this.#cell.fault], 'down', INTO_BYTES)
+    expectInTime()
     receiver.close()
   }
 
@@ -337,13 +366,15 @@ class Stage {
 export const AS_EVENTS = { Accept: 'application/x-ndjson' }
 
 /** Each cell's bytes are its own, so that a mix-up shows. */
-function fileOf({ leg, fault, phase, length }: Cell, index: number): OutgoingFile {
+function fileOf({ leg, fault, phase, length, version }: Cell, index: number): OutgoingFile {
   const isFlood =
     leg === 'receiver' && fault === 'black hole' && ['waiting', 'connected', 'midway'].includes(phase)
   const words = `cell ${index} `
   return {
     firstHalf: Buffer.alloc(HALF_BYTES, words),
-    secondHalf: isFlood ? FLOOD : Buffer.alloc(HALF_BYTES + index, `${words}second half `),
+    secondHalf: isFlood
+      ? floodTo(versionOf(version, 'receiver'))
+      : Buffer.alloc(HALF_BYTES + index, `${words}second half `),
     isDeclared: length === 'known',
   }
 }

@@ -16,6 +16,7 @@ export class ServerLog {
   readonly #begun: string[] = []
   readonly #ends: { readonly socket: string; readonly outcome: string }[] = []
   #read = 0
+  #seen = 0
   #opening: Promise<unknown> = Promise.resolve()
 
   constructor(server: TestServer) {
@@ -61,6 +62,9 @@ export class ServerLog {
 
   #readOn(): void {
     const text = this.#server.stderr()
+    // Dozens of cells ask, and mostly there is nothing new.
+    if (text.length === this.#seen) return
+    this.#seen = text.length
     const end = text.lastIndexOf('\n') + 1
     const lines = text.slice(this.#read, end).split('\n')
     this.#read = end

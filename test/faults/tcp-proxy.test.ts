@@ -81,6 +81,18 @@ test('a throttle lets pass so many bytes a second, and all of them', async () =>
   expect(performance.now() - begin).toBeGreaterThan(200)
 })
 
+test('what is held passes up to that byte, the other direction all the same, and the rest when it is let go', async () => {
+  const { peer, server, proxy } = await between()
+  const letGo = proxy.hold('up', 4)
+  peer.socket.write('01234567')
+  await until('the first of it arrives', () => server.text() === 'hello0123')
+  server.socket.write('b')
+  await until('the other direction passes', () => peer.text() === 'welcomeb')
+  expect(server.text()).toBe('hello0123')
+  letGo()
+  await until('the rest arrives', () => server.text() === 'hello01234567')
+})
+
 test('a split passes so many bytes one by one, and the rest as it comes', async () => {
   const { peer, server, proxy } = await between()
   await proxy.strike({ kind: 'split', bytes: 10 })

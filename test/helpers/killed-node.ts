@@ -23,9 +23,9 @@ export interface KilledTransfer {
 }
 
 /** More than what the buffers between sender and receiver hold. */
-const BYTES = 24 * 1024 * 1024
-/** Slow enough that a transfer still runs when its node is killed. */
-const BYTES_PER_SECOND = 2 * 1024 * 1024
+const BYTES = 48 * 1024 * 1024
+/** Slow enough that the first transfer still runs when the last one has begun, and their node is killed. */
+const BYTES_PER_SECOND = 1024 * 1024
 
 /**
  * The other nodes take a node for dead when three of its heartbeats are missed, after 15 s. A client that was refused
@@ -58,20 +58,24 @@ export async function expectToOutlive(transfers: readonly KilledTransfer[]): Pro
   await expectArrivals(begun, cluster)
 }
 
-/** Starts the senders. */
+/** Starts the senders. One after the other, because each is a process, and a small machine has two cores. */
 export async function openAll(
   transfers: readonly KilledTransfer[],
   cluster: RollingCluster,
 ): Promise<readonly OpenTransfer[]> {
-  return await Promise.all(transfers.map((transfer) => openOne(transfer, cluster)))
+  const opened: OpenTransfer[] = []
+  for (const transfer of transfers) opened.push(await openOne(transfer, cluster))
+  return opened
 }
 
-/** Starts the receivers, and resolves when each transfer is as far as it shall be. */
+/** Starts the receivers in the same way, and resolves when each transfer is as far as it shall be. */
 export async function beginAll(
   opened: readonly OpenTransfer[],
   cluster: RollingCluster,
 ): Promise<readonly Begun[]> {
-  return await Promise.all(opened.map((one) => begin(one, cluster)))
+  const begun: Begun[] = []
+  for (const one of opened) begun.push(await begin(one, cluster))
+  return begun
 }
 
 /** All of them go on, and end well. */

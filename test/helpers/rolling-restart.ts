@@ -83,10 +83,8 @@ export async function rollingRestart(
   for (const one of moving) {
     const { name, received, verdict } = one
     expect(await told(`${name} arrives`, received, one), name).toBe(expected)
-    expect(await told(`the sender of ${name} is told`, verdict, one)).toMatchObject({
-      event: 'delivered',
-      confirmed: true,
-    })
+    // Not confirmed where a receiver that waits here had everything in its kernel's buffers for half a minute.
+    expect(await told(`the sender of ${name} is told`, verdict, one)).toMatchObject({ event: 'delivered' })
   }
   const delivered = links.map(async (one) => {
     const { link, content, verdict } = one

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
+import { StringDecoder } from 'node:string_decoder'
 import { onTestFinished } from 'vitest'
 import { childEnv } from './child-env.js'
 import { recordSecretsIn } from './suite-logs.js'
@@ -86,7 +87,7 @@ export async function run(
         output.match(pattern),
         ending.then((end) => {
           // What came last may match, and is seen only now.
-          const match = pattern.exec(output.bytes().toString())
+          const match = pattern.exec(output.text())
           if (match !== null) return match
           throw new Error(
             `${name} ended with ${end.code ?? end.signal} before it wrote ${pattern} to ${what}:\n` +
@@ -95,15 +96,15 @@ export async function run(
         }),
       ]),
     ).catch((error: unknown) => {
-      throw new Error(`${error instanceof Error ? error.message : error}; so far: ${err.bytes()}`)
+      throw new Error(`${error instanceof Error ? error.message : error}; so far: ${err.text()}`)
     })
   return {
     name,
     // Set, because 'spawn' was emitted.
     pid: child.pid ?? 0,
     stdin: child.stdin,
-    stdout: () => out.bytes().toString(),
-    stderr: () => err.bytes().toString(),
+    stdout: () => out.text(),
+    stderr: () => err.text(),
     untilStdout: (pattern, ms = DEADLINE_MS) => untilMatch('stdout', out, pattern, ms),
     untilStderr: (pattern, ms = DEADLINE_MS) => untilMatch('stderr', err, pattern, ms),
     kill: (signal) => void child.kill(signal),
@@ -131,6 +132,10 @@ function feed(child: ChildProcess, source: RunOptions['stdin']): void {
 class Collected {
   readonly #chunks: Buffer[] = []
   readonly #stream: Readable
+  readonly #decoder = new StringDecoder()
+  #text = ''
+  /** How many chunks are in the text. */
+  #decoded = 0
 
   constructor(stream: Readable) {
     this.#stream = stream
@@ -143,10 +148,17 @@ class Collected {
     return Buffer.concat(this.#chunks)
   }
 
+  /** The same as text. Tests ask again and again, so what they have asked for is not decoded again. */
+  text(): string {
+    for (const chunk of this.#chunks.slice(this.#decoded)) this.#text += this.#decoder.write(chunk)
+    this.#decoded = this.#chunks.length
+    return this.#text
+  }
+
   match(pattern: RegExp): Promise<RegExpExecArray> {
     return new Promise((resolve) => {
       const look = () => {
-        const match = pattern.exec(this.bytes().toString())
+        const match = pattern.exec(this.text())
         if (match === null) return
         this.#stream.off('data', look)
         resolve(match)

@@ -35,6 +35,11 @@ export interface TcpProxy {
    * `notByHead` the connection of a HEAD doesn't count: `ess get` looks first.
    */
   arm(fault: Fault, direction: Direction, bytes: number, notByHead?: boolean): Promise<void>
+  /**
+   * No more than so many bytes pass in this direction, on all connections together, until the result is called. A sender
+   * that is held has not sent its file yet, however much of it the kernels behind the proxy would take. One at a time.
+   */
+  hold(direction: Direction, bytes: number): () => void
   /** Resets what is still open, and listens no more. */
   close(): Promise<void>
 }
@@ -52,6 +57,7 @@ export async function startTcpProxy(serverPort: number, port = 0): Promise<TcpPr
     port: (server.address() as AddressInfo).port,
     strike: (fault) => within(DEADLINE_MS, `the fault ${fault.kind} strikes`, road.strike(fault)),
     arm: (fault, direction, bytes, notByHead) => road.arm(fault, direction, bytes, notByHead),
+    hold: (direction, bytes) => road.hold(direction, bytes),
     close: async () => {
       road.close()
       await new Promise((resolve) => server.close(resolve))
@@ -71,6 +77,8 @@ class Road {
   #trigger:
     | { fault: Fault; direction: Direction; bytes: number; notByHead: boolean; struck: () => void }
     | undefined
+  #gate: { readonly direction: Direction; bytes: number; readonly opened: Promise<void> } | undefined
+  #openGate: () => void = () => undefined
   /** The peers that ask by HEAD. */
   readonly #lookers = new WeakSet<Socket>()
   #isHole = false
@@ -96,6 +104,16 @@ class Road {
     const { promise, resolve } = withResolvers<void>()
     this.#trigger = { fault, direction, bytes, notByHead, struck: resolve }
     return promise
+  }
+
+  hold(direction: Direction, bytes: number): () => void {
+    const { promise, resolve } = withResolvers<void>()
+    this.#gate = { direction, bytes, opened: promise }
+    this.#openGate = () => {
+      this.#gate = undefined
+      resolve()
+    }
+    return this.#openGate
   }
 
   async strike(fault: Fault): Promise<void> {
@@ -140,6 +158,7 @@ class Road {
 
   close(): void {
     this.#isClosed = true
+    this.#openGate()
     for (const { peer, upstream } of this.#links) {
       peer.resetAndDestroy()
       upstream.resetAndDestroy()
@@ -177,8 +196,16 @@ class Road {
       if (this.#isHole) return await new Promise<never>(() => undefined)
       if (this.#deaf.has(from)) return
       await this.#delayed
+      const gate = this.#gate?.direction === direction ? this.#gate : undefined
+      if (gate?.bytes === 0) {
+        await gate.opened
+        continue
+      }
       const trigger = this.#triggerFor(from, direction)
-      const bytes = Math.min(this.#atOnce(direction), rest.length, trigger?.bytes ?? rest.length)
+      const left = Math.min(rest.length, trigger?.bytes ?? rest.length, gate?.bytes ?? rest.length)
+      const bytes = Math.min(this.#atOnce(direction), left)
+      // Before the bytes are written, which takes a while: other connections pass the same gate.
+      if (gate !== undefined) gate.bytes -= bytes
       if (bytes > 0) await written(to, this.#changed(rest.subarray(0, bytes), direction))
       rest = rest.subarray(bytes)
       await this.#pace(bytes, direction)

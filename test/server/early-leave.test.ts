@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { connectRaw } from '../helpers/raw-peer.js'
-import { eventsOf, IS_ALONE, LAST_CHUNK, openSender, serve, untilEnded } from './serve.js'
+import { eventsOf, IS_ALONE, LAST_CHUNK, openSender, RESETS_PASS, serve, untilEnded } from './serve.js'
 
 const SIZES = [0, 1, 1000, 16_384]
 
@@ -30,7 +30,8 @@ describe.each(SIZES)('a body of %i bytes that is here already', (size) => {
     }
   })
 
-  test('is not delivered to a receiver that is reset with its request', async () => {
+  // haproxy may have the whole answer by then, and takes it in the receiver's name.
+  test.runIf(RESETS_PASS)('is not delivered to a receiver that is reset with its request', async () => {
     const served = await serve()
     const sender = await openSender(served.port, { length: size })
     await sender.write('x'.repeat(size))
