@@ -46,7 +46,7 @@ export function carryConnection(
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined
-  confirmation?.begin()
+  confirmation?.begin(false)
   const broken = () => finish(breakOff)
   /** Bytes of the request's body that are still to come. */
   let bodyLeft = bodyBehind(request, bytes)

@@ -77,7 +77,7 @@ export function carryExchange(
     answer = incoming
     // With this, Node leaves the link to us when the answer is over.
     if (isDownload) asked.shouldKeepAlive = true
-    confirmation?.begin()
+    confirmation?.begin(false)
     response.writeHead(incoming.statusCode ?? 502, fieldsOf(incoming))
     down = passOn(incoming, response, request.socket)
     incoming.on('end', answerEnded).on('error', () => finish(breakOff))

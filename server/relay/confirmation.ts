@@ -25,8 +25,11 @@ export interface Confirmation {
   isEndWritten(): boolean
   /** True when `awaitEnd` found the receiver still there: the end of the response was given to its connection. */
   isEndGiven(): boolean
-  /** Prepares the connection for its end: see `endWithoutGoodbye`. Call it before the head is written. */
-  begin(): void
+  /**
+   * Prepares the connection for its end: see `endWithoutGoodbye`. Until `awaitEnd`, a kill of this process resets it if only
+   * its end says that the response is whole. Call it before the head is written.
+   */
+  begin(isLengthKnown: boolean): void
   /** Closes our half alone behind the last byte, and waits for the receiver's end. Call it before the response ends. */
   awaitEnd(): void
   /** Asks the kernel of a receiver that has closed in good order whether it has everything. */
@@ -47,6 +50,7 @@ export function confirmReceiver(
   let isEndGiven = false
   let isEndRead = false
   let isAwaited = false
+  let mayBeReset = false
   let deadline: NodeJS.Timeout | undefined
   let acknowledgement: Acknowledgement | undefined
   let look: NodeJS.Timeout | undefined
@@ -59,14 +63,23 @@ export function confirmReceiver(
   return {
     isEndWritten: () => isEndWritten,
     isEndGiven: () => isEndGiven,
-    begin: () => endWithoutGoodbye(receiverConnection),
+    begin,
     awaitEnd,
     awaitAcknowledgement: () => ask(FIRST_LOOK_MS),
     stop,
   }
 
+  function begin(isLengthKnown: boolean): void {
+    endWithoutGoodbye(receiverConnection)
+    // By HTTP/2, each stream has an end of its own.
+    if (isLengthKnown || receiverRequest.httpVersionMajor !== 1) return
+    mayBeReset = true
+    relay.resetIfKilled(receiverConnection, true)
+  }
+
   function awaitEnd(): void {
     isAwaited = true
+    if (mayBeReset) relay.resetIfKilled(receiverConnection, false)
     isEndGiven = receiverConnection.writable
     // Node would close both halves after the last byte. If we close ours alone, the receiver answers with its own end:
     // a FIN when it has read everything, a reset when it has not.

@@ -68,6 +68,20 @@ export class PeerStates {
     }
   }
 
+  /**
+   * Has the kernel reset this connection if the process is killed, or no longer. Otherwise it would end it in good order,
+   * like a download that is whole. Without effect if the kernel can't be told.
+   */
+  resetIfKilled(connection: ConnectionPort, isOn: boolean): void {
+    const fd = descriptorOf(carrierOf(connection))
+    if (fd === undefined) return
+    try {
+      this.#libc.setResetOnClose(fd, isOn)
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error
+    }
+  }
+
   #asked(fd: number): Acknowledgement {
     const libc = this.#libc
     return {

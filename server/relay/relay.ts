@@ -109,6 +109,11 @@ export class Relay {
     return this.#peers?.of(receiverConnection)
   }
 
+  /** See `PeerStates.resetIfKilled`. Call it again, with false, before this connection ends as it should. */
+  resetIfKilled(connection: ConnectionPort, isOn: boolean): void {
+    this.#peers?.resetIfKilled(connection, isOn)
+  }
+
   /** True if this sender has not left, and the kernel would know. */
   isSenderThere(senderConnection: ConnectionPort): boolean {
     return !senderConnection.destroyed && this.#peers?.isThere(senderConnection) === true

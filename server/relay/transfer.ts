@@ -328,7 +328,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
       return
     }
     // No later than this: if the receiver's end comes first, Node ends our half by itself.
-    confirmation.begin()
+    confirmation.begin(total !== undefined)
     try {
       options.writeHead()
     } catch (error) {

@@ -23,6 +23,7 @@ const EPOLL_CTL_ADD = 1
 const EPOLL_CTL_DEL = 2
 const SOL_SOCKET = 1
 const SO_ERROR = 4
+const SO_LINGER = 13
 const SO_RCVLOWAT = process.arch === 'ppc64' ? 16 : 18
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
@@ -85,6 +86,8 @@ export interface Libc {
   socketError(fd: number): number
   /** Sets how many unread bytes a poll must find to report them. It always reports the end and errors (tcp(7)). */
   setLowWater(fd: number, bytes: number): void
+  /** Has the kernel reset a TCP connection when its last descriptor is closed, or no longer (socket(7), SO_LINGER of 0 s). */
+  setResetOnClose(fd: number, isOn: boolean): void
   /** How many bytes written to a TCP socket its peer's kernel has not acknowledged. A FIN counts as one. */
   unacknowledged(fd: number): number
   /** How many bytes have come on a TCP connection, and have not been read. */
@@ -228,6 +231,11 @@ export async function loadLibc(): Promise<Libc> {
     setLowWater: (fd, bytes) => {
       length[0] = bytes
       setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, length, length.byteLength)
+    },
+    setResetOnClose: (fd, isOn) => {
+      pair[0] = isOn ? 1 : 0
+      pair[1] = 0
+      checked('setsockopt(SO_LINGER)', setsockopt(fd, SOL_SOCKET, SO_LINGER, pair, pair.byteLength))
     },
     unacknowledged: (fd) => {
       checked('ioctl(SIOCOUTQ)', ioctl(fd, SIOCOUTQ, pair))

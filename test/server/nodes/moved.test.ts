@@ -773,16 +773,18 @@ test('what a node lets go is in its log once, and in no log whole', async () => 
   expect(bodyOf(sender)).not.toMatch(/"failed"/)
 })
 
-test('a node that stops takes no new connections, and serves those that are open and those of other nodes', async () => {
+test('a node that stops takes no new connections, and answers requests that have begun and those of other nodes', async () => {
   const { a, b } = await three()
   const sender = await openSender(a.port, { length: FILE.length })
   const open = await connectRaw(a.port)
+  const refused = senderHead({ length: 1, headers: { Connection: 'close' } })
+  // Node 26 closes connections at once on which nothing has come.
+  await open.write(refused.slice(0, 5))
   const receiver = await receive(b.port, sender.id)
   await sender.until(/"connected"/)
   const stopped = a.server.stop(LONG_DRAIN_MS)
   await expect(connectRaw(a.port)).rejects.toThrow(/ECONNREFUSED/)
-  const refused = senderHead({ length: 1, headers: { Connection: 'close' } })
-  await open.write(refused)
+  await open.write(refused.slice(5))
   const answer = await answerOf(open)
   expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
   // A receiver at another node meets the one that is there.
