@@ -1,18 +1,17 @@
+import { ChunkScanner } from '../relay/gears/chunk-scanner.js'
+
 /** The longest head of an answer of ours, by far. */
 const MAX_HEAD_BYTES = 64 * 1024
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-/** How a chunked answer without trailers ends. */
-const LAST_CHUNK = Buffer.from('0\r\n\r\n')
-
 /** Follows an answer of another node, as far as it takes to know whether all of it has passed. */
 export class AnswerProgress {
   #head: Buffer | undefined = Buffer.alloc(0)
-  /** Bytes of the body still to come; undefined for a chunked body, NaN where it can't be told. */
-  #left: number | undefined = Number.NaN
-  #tail = Buffer.alloc(0)
-  #isTrailed = false
+  /** Bytes of a body of known length still to come; NaN where it can't be told. */
+  #left = Number.NaN
+  /** Follows a chunked body. */
+  #chunks: ChunkScanner | undefined
 
   /** How many bytes have passed. */
   bytes = 0
@@ -23,13 +22,12 @@ export class AnswerProgress {
 
   /** True when all of the answer has passed, but for the end of its connection. */
   get isComplete(): boolean {
-    if (this.#left !== undefined) return this.#left === 0
-    return this.#tail.equals(LAST_CHUNK) || (this.#isTrailed && this.#tail.subarray(1).equals(END_OF_HEAD))
+    return this.#chunks === undefined ? this.#left === 0 : this.#chunks.isDone
   }
 
   /** Bytes of a body of known length that are still to come; undefined where that isn't known. */
   get left(): number | undefined {
-    return this.#left !== undefined && this.#left >= 0 ? this.#left : undefined
+    return this.#left >= 0 ? this.#left : undefined
   }
 
   /** These bytes have passed. */
@@ -61,16 +59,17 @@ export class AnswerProgress {
     this.#head = undefined
     const [, length] = /^content-length: *(\d+)/im.exec(head) ?? []
     if (length !== undefined) this.#left = Number(length)
-    else if (/^transfer-encoding: *chunked/im.test(head)) this.#left = undefined
-    this.#isTrailed = /^trailer:/im.test(head)
+    else if (/^transfer-encoding: *chunked/im.test(head)) this.#chunks = new ChunkScanner(false)
     this.#bodyPassed(rest)
   }
 
   #bodyPassed(bytes: Buffer): void {
-    if (this.#left !== undefined) this.#left -= bytes.length
-    else
-      this.#tail = Buffer.concat([this.#tail, bytes.subarray(-LAST_CHUNK.length)]).subarray(
-        -LAST_CHUNK.length,
-      )
+    this.#left -= bytes.length
+    try {
+      this.#chunks?.scan(bytes)
+    } catch {
+      // What isn't chunked as it says is never complete.
+      this.#chunks = undefined
+    }
   }
 }

@@ -19,9 +19,10 @@ const LEAVER_LOOK_MS = 100
  * Carries a client's connection to the node at the other end of `link`, byte for byte in both directions, until both
  * have ended. A reset of one is a reset of the other.
  *
- * For a download the ends take care of the truth. That node takes the end of the link for the receiver's word that it
- * has everything. So it gets it only when its own end was passed on, and the client's kernel has acknowledged all that
- * precedes it. A client that closes its half before that is reset when it has left.
+ * For a download the ends take care of the truth. The receiver gets an end in good order only behind a whole answer, and
+ * a reset otherwise. The other node takes the end of the link for the receiver's word that it has everything. So it gets
+ * it only when its own end was passed on, and the client's kernel has acknowledged all that precedes it. A client that
+ * closes its half before that is reset when it has left.
  */
 export function carryConnection(
   { connection, bytes }: Taken,
@@ -100,14 +101,26 @@ export function carryConnection(
       const now = answer.bytes + down.moved()
       const nowMs = performance.now()
       if (now !== last) [last, sinceMs] = [now, nowMs]
-      const isAllUnderWay = answer.isComplete || answer.left === down.moved() || connection.writableLength > 0
+      const isAllUnderWay = isWhole(answer) || connection.writableLength > 0
       if (nowMs - sinceMs >= (isAllUnderWay ? timings.confirmMs : LEAVER_MS)) finish(breakOff)
     }, LEAVER_LOOK_MS)
+  }
+
+  /** True when all of the answer has come, but for the end of the link. */
+  function isWhole(answer: AnswerProgress): boolean {
+    return answer.isComplete || answer.left === down.moved()
   }
 
   /** The other node has closed its half: its answer is over, and all of it is written to the client. */
   function answerEnded(): void {
     if (isOver) return
+    // The kernel of a node that dies closes its links in good order, in the middle of a file, and wget would take that
+    // for the end of a chunk and of its body. Other answers are passed on as they end: a status stream that says
+    // `failed` ends in good order, without its last chunk.
+    if (progress !== undefined && !isWhole(progress)) {
+      finish(breakOff)
+      return
+    }
     isAnswerEnded = true
     clearInterval(leaver)
     if (confirmation === undefined) connection.end()

@@ -1,7 +1,9 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
+import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
+import { requestHead } from '../helpers/http-exchange.js'
 import { readPage } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
 import {
@@ -15,7 +17,9 @@ import {
   startSender,
   untilReceiving,
 } from '../helpers/peers.js'
+import { connectRaw } from '../helpers/raw-peer.js'
 import { needsRedis, startRedis } from '../helpers/redis.js'
+import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { clusterFlags, secretFile } from '../helpers/start-nodes.js'
 import { startServer, type TestServer } from '../helpers/start-server.js'
@@ -25,7 +29,7 @@ import { until } from '../helpers/within.js'
 const SIZE = 20_000_000
 
 beforeEach((context) => {
-  needs(context, 'curl')
+  needs(context, 'curl', 'wget')
   needsRedis(context)
 })
 
@@ -118,6 +122,34 @@ test.each([
   expect(stdout.toString()).toMatch(/delivered/)
   expect(code).toBe(0)
   expect(await sha256OfFile(receiver.path)).toBe(sha256)
+})
+
+test.each([
+  ['wget', ['--no-config', '-q', '-t', '1', '-O']],
+  // A request with a chunked body is asked anew.
+  ['curl', ['-q', '-sS', '-X', 'GET', '-H', 'Transfer-Encoding: chunked', '-d', 'x', '-o']],
+])('%s fails when the node of its file is killed, and so does a sender', async (program, args) => {
+  const [home, other] = await startNodes(2, (await startRedis()).url, '--reservations')
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path } = await fileOf(SIZE)
+  const reserved = await (await runCurl(['-sS', '-X', 'POST', `${home.url}/reserve`])).ended()
+  const [, upload = ''] = reserved.stdout.toString().split('\n')
+  const uploading = await runCurl(['-sS', '--fail-with-body', '-T', path, at(other, upload)])
+  const sender = await connectRaw(home.port)
+  await sender.write(requestHead('PUT /', { 'Transfer-Encoding': 'chunked' }))
+  const [, url = ''] = await sender.until(/\r\n(http:\S+)\n/)
+  const received = join(await tempDir(), 'received')
+  const receiver = await run(program, program, [...args, received, at(other, url)])
+  await sender.until(/# receiver connected/)
+  // Between two chunks, wget notices the end of a connection; in the middle of one it doesn't.
+  await sender.write(`fffff\r\n${'x'.repeat(1_000_000)}`)
+  await until('it writes its first bytes', async () => {
+    const sizes = (await readdir(dirname(received))).map(async () => (await stat(received)).size)
+    return (await Promise.all(sizes)).some((size) => size > 0)
+  })
+  home.signal('SIGKILL')
+  expect((await receiver.ended()).code).not.toBe(0)
+  expect((await uploading.ended()).code).not.toBe(0)
 })
 
 test('with Redis away, a link still finds its node', async () => {

@@ -146,7 +146,10 @@ export interface ServedNode extends Served {
 export async function serveNodes(
   count: number,
   options: ServiceOptions = {},
-  { locate, ...setup }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator } = {},
+  {
+    locate,
+    ...setup
+  }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator | Promise<Locator> } = {},
 ): Promise<ServedNode[]> {
   const store = new MemoryStore()
   const secret = randomBytes(32)

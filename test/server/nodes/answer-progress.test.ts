@@ -21,9 +21,20 @@ describe.each([1, 2, 3, 7, 1000])('an answer in pieces of %i bytes', (size) => {
     ['a chunked body', `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`, true],
     ['a chunked body without its end', `${HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n`, false],
     [
+      'a chunk whose bytes look like the last chunk',
+      `${HEAD}Transfer-Encoding: chunked\r\n\r\nff\r\nhello\r\n0\r\n\r\n`,
+      false,
+    ],
+    ['what is not chunked as it says', `${HEAD}Transfer-Encoding: chunked\r\n\r\nhello\r\n0\r\n\r\n`, false],
+    [
       'a chunked body with a trailer',
       `${HEAD}Trailer: Ess-Length\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nEss-Length: 5\r\n\r\n`,
       true,
+    ],
+    [
+      'a chunked body with a part of its trailer',
+      `${HEAD}Trailer: Ess-Length\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nEss-Length: 5\r\n`,
+      false,
     ],
     ['a body without a length', `${HEAD}\r\nhello`, false],
     ['what is no answer', 'hello', false],

@@ -1,9 +1,11 @@
 import { connect } from 'node:net'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { MemoryStore } from '../../../server/locator/memory.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
+import { startTcpProxy, type TcpProxy } from '../../helpers/tcp-proxy.js'
 import { BROWSER } from '../../helpers/visitors.js'
 import { until } from '../../helpers/within.js'
 import {
@@ -21,13 +23,32 @@ import {
 async function two(
   speech: 'plain' | 'http/1.1' | 'h2',
   options: Parameters<typeof serveNodes>[1] = {},
+  locate?: NonNullable<Parameters<typeof serveNodes>[2]>['locate'],
 ): Promise<readonly [Served, Served]> {
   const pair = speech === 'plain' ? undefined : await certificate()
   const tls = pair && { certFile: pair.path, keyFile: pair.keyPath }
-  const [a, b] = await serveNodes(2, options, tls && { tls })
+  const [a, b] = await serveNodes(2, options, { ...(tls && { tls }), ...(locate && { locate }) })
   if (a === undefined || b === undefined) throw new Error('Expected two nodes')
   if (speech !== 'plain') for (const { port } of [a, b]) speakTls(port, speech)
   return [a, b]
+}
+
+/** The same, and what links to the first one go through. */
+async function twoWithProxy(
+  speech: Parameters<typeof two>[0],
+  options: Parameters<typeof serveNodes>[1] = {},
+): Promise<readonly [Served, Served, TcpProxy]> {
+  const store = new MemoryStore()
+  const proxies = new Map<string, TcpProxy>()
+  const nodes = await two(speech, options, async ({ node, address }) => {
+    const proxy = await startTcpProxy(Number(address.split(':').at(-1)))
+    onTestFinished(() => proxy.close())
+    proxies.set(node, proxy)
+    return store.join({ node, address: `127.0.0.1:${proxy.port}` })
+  })
+  const proxy = proxies.get('node-0')
+  if (proxy === undefined) throw new Error('Expected a proxy before the first node')
+  return [...nodes, proxy]
 }
 
 /** A reservation: the paths of its link and of its upload resource. */
@@ -121,6 +142,40 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     const [end] = await untilEnded(home)
     expect(end).toMatchObject({ outcome: 'sender-lost' })
     expect(await receiver.ending()).toBe('rst')
+  })
+
+  test.each([
+    ['of known length', { length: 16_000_000 }, 'x'.repeat(4_000_000)],
+    ['in chunks', {}, chunk('x'.repeat(100_000))],
+  ])(
+    'a link that ends in good order before its file resets the receiver: %s',
+    async (_what, framing, body) => {
+      const [home, other, proxy] = await twoWithProxy(speech)
+      const sender = await openSender(home.port, framing)
+      const receiver = await openReceiver(other.port, `/${sender.id}`)
+      await sender.until(/"connected"/)
+      await sender.write(body)
+      await until('the receiver has most of it', () => receiver.text().length > body.length / 2)
+      await proxy.strike({ kind: 'fin' })
+      expect(await receiver.ending()).toBe('rst')
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    },
+  )
+
+  test('a link that ends in good order before its answer gives a sender and a follower no whole one', async () => {
+    const [home, other, proxy] = await twoWithProxy(speech, { reservations: true })
+    const { upload } = await reserve(home.port)
+    const follower = await connectRaw(other.port)
+    await follower.write(requestHead(`GET ${upload}/events`, { Accept: 'application/x-ndjson' }))
+    await follower.until(/"event":"(?:opened|reserved)"/)
+    const sender = await connectRaw(other.port)
+    await sender.write(`${requestHead(`PUT ${upload}`, { 'Content-Length': '5' })}hello`)
+    await follower.until(/"event":"waiting"/)
+    await proxy.strike({ kind: 'fin' })
+    await sender.ending()
+    expect(sender.text()).toBe('')
+    await follower.ending()
+    expect(follower.text()).not.toContain(`\r\n${LAST_CHUNK}`)
   })
 
   test('an early receiver is served as soon as its sender comes to another node', async () => {
@@ -313,6 +368,18 @@ describe('at the wrong node, over HTTP/1.1', () => {
       expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
     },
   )
+
+  test('a link that ends in good order in a chunk that looks like the last one resets the receiver', async () => {
+    const [home, other, proxy] = await twoWithProxy('plain')
+    const sender = await openSender(home.port)
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write(`ff\r\nhello\r\n${LAST_CHUNK}`)
+    await receiver.until(/hello\r\n0\r\n\r\n$/)
+    await proxy.strike({ kind: 'fin' })
+    expect(await receiver.ending()).toBe('rst')
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+  })
 
   test('a receiver that closes its half with its request, and has left, has lost the file', async () => {
     const [home, other] = await two('plain')
