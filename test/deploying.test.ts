@@ -3,6 +3,8 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { certificate } from './helpers/certificate.js'
+import { freePort } from './helpers/free-port.js'
+import { exchange, requestHead } from './helpers/http-exchange.js'
 import { type Block, fencedBlocks, readPage } from './helpers/markdown.js'
 import { needs } from './helpers/needs.js'
 import { startReceiver } from './helpers/peers.js'
@@ -22,7 +24,7 @@ const TOKEN = 'a-token-of-these-tests'
 const ELSEWHERE = {
   [DEPLOYING]: {
     // test/e2e/proxies.test.ts
-    proxies: /^(?:caddyfile|nginx|haproxy|apache|yaml (?:global|http):|sh ess-server --port 9000 )/,
+    proxies: /^(?:caddyfile|nginx|haproxy defaults|apache|yaml (?:global|http):|sh ess-server --port 9000 )/,
     // test/docs.test.ts
     'docs.test.ts': /^(?:yaml # \/etc\/ess-server|json \{\n|text ok: |sh ess-server --config )/,
   },
@@ -40,6 +42,7 @@ const HERE = {
     'sh ESS_PORT=',
     'sh cp ess-server.service ',
     'sh docker build ',
+    'haproxy backend ess_server',
     'sh openssl rand ',
     'text # who may send',
     'sh curl -u :TOKEN ',
@@ -129,6 +132,30 @@ describe(DEPLOYING, () => {
     expect((await receiver.ended()).code).toBe(0)
     expect((await sender.ended()).code).toBe(0)
     expect(await readFile(receiver.path, 'utf8')).toBe('hello')
+  })
+
+  test('its haproxy in front of several nodes passes by one that is dead', async (context) => {
+    needs(context, 'haproxy')
+    const [port, dead] = [await freePort(), await freePort()]
+    const live = [await startServerHere(), await startServerHere()]
+    const alone = await block(DEPLOYING, 'haproxy defaults')
+    const [front = ''] = alone.split(/^backend ess_server\n/m)
+    expect(front).toContain('retries 0')
+    const config = `${front}${await block(DEPLOYING, 'haproxy backend ess_server')}`
+      // There may be no IPv6 here. TLS is in the tests of the block above.
+      .replace(/^.*v6only.*\n/m, '')
+      .replace(/bind :443 ssl .*/, `bind 127.0.0.1:${port}`)
+      .replace('10.0.0.1:9000', `127.0.0.1:${live[0]?.port}`)
+      .replace('10.0.0.2:9000', `127.0.0.1:${dead}`)
+      .replace('10.0.0.3:9000', `127.0.0.1:${live[1]?.port}`)
+    const path = join(await tempDir(), 'haproxy.cfg')
+    await writeFile(path, config)
+    await expectRuns(['haproxy', '-c', '-f', path])
+    const haproxy = await run('haproxy', 'haproxy', ['-f', path])
+    const isServed = async () => (await exchange(port, requestHead('GET /health'))).status === 200
+    await until('haproxy listens', () => isServed().catch(() => false))
+    // Two turns of each, before its checks miss the dead one.
+    for (let turn = 0; turn < 6; turn++) expect(await isServed(), haproxy.stderr()).toBe(true)
   })
 
   test("its site for Apache is right within all of Debian's configuration", async (context) => {

@@ -7,10 +7,10 @@ import { nodeAway } from '../answer/node-away.js'
 import { trySendProblem } from '../answer/problem-response.js'
 import { resetConnection } from '../node/linger.js'
 import type { ResponsePort } from '../node/ports.js'
+import { takesResetForEnd } from '../node/undici.js'
 import { announceLength } from '../relay/length-trailer.js'
 import type { Payload } from '../request/payload.js'
 import { entityTag } from '../request/range.js'
-import { takesResetForEnd } from '../request/undici.js'
 import type { Outcome } from './lifecycle.js'
 
 /** In the head of every download. */

@@ -252,7 +252,8 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   }
 
   'arm-return'({ detail }: Cause): void {
-    this.#return.arm(detail)
+    const state = this.#socket.state()
+    this.#return.arm(detail, state.event === 'interrupted' ? state.side : 'sender')
   }
 
   'clear-return'(): void {

@@ -17,17 +17,23 @@ export class ReturnTimer {
     return Math.max(0, Math.round((this.#endsAt - performance.now()) / 1000))
   }
 
-  /** `loss` are the sentences on what happened, if something did: first that, then what to do. */
-  arm(loss: string | undefined): void {
+  /**
+   * `loss` are the sentences on what happened, if something did just now: first that, then what to do. Without it, the one
+   * that is `missing` may have been lost long before, or at another node. Of both, the sender must come first.
+   */
+  arm(loss: string | undefined, missing: 'sender' | 'receiver' | 'both'): void {
     this.#endsAt = performance.now() + this.#ms
     const time = formatDuration(this.#ms / 1000)
     const [what, ...advice] = loss?.split(/(?<=[.!?]) /) ?? []
-    const missing =
-      what === undefined
-        ? `The sender's next bytes did not come within ${time}.`
-        : `${what} It did not come back within ${time}.`
+    const who = missing === 'receiver' ? 'The receiver' : 'The sender'
+    const outcome =
+      what !== undefined
+        ? `${what} ${missing === 'both' ? who : 'It'} did not come back within ${time}.`
+        : missing === 'receiver'
+          ? `${who} did not come back within ${time}.`
+          : `${who}'s next bytes did not come within ${time}.`
     const next = advice.length === 0 ? 'Send the file again for a new link.' : advice.join(' ')
-    this.#timer = setTimeout(() => this.#expired(`${missing} ${next}`), this.#ms)
+    this.#timer = setTimeout(() => this.#expired(`${outcome} ${next}`), this.#ms)
   }
 
   clear(): void {

@@ -53,7 +53,7 @@ export async function oneServer({ flags, options, tls, tokens, stderr }: Backend
   const log = logService(service, flags.log, stderr)
   const membership =
     settings &&
-    (await clusters?.joinCluster(settings, service, log.note).catch((error: unknown) => {
+    (await clusters?.joinCluster(settings, service, log).catch((error: unknown) => {
       const { host, port } = settings.listenAt
       throw new Error(listenTrouble(shownAddress(host, port), error, NODES))
     }))

@@ -15,8 +15,8 @@ import { openTokenFiles } from './token-files.js'
 export interface Check {
   readonly name: string
   /**
-   * The exit status of a problem: 2, the default, if an option is wrong; 1 if this machine can't do it now, for
-   * example because a port is in use.
+   * The exit status of a problem: 2, the default, if an option is wrong; 1 if this machine can't do it now. An address
+   * that can't be listened at is 1 in any case.
    */
   readonly exit?: 1 | 2
   /** May return what it found, in words. For a problem, throws EssError or the system's error. */
@@ -86,7 +86,7 @@ export async function runChecks(checks: readonly Check[], stdout: LineWriter): P
     } catch (error) {
       if (!isExpected(error)) throw error
       stdout.write(problemLine(name, inFlagNames(error.message)))
-      exits.push(exit)
+      exits.push(isListenTrouble(error) ? 1 : exit)
     }
   }
   return Math.max(...exits)
@@ -157,6 +157,11 @@ async function useCertificate(tls: TlsOptions): Promise<string> {
 async function readTokens(files: Parameters<typeof openTokenFiles>[0]): Promise<undefined> {
   const tokens = await openTokenFiles(files)
   tokens?.close()
+}
+
+/** True if an address can't be listened at, which no option makes right or wrong for every machine. */
+function isListenTrouble({ cause }: Error): boolean {
+  return cause instanceof Error && 'syscall' in cause && cause.syscall === 'listen'
 }
 
 /** True for our own errors and for the system's about a file or a port. Anything else is a bug, and crashes. */

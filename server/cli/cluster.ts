@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { EssError } from '../../shared/index.js'
+import { EssError, formatCount } from '../../shared/index.js'
 import type { Service } from '../broker/service.js'
 import { ClusterLimits } from '../limits/cluster-limits.js'
+import type { Place } from '../locator/locator.js'
 import { openRedisLocator, type RedisLocator } from '../locator/redis.js'
 import type { RedisAddress } from '../locator/redis-connection.js'
 import { taggedIds } from '../locator/tagged-ids.js'
@@ -11,7 +12,9 @@ import { readTrouble } from '../node/errno-words.js'
 import { openNode } from '../nodes/carrier.js'
 import { formatAddress, type LinkAddress, parseAddress } from '../nodes/links.js'
 import { isWildcard, reachableAddresses } from '../nodes/own-address.js'
+import type { Log } from '../ops/log.js'
 import type { Flags } from './flags.js'
+import { redisTrouble } from './redis-trouble.js'
 
 /** Characters. A shorter secret could be found by trying; `openssl rand -hex 32` makes 64. */
 const MIN_SECRET_LENGTH = 32
@@ -81,7 +84,7 @@ export interface Membership {
 export async function joinCluster(
   { redis, listenAt, reachedAt, secret, name }: ClusterSettings,
   service: Service,
-  note: (message: string) => void,
+  { note, warn }: Pick<Log, 'note' | 'warn'>,
 ): Promise<Membership> {
   let locator: RedisLocator | undefined
   const node = await openNode({
@@ -96,11 +99,8 @@ export async function joinCluster(
         redis,
         secret,
         onTrouble: (trouble, cause) =>
-          note(
-            trouble === undefined
-              ? 'Redis is well'
-              : `Redis is in trouble (${trouble}): ${cause?.message ?? 'no reason was given'}`,
-          ),
+          trouble === undefined ? note('Redis is well') : warn(redisTrouble(redis.url, trouble, cause)),
+        onListed: noteNodes(note),
       })
       return locator
     },
@@ -116,6 +116,17 @@ export async function joinCluster(
     await node.close()
   }
   return { locator, address: node.address, close }
+}
+
+/** Says in the log which nodes there are, whenever that has changed. */
+function noteNodes(note: Log['note']): (nodes: readonly Place[]) => void {
+  let told = ''
+  return (nodes) => {
+    const names = nodes.map(({ node, address }) => `${node} at ${address}`).sort()
+    const line = `cluster: ${formatCount(names.length, 'node')}: ${names.join(', ')}`
+    if (line !== told) note(line)
+    told = line
+  }
 }
 
 function checkedUrl(text: string): string {

@@ -42,8 +42,8 @@ export class RedisLink {
   #refusal: 'full' | 'refuses' | undefined
   /** Why it is not well, as far as that is an error. */
   #cause: Error | undefined
-  /** What the owner was told last. */
-  #told: Trouble | undefined = 'away'
+  /** What the owner was told last; nothing yet, so that it learns of a Redis that is away from the start. */
+  #told: Trouble | 'nothing' | undefined = 'nothing'
   /** The commands without an answer, in their order, which is that of the answers too. */
   readonly #unanswered = new Set<{ readonly sentMs: number }>()
   #lastAnswerMs = 0

@@ -34,6 +34,8 @@ export interface RedisLocatorOptions {
   readonly secret: string
   /** Told each time that Redis gets into trouble or out of it, and why. */
   readonly onTrouble?: (trouble: Trouble | undefined, cause: Error | undefined) => void
+  /** Told the nodes each time that Redis has listed them. */
+  readonly onListed?: (nodes: readonly Place[]) => void
 }
 
 /** How long a record lives unless it is renewed. A dead node is missed by its heartbeats, long before. */
@@ -168,7 +170,13 @@ export class RedisLocator implements Locator, ClusterView {
       onTrouble: (trouble, cause) => this.#onTrouble(trouble, cause),
       probe: () => this.#roster.beat(),
     })
-    this.#roster = new Roster(options.place, this.#hash('cluster', ''), this.#link, () => this.#refill())
+    this.#roster = new Roster(
+      options.place,
+      this.#hash('cluster', ''),
+      this.#link,
+      () => this.#refill(),
+      options.onListed,
+    )
     this.clients = new RedisClients(
       this.#link,
       this.#roster,

@@ -73,6 +73,7 @@ export class Roster {
   readonly #keys: RosterKeys
   readonly #link: RedisLink
   readonly #onForgotten: () => void
+  readonly #onListed: (nodes: readonly Place[]) => void
   #version = ''
   #isListed = false
   #lives: ReadonlyMap<string, Life> = new Map()
@@ -80,13 +81,23 @@ export class Roster {
   /** The tags of nodes that are no longer listed, and until when that is remembered. */
   readonly #lost = new Map<string, number>()
 
-  /** `cluster` tells clusters apart. `onForgotten` is called when Redis has forgotten this node, and so perhaps all that it was told. */
-  constructor(self: Place, cluster: string, link: RedisLink, onForgotten: () => void) {
+  /**
+   * `cluster` tells clusters apart. `onForgotten` is called when Redis has forgotten this node, and so perhaps all that it
+   * was told; `onListed` with the nodes, each time that they were read.
+   */
+  constructor(
+    self: Place,
+    cluster: string,
+    link: RedisLink,
+    onForgotten: () => void,
+    onListed: (nodes: readonly Place[]) => void = () => undefined,
+  ) {
     const nodes = `ess:nodes:${cluster}`
     this.#keys = { nodes, places: `${nodes}:places`, version: `${nodes}:version`, probe: `${nodes}:probe` }
     this.#self = self
     this.#link = link
     this.#onForgotten = onForgotten
+    this.#onListed = onListed
     this.#take(new Map([[this.life, { place: self, sinceMs: 0 }]]))
   }
 
@@ -173,6 +184,7 @@ export class Roster {
     for (const [life, { place }] of this.#lives)
       if (!lives.has(life)) this.#lost.set(tagOf(place.node), nowMs + 1000 * TOMBSTONE_SECONDS)
     this.#take(lives)
+    this.#onListed(this.places)
   }
 
   #take(lives: ReadonlyMap<string, Life>): void {

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
-import { nodeAway } from '../answer/node-away.js'
+import { NodeUnreached, nodeAway } from '../answer/node-away.js'
 import type { Found, Kind, Locator, Place } from '../locator/locator.js'
 import { isBrought, originOf } from '../node/origin.js'
 import type { Relay } from '../relay/relay.js'
@@ -187,7 +187,7 @@ export class Carrier implements Nodes {
       return await openLink(target, node, originOf(request.socket), this.#terms)
     } catch (cause) {
       this.#unreached++
-      throw nodeAway(cause)
+      throw nodeAway(new NodeUnreached(node, address, cause))
     }
   }
 }

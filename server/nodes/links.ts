@@ -110,14 +110,16 @@ export async function listenForLinks(
 
 /** Runs `greet` while the link is new; if it fails or takes too long, the link is destroyed. */
 async function inTime<T>(link: Socket, greet: () => Promise<T>): Promise<T> {
-  // Its 'close' says as much, and an error without a listener is a crash.
+  // Its 'close' follows, and an error without a listener is a crash.
   link.on('error', ignore)
-  const deadline = setTimeout(() => link.destroy(), HANDSHAKE_MS)
+  const late = () => new Error(`The other node did not answer within ${HANDSHAKE_MS / 1000} s`)
+  const deadline = setTimeout(() => link.destroy(late()), HANDSHAKE_MS)
   try {
     return await greet()
   } catch (error) {
     link.destroy()
-    throw error
+    // What waited for bytes knows only that the connection is closed.
+    throw link.errored ?? error
   } finally {
     clearTimeout(deadline)
   }

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import type { ResponsePort } from '../node/ports.js'
 import { stopFilling } from '../node/raw-reading.js'
 import { takeFromParser } from '../node/socket-inside.js'
+import { takesResetForEnd } from '../node/undici.js'
 
 /**
  * A request's connection, taken from Node's HTTP server before any answer was begun. It is paused. The caller reads on,
@@ -80,6 +81,9 @@ export function headOf(request: IncomingMessage): Buffer {
     const [name = '', value = ''] = [rawHeaders[at], rawHeaders[at + 1]]
     if (!isOfTheConnection(name.toLowerCase())) lines.push(`${name}: ${value}`)
   }
+  // undici is known by its Connection, which is gone here, or by this.
+  if (takesResetForEnd(request) && request.headers['sec-fetch-mode'] === undefined)
+    lines.push('Sec-Fetch-Mode: cors')
   lines.push('Connection: close', '', '')
   // Node reads a head as Latin-1.
   return Buffer.from(lines.join('\r\n'), 'latin1')

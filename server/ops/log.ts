@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { NodeUnreached } from '../answer/node-away.js'
 import type { SocketInfo, SocketStats } from '../broker/events.js'
 import type { FlagValues } from '../broker/option-kinds.js'
 import type { Service } from '../broker/service.js'
@@ -25,6 +26,8 @@ const ENDS = ['socket:end', 'socket:timeout', 'socket:moved', 'error:socket'] as
 export interface Log {
   /** Writes a line about the server itself. */
   note(message: string): void
+  /** The same, of something that the operator has to mend. */
+  warn(message: string): void
   /** How many lines couldn't be written so far. */
   lost(): number
 }
@@ -32,7 +35,11 @@ export interface Log {
 /** Lines about the server itself alone, for a process that has no service. */
 export function logNotes(format: LogFormat, outlet: Outlet): Log {
   const logger = loggerOf(format, outlet)
-  return { note: (message) => logger?.info(message), lost: () => (logger === undefined ? 0 : outlet.lost) }
+  return {
+    note: (message) => logger?.info(message),
+    warn: (message) => logger?.warn(message),
+    lost: () => (logger === undefined ? 0 : outlet.lost),
+  }
 }
 
 /**
@@ -46,7 +53,7 @@ export function logService(
   key: Uint8Array = randomBytes(32),
 ): Log {
   const logger = loggerOf(format, outlet)
-  if (logger === undefined) return { note: () => undefined, lost: () => 0 }
+  if (logger === undefined) return { note: () => undefined, warn: () => undefined, lost: () => 0 }
   const socketHash = ({ id }: SocketInfo) => createHmac('sha256', key).update(id).digest('hex').slice(0, 12)
   const nameRequest = requestNames()
   const addressOf = (request: IncomingMessage) => clientAddress(request, service.options.trust)
@@ -86,9 +93,19 @@ export function logService(
   service.on('request:refused', (error, request) => {
     const who = { request: nameRequest(request), from: addressOf(request) }
     if (error.code === 'internal-error') logger.error({ ...who, err: error.cause }, 'bug')
-    else logger.info({ ...who, method: request.method, code: error.code }, 'refused')
+    else logger.info({ ...who, method: request.method, code: error.code, ...nodeIn(error.cause) }, 'refused')
   })
-  return { note: (message) => logger.info(message), lost: () => outlet.lost }
+  return {
+    note: (message) => logger.info(message),
+    warn: (message) => logger.warn(message),
+    lost: () => outlet.lost,
+  }
+}
+
+/** The node that could not be reached, and why, if that was the cause. */
+function nodeIn(cause: unknown) {
+  if (!(cause instanceof NodeUnreached)) return {}
+  return { node: cause.node, address: cause.address, why: cause.message }
 }
 
 function loggerOf(format: LogFormat, outlet: Outlet): Logger | undefined {

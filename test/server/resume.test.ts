@@ -547,6 +547,35 @@ describe('what both sides are told is whole sentences', () => {
     )
   })
 
+  test('when both are cut, and the sender alone comes back', async () => {
+    const { port, sender, receiver, follower, upload } = await running()
+    receiver.reset()
+    await follower.until(/"interrupted","side":"receiver"/)
+    sender.reset()
+    await follower.until(/"interrupted","side":"both"/)
+    const offset = (await answerTo(port, `HEAD ${upload}`)).headers['upload-offset'] ?? ''
+    await ask(port, `PATCH ${upload}`, {
+      ...PIECE,
+      'Upload-Offset': offset,
+      'Upload-Complete': '?1',
+      'Content-Length': String(10 - Number(offset)),
+    })
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toBe(
+      'The receiver did not come back within 1 s. Send the file again for a new link.',
+    )
+  })
+
+  test('when both are cut, the sender first, and neither comes back', async () => {
+    const { sender, receiver, follower } = await running()
+    sender.reset()
+    await follower.until(/"interrupted","side":"sender"/)
+    receiver.reset()
+    await follower.until(/"interrupted","side":"both"/)
+    await follower.until(/"failed"/)
+    expect(toldBy(follower)).toMatch(/^The receiver .*\. The sender did not come back within 1 s\. /)
+  })
+
   test('when a receiver stops for good', async () => {
     const { port, sender, follower } = await running()
     await answerTo(port, `DELETE /${sender.id}`)

@@ -8,6 +8,7 @@ import { runChecks } from '../../../server/cli/check.js'
 import { run } from '../../../server/cli/run.js'
 import { EssError } from '../../../shared/index.js'
 import { certificate } from '../../helpers/certificate.js'
+import { secretFile } from '../../helpers/start-nodes.js'
 import { tempDir } from '../../helpers/temp-dir.js'
 import { DEADLINE_MS, within } from '../../helpers/within.js'
 
@@ -53,6 +54,18 @@ describe('--check', () => {
     const { status, lines } = await check('--port', '0', '--cluster-listen', '127.0.0.1:0')
     expect(status).toBe(2)
     expect(lines.join('\n')).toMatch(/^problem: cluster: A cluster needs --cluster, /m)
+  })
+
+  test('a port of --cluster-listen that is in use is a problem of this machine, a wrong address one of the option', async () => {
+    const { port } = await holdPort()
+    const cluster = ['--cluster', 'redis://127.0.0.1:1', '--cluster-secret-file', await secretFile()]
+    const taken = await check('--port', '0', ...cluster, '--cluster-listen', `127.0.0.1:${port}`)
+    expect(taken.status).toBe(1)
+    expect(taken.lines.join('\n')).toMatch(
+      /^problem: cluster: Cannot listen on 127\.0\.0\.1:\d+: the port is in use\./m,
+    )
+    expect((await check('--port', '0', ...cluster, '--cluster-listen', '9100')).status).toBe(2)
+    expect((await check('--port', '0', ...cluster, '--cluster-listen', '127.0.0.1:0')).status).toBe(0)
   })
 
   test('looks at the address of --admin, as it is written and as a port', async () => {

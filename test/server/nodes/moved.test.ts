@@ -514,7 +514,9 @@ describe('a receiver that comes back to byte', () => {
     await expectMoved(sender)
     const again = await reopen(nodes.b.port, upload, sender.id, { ...LENGTH, ...midway(5) })
     const waiting = await goOn(nodes.c.port, again, 5)
-    await waiting.until(/^HTTP\/1\.1 502 [\s\S]*receiver-lost/)
+    await waiting.until(
+      /^HTTP\/1\.1 502 [\s\S]*The receiver did not come back within 1 s\. [\s\S]*receiver-lost/,
+    )
     expect(await untilEnded(nodes.b)).toMatchObject([{ outcome: 'receiver-lost', bytes: 5 }])
   })
 })

@@ -3,6 +3,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { takesResetForEnd } from '../../../server/node/undici.js'
 import { giveTo, type Taken, takeOver } from '../../../server/nodes/takeover.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
@@ -63,6 +64,19 @@ describe.each(HOSTS)('a connection taken over from %s', (_what, make) => {
     await echo(taken, expected.length)
     expect(await peer.ending()).toBe('fin')
     expect(peer.text() === expected).toBe(true)
+  })
+
+  test('says at another server too that it is from undici, which takes a reset for the end', async () => {
+    const { pair } = await asked(make, 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: keep-alive\r\n\r\n')
+    const { connection, bytes } = takeOver(...pair) ?? {}
+    const fields: Record<string, string> = Object.fromEntries(
+      String(bytes)
+        .split('\r\n')
+        .slice(1, -2)
+        .map((line) => line.toLowerCase().split(': ')),
+    )
+    expect(takesResetForEnd({ rawHeaders: Object.entries(fields).flat(), headers: fields })).toBe(true)
+    connection?.destroy()
   })
 
   test('passes to another server, which answers as if it had accepted it', async () => {

@@ -8,7 +8,10 @@ import type { IncomingMessage } from 'node:http'
  * it: one that keeps its connections, such as OkHttp or the `Session` of Python's requests, would otherwise not look
  * at this connection until it needs it, and the sender would wait and read "not confirmed".
  */
-export function takesResetForEnd({ rawHeaders, headers }: IncomingMessage): boolean {
+export function takesResetForEnd({
+  rawHeaders,
+  headers,
+}: Pick<IncomingMessage, 'rawHeaders' | 'headers'>): boolean {
   // undici always writes these two first, in small letters, before the caller's own fields.
   const [first, , second, how] = rawHeaders
   if (first === 'host' && second === 'connection' && how === 'keep-alive') return true
