@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { EssError, formatCount, type TerminalEvent } from '../../shared/index.js'
+import { goneElsewhere } from '../answer/gone-elsewhere.js'
 import { nodeAway } from '../answer/node-away.js'
 import type { Entry } from '../node/entry.js'
 import { withResolvers } from '../node/with-resolvers.js'
@@ -24,6 +25,12 @@ export interface Room {
   changed(what: 'sockets' | 'awaiting', by: 1 | -1): void
 }
 
+/** What is remembered of a socket that has ended. */
+interface Tombstone {
+  readonly outcome: Outcome | 'over-elsewhere'
+  readonly untilMs: number
+}
+
 /** Knows which sockets exist and which ended lately, and mints their ids. */
 export class Registry {
   readonly #options: ResolvedOptions
@@ -34,7 +41,7 @@ export class Registry {
   readonly #sockets = new Map<string, Entry<EphemeralSocket>>()
   readonly #byToken = new Map<string, Entry<EphemeralSocket>>()
   /** A Map keeps the order of insertion, and in this order they are forgotten. */
-  readonly #tombstones = new Map<string, { outcome: Outcome; untilMs: number }>()
+  readonly #tombstones = new Map<string, Tombstone>()
   /** The tokens of sockets that went on at another node, and until when they are remembered; the oldest first. */
   readonly #movedTokens = new Map<string, number>()
   readonly #awaited = new Map<string, Set<() => void>>()
@@ -188,6 +195,12 @@ export class Registry {
     this.#nodes?.leave('id', id)
   }
 
+  /** A socket that went on at another node has ended there. */
+  buryMoved(id: string): void {
+    const tombstone = this.#tombstones.get(id)
+    if (tombstone?.outcome === 'moved') this.#tombstones.set(id, { ...tombstone, outcome: 'over-elsewhere' })
+  }
+
   /** Its sender comes back with one of these tokens, and its receiver with the id, wherever they come. */
   #letGo(id: string, tokens: readonly string[], untilMs: number): void {
     const moves = this.#nodes?.moves
@@ -213,6 +226,7 @@ export class Registry {
     this.#forgetOld()
     const tombstone = this.#tombstones.get(id)
     if (tombstone?.outcome === 'moved') throw nodeAway()
+    if (tombstone?.outcome === 'over-elsewhere') throw goneElsewhere()
     if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
     throw new EssError(
       'not-found',

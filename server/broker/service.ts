@@ -111,6 +111,7 @@ export class Service extends EventEmitter<ServiceEvents> {
   join(nodes: Nodes): void {
     this.#nodes = nodes
     this.#registry.join(nodes)
+    nodes.moves?.onLost((id, hasEnded) => this.#lost(id, hasEnded))
   }
 
   /** How much the service holds in memory, by kind. `held` counts everything that takes a share of a client's. */
@@ -378,6 +379,16 @@ export class Service extends EventEmitter<ServiceEvents> {
   /** True for a node of a cluster, where another one takes what this one refuses. */
   get hasOthers(): boolean {
     return this.#nodes?.moves !== undefined
+  }
+
+  /** This node was missed for a while, and the link was opened again at another one: what is left of it here is over. */
+  #lost(id: string, hasEnded: boolean): void {
+    const socket = this.#registry.get(id)
+    if (socket === undefined) return
+    // A verdict on what happened here would be wrong: the other node has the true one.
+    if (socket.canMove) socket.move()
+    else socket.cancel('This transfer went on at another part of the server, and is over here.')
+    if (hasEnded) this.#registry.buryMoved(id)
   }
 
   /** Because this service stops. */

@@ -90,7 +90,16 @@ export interface Moves {
    * store has said whose it is.
    */
   claim(id: string, letGoBy?: Place, decided?: (whose: Decided) => void): Promise<Claimed>
+
+  /**
+   * Calls `lost` from now on with each id that had settled here and is no longer this node's, once the store has said so:
+   * this node was missed for a while, and the link was opened again at another one. Only one is told, the last.
+   */
+  onLost(lost: Lost): void
 }
+
+/** Told of an id that was here. `hasEnded` is true if it has ended at the other node already. */
+export type Lost = (id: string, hasEnded: boolean) => void
 
 /**
  * Knows on which node each socket is. Each node has one, and all of a cluster share what it knows. It knows nothing of

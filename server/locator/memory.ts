@@ -1,5 +1,5 @@
 import type { Clients, ClientsListener } from './clients.js'
-import type { Claimed, Found, Kind, Locator, LocatorState, Moves, Place } from './locator.js'
+import type { Claimed, Found, Kind, Locator, LocatorState, Lost, Moves, Place } from './locator.js'
 import { LET_GO_SECONDS, TOMBSTONE_SECONDS } from './locator.js'
 
 /** How many ends are remembered, at about 150 bytes each. The oldest is forgotten first. */
@@ -51,8 +51,7 @@ export class MemoryStore {
 
   settle(kind: Kind, key: string, member: Member): void {
     if (!this.#members.has(member)) return
-    this.#tombstones[kind].delete(key)
-    this.#owners[kind].set(key, member)
+    this.#own(kind, key, member)
     if (kind === 'id') for (const found of this.#awaited.get(key) ?? []) found()
   }
 
@@ -74,8 +73,7 @@ export class MemoryStore {
     if (found === 'gone') return found
     const isFree = typeof found !== 'object' || found === member.place || found.node === letGoBy?.node
     if (!isFree) return found
-    this.#tombstones.id.delete(id)
-    this.#owners.id.set(id, member)
+    this.#own('id', id, member)
     return 'mine'
   }
 
@@ -153,6 +151,13 @@ export class MemoryStore {
     }
   }
 
+  #own(kind: Kind, key: string, member: Member): void {
+    const before = this.#owners[kind].get(key)
+    this.#tombstones[kind].delete(key)
+    this.#owners[kind].set(key, member)
+    if (kind === 'id' && before !== undefined && before !== member) before.lost(key, false)
+  }
+
   #remember(kind: Kind, key: string, found: Tombstone['found'], seconds = TOMBSTONE_SECONDS): void {
     const nowMs = performance.now()
     const tombstones = this.#tombstones[kind]
@@ -185,7 +190,11 @@ class Member implements Locator {
   readonly moves: Moves = {
     letGo: (kind, key) => this.#store.letGo(kind, key, this),
     claim: async (id, letGoBy) => this.#store.claim(id, this, letGoBy),
+    onLost: (lost) => {
+      this.lost = lost
+    },
   }
+  lost: Lost = () => undefined
   listener: ClientsListener | undefined
 
   constructor(place: Place, store: MemoryStore) {

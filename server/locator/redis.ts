@@ -8,6 +8,7 @@ import {
   LET_GO_SECONDS,
   type Locator,
   type LocatorState,
+  type Lost,
   type Moves,
   type Place,
   type SearchEnd,
@@ -77,6 +78,16 @@ if not isFree and redis.call('HGET', KEYS[2], owner) then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`)
 
+/**
+ * Sets an id again that was here before. This node may have been missed meanwhile, and its link opened again at another
+ * one: whatever stands there is newer. Those who wait for the id are told if Redis had lost it.
+ */
+const KEEP = scriptOf(`local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return owner end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+if not owner then redis.call('PUBLISH', KEYS[1], '') end
+return ARGV[1]`)
+
 /** A claim that an id makes, and who is told whose it is. */
 interface Claim {
   readonly record: string
@@ -84,9 +95,17 @@ interface Claim {
   readonly decided?: ((whose: Decided) => void) | undefined
 }
 
-/** What Redis must be told of a key. */
+/** A key that is here. */
+interface Here {
+  readonly kind: Kind
+  readonly key: string
+  readonly dueMs: number
+}
+
+/** What Redis must be told of a key. `settle` is for a key that is new; what may be there already is renewed. */
 type Write =
-  | { readonly verb: 'settle' | 'renew'; readonly kind: Kind }
+  | { readonly verb: 'settle'; readonly kind: Kind }
+  | { readonly verb: 'renew' }
   | {
       readonly verb: 'leave'
       readonly as: typeof GONE | typeof LET_GO
@@ -124,11 +143,15 @@ export class RedisLocator implements Locator, ClusterView {
       this.#makeClaims()
       return 'unknown'
     },
+    onLost: (lost) => {
+      this.#lost = lost
+    },
   }
   /** Those that the store has not answered in time. */
   readonly #claims = new Set<Claim>()
   /** What is here, and when it must be renewed; the first one first. */
-  readonly #here = new Map<string, { readonly kind: Kind; readonly dueMs: number }>()
+  readonly #here = new Map<string, Here>()
+  #lost: Lost = () => undefined
   readonly #awaited = new Map<string, Awaited>()
   readonly #round: NodeJS.Timeout
   /** Records may be missing until this time of `performance.now`. */
@@ -190,7 +213,7 @@ export class RedisLocator implements Locator, ClusterView {
   settle(kind: Kind, key: string): void {
     if (this.#isClosed) return
     const record = this.#recordOf(kind, key)
-    this.#stay(record, kind)
+    this.#stay(record, kind, key)
     this.#owe(record, { verb: 'settle', kind })
     if (kind === 'id') this.#appeared(record)
   }
@@ -342,9 +365,9 @@ export class RedisLocator implements Locator, ClusterView {
   }
 
   /** It is last in the order of renewals. */
-  #stay(record: string, kind: Kind): void {
+  #stay(record: string, kind: Kind, key: string): void {
     this.#here.delete(record)
-    this.#here.set(record, { kind, dueMs: performance.now() + RENEWAL_MS })
+    this.#here.set(record, { kind, key, dueMs: performance.now() + RENEWAL_MS })
   }
 
   #owe(record: string, write: Write): void {
@@ -362,13 +385,28 @@ export class RedisLocator implements Locator, ClusterView {
         await runScript(this.#link, LEAVE, [record], [life, write.as, String(write.seconds)])
         return
       }
-      case 'renew': {
-        const owner = await this.#link.ask('GETEX', record, 'EX', String(LEASE_SECONDS))
-        // It has ended or settled on another node; our own end is told by another write.
-        if (owner !== null && owner !== life) this.#here.delete(record)
-        if (owner === null && this.#here.has(record)) await this.#writeRecord(record, write.kind)
-      }
+      case 'renew':
+        return await this.#renew(record)
     }
+  }
+
+  /** Rejects as the link does. */
+  async #renew(record: string): Promise<void> {
+    const here = this.#here.get(record)
+    // It has ended meanwhile, and its end is told by another write.
+    if (here === undefined) return
+    const { kind, key } = here
+    const { life, placesKey } = this.#roster
+    const lease = String(LEASE_SECONDS)
+    // A token that its sender has brought from another node may not have been written yet.
+    const owner =
+      kind === 'id'
+        ? await runScript(this.#link, KEEP, [record], [life, lease])
+        : await runScript(this.#link, CLAIM, [record, placesKey], [life, lease, ''])
+    // It has ended or settled on another node, unless it has ended here, or settled anew.
+    if (owner === life || this.#here.get(record) !== here) return
+    this.#here.delete(record)
+    if (kind === 'id') this.#lost(key, owner === GONE)
   }
 
   async #writeRecord(record: string, kind: Kind): Promise<void> {
@@ -381,16 +419,18 @@ export class RedisLocator implements Locator, ClusterView {
   #failed(record: string, write: Write, error: unknown): Write | undefined {
     this.#link.noteWrite(error)
     const isStillTrue = this.#here.has(record) === (write.verb !== 'leave')
-    return isStillTrue ? write : undefined
+    if (!isStillTrue) return undefined
+    // It may have been done, without an answer.
+    return write.verb === 'settle' ? { verb: 'renew' } : write
   }
 
   #onConnected(): void {
     this.#roster.follow(() => void this.#beat()).catch(() => undefined)
     this.clients.follow()
     for (const [record, awaited] of this.#awaited) this.#watchFor(record, awaited)
-    // What was written last may be lost, by the connection, or by a Redis that took the place of another.
-    for (const [record, { kind }] of this.#here)
-      if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+    // What was written last may be lost, by the connection, or by a Redis that took the place of another. What is still
+    // to be written may be at another node by now.
+    for (const record of this.#here.keys()) this.#owed.owe(record, { verb: 'renew' })
   }
 
   async #beat(): Promise<void> {
@@ -405,10 +445,10 @@ export class RedisLocator implements Locator, ClusterView {
     this.#options.onTrouble?.(trouble, cause)
   }
 
-  /** Redis has lost what it was told: it is told again. */
+  /** Redis has lost what it was told, or the others have missed this node: all is told again that no other one has. */
   #refill(): void {
     this.#isRefilledAtMs = performance.now() + REFILL_MS
-    for (const [record, { kind }] of this.#here) this.#owed.owe(record, { verb: 'settle', kind })
+    for (const record of this.#here.keys()) this.#owed.owe(record, { verb: 'renew' })
     this.#owed.make()
     this.clients.tellAll()
   }
@@ -416,10 +456,10 @@ export class RedisLocator implements Locator, ClusterView {
   #renewDue(): void {
     this.#makeClaims()
     const nowMs = performance.now()
-    for (const [record, { kind, dueMs }] of this.#here) {
+    for (const [record, { kind, key, dueMs }] of this.#here) {
       if (dueMs > nowMs) break
-      this.#stay(record, kind)
-      if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew', kind })
+      this.#stay(record, kind, key)
+      if (this.#owed.get(record) === undefined) this.#owed.owe(record, { verb: 'renew' })
     }
     this.#owed.make()
     this.clients.tellDue()

@@ -22,6 +22,7 @@ export function nodeMoves(
     moves && {
       letGo: (kind: Kind, key: string) => moves.letGo(kind, key),
       claim: (id, letGoBy, decided) => moves.claim(id, letGoBy, decided),
+      onLost: (lost) => moves.onLost(lost),
       sign: (id) => tokens.sign(id),
       isOf: (token, id) => tokens.isOf(token, id),
       get canTell() {

@@ -12,6 +12,24 @@ describe('a locator in memory', () => {
   })
 })
 
+test('a node is told of an id that settles at another one, or that another one may have', () => {
+  const store = new MemoryStore()
+  const [a, b] = [store.join(A), store.join(B)]
+  const lost: unknown[] = []
+  a.moves?.onLost((id, hasEnded) => lost.push([id, hasEnded]))
+  for (const id of ['settled', 'claimed', 'kept']) a.settle('id', id)
+  a.settle('token', 'settled')
+  a.settle('id', 'kept')
+  b.settle('id', 'settled')
+  b.settle('token', 'settled')
+  void b.moves?.claim('claimed', A)
+  void b.moves?.claim('kept')
+  expect(lost).toEqual([
+    ['settled', false],
+    ['claimed', false],
+  ])
+})
+
 test('a tombstone lives for ten minutes, and is forgotten then', async () => {
   vi.useFakeTimers()
   try {

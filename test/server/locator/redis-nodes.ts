@@ -1,6 +1,7 @@
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import type { Locator, Place, Trouble } from '../../../server/locator/locator.js'
 import { openRedisLocator, type RedisLocator } from '../../../server/locator/redis.js'
+import type { TestRedis } from '../../helpers/redis.js'
 import { until } from '../../helpers/within.js'
 
 export const SECRET = 'the secret of the cluster'
@@ -38,6 +39,21 @@ export async function troubled(trouble: Trouble, ...locators: readonly Locator[]
   for (const locator of locators)
     await until(`for ${locator.self}, Redis is ${trouble}`, () => locator.state.trouble === trouble)
 }
+
+/** Lets the life of a node that is cut off run out: the next heartbeat of another one drops it from the list. */
+export async function letRunOut(redis: TestRedis, node: string): Promise<void> {
+  expect(await redis.cli('EVAL', RUN_OUT, '0', node)).toBe('1')
+}
+
+const RUN_OUT = `local key = redis.call('KEYS', 'ess:nodes:*:places')[1]
+local places, count = redis.call('HGETALL', key), 0
+for at = 1, #places, 2 do
+  if string.match(places[at + 1], '^%S+') == ARGV[1] then
+    redis.call('ZINCRBY', string.sub(key, 1, -8), -60000, places[at])
+    count = count + 1
+  end
+end
+return count`
 
 /** Two nodes that know each other. */
 export async function two(url: string, urlOfB = url) {

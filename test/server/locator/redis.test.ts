@@ -7,9 +7,10 @@ import { freePort } from '../../helpers/free-port.js'
 import { readPage } from '../../helpers/markdown.js'
 import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { run } from '../../helpers/run.js'
+import { startTcpProxy } from '../../helpers/tcp-proxy.js'
 import { until } from '../../helpers/within.js'
 import { awaited, describeLocator, foundAt, listening, newId } from './contract.js'
-import { A, B, join, SECRET, troubled, two, well } from './redis-nodes.js'
+import { A, B, join, letRunOut, SECRET, troubled, two, well } from './redis-nodes.js'
 
 beforeEach(needsRedis)
 
@@ -130,6 +131,8 @@ test('after a connection was lost, missing records are set again, and those of o
   const redis = await startRedis()
   const { a, b } = await two(redis.url)
   const [lost, moved, ended] = [newId(), newId(), newId()]
+  const told: unknown[] = []
+  a.moves?.onLost((id, hasEnded) => told.push([id, hasEnded]))
   for (const id of [lost, moved, ended]) a.settle('id', id)
   await until('all are written', () => a.counts.owed === 0)
   const keys = (await redis.cli('KEYS', 'ess:socket:*')).split('\n')
@@ -145,7 +148,14 @@ test('after a connection was lost, missing records are set again, and those of o
   await foundAt(b, 'id', lost, A)
   expect(await a.find('id', moved)).toEqual(B)
   expect(await a.find('id', ended)).toBe('gone')
-  // It is not renewed here any more.
+  // They are not renewed here any more.
+  await until('a is told', () => told.length === 2)
+  expect(told).toEqual(
+    expect.arrayContaining([
+      [moved, false],
+      [ended, true],
+    ]),
+  )
   expect(a.counts.settled).toBe(1)
   a.leave('id', moved)
   await until('a has told', () => a.counts.owed === 0)
@@ -161,6 +171,53 @@ for _, key in ipairs(redis.call('KEYS', 'ess:socket:*')) do
   if not ofA[redis.call('GET', key)] then text = text .. key .. ' ' end
 end
 return text`
+
+test('a node that was missed takes back nothing that another one has had meanwhile, and is told of it', async () => {
+  const redis = await startRedis()
+  const road = await startTcpProxy(redis.port)
+  onTestFinished(() => road.close())
+  const { a, b } = await two(`redis://127.0.0.1:${road.port}`, redis.url)
+  const lost: unknown[] = []
+  a.moves?.onLost((id, hasEnded) => lost.push([id, hasEnded]))
+  const [kept, moved, ended, token, keptToken] = [newId(), newId(), newId(), newId(), newId()]
+  for (const id of [kept, moved, ended]) a.settle('id', id)
+  for (const key of [token, keptToken]) a.settle('token', key)
+  await foundAt(b, 'token', keptToken, A)
+
+  await road.close()
+  await troubled('away', a)
+  // No other node can know of it but by its sender.
+  const late = newId()
+  a.settle('id', late)
+  await letRunOut(redis, 'a')
+  await until('a is missed', () => b.state.nodes.length === 1)
+  for (const id of [moved, ended, late]) {
+    expect(await b.moves?.claim(id)).toBe('mine')
+    b.settle('id', id)
+  }
+  b.leave('id', ended)
+  b.settle('token', token)
+  await until('b has told', () => b.counts.owed === 0)
+
+  const again = await startTcpProxy(redis.port, road.port)
+  onTestFinished(() => again.close())
+  await well(a)
+  await until('a has told', () => a.counts.owed === 0)
+  await until('a is told', () => lost.length === 3)
+  expect(lost).toEqual(
+    expect.arrayContaining([
+      [moved, false],
+      [ended, true],
+      [late, false],
+    ]),
+  )
+  await foundAt(b, 'id', kept, A)
+  await foundAt(b, 'token', keptToken, A)
+  for (const id of [moved, late]) expect(await a.find('id', id)).toEqual(B)
+  expect(await a.find('token', token)).toEqual(B)
+  expect(await a.find('id', ended)).toBe('gone')
+  expect(a.counts.settled).toBe(2)
+})
 
 test('over TLS, Redis must be the one that its name says', async () => {
   const { path, keyPath, cert } = await certificate()

@@ -5,7 +5,9 @@ import { measureService } from '../../../server/ops/metrics.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { needsRedis, startRedis, type TestRedis } from '../../helpers/redis.js'
 import { startSlowProxy } from '../../helpers/slow-proxy.js'
+import { startTcpProxy } from '../../helpers/tcp-proxy.js'
 import { until } from '../../helpers/within.js'
+import { letRunOut } from '../locator/redis-nodes.js'
 import { openSender } from '../serve.js'
 import {
   askToReopen,
@@ -37,10 +39,17 @@ async function overRedis(): Promise<Three & { redis: TestRedis }> {
 }
 
 /** `addressOf` is where a node says that it can be reached. */
-async function overUrl(url: string, addressOf = ({ address }: Place) => address): Promise<Three> {
+async function overUrl(
+  url: string | ((node: string) => string),
+  addressOf = ({ address }: Place) => address,
+): Promise<Three> {
   const locate = ({ node, address }: Place) => {
     const place = { node, address: addressOf({ node, address }) }
-    const locator = openRedisLocator({ place, redis: { url }, secret: 'the secret of this test' })
+    const locator = openRedisLocator({
+      place,
+      redis: { url: typeof url === 'string' ? url : url(node) },
+      secret: 'the secret of this test',
+    })
     onTestFinished(() => locator.close())
     return locator
   }
@@ -226,4 +235,48 @@ test('a Redis that is slow keeps no sender from opening its link again', async (
   const receiver = await receive(b.port, sender.id)
   await goOn(b.port, again, 0)
   expect(await whole(receiver)).toMatchObject({ body: FILE })
+})
+
+test('a node that was cut off gives up the links that were opened again meanwhile', async () => {
+  const redis = await startRedis()
+  const road = await startTcpProxy(redis.port)
+  onTestFinished(() => road.close())
+  const { a, b, c } = await overUrl((node) =>
+    node === 'node-0' ? `redis://127.0.0.1:${road.port}` : redis.url,
+  )
+  const open = () => openSender(a.port, { length: FILE.length, headers: GOES_BACK })
+  const [own, ended] = [await open(), await open()]
+  // One for a receiver at each node.
+  const links = await Promise.all([a, b, c].map(async ({ port }) => ({ port, sender: await open() })))
+
+  await road.close()
+  await untilAway(a)
+  await letRunOut(redis, 'node-0')
+  for (const { node } of [b, c]) await until('a is missed', () => node.locator.state.nodes.length === 2)
+  for (const { sender } of links)
+    await goOn(b.port, await reopen(b.port, uploadOf(sender), sender.id, LENGTH), 0)
+  const upload = await reopen(c.port, uploadOf(ended), ended.id, LENGTH)
+  const receiver = await receive(c.port, ended.id)
+  await goOn(c.port, upload, 0)
+  expect(await whole(receiver)).toMatchObject({ body: FILE })
+  await until('it has ended', () => c.broker.counts().sockets === 0)
+  expect(a.broker.counts().sockets).toBe(5)
+
+  const again = await startTcpProxy(redis.port, road.port)
+  onTestFinished(() => again.close())
+  await untilWell(a)
+  await until('a has only its own link', () => a.broker.counts().sockets === 1)
+  for (const { sender } of links) await expectMoved(sender)
+  await expectMoved(ended)
+  for (const { port, sender } of links)
+    expect(await served(port, sender.id)).toMatchObject({ status: 200, body: FILE })
+  await until('all have ended', () => b.broker.counts().sockets === 0)
+  await own.write(FILE)
+  expect(await served(c.port, own.id)).toMatchObject({ status: 200, body: FILE })
+  await until('this one too', () => a.broker.counts().sockets === 0)
+  for (const { sender } of [...links, { sender: ended }])
+    for (const { port } of [a, b, c])
+      expect((await exchange(port, requestHead(`GET /${sender.id}`))).status).toBe(410)
+  // It doesn't have to ask for this one.
+  expect(() => a.broker.inspect(ended.id)).toThrow(/This transfer is over/)
 })
