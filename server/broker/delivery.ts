@@ -90,9 +90,10 @@ export class Delivery {
     this.#transfer?.start()
   }
 
-  /** Stops moving bytes. */
-  stop(): void {
+  /** Stops moving bytes. Returns a promise if that takes a while; until then some may still move. */
+  stop(): Promise<void> | undefined {
     this.#released = this.#transfer?.stop()
+    return this.#released
   }
 
   /** Ends this response without a word: the receiver has left, or has another one. It can't pass for a whole file. */

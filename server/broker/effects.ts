@@ -341,7 +341,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** A relay that has delivered has stopped by itself. */
   'stop-relay'({ ending }: Cause): void {
     this.#socket.terms.progress.stop(this.#ticking)
-    if (ending?.error !== undefined) this.#delivery?.stop()
+    if (ending?.error !== undefined) void this.#delivery?.stop()
   }
 
   'fail-receiver'({ ending }: Cause): void {

@@ -322,7 +322,13 @@ export class EphemeralSocket implements Subject {
 
   /** This node stops, or another one has the socket. Both sides go on there. Only where `canMove`. */
   move(): void {
-    this.apply('moved', { detail: 'This transfer goes on at another part of the server.' })
+    const detail = 'This transfer goes on at another part of the server.'
+    const moved = () => this.apply('moved', { detail })
+    // The sender's connection is read here as soon as the socket has ended. A thread that still moved bytes then would give
+    // the receiver later ones behind a gap, and the receiver goes on behind them. It never rejects.
+    const released = this.#effects.delivery?.stop()
+    if (released === undefined) moved()
+    else void released.then(moved)
   }
 
   /** The server stops. */

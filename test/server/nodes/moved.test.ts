@@ -266,7 +266,9 @@ describe('a transfer under way', () => {
     expect(a.ends).toMatchObject([{ outcome: 'delivered' }])
   })
 
-  test('of many bytes loses none of them, and gets none twice', async () => {
+  // Several times: bytes were lost in 1 of 25, where the thread that moves them was in the middle of a turn.
+  const times = Array.from({ length: 12 }, (_, index) => index + 1)
+  test.for(times)('of many bytes loses none of them, and gets none twice: time %i', async () => {
     const { a, b, c } = await three()
     const bytes = randomBytes(8 * 1024 * 1024)
     const sender = await openSender(a.port, { length: bytes.length, headers: GOES_BACK })
@@ -303,7 +305,9 @@ describe('a transfer under way', () => {
     await rest.write(requestHead(`PATCH ${pathname}`, fields))
     await rest.write(bytes.subarray(from))
     const { body } = await whole(back)
-    expect(Buffer.from(got + body, 'latin1').equals(bytes)).toBe(true)
+    const all = Buffer.from(got + body, 'latin1')
+    const at = all.findIndex((byte, index) => byte !== bytes[index])
+    expect({ length: all.length, differsAt: at }).toEqual({ length: bytes.length, differsAt: -1 })
   })
 
   test('fails when the time is over, if its sender can’t go back', async () => {
