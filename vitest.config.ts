@@ -9,13 +9,12 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `test` (vitest's own name for no mode): what a developer runs, within four minutes.
  * - `rest`: all that `test` leaves out. The two together are `npm run test:all`.
  * - `all`: both in one run, for another Node.
- * - `most`: what another Node could change, for the newest one.
- * - `node`: that without more of what takes long, for a Node in between.
+ * - `node`: what another Node could change, without what takes long and was never seen to differ.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
  * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer; hundreds of them while
  *   nodes are restarted.
  */
-const RUNS = ['test', 'rest', 'all', 'most', 'node', 'pages', 'several'] as const
+const RUNS = ['test', 'rest', 'all', 'node', 'pages', 'several'] as const
 
 /** The gears of the relay that this system has. The last one is the one that most transfers take. */
 const GEARS = ['streams', 'sockets', ...(process.platform === 'linux' ? ['splice'] : [])]
@@ -86,7 +85,7 @@ const PAGES = [
 ]
 
 /** What takes minutes of a cluster: `test/e2e/{moving,balanced}.test.ts` have it small. */
-const OF_CLUSTERS = ['test/e2e/{redis-away,rolling-restart}.test.ts']
+const OF_CLUSTERS = ['test/e2e/{nodes,redis-away,rolling-restart}.test.ts']
 
 /**
  * The slowest files, half a minute to three minutes each, in the order in which they begin. What begins last must be short,
@@ -142,25 +141,16 @@ const NOT_ABOUT_NODE = [
   'test/web/**/*.test.ts',
 ]
 
-/** What takes long, and was never seen to differ on a Node between the oldest and the newest. */
-const NOT_BETWEEN = [
+/** What takes long, and was never seen to differ on another Node: it is on the oldest one alone. */
+const LONG_ON_ANY_NODE = [
   'test/*.test.ts',
-  'test/client/{cli/job-control,http/proxy,receive/place}.test.ts',
-  'test/contract/*.test.ts',
-  'test/e2e/{alone,http2-floods,limits,malformed,memory,ranges,receive,renewed-certificate}.test.ts',
-  'test/faults/*.test.ts',
+  'test/client/{reservation,cli/job-control,http/proxy,receive/parts,receive/place}.test.ts',
+  'test/contract/{contract,refusals,routes,sealed}.test.ts',
+  'test/e2e/{alone,balanced,hostile-memory,http2-floods,limits,malformed,memory,moving,ranges}.test.ts',
+  'test/e2e/{receive,renewed-certificate,shutdown}.test.ts',
+  'test/faults/{chaos,matrix,processes,races,reset-in-flight,tcp-proxy}.test.ts',
   'test/fuzz/*.test.ts',
-  'test/server/{slow-heads,cli/run}.test.ts',
-]
-
-/**
- * What takes longest of what another Node could change, and was never seen to differ on the newest one either: it is on the
- * oldest one alone.
- */
-const NOT_ON_NEWEST = [
-  'test/client/{reservation,receive/parts}.test.ts',
-  'test/e2e/{balanced,hostile-memory,moving,nodes,shutdown}.test.ts',
-  'test/server/locator/redis.test.ts',
+  'test/server/{slow-heads,cli/run,locator/redis}.test.ts',
 ]
 
 /** A few connections of the fuzzer find what is badly broken; `rest` says 20,000. */
@@ -179,29 +169,22 @@ export default defineConfig(({ mode }) => {
     },
     rest: { include: [...LONG, 'test/fuzz/*.test.ts'], exclude: PAGES },
     all: { include: ['test/**/*.test.ts'], exclude: [...ENDINGS, ...PAGES, ...OF_CLUSTERS] },
-    most: {
-      include: ['test/**/*.test.ts'],
-      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_ON_NEWEST, ...OF_CLUSTERS],
-    },
     node: {
       include: ['test/**/*.test.ts'],
-      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...NOT_ON_NEWEST, ...NOT_BETWEEN, ...OF_CLUSTERS],
+      exclude: [...ENDINGS, ...NOT_ABOUT_NODE, ...LONG_ON_ANY_NODE, ...OF_CLUSTERS],
     },
     pages: { include: PAGES, exclude: [] },
-    several: { include: ['test/e2e/{nodes,workers}.test.ts', ...OF_CLUSTERS], exclude: [] },
+    several: { include: ['test/e2e/workers.test.ts', ...OF_CLUSTERS], exclude: [] },
   }[run]
 
   /** What runs in one gear alone. */
   const inGear = (gear: string) => {
     const isUsual = gear === USUAL_GEAR
-    // Files of every size between real clients: in the gear that has most to do with Node's inside.
-    const onAnotherNode = { include: ENDINGS, exclude: isUsual ? [] : ['test/e2e/delivered.test.ts'] }
     return {
       test: { include: isUsual ? ENDINGS : [], exclude: [] },
       rest: { include: isUsual ? [MATRIX] : [...ENDINGS, MATRIX], exclude: [] },
       all: { include: [...ENDINGS, MATRIX], exclude: [] },
-      most: onAnotherNode,
-      node: isUsual ? onAnotherNode : { include: [], exclude: [] },
+      node: { include: isUsual ? ENDINGS : [], exclude: [] },
       pages: { include: [], exclude: [] },
       several: { include: [], exclude: [] },
     }[run]

@@ -122,7 +122,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`
     await writeFile(join(cwd, 'two\nlines'), '')
     const shell = await shellInTmux(cwd, { PATH })
     await shell.type('eval "$(ess completion bash)"; ess() { echo "$# words"; }; echo rea""dy')
-    await shell.untilScreen(/^ready$/m)
+    await shell.untilScreen(/^ready\n\$$/m)
     await shell.press('ess --server http://h:1 send tw')
     await shell.press('Tab')
     await shell.untilScreen(/send .*lines/ms)
@@ -135,7 +135,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`
     const { cwd, PATH } = await place()
     const shell = await shellInTmux(cwd, { PATH })
     await shell.type('eval "$(ess completion bash)" && echo rea""dy')
-    await shell.untilScreen(/^ready$/m)
+    await shell.untilScreen(/^ready\n\$$/m)
     await shell.press('ess rec')
     await shell.press('Tab')
     await shell.untilScreen(/^\$ ess receive$/m)
@@ -181,7 +181,7 @@ describe('zsh', () => {
     await shell.type(
       "PS1='%% '; autoload -Uz compinit; compinit -u -D; eval \"$(ess completion zsh)\" && echo rea''dy",
     )
-    await shell.untilScreen(/^ready$/m)
+    await shell.untilScreen(/^ready\n%$/m)
     for (const [typed, screen] of [
       ['ess rec', /^% ess receive$/m],
       ['ess --server h g', /^% ess --server h get$/m],
