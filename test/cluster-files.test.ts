@@ -155,6 +155,7 @@ describe('what compose starts, with the same commands, variables and files', () 
     expect(await sum('ess_cluster_carried_total')).toBeGreaterThan(0)
     const [first] = nodes
     expect((await first?.stop())?.code).toBe(0)
+    await untilMissed(caddy)
     for (let count = 0; count < 3; count++) await expectTransfer(caddy)
   })
 })
@@ -366,6 +367,33 @@ async function startTheRedis(
   })
   await redis.untilStdout(/Ready to accept connections/)
   return port
+}
+
+/**
+ * Waits until Caddy asks only nodes that live. Caddy 2.6 can't ask another one for a request with a body: its first try has
+ * closed the body (repaired at the beginning of 2026: https://github.com/caddyserver/caddy/pull/7547).
+ */
+async function untilMissed({ url, authority }: { readonly url: string; readonly authority: string }) {
+  const ask = async () => {
+    const args = [
+      '-s',
+      '--cacert',
+      authority,
+      '-d',
+      'x',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      `${url}/health`,
+    ]
+    return (await (await run('curl', 'curl', args)).ended()).stdout.toString()
+  }
+  // In turn, so each node is asked.
+  await until('Caddy misses the node', async () => {
+    const answers = [await ask(), await ask(), await ask()]
+    return answers.every((status) => status === '405')
+  })
 }
 
 /** Sends and receives a file by `ess`. */
