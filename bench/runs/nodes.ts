@@ -51,7 +51,7 @@ export async function nodes(bench: Bench, subject: Subject): Promise<Numbers> {
       atOnce: AT_ONCE,
     })
     const small = await ofSmall(cluster, carry, bench.isQuick ? 1000 : 3000)
-    // One after the other, as from many clients: the shares of one client's transfers are told together.
+    // One after the other: a node tells Redis of several transfers of one client together, and of many clients one by one.
     let firstByteUs: readonly number[] = []
     const transfers = bench.isQuick ? 200 : 500
     const asked = await ofRedis(cluster, transfers, async () => {

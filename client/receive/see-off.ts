@@ -25,8 +25,8 @@ export interface Whole {
 
 /**
  * Call this when the connection of a download was closed in good order. If its node stopped or died behind the last byte,
- * nobody has heard of that, and the sender waits at another node for a receiver that comes back. So we look whether the
- * link is over, and if it isn't, we tell that node that we have everything. Never rejects.
+ * no other node knows that, and the sender waits there for a receiver that comes back. So we look whether the link is over,
+ * and if it isn't, we tell that node that we have everything. Never rejects.
  */
 export async function seeOff({ url, offer, bytes, ms }: Whole, options: ReceiveOptions): Promise<void> {
   if (!offer.isResumable || !isOfCluster(url) || ms < MIN_MS) return
@@ -40,7 +40,7 @@ export async function seeOff({ url, offer, bytes, ms }: Whole, options: ReceiveO
       await patience.pause()
     }
   } catch {
-    // Interrupted. The download is whole, whoever knows of it.
+    // Interrupted. The download is whole all the same.
   }
 }
 

@@ -38,8 +38,8 @@ const REFUSALS: Readonly<Record<number, ProblemCode>> = {
 
 /**
  * Asks where an upload goes on (draft-ietf-httpbis-resumable-upload, section 4.3). The server gives up the request that
- * is there, if it has not noticed its end. Rejects with the server's refusal, `server-unreachable`, or `node-away` if whoever answers can't
- * reach it.
+ * is there, if it has not noticed its end. Rejects with the server's refusal, with `server-unreachable`, or with `node-away`
+ * if the node or proxy that answers can't reach it.
  */
 export async function askWhere(resource: UploadResource, options: SendOptions): Promise<Whereabouts> {
   const { upload: url } = resource

@@ -26,7 +26,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   readonly ended = new Occurrence()
   readonly #sender: SenderSide
   #delivery: Delivery | undefined
-  /** True while a receiver may come back that got its bytes from another node: any number of them. */
+  /** True until the first receiver comes here. It may have got any number of bytes from another node. */
   #isReceiverElsewhere: boolean
   /** The offset up to which the last receiver had bytes. */
   #position: number

@@ -169,7 +169,7 @@ export class EphemeralSocket implements Subject {
   }
 
   /**
-   * True if nobody would notice more of a move than a pause: there is no receiver, or one that comes back by itself. One
+   * True if a move would be no more than a pause for both sides: there is no receiver, or one that comes back by itself. One
    * that has everything but the end gets that sooner here.
    */
   get canMoveAtOnce(): boolean {

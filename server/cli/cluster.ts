@@ -145,7 +145,7 @@ function addressIn(text: string, flag: string): LinkAddress {
   )
 }
 
-/** Where others reach a listener at this address, if nobody has said so. */
+/** Where other nodes reach a listener at this address, if --cluster-address doesn't say it. */
 function ownAddress(listenAt: LinkAddress): LinkAddress {
   if (!isWildcard(listenAt.host)) return listenAt
   const [host, ...others] = reachableAddresses(listenAt.host)

@@ -132,7 +132,7 @@ export class RedisClients implements Clients {
     const listener = this.#listener
     if (client === undefined || listener === undefined || !Number.isSafeInteger(number)) return
     if (verb === 'full' || verb === 'free') listener.setFull(number, client, verb === 'full')
-    // Whoever can write to Redis can repeat a client's name, but not shut it out for longer than a miss would.
+    // A program that can write to Redis can repeat a client's name. That shuts it out for no longer than a miss would.
     if (verb === 'out' && number > 0)
       listener.shutOut(client, Math.min(number, 1000 * listener.windowSeconds))
   }

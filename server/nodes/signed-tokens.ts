@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { SIGNED_TOKEN_LENGTH } from '../../shared/index.js'
 
 const RANDOM_BYTES = 16
-/** Of 32. Nobody can try more of them than a server answers. */
+/** Half of the digest: 128 bits can't be found by asking a server. */
 const PROOF_BYTES = 16
 
 /**

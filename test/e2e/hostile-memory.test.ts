@@ -7,8 +7,8 @@ import { DEADLINE_MS, until, within } from '../helpers/within.js'
 
 const MIB = 1024 * 1024
 /**
- * What is pushed at the server in all, and what of it may be seen in its memory. V8 begins to look for buffers that
- * nobody has any more when there are 64 MiB of them. On a busy machine, it is not made to before.
+ * What is pushed at the server in all, and what of it may be seen in its memory. V8 begins to collect
+ * unused buffers when there are 64 MiB of them; on a busy machine not before.
  */
 const PUSHED_BYTES = 256 * MIB
 const MAX_GROWTH_BYTES = 80 * MIB

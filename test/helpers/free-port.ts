@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /**
- * Below the ports that Linux gives to whoever asks for any, which are also those of outgoing connections: one of those
- * would be taken again before a program has it.
+ * Below the ports that Linux chooses by itself, for port 0 and for outgoing connections: it might choose one of those again
+ * before the program has it.
  */
 const [FIRST_PORT, END_OF_PORTS] = [10_000, 32_768]
 
