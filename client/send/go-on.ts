@@ -70,6 +70,8 @@ export async function goOn(
   const lossWords = (reason.code === 'connection-lost' ? reason : lost()).message
   /** True while no node has it. */
   let isAway = false
+  /** False where the node was gone before it could say so, or said it while we had no connection to it. */
+  let isMoveTold = false
   /** True until a try that followed at once has failed too. */
   let isAtOnce = true
   if (reason.code === 'moved') letGo()
@@ -79,6 +81,8 @@ export async function goOn(
       if (isAway) {
         upload.resource = await reopen(upload, source, options)
         isAway = false
+        if (!isMoveTold) onEvent({ event: 'moved' })
+        isMoveTold = false
       }
       const where = await askWhere(upload.resource, options)
       if ('verdict' in where) {
@@ -139,6 +143,7 @@ export async function goOn(
   /** The node has let the upload go, and said so. */
   function letGo(): void {
     isAway = mayReopen(upload)
+    isMoveTold = true
     onEvent({ event: 'moved' })
   }
 

@@ -207,7 +207,7 @@ test.each([
   await within(DEADLINE_MS, 'the verdict', sending.verdict)
   await until('all events are read', () => namesOf(events).at(-1) === 'delivered')
   expect(namesOf(events)).toEqual([
-    ...['opened', 'interrupted', 'interrupted', 'waiting', 'connected', 'delivered'],
+    ...['opened', 'interrupted', 'interrupted', 'moved', 'waiting', 'connected', 'delivered'],
   ])
 })
 
