@@ -334,6 +334,8 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
 
   tick(): void {
     const { bytes } = this
+    // A receiver has come back for bytes that it lost, and the sender is away: nothing has moved yet.
+    if (this.#wasInterrupted && bytes < this.#toldBytes) return
     if (bytes !== this.#toldBytes) this.#observer.progress(this.#socket, bytes)
     this.#toldBytes = bytes
   }

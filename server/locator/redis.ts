@@ -50,9 +50,10 @@ const REFILL_MS = 10_000
 
 /**
  * A node tells Redis of a new key in the turn of its loop after the one in which it tells its client. A client that is
- * quicker is found by its id's tag; a key that has none is looked for again after so long.
+ * quicker is found by its id's tag. A key that has none is looked for again after these pauses: a machine with too much to
+ * do lets a node wait for its next turn.
  */
-const SECOND_LOOK_MS = 50
+const PAUSES_MS = [50, 100]
 
 /** The last words of a node may take so long. */
 const FAREWELL_MS = 500
@@ -324,8 +325,10 @@ export class RedisLocator implements Locator, ClusterView {
     const record = this.#recordOf(kind, key)
     const endMs = performance.now() + LOOK_MS
     let found = await withinFind(this.#search(record))
-    if (found === undefined && !hasTag(kind, key) && performance.now() + 2 * SECOND_LOOK_MS < endMs) {
-      await delay(SECOND_LOOK_MS)
+    for (const pauseMs of hasTag(kind, key) ? [] : PAUSES_MS) {
+      if (found !== undefined) break
+      await delay(pauseMs)
+      // Without time for the last look, it can't be said.
       found = await withinFind(this.#search(record), endMs - performance.now())
     }
     if (found !== 'failed' && found !== 'late') return found

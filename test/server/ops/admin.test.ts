@@ -150,6 +150,38 @@ describe('the metrics', () => {
     expect(await value('ess_relayed_bytes_total')).toBe(5 + 8)
   })
 
+  test('go on while the sender of such bytes is still away', async () => {
+    const served = await observe()
+    const { port, service, value } = served
+    const failures: unknown[] = []
+    service.on('error:listener', (error) => failures.push(error))
+    const progress: number[] = []
+    service.on('socket:progress', ({ contentLength }, bytes) => {
+      if (contentLength === 10) progress.push(bytes)
+    })
+    const sender = await openSender(port, { length: 10, headers: { 'Ess-Resume': 'rewind' } })
+    const receiver = await connectReceiver(port, sender)
+    await sender.write('hello')
+    await receiver.until(/hello$/)
+    receiver.reset()
+    await sender.until(/"interrupted"/)
+    const back = await connectRaw(port)
+    await back.write(requestHead(`GET /${sender.id}`, { Range: 'bytes=2-' }))
+    await sender.until(/"rewind"/)
+    // The progress of another transfer shows that time has passed: all of them are looked at together.
+    const other = await openSender(port, { length: 30 })
+    await connectReceiver(port, other)
+    for (const bytes of [10, 20]) {
+      await other.write('x'.repeat(10))
+      await until(
+        'the next bytes are counted',
+        async () => (await value('ess_relayed_bytes_total')) === 5 + bytes,
+      )
+    }
+    expect(failures).toEqual([])
+    expect(progress).toEqual([5])
+  })
+
   test('tell of a transfer: its outcome and gear, its bytes, and three times', async () => {
     const served = await observe()
     const sender = await openSender(served.port, { length: 5 })
