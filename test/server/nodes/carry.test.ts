@@ -162,6 +162,18 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     },
   )
 
+  test('a link that ends in good order behind its file is not the word of its receiver', async () => {
+    const [home, other, proxy] = await twoWithProxy(speech)
+    const sender = await openSender(home.port, { length: 5 })
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.write('hello')
+    // It has the file, and has not closed its half: the node that carries waits for that, and is killed.
+    await receiver.until(/hello$/)
+    await proxy.strike({ kind: 'fin' })
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    expect(eventsOf(sender)).not.toContainEqual(expect.objectContaining({ event: 'delivered' }))
+  })
+
   test('a link that ends in good order before its answer gives a sender and a follower no whole one', async () => {
     const [home, other, proxy] = await twoWithProxy(speech, { reservations: true })
     const { upload } = await reserve(home.port)
