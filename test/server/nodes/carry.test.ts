@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { MemoryStore } from '../../../server/locator/memory.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
@@ -390,6 +391,21 @@ describe('at the wrong node, over HTTP/1.1', () => {
     await receiver.until(/hello\r\n0\r\n\r\n$/)
     await proxy.strike({ kind: 'fin' })
     expect(await receiver.ending()).toBe('rst')
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+  })
+
+  test('a receiver whose TLS breaks is lost', async () => {
+    const [home, other] = await two('http/1.1')
+    const sender = await openSender(home.port, { length: 1_000_000 })
+    const carrier = connect(other.port, '127.0.0.1')
+    const receiver = connectTls({ socket: carrier, rejectUnauthorized: false }).on('error', () => undefined)
+    onTestFinished(() => void receiver.destroy())
+    receiver.write(requestHead(`GET /${sender.id}`))
+    await sender.until(/"connected"/)
+    await sender.write(Buffer.alloc(1000))
+    await new Promise((resolve) => receiver.once('data', resolve))
+    // A record that nothing of this session has made.
+    carrier.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 100]), Buffer.alloc(100)]))
     expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
   })
 
