@@ -84,8 +84,8 @@ export function takeFromParser(connection: Socket): boolean {
   // From Node's list of connections: the server would close it as an idle one. Node frees the parser on 'close'.
   parser.remove()
   connection.setTimeout(0)
-  // An error without a listener is a crash. The connection's 'close' says as much.
-  connection.on('error', ignore)
+  // An error without a listener is a crash. What is said of it is its 'close', and after an error of TLS none comes.
+  connection.on('error', closeBroken)
   // The stream believes that it is reading since the parser began to read for it. Now it reads when it is asked.
   connection.push(NOTHING)
   return true
@@ -94,6 +94,11 @@ export function takeFromParser(connection: Socket): boolean {
 const NOTHING = Buffer.alloc(0)
 
 function ignore(): void {}
+
+/** Not a literal: see `endGently`. */
+function closeBroken(this: Socket): void {
+  this.destroy()
+}
 
 /** Does what net.Socket does for its option `onread`. Without `reading`, only the buffer changes. */
 export function readInto(

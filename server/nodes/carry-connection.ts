@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { LAST_WORD } from '../node/last-word.js'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
 import { timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
@@ -20,9 +21,9 @@ const LEAVER_LOOK_MS = 100
  * have ended. A reset of one is a reset of the other.
  *
  * For a download the ends take care of the truth. The receiver gets an end in good order only behind a whole answer, and
- * a reset otherwise. The other node takes the end of the link for the receiver's word that it has everything. So it gets
- * it only when its own end was passed on, and the client's kernel has acknowledged all that precedes it. A client that
- * closes its half before that is reset when it has left.
+ * a reset otherwise. The other node takes `LAST_WORD` for the receiver's word that it has everything. So it gets it only
+ * when its own end was passed on, and the client's kernel has acknowledged all that precedes it. A client that closes its
+ * half before that is reset when it has left.
  */
 export function carryConnection(
   { connection, bytes }: Taken,
@@ -43,7 +44,7 @@ export function carryConnection(
     ? confirmReceiver(request, relay, {
         closed: receiverClosed,
         // If not, that node has waited for as long, and ends the link by itself.
-        delivered: (isConfirmed) => finish(() => isConfirmed && link.end()),
+        delivered: (isConfirmed) => finish(() => isConfirmed && link.end(LAST_WORD)),
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { LAST_WORD } from '../node/last-word.js'
 import { ignoreEnd, mayEnd, resetConnection } from '../node/linger.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
@@ -120,7 +121,7 @@ export function carryExchange(
 
   function sayEnd(): void {
     mayEnd(link)
-    link.end()
+    link.end(LAST_WORD)
   }
 
   function breakOff(): void {

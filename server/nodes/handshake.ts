@@ -15,7 +15,7 @@ import { withResolvers } from '../node/with-resolvers.js'
  */
 
 /** Another version is refused like a stranger. Change it with the messages. */
-const VERSION = Buffer.from('ess-link 1\n')
+const VERSION = Buffer.from('ess-link 2\n')
 const NONCE_BYTES = 32
 const PROOF_BYTES = 32
 

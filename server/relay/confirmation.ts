@@ -1,4 +1,5 @@
 import { setInUse } from '../node/host-timeouts.js'
+import { wordOfLink } from '../node/last-word.js'
 import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } from '../node/linger.js'
 import { type RequestPort, UNCONFIRMED } from '../node/ports.js'
 import { timings } from '../node/timings.js'
@@ -46,6 +47,7 @@ export function confirmReceiver(
 ): Confirmation {
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const { socket: receiverConnection } = receiverRequest
+  const word = wordOfLink(receiverConnection)
   let isEndWritten = false
   let isEndGiven = false
   let isEndRead = false
@@ -79,6 +81,7 @@ export function confirmReceiver(
 
   function awaitEnd(): void {
     isAwaited = true
+    word.expect()
     if (mayBeReset) relay.resetIfKilled(receiverConnection, false)
     isEndGiven = receiverConnection.writable
     // Node would close both halves after the last byte. If we close ours alone, the receiver answers with its own end:
@@ -117,7 +120,7 @@ export function confirmReceiver(
   }
 
   function closed(hadError: boolean): void {
-    events.closed(isEndRead || (!hadError && receiverConnection.readableEnded))
+    events.closed(isEndRead || (!hadError && receiverConnection.readableEnded && word.isThere()))
   }
 
   /** Our kernel has everything. A receiver that left before its own kernel had it closes its half in as good an order. */

@@ -66,7 +66,7 @@ test('a node of a cluster loads them', async (context) => {
 test('one server alone has one port, and no connection but those of its clients', async (context) => {
   needsProc(context)
   const server = await startServerIn({})
-  const own = { protocol: 'tcp', isListening: true, port: server.port, remotePort: 0 }
+  const own = { protocol: 'tcp', isListening: true, hasEnded: false, port: server.port, remotePort: 0 }
   expect(await socketsOf(server.pid)).toEqual([own])
   const sender = await openSender(server.port, { length: 5 })
   expect(await socketsOf(server.pid)).toEqual(

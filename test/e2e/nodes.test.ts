@@ -6,6 +6,7 @@ import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
 import { requestHead } from '../helpers/http-exchange.js'
 import { readPage } from '../helpers/markdown.js'
 import { needs } from '../helpers/needs.js'
+import { socketsOf } from '../helpers/own-sockets.js'
 import {
   connectReceiver,
   expectCutOff,
@@ -100,6 +101,22 @@ describe.each(PAIRS)('from $sender at one node to $receiver at another', (pair) 
     await expectSenderFailed(sender, 'receiver-lost')
     expect((await receiver.ended()).code).not.toBe(0)
   })
+})
+
+test('a node that is killed behind the last byte has not confirmed it for its receiver', async () => {
+  const [home, other] = await startNodes(2, (await startRedis()).url)
+  if (home === undefined || other === undefined) throw new Error('Expected two nodes')
+  const { path } = await fileOf(300_000)
+  const sender = await startSender('curl', home, { file: path })
+  // All of the file is in the kernels between the node and this receiver, which reads none of it.
+  const receiver = await connectRaw(other.port, { paused: true })
+  await receiver.write(requestHead(`GET ${new URL(sender.url).pathname}`))
+  await until('the node has passed on the file, and its end', async () => {
+    const sockets = await socketsOf(other.pid)
+    return sockets.some(({ port, hasEnded }) => port === other.port && hasEnded)
+  })
+  other.signal('SIGKILL')
+  await expectSenderFailed(sender, 'receiver-lost')
 })
 
 test.each([
@@ -260,7 +277,7 @@ test('a program that writes to Redis can hide a link from the other nodes, and t
   const heard: Buffer[] = []
   const liar = createServer((connection) => {
     connection.on('error', () => undefined).on('data', (bytes: Buffer) => heard.push(bytes))
-    connection.write(Buffer.concat([Buffer.from('ess-link 1\n'), Buffer.alloc(64)]))
+    connection.write(Buffer.concat([Buffer.from('ess-link 2\n'), Buffer.alloc(64)]))
   })
   onTestFinished(() => void liar.close())
   await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve))

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { MemoryStore } from '../../../server/locator/memory.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
@@ -161,6 +162,18 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
       expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
     },
   )
+
+  test('a link that ends in good order behind its file is not the word of its receiver', async () => {
+    const [home, other, proxy] = await twoWithProxy(speech)
+    const sender = await openSender(home.port, { length: 5 })
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.write('hello')
+    // It has the file, and has not closed its half: the node that carries waits for that, and is killed.
+    await receiver.until(/hello$/)
+    await proxy.strike({ kind: 'fin' })
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    expect(eventsOf(sender)).not.toContainEqual(expect.objectContaining({ event: 'delivered' }))
+  })
 
   test('a link that ends in good order before its answer gives a sender and a follower no whole one', async () => {
     const [home, other, proxy] = await twoWithProxy(speech, { reservations: true })
@@ -378,6 +391,21 @@ describe('at the wrong node, over HTTP/1.1', () => {
     await receiver.until(/hello\r\n0\r\n\r\n$/)
     await proxy.strike({ kind: 'fin' })
     expect(await receiver.ending()).toBe('rst')
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+  })
+
+  test('a receiver whose TLS breaks is lost', async () => {
+    const [home, other] = await two('http/1.1')
+    const sender = await openSender(home.port, { length: 1_000_000 })
+    const carrier = connect(other.port, '127.0.0.1')
+    const receiver = connectTls({ socket: carrier, rejectUnauthorized: false }).on('error', () => undefined)
+    onTestFinished(() => void receiver.destroy())
+    receiver.write(requestHead(`GET /${sender.id}`))
+    await sender.until(/"connected"/)
+    await sender.write(Buffer.alloc(1000))
+    await new Promise((resolve) => receiver.once('data', resolve))
+    // A record that nothing of this session has made.
+    carrier.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 100]), Buffer.alloc(100)]))
     expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
   })
 

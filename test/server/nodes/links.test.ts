@@ -77,7 +77,7 @@ describe('a link is refused', () => {
     let heard = 0
     const liar = createServer((connection) => {
       connection.on('error', () => undefined)
-      connection.write(Buffer.concat([Buffer.from('ess-link 1\n'), Buffer.alloc(32)]))
+      connection.write(Buffer.concat([Buffer.from('ess-link 2\n'), Buffer.alloc(32)]))
       connection.on('data', (bytes) => {
         // Its version, its random bytes and its proof.
         heard += bytes.length
@@ -95,10 +95,10 @@ describe('a link is refused', () => {
 
   test.each([
     ['HTTP', Buffer.from(`GET / HTTP/1.1\r\nHost: localhost\r\n\r\n${'x'.repeat(100)}`)],
-    ['another version', Buffer.concat([Buffer.from('ess-link 2\n'), Buffer.alloc(64)])],
-    ['a proof that is none', Buffer.concat([Buffer.from('ess-link 1\n'), Buffer.alloc(64)])],
+    ['another version', Buffer.concat([Buffer.from('ess-link 1\n'), Buffer.alloc(64)])],
+    ['a proof that is none', Buffer.concat([Buffer.from('ess-link 2\n'), Buffer.alloc(64)])],
     ['a flood', Buffer.alloc(5_000_000)],
-    ['too little, for too long', Buffer.from('ess-link 1\n')],
+    ['too little, for too long', Buffer.from('ess-link 2\n')],
   ])('to a stranger who says %s, and learns nothing', async (_what, bytes) => {
     const { address, taken } = await home()
     const answer = await answerTo(address, bytes)
