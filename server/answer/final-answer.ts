@@ -79,6 +79,8 @@ export class FinalAnswer implements StatusSink {
 
   move(): void {
     if (this.#isAnswered()) return
+    // The sender's next request is for another node.
+    this.#response.shouldKeepAlive = false
     trySendProblem(this.#request, this.#response, this.#cors, moved())
   }
 
