@@ -391,8 +391,21 @@ describe('a transfer under way', () => {
     void a.broker.stop(LONG_DRAIN_MS)
     const answer = await answerOf(sender)
     expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+    expect(answer.headers['ess-connected']).toBe('?1')
     expect(answer.body).toMatch(/"type":"urn:ess:problem:moved"/)
     expect(await receiver.ending()).toBe('rst')
+  })
+
+  test('that has not begun is not told of a receiver', async () => {
+    const { a } = await three()
+    const reserved = await exchange(a.port, requestHead('POST /reserve', { Accept: 'application/json' }))
+    const { upload } = JSON.parse(reserved.body) as { upload: string }
+    const sender = await connectRaw(a.port)
+    await sender.write(requestHead(`PUT ${new URL(upload).pathname}`, { 'Content-Length': '10', ...GOES_BACK }))
+    await until('the sender waits', () => a.broker.sockets()[0]?.phase === 'waiting')
+    void a.broker.stop(LONG_DRAIN_MS)
+    const answer = await answerOf(sender)
+    expect([answer.status, answer.headers['ess-connected']]).toEqual([503, undefined])
   })
 
   test('in pieces goes on with the next piece', async () => {
