@@ -77,9 +77,11 @@ export class FinalAnswer implements StatusSink {
     trySendProblem(this.#request, this.#response, this.#cors, rewound(offset, upload))
   }
 
-  move(): void {
+  move(hadReceiver: boolean): void {
     if (this.#isAnswered()) return
-    trySendProblem(this.#request, this.#response, this.#cors, moved())
+    // The sender's next request is for another node.
+    this.#response.shouldKeepAlive = false
+    trySendProblem(this.#request, this.#response, this.#cors, moved(hadReceiver))
   }
 
   endPiece(offset: number): void {
@@ -111,11 +113,11 @@ export function rewound(offset: number, upload: string): EssError {
   )
 }
 
-/** The answer to an upload that goes on at another node. */
-function moved(): EssError {
+/** The answer to an upload that goes on at another node. Its sender has read no event, and has to say there who had come. */
+function moved(hadReceiver: boolean): EssError {
   return new EssError(
     'moved',
     'This part of the server stops, and the transfer can go on at another one. Open the link there again: send POST to this address with Ess-Reopen.',
-    { retryAfter: 1 },
+    { retryAfter: 1, ...(hadReceiver && { fields: { 'Ess-Connected': '?1' } }) },
   )
 }

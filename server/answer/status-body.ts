@@ -53,8 +53,8 @@ export interface StatusSink {
   release(): void
   /** Ends the sink of a sender that has to go on by another request, from an earlier offset. */
   redirect(event: RewindEvent): void
-  /** Ends the sink of a transfer that goes on at another node. */
-  move(): void
+  /** Ends the sink of a transfer that goes on at another node. `hadReceiver` is true if a receiver had come. */
+  move(hadReceiver: boolean): void
   /** Answers a piece that was handed on whole; the next one begins at this offset. */
   endPiece(offset: number): void
 }

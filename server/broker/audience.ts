@@ -48,7 +48,7 @@ export class Audience {
 
   /** Tells that the transfer goes on at another node, which ends every sink without a verdict. */
   move(): void {
-    for (const sink of this.#sinks) sink.move()
+    for (const sink of this.#sinks) sink.move(this.#knowsReceiver)
     this.#sinks.clear()
   }
 

@@ -14,7 +14,7 @@ import type { Delivery } from './delivery.js'
 import { type Effect, type Input, MAX_EARLY_RECEIVERS } from './lifecycle.js'
 import { ReturnTimer } from './return-timer.js'
 import { isSenderThere, type Segment } from './segment.js'
-import { SenderSide } from './sender-side.js'
+import { type Known, SenderSide } from './sender-side.js'
 import { type Cause, type SocketObserver, type Subject, verdictOf } from './subject.js'
 
 /** Everything that one socket does, by the names in the table of `lifecycle.ts`, and the state that this needs. */
@@ -42,7 +42,7 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
   /** What the observer was told last. */
   #toldBytes: number
 
-  constructor(socket: Subject, observer: SocketObserver, known: Partial<Payload> = {}, past?: Reopening) {
+  constructor(socket: Subject, observer: SocketObserver, known: Known = {}, past?: Reopening) {
     this.#socket = socket
     this.#observer = observer
     const hadReceiver = past?.hadReceiver ?? false

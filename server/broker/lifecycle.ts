@@ -237,7 +237,7 @@ const NOT_BEFORE_BYTES = {
  *                                       │                 └─────────────────────────────┘
  * ```
  *
- * In a cluster, each stage but `reserved` may also end in `closed(moved)`. At the node where its sender opens the link again,
+ * In a cluster, each stage may also end in `closed(moved)`. At the node where its sender opens the link again,
  * a socket begins in `absent`, or in `both-away` if a receiver had come.
  *
  * An input that comes late is normal, because two things often end at the same moment. The table says `ignored`.
@@ -267,7 +267,7 @@ const TABLE = {
       'internal-error': ignored,
       cancelled: close('cancelled'),
       'shutting-down': close('shutting-down'),
-      moved: ignored,
+      moved: close('moved'),
     },
   },
   waiting: {

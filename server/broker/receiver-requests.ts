@@ -52,6 +52,8 @@ export class ReceiverRequests {
     if (socket.phase === 'reserved') await this.#early.awaitSender(socket, exchange)
     // If this receiver has left, during a wait or right after its request, the socket stays for another one.
     if (!request.socket.writable || hasEnded(exchange)) return
+    // It throws how the reservation has ended. One that went on at another node is there for this receiver, too.
+    if (socket.phase === 'closed') registry.find(id)
     const takesOver = mayReturn(socket) && this.#isSameReceiver(socket, request, start)
     if (!takesOver) socket.inspect()
     checkReach(socket, start)

@@ -6,7 +6,8 @@ import type { Relay } from '../relay/relay.js'
 import { checkReferer } from '../request/access.js'
 import { creationOf, endsUnsaid, goesByOffset, refuseAsWhole, refuseDraft } from '../request/draft.js'
 import { notesOf } from '../request/notes.js'
-import { fileNameOf, type Payload } from '../request/payload.js'
+import { fileNameOf } from '../request/payload.js'
+import { canReopen } from '../request/reopening.js'
 import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/resume.js'
 import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
 import type { Ttl } from '../request/times.js'
@@ -19,6 +20,7 @@ import type { ResolvedOptions } from './options.js'
 import type { Registry } from './registry.js'
 import type { Segment, SenderFile } from './segment.js'
 import type { SenderBodies } from './sender-bodies.js'
+import type { Known } from './sender-side.js'
 import { EphemeralSocket } from './socket.js'
 import type { StatusStreams } from './status-streams.js'
 import type { SocketObserver } from './subject.js'
@@ -110,7 +112,7 @@ export class SenderRequests {
     const id = registry.mint()
     const share = limits.takeReservation(request)
     const terms = { ...ttl, base, giveBack: share.giveBackSocket }
-    const known = { fileName, contentLength: creation?.total, ...notes }
+    const known = { fileName, contentLength: creation?.total, canReopen: canReopen(request), ...notes }
     const socket = this.#createSocket(id, terms, undefined, known)
     // It never rejects: it is settled when the reservation ends, too.
     void socket.senderCame.then(share.giveBackReservation)
@@ -226,7 +228,7 @@ export class SenderRequests {
     id: string,
     terms: Ttl & { readonly base: string; readonly giveBack: () => void },
     reach: Reach,
-    known?: Partial<Payload>,
+    known?: Known,
   ): EphemeralSocket {
     const { options, registry, observer } = this.#parts
     const { resumeWithinMs, reservations } = options

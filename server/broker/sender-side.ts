@@ -15,6 +15,12 @@ const UNKNOWN: Payload = {
   bundle: undefined,
 }
 
+/** What a reservation says of its sender, and of the file. */
+export interface Known extends Partial<Payload> {
+  /** True if the sender knows how to go on at another node. */
+  readonly canReopen?: boolean
+}
+
 /** The sender of a socket: what it said in its first request, and the request that is there now. */
 export class SenderSide {
   readonly #audience: Audience
@@ -27,9 +33,15 @@ export class SenderSide {
   #offset = 0
 
   /** `known` is the reservation's, `past` that of a socket which another node had. `closed` is called when the connection of a watched request has closed. */
-  constructor(audience: Audience, known: Partial<Payload>, past: Reopening | undefined, closed: () => void) {
+  constructor(
+    audience: Audience,
+    { canReopen = false, ...known }: Known,
+    past: Reopening | undefined,
+    closed: () => void,
+  ) {
     this.#audience = audience
     this.#payload = { ...UNKNOWN, ...known }
+    this.#canReopen = canReopen
     this.#closed = closed
     if (past === undefined) return
     this.#payload = past.payload

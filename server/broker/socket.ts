@@ -3,7 +3,6 @@ import { EssError, formatCount, type InterruptedEvent, type StatusEvent } from '
 import type { StatusSink } from '../answer/status-body.js'
 import type { ResponsePort } from '../node/ports.js'
 import { checkNotes, type Notes } from '../request/notes.js'
-import type { Payload } from '../request/payload.js'
 import type { Reopening } from '../request/reopening.js'
 import { comesBack } from '../request/resume.js'
 import { Delivery } from './delivery.js'
@@ -20,6 +19,7 @@ import {
   type Stage,
 } from './lifecycle.js'
 import { isReadWhole, type Segment } from './segment.js'
+import type { Known } from './sender-side.js'
 import type { Cause, Ending, SocketObserver, SocketTerms, Subject } from './subject.js'
 import type { UploadTokens } from './upload-tokens.js'
 
@@ -56,7 +56,7 @@ export class EphemeralSocket implements Subject {
     terms: SocketTerms,
     tokens: UploadTokens,
     observer: SocketObserver,
-    known?: Partial<Payload>,
+    known?: Known,
     past?: Reopening,
   ) {
     this.terms = terms
@@ -163,8 +163,10 @@ export class EphemeralSocket implements Subject {
 
   /** True if the sender can go on at another node, and so can the receiver, if one has come. */
   get canMove(): boolean {
-    if (this.#stage === 'reserved' || this.#stage === 'closed') return false
-    if (!this.isResumable || !this.#effects.canReopen) return false
+    if (this.#stage === 'closed' || !this.#effects.canReopen) return false
+    // Its sender has not come yet, and can begin anywhere.
+    if (this.#stage === 'reserved') return this.terms.returnMs > 0
+    if (!this.isResumable) return false
     return !this.#effects.hadReceiver || this.lowestReturn !== undefined
   }
 

@@ -29,10 +29,13 @@ export class Line {
   /** Fulfilled when the connection is over: with true if the peer closed it in good order. */
   readonly ended: Promise<boolean>
   #streams = 0
+  /** Requests whose answer may be a download: its end needs the session until the peer has confirmed it. */
+  #asked = 0
   #uploads = 0
   #flowing = 0
   #window = HELD_WINDOW
   #idle: NodeJS.Timeout | undefined
+  #isRetiring = false
   #isRetired = false
 
   /** `socket` carries the session: the lowest connection that Node tells of. */
@@ -82,6 +85,21 @@ export class Line {
     this.#isRetired = true
     this.session.close()
     if (this.#streams === 0) this.#part()
+  }
+
+  /** The same, when no download is under way any more. */
+  retireSoon(): void {
+    this.#isRetiring = true
+    if (this.#asked === 0) this.retire()
+  }
+
+  /** A request begins that may be a receiver's. Returns a function to call when the end of its answer is known. */
+  ask(): () => void {
+    this.#asked++
+    return () => {
+      this.#asked--
+      if (this.#isRetiring) this.retireSoon()
+    }
   }
 
   /** An upload begins, and isn't read yet. Call `flow` when it is read, and `end` when it is over. */

@@ -45,6 +45,8 @@ export interface Answers {
 export interface Http2Side {
   /** Speaks HTTP/2 on a connection that has chosen it. */
   speak(connection: TLSSocket): void
+  /** Ends each connection as soon as no download is under way on it. Clients ask again by another one. */
+  sendAway(): void
   /** Takes no new requests. Each connection ends with its last one. */
   close(): void
   /** Ends all connections that are left. */
@@ -84,6 +86,9 @@ export function http2Side(answers: Answers, unreadMs: number): Http2Side {
       })
       server.emit('connection', new ConnectionPipe(connection))
     },
+    sendAway: () => {
+      for (const line of lines.values()) line.retireSoon()
+    },
     close: () => {
       // From now on connections end sooner than those limits.
       stopLooking()
@@ -116,6 +121,7 @@ function answer(
   // It has what this service and Hono use of one.
   const request = response.req as unknown as IncomingMessage
   const { ':method': method, expect } = head.headers
+  if (method === 'GET' || method === 'POST') response.socket.once('close', line.ask())
   if (method === 'CONNECT') answers.connect(request, response)
   else if (expect === undefined) answers.request(request, response)
   else if (/^100-continue$/i.test(expect)) answers.checkContinue(request, response)

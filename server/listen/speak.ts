@@ -29,7 +29,10 @@ export interface SpokenTls {
 export interface Speaking {
   /** Listen by it, or give it connections by its event `connection`. */
   readonly server: Server
-  /** Takes no new connections any more. Those that are open are served as before, and those that other nodes bring. */
+  /**
+   * Takes no new connections any more. Those that are open end with the next answer, so that their clients come to another
+   * node; by HTTP/2, with the last one that is under way. What other nodes bring is served as before.
+   */
   closeDoor(): void
   /**
    * Takes no new connections, and ends those that are open: idle ones at once, others after their last words. Resolves
@@ -44,8 +47,10 @@ export function speak(service: Service, answer: Answers['request'], tls: SpokenT
   const latest = new Attachment<Socket, ResponsePort>('latest response')
   const answerMs = unreadMs(service.options.stallTimeoutMs)
   const unread = new UnreadConnections(answerMs)
+  let isDoorClosed = false
   const mayAsk = (request: IncomingMessage, response: ResponsePort) => {
     latest.set(request.socket, response)
+    if (isDoorClosed) response.shouldKeepAlive = false
     if (tls !== undefined) sayHsts(request, response, tls.hstsMaxAge)
     return unread.asked(request.socket, response)
   }
@@ -99,8 +104,10 @@ export function speak(service: Service, answer: Answers['request'], tls: SpokenT
   return {
     server,
     closeDoor: () => {
+      isDoorClosed = true
       server.close()
       server.closeIdleConnections()
+      http2?.sendAway()
     },
     close: async (closed) => {
       stopLooking?.()

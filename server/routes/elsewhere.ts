@@ -12,13 +12,24 @@ import { idToReopen } from './reopen.js'
 import { reopenElsewhere } from './reopen-elsewhere.js'
 import type { Visit } from './visit.js'
 
-/** The addresses whose key may be on another node. */
-const KINDS: Readonly<Partial<Record<Route, Kind>>> = {
-  download: 'id',
-  namedDownload: 'id',
+/** What the key of each address is, if another node may have it. */
+const KINDS: Readonly<Record<Route, Kind | undefined>> = {
+  root: undefined,
+  health: undefined,
+  reserve: undefined,
+  clientPackage: undefined,
+  clientPackageOfVersion: undefined,
+  webAsset: undefined,
+  closedDownload: 'id',
+  closedUpload: 'token',
   uploadResource: 'token',
   uploadEvents: 'token',
+  download: 'id',
+  namedDownload: 'id',
 }
+
+/** Where a receiver gets its file. */
+const DOWNLOADS: readonly Route[] = ['download', 'namedDownload']
 
 /**
  * Has the node answer that has what isn't here, or refuses the request: with `missing`, the refusal of this node alone, if
@@ -55,7 +66,8 @@ async function isAnswered(
   if (kind === undefined || key === undefined || nodes.isCarried(request)) return false
   // What no node can have made is not looked for.
   if (!(kind === 'id' ? broker.options.ids.matches(key) : UPLOAD_TOKEN_PATTERN.test(key))) return false
-  const isDownload = kind === 'id' && (request.method === 'GET' || request.method === 'POST')
+  const isDownload =
+    DOWNLOADS.includes(address.route) && (request.method === 'GET' || request.method === 'POST')
   let found = await nodes.find(kind, key)
   // Where the store can't be asked, nothing would tell this node of it.
   if (found === 'unknown' && isDownload && nodes.moves?.canTell === true) {

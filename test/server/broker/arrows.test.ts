@@ -605,6 +605,7 @@ const BY_REOPENING = ['reopened in reserved', 'reopened-midway in reserved']
 
 /** What each side is told when its node stops and the transfer goes on at another one, by the stage; from the last event on. */
 const MOVES: Readonly<Partial<Record<Begun, readonly string[]>>> = {
+  reserved: ['follower reads: opened, reserved, moved'],
   waiting: ['sender reads: opened, moved', 'follower reads: opened, waiting, moved'],
   connected: [
     'sender reads: opened, connected, moved',
@@ -1638,7 +1639,8 @@ async function bringUninterrupted({
   service.on('request:refused', ({ code }) => log.push(`refused: ${code}`))
 
   const first = await connectRaw(port)
-  if (from === 'reserved') await first.write(requestHead('POST /reserve', { Accept: 'application/json' }))
+  if (from === 'reserved')
+    await first.write(requestHead('POST /reserve', { Accept: 'application/json', ...(isNode && CAN_REOPEN) }))
   else if (ability !== undefined)
     await first.write(
       senderHead({ length: 5, headers: { 'Ess-Resume': ability, ...(isNode && CAN_REOPEN) } }),

@@ -37,7 +37,7 @@ const TABLE: Readonly<Record<Stage, Readonly<Record<Input, string>>>> = {
     'internal-error': '-',
     cancelled: 'cancelled',
     'shutting-down': 'shutting-down',
-    moved: '-',
+    moved: 'moved',
     reopened: '> absent',
     'reopened-midway': '> both-away',
   },

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { MemoryStore } from '../../../server/locator/memory.js'
+import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
@@ -327,6 +328,23 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     const { upload } = await reserve(home.port)
     expect((await exchange(other.port, requestHead(`DELETE ${upload}`))).status).toBe(204)
     expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'cancelled' })
+  })
+
+  test('the last word of a page that was closed ends its transfer, on either side', async () => {
+    const [home, other] = await two(speech, { reservations: true, web: true })
+    const sending = await reserve(home.port)
+    const token = sending.upload.split('/').at(-1) ?? ''
+    const closed = requestHead(`POST ${closedUploadPath(token)}`, { 'Content-Length': '0' })
+    expect((await exchange(other.port, closed)).status).toBe(204)
+    expect(await untilEnded(home)).toMatchObject([{ outcome: 'cancelled' }])
+
+    const sender = await openSender(home.port, { length: 10, headers: { 'Ess-Resume': 'rewind' } })
+    await openReceiver(home.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    const left = requestHead(`POST ${closedDownloadPath(sender.id)}`, { 'Content-Length': '0' })
+    expect((await exchange(other.port, left)).status).toBe(204)
+    await until('it has ended', () => home.ends.length === 2)
+    expect(home.ends.at(-1)).toMatchObject({ outcome: 'receiver-lost' })
   })
 
   test("a person's browser gets the link's page", async () => {

@@ -14,6 +14,7 @@ import {
   openReceiver,
   openSender,
   type RawSender,
+  type Served,
   senderHead,
   serve,
   serveNodes,
@@ -140,6 +141,52 @@ test('a reservation without a sender ends as ever', async () => {
   expect(a.ends).toMatchObject([{ outcome: 'shutting-down' }])
   expect((await askToReopen(b.port, new URL(upload).pathname, id)).status).toBe(410)
   expect((await exchange(b.port, requestHead(`GET /${id}`))).status).toBe(410)
+})
+
+describe('a reservation whose sender knows how to go on elsewhere', () => {
+  async function reserved(a: Served) {
+    const head = requestHead('POST /reserve', { Accept: 'application/json', 'Ess-Reopen': '?1' })
+    const { id, upload } = JSON.parse((await exchange(a.port, head)).body) as { id: string; upload: string }
+    return { id, upload: new URL(upload).pathname }
+  }
+
+  test('goes on at another node, and its sender comes there', async () => {
+    const { a, b, c } = await three()
+    const { id, upload } = await reserved(a)
+    await a.broker.stop(LONG_DRAIN_MS)
+    expect(a.ends).toMatchObject([{ outcome: 'moved' }])
+    const peer = await goOn(c.port, upload, 0)
+    await peer.until(/^HTTP\/1\.1 503 [\s\S]* \[node-away\]\n/)
+    const again = await reopen(b.port, upload, id, LENGTH)
+    const receiver = await openReceiver(c.port, `/${id}`)
+    await goOn(c.port, again, 0)
+    expect(await whole(receiver)).toMatchObject({ status: 200, body: FILE })
+  })
+
+  test.each(['a', 'c'] as const)('keeps a receiver that waits for it at %s', async (where) => {
+    const { a, b, c } = await three()
+    const { id, upload } = await reserved(a)
+    const receiver = await receive({ a, c }[where].port, id)
+    await until('it waits', () => a.broker.counts().held === 3)
+    void a.broker.stop(LONG_DRAIN_MS)
+    if (where === 'c') {
+      // It was brought here, and is asked to come again.
+      await receiver.until(/^HTTP\/1\.1 503 [\s\S]* \[node-away\]\n/)
+      return
+    }
+    await until('it is held', () => a.broker.counts().awaiting === 1)
+    const again = await reopen(b.port, upload, id, LENGTH)
+    await goOn(c.port, again, 0)
+    expect(await whole(receiver)).toMatchObject({ status: 200, body: FILE })
+  })
+
+  test('ends as ever if its sender may not go on', async () => {
+    const { a, c } = await three({ resumeWithin: 0 })
+    const { id } = await reserved(a)
+    await a.broker.stop(LONG_DRAIN_MS)
+    expect(a.ends).toMatchObject([{ outcome: 'shutting-down' }])
+    expect((await exchange(c.port, requestHead(`GET /${id}`))).status).toBe(410)
+  })
 })
 
 describe('between two nodes', () => {
@@ -344,8 +391,21 @@ describe('a transfer under way', () => {
     void a.broker.stop(LONG_DRAIN_MS)
     const answer = await answerOf(sender)
     expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+    expect(answer.headers['ess-connected']).toBe('?1')
     expect(answer.body).toMatch(/"type":"urn:ess:problem:moved"/)
     expect(await receiver.ending()).toBe('rst')
+  })
+
+  test('that has not begun is not told of a receiver', async () => {
+    const { a } = await three()
+    const reserved = await exchange(a.port, requestHead('POST /reserve', { Accept: 'application/json' }))
+    const { upload } = JSON.parse(reserved.body) as { upload: string }
+    const sender = await connectRaw(a.port)
+    await sender.write(requestHead(`PUT ${new URL(upload).pathname}`, { 'Content-Length': '10', ...GOES_BACK }))
+    await until('the sender waits', () => a.broker.sockets()[0]?.phase === 'waiting')
+    void a.broker.stop(LONG_DRAIN_MS)
+    const answer = await answerOf(sender)
+    expect([answer.status, answer.headers['ess-connected']]).toEqual([503, undefined])
   })
 
   test('in pieces goes on with the next piece', async () => {
