@@ -44,9 +44,17 @@ export async function ask(url: URL, { deadlineMs, signal, ...init }: Asking): Pr
 /** Nothing of a transfer is cached, and no answer of ESS leads elsewhere. */
 export const ALWAYS = { cache: 'no-store', redirect: 'error' } as const satisfies RequestInit
 
-/** The refusal in an answer. That of something else than ESS, such as a proxy, is `not-ess`. */
+/** The statuses of a proxy for a server that is away. A node says the last but one for another node, too. */
+export const STATUSES_AWAY: readonly number[] = [502, 503, 504]
+
+/**
+ * The refusal in an answer. That of something else than ESS, such as a proxy, is `not-ess`, or `node-away` for a server
+ * that is away.
+ */
 export function refusalIn(answer: Answer): EssError {
-  return problemIn(answer) ?? new EssError('not-ess', COMMON.notEss(answer.status))
+  const { status } = answer
+  const code = STATUSES_AWAY.includes(status) ? 'node-away' : 'not-ess'
+  return problemIn(answer) ?? new EssError(code, COMMON.notEss(status))
 }
 
 /** The problem in an answer; undefined if it is none of ours. */

@@ -5,12 +5,14 @@ const LONGEST_PAUSE_MS = 10_000
 /** How long a page tries to go on after a cut, and how often. */
 export class Patience {
   readonly #ms: number
+  readonly #longestPauseMs: number
   #endsAt = 0
   #pauseMs = FIRST_PAUSE_MS
 
   /** It lasts for `ms` from now on, and from each `calm`. */
-  constructor(ms: number) {
+  constructor(ms: number, longestPauseMs = LONGEST_PAUSE_MS) {
     this.#ms = ms
+    this.#longestPauseMs = longestPauseMs
     this.calm()
   }
 
@@ -39,7 +41,7 @@ export class Patience {
    */
   async pause(signal: AbortSignal): Promise<void> {
     const ms = this.#pauseMs * (0.5 + Math.random() / 2)
-    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
+    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#longestPauseMs)
     await calledBack(ms, signal)
     signal.throwIfAborted()
   }

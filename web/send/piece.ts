@@ -7,6 +7,12 @@ import { type Answer, JSON_ACCEPT, problemIn, refusalIn } from '../http/ask.js'
  */
 export const PIECE_BYTES = 8 * 1024 * 1024
 
+/** A page can go back to any byte of its file, and open its link again at another node. */
+export const CAN_GO_ON: Readonly<Record<string, string>> = {
+  [HEADERS.essResume]: 'rewind',
+  [HEADERS.essReopen]: '?1',
+}
+
 /** Where a piece is in the body. */
 export interface Piece {
   readonly from: number
@@ -19,7 +25,7 @@ export function pieceHeaders({ from, to, size }: Piece): Record<string, string> 
   return {
     accept: JSON_ACCEPT,
     'content-type': PARTIAL_UPLOAD,
-    [HEADERS.essResume]: 'rewind',
+    ...CAN_GO_ON,
     [HEADERS.uploadOffset]: String(from),
     [HEADERS.uploadComplete]: to === size ? '?1' : '?0',
     [HEADERS.uploadLength]: String(size),

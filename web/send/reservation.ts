@@ -10,6 +10,7 @@ import {
 import { SENDING } from '../../shared/page-words-sending.js'
 import { addressOf, type Facts, uploadAddresses } from '../facts.js'
 import { ask, JSON_ACCEPT, parsed, refusalIn, SOON_MS } from '../http/ask.js'
+import { untilBack } from '../http/until-back.js'
 import type { Resource } from './resource.js'
 import type { Sendable } from './sendable.js'
 
@@ -31,19 +32,20 @@ export async function reserve(
   checkSize(body.size, facts.maxUploadBytes)
   const url = addressOf(facts, ROUTES.reserve)
   if (name !== undefined) url.searchParams.set(QUERY.filename, name)
-  const answer = await ask(url, {
-    method: 'POST',
-    headers: {
-      accept: JSON_ACCEPT,
-      // A receiver may look at the link before the upload begins.
-      ...(sealed !== undefined && { [HEADERS.essSealed]: sealed }),
-      ...(bundle !== undefined && { [HEADERS.essBundle]: formatBundleNote(bundle) }),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    },
-    deadlineMs: SOON_MS,
-    signal,
+  const headers = {
+    accept: JSON_ACCEPT,
+    // Its node may stop before the upload begins.
+    [HEADERS.essReopen]: '?1',
+    // A receiver may look at the link before the upload begins.
+    ...(sealed !== undefined && { [HEADERS.essSealed]: sealed }),
+    ...(bundle !== undefined && { [HEADERS.essBundle]: formatBundleNote(bundle) }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  }
+  const answer = await untilBack(signal, async () => {
+    const asked = await ask(url, { method: 'POST', headers, deadlineMs: SOON_MS, signal })
+    if (asked.status !== 201) throw refusalIn(asked)
+    return asked
   })
-  if (answer.status !== 201) throw refusalIn(answer)
   const { id, upload } = parsed(answer.text) ?? {}
   if (typeof id !== 'string' || !isSocketId(id) || typeof upload !== 'string') throw refusalIn(answer)
   // The server's clock may differ from ours.

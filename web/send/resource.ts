@@ -9,7 +9,7 @@ import {
   type TerminalEvent,
 } from '../../shared/index.js'
 import { type Facts, uploadAddresses } from '../facts.js'
-import { type Answer, ask, refusalIn, SOON_MS } from '../http/ask.js'
+import { type Answer, ask, refusalIn, SOON_MS, STATUSES_AWAY } from '../http/ask.js'
 
 /** The sender's own handle on its link. */
 export interface Resource {
@@ -24,7 +24,7 @@ export type Whereabouts =
   /** It goes on at this byte. */
   | { readonly offset: number }
   /** It goes on at another resource, because the receiver needs earlier bytes. */
-  | { readonly moved: Resource }
+  | { readonly rewound: Resource }
   /** It is over. */
   | { readonly verdict: TerminalEvent }
 
@@ -46,13 +46,14 @@ export async function askWhere(facts: Facts, resource: Resource, signal: AbortSi
   const answer = await ask(resource.upload, { method: 'HEAD', deadlineMs: SOON_MS, signal })
   const { status, headers } = answer
   const location = headers.get('location')
-  if (status === CONFLICT && location !== null) return { moved: uploadAddresses(facts, location) }
+  if (status === CONFLICT && location !== null) return { rewound: uploadAddresses(facts, location) }
   if (status === GONE || headers.get(HEADERS.uploadComplete) === '?1')
     return { verdict: await askVerdict(resource, signal) }
   const code = REFUSALS[status]
   if (code !== undefined) throw new EssError(code)
+  // The word of a node for another one, or of a proxy for a server that is away for a moment.
+  if (STATUSES_AWAY.includes(status)) throw new EssError('node-away')
   const offset = headers.get(HEADERS.uploadOffset)
-  // A proxy's word for a server that is away for a moment, for instance.
   if (status !== 204 || offset === null) throw refusalIn(answer)
   return { offset: Number(offset) }
 }

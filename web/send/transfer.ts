@@ -46,8 +46,9 @@ export async function transfer(
   listener: Listener,
 ): Promise<Delivery> {
   const sendable: Sendable = isSealed ? await seal(parcel) : parcel
-  const { id, resource, expiresAt } = await reserve(facts, sendable, token, signal)
-  const upload = new Upload(facts, resource, sendable, (event) => listener.onEvent(event))
+  const reservation = await reserve(facts, sendable, token, signal)
+  const { id, expiresAt } = reservation
+  const upload = new Upload({ facts, sendable, token }, reservation, (event) => listener.onEvent(event))
   // Nothing of the page is left to come back. Some people have a browser that lets no last word out.
   const leave = () => {
     sayLastWord(upload.resource.closed)

@@ -12,10 +12,14 @@ import type { Facts } from '../facts.js'
 import { ask, JSON_ACCEPT } from '../http/ask.js'
 import { hasManyConnections } from '../http/connections.js'
 import { calledBack, Patience } from '../http/patience.js'
+import { canGoOn, findPlace } from './find-place.js'
 import { follow } from './follow.js'
-import { expectTaken, type Piece, pieceHeaders, refusalOf } from './piece.js'
+import { KnownUpload } from './known-upload.js'
+import { CAN_GO_ON, expectTaken, type Piece, pieceHeaders, refusalOf } from './piece.js'
 import { PieceSize } from './piece-size.js'
-import { askWhere, type Resource, verdictIn } from './resource.js'
+import type { Opened } from './reopen.js'
+import type { Reservation } from './reservation.js'
+import { type Resource, verdictIn } from './resource.js'
 import type { Sendable } from './sendable.js'
 import { askState, watch } from './watch.js'
 import { wholeBlob } from './whole-blob.js'
@@ -31,20 +35,6 @@ const FOLLOW_AGAIN_MS = 1_000
 /** What may go by one request, which says its type: a text is shown by that. */
 const WHOLE_BYTES = MAX_TEXT_BYTES
 
-/** After these, the same transfer can go on by another request. */
-const PASSING: readonly string[] = [
-  'connection-lost',
-  'server-unreachable',
-  'rewound',
-  'mismatching-upload-offset',
-  'already-open',
-  'too-many-requests',
-  // A request that was cut in its head, or a proxy that answers for a server that is away.
-  'bad-request',
-  'request-timeout',
-  'not-ess',
-]
-
 /**
  * Sends a body to a link that waits for it, and resolves with the verdict. The first request is an empty piece: it tells the
  * server that the sender is there, is answered when a receiver has come, and until then not a byte is read. Then piece
@@ -53,7 +43,9 @@ const PASSING: readonly string[] = [
  */
 export class Upload {
   readonly #facts: Facts
+  readonly #known: KnownUpload
   readonly #sendable: Sendable
+  readonly #opened: Omit<Opened, 'type'>
   readonly #onEvent: (event: StatusEvent) => void
   readonly #patience: Patience
   readonly #told = withResolvers<TerminalEvent>()
@@ -61,11 +53,9 @@ export class Upload {
   readonly #over = new AbortController()
   /** Ends the request that is under way. */
   #attempt = new AbortController()
-  #resource: Resource
   #offset = 0
   readonly #pieceSize = new PieceSize()
   #isWhole: boolean
-  #isConnected = false
   #isFollowing = false
   /** True once the last byte was given to the network: from then on the receiver may have all. */
   #isAllOnItsWay = false
@@ -74,19 +64,24 @@ export class Upload {
   #newsAt = performance.now()
 
   /** `onEvent` is told what the person should know, in the events of the protocol. */
-  constructor(facts: Facts, resource: Resource, sendable: Sendable, onEvent: (event: StatusEvent) => void) {
+  constructor(
+    { facts, sendable, token }: Omit<Opened, 'type'>,
+    reservation: Reservation,
+    onEvent: (event: StatusEvent) => void,
+  ) {
     this.#facts = facts
-    this.#resource = resource
+    this.#known = new KnownUpload(reservation)
     this.#sendable = sendable
+    this.#opened = { facts, sendable, token }
     this.#onEvent = onEvent
     this.#patience = new Patience(1000 * facts.resumeWithin + SLACK_MS)
     const { body, type } = sendable
     this.#isWhole = facts.resumeWithin === 0 || (type !== undefined && body.size <= WHOLE_BYTES)
   }
 
-  /** The one that takes the body now: it changes when a receiver comes back for earlier bytes. */
+  /** See `KnownUpload`. */
   get resource(): Resource {
-    return this.#resource
+    return this.#known.resource
   }
 
   /**
@@ -114,7 +109,7 @@ export class Upload {
 
   async #reasonToStop(reason: unknown): Promise<unknown> {
     if (!this.#isAllOnItsWay) return reason
-    if (!this.#isConnected) {
+    if (!this.isConnected) {
       // A small file goes by one request, which waits with the link: only the server knows whether someone has opened it.
       const state = await askState(this, AbortSignal.timeout(LAST_LOOK_MS))
       if (state?.event === 'waiting' || state?.event === 'reserved') return reason
@@ -133,12 +128,12 @@ export class Upload {
   }
 
   get isConnected(): boolean {
-    return this.#isConnected
+    return this.#known.isConnected
   }
 
   /** True while a request with the whole file waits with the link: then nothing but the state tells of a receiver. */
   get isUntold(): boolean {
-    return this.#isAllOnItsWay && !this.#isConnected
+    return this.#isAllOnItsWay && !this.isConnected
   }
 
   /** Gives up the request under way: its connection is dead, and neither side has noticed. */
@@ -149,6 +144,7 @@ export class Upload {
   /** Takes what the server says of the upload. */
   take(event: StatusEvent): void {
     this.#newsAt = performance.now()
+    this.#known.see(event)
     if (isTerminal(event)) {
       this.#told.resolve(event)
       return
@@ -156,10 +152,14 @@ export class Upload {
     if (event.event === 'opened') return
     if (event.event === 'rewind') {
       // An event may be late, and name the resource that we have moved to already.
-      if (!this.#resource.upload.href.endsWith(tokenOf(event.upload))) this.giveUp(new EssError('rewound'))
+      if (!this.resource.upload.href.endsWith(tokenOf(event.upload))) this.giveUp(new EssError('rewound'))
       return
     }
-    const isNew = event.event === 'progress' && !this.#isConnected
+    if (event.event === 'moved') {
+      this.giveUp(new EssError('moved'))
+      return
+    }
+    const isNew = event.event === 'progress' && !this.isConnected
     if (isNew || event.event === 'connected' || event.event === 'resumed') this.#connected()
     // Our own loss is told when we meet it. Often we are back before anyone could read of it.
     if (event.event === 'interrupted' && event.side === 'sender') return
@@ -172,11 +172,13 @@ export class Upload {
       const startedAt = performance.now()
       try {
         return await this.#send()
-      } catch (error) {
-        const reason = this.#passing(error)
+      } catch (reason) {
+        if (!canGoOn(reason, this.#known)) throw this.#final(reason)
         if (this.#facts.resumeWithin === 0) throw this.#lost(reason)
-        if (performance.now() - startedAt > LONG_MS || reason.code === 'rewound') this.#patience.calm()
-        const verdict = await this.#findPlace()
+        // What happens to the next node has nothing to do with what happened to this one.
+        const isNew = reason.code === 'rewound' || reason.code === 'moved'
+        if (isNew || performance.now() - startedAt > LONG_MS) this.#patience.calm()
+        const verdict = await this.#findPlace(reason)
         if (verdict !== undefined) return verdict
       }
     }
@@ -201,6 +203,7 @@ export class Upload {
       if (piece.to === body.size && answer.status === 200) return verdictIn(answer)
       this.#expectTaken(() => expectTaken(answer, piece))
       this.#offset = piece.to
+      this.#known.hear()
       this.#patience.calm()
       this.#connected()
       if (this.#isFollowing) this.#pieceSize.grow()
@@ -220,10 +223,12 @@ export class Upload {
     const headers = {
       accept: JSON_ACCEPT,
       'content-type': type ?? 'application/octet-stream',
-      ...(this.#facts.resumeWithin > 0 && { [HEADERS.essResume]: 'rewind' }),
+      ...(this.#facts.resumeWithin > 0 && CAN_GO_ON),
     }
     this.#isAllOnItsWay = true
     const answer = await this.#ask('PUT', headers, blob)
+    // A node that stops says so: no event has.
+    if (answer.headers.get(HEADERS.essConnected) === '?1') this.#connected()
     if (answer.status !== 200) throw refusalOf(answer)
     return verdictIn(answer)
   }
@@ -236,7 +241,7 @@ export class Upload {
   /** Reads the piece that begins there. Without a receiver it is an empty one, unless the body is empty too. */
   #prepare(from = this.#offset): Piece & { readonly bytes: Promise<Uint8Array<ArrayBuffer>> } {
     const { body } = this.#sendable
-    const to = this.#isConnected || body.size === 0 ? body.pieceEnd(from, this.#pieceSize.bytes) : from
+    const to = this.isConnected || body.size === 0 ? body.pieceEnd(from, this.#pieceSize.bytes) : from
     const bytes = body.read(from, to)
     // Who waits for the piece meets the failure.
     bytes.catch(() => undefined)
@@ -247,7 +252,7 @@ export class Upload {
     this.#attempt = new AbortController()
     this.#newsAt = performance.now()
     if (this.#over.signal.aborted) this.#attempt.abort(this.#over.signal.reason)
-    const answer = await ask(this.#resource.upload, { method, headers, body, signal: this.#attempt.signal })
+    const answer = await ask(this.resource.upload, { method, headers, body, signal: this.#attempt.signal })
     this.#newsAt = performance.now()
     return answer
   }
@@ -269,53 +274,50 @@ export class Upload {
 
   #connected(): void {
     this.#isLossTold = false
-    if (!this.#isConnected) {
-      this.#isConnected = true
+    if (!this.isConnected) {
+      this.#known.isConnected = true
       this.#onEvent({ event: 'connected' })
     }
     if (hasManyConnections()) this.#follow()
   }
 
-  /** Asks where to go on, until the server says so. Resolves with the verdict if it is over. */
-  async #findPlace(): Promise<TerminalEvent | undefined> {
-    for (;;) {
-      try {
-        // The first pause is short. After that, each failure makes it longer, until bytes move.
-        await this.#patience.pause(this.#over.signal)
-        const where = await askWhere(this.#facts, this.#resource, this.#over.signal)
-        if ('verdict' in where) return where.verdict
-        this.#patience.extend()
-        if ('moved' in where) {
-          this.#resource = where.moved
-          this.#isConnected = true
-          continue
-        }
-        this.#offset = where.offset
-        if (this.#isLossTold) this.#onEvent({ event: 'resumed', bytes: where.offset })
-        this.#isLossTold = false
-        return undefined
-      } catch (error) {
-        const reason = this.#passing(error)
-        if (this.#patience.isOver) throw this.#lost(reason)
-        this.#isLossTold = true
-        const { secondsLeft } = this.#patience
-        this.#onEvent({ event: 'interrupted', side: 'sender', bytes: this.#offset, secondsLeft })
-      }
-    }
+  /** Resolves with the verdict if it is over. */
+  async #findPlace(reason: EssError): Promise<TerminalEvent | undefined> {
+    const place = await findPlace(
+      {
+        known: this.#known,
+        opened: { ...this.#opened, type: this.#isWhole ? this.#sendable.type : undefined },
+        reason,
+        offset: this.#offset,
+        patience: this.#patience,
+        onFailed: () => this.#tellLoss(),
+      },
+      this.#over.signal,
+    ).catch((error: unknown) => {
+      throw this.#final(error)
+    })
+    if (typeof place === 'object') return place
+    this.#offset = place
+    if (this.#isLossTold) this.#onEvent({ event: 'resumed', bytes: place })
+    this.#isLossTold = false
+    return undefined
   }
 
-  /** Returns what another try may mend, and throws anything else. */
-  #passing(error: unknown): EssError {
-    if (!(error instanceof EssError)) throw error
-    // The server was restarted, or has waited long enough.
-    if (error.code === 'not-found') throw this.#lost(error)
-    if (!PASSING.includes(error.code)) throw error
-    return error
+  #tellLoss(): void {
+    this.#isLossTold = true
+    const { secondsLeft } = this.#patience
+    this.#onEvent({ event: 'interrupted', side: 'sender', bytes: this.#offset, secondsLeft })
+  }
+
+  /** What the person is told of an error that no other try can mend. */
+  #final(error: unknown): unknown {
+    const isLost = error instanceof EssError && ['connection-lost', 'not-found'].includes(error.code)
+    return isLost ? this.#lost(error) : error
   }
 
   /** The error for a server that can't be reached, or doesn't know the transfer any more. */
   #lost(cause: EssError): EssError {
-    const isUnopened = !this.#isConnected && !this.#isAllOnItsWay
+    const isUnopened = !this.isConnected && !this.#isAllOnItsWay
     return new EssError('connection-lost', isUnopened ? SENDING.lostUnopened : SENDING.lost, { cause })
   }
 
@@ -326,7 +328,11 @@ export class Upload {
     const { signal } = this.#over
     const again = async () => {
       while (!signal.aborted) {
-        await follow(this.#resource, signal, (event) => this.take(event))
+        const { resource } = this
+        await follow(resource, signal, (event) => {
+          // It may be late: that we have moved to another node already is no news.
+          if (event.event !== 'moved' || resource === this.resource) this.take(event)
+        })
         await calledBack(FOLLOW_AGAIN_MS, signal)
       }
     }
