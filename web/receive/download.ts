@@ -1,6 +1,7 @@
 import { EssError, type ProblemCode } from '../../shared/index.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { Patience } from '../http/patience.js'
+import { AWAY } from '../http/until-back.js'
 import { expectRest, type Head, headOf, type Link, rangeFrom, request, WHOLE } from './link.js'
 import { type Ending, piecesOf } from './read-ahead.js'
 import { watchSilence } from './silence.js'
@@ -16,6 +17,7 @@ const PASSING: readonly ProblemCode[] = [
   'incomplete',
   'connection-lost',
   'server-unreachable',
+  ...AWAY,
   'busy',
   'too-many-requests',
   'over-share',
@@ -27,6 +29,8 @@ const PASSING: readonly ProblemCode[] = [
 
 /** Then no answer has come, and the next request may be the first that arrives. */
 export const UNHEARD: readonly ProblemCode[] = ['server-unreachable', 'connection-lost']
+/** So may it if the part of the server that has the link is away: the sender goes on at another one. */
+const PASSING_AT_FIRST: readonly ProblemCode[] = [...UNHEARD, ...AWAY]
 
 /** What happens to a download. */
 export interface Taker {
@@ -56,6 +60,7 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
   let head: Head | undefined
   let bytes = 0
   let isLost = false
+  let passingAtFirst = PASSING_AT_FIRST
   for (;;) {
     const before = bytes
     try {
@@ -64,7 +69,9 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
       signal.throwIfAborted()
       if (!(error instanceof EssError) || OURS.includes(error.code)) throw error
       // Before the first byte, the server's refusal says it all. After that it is a transfer that broke midway.
-      if (head === undefined ? !UNHEARD.includes(error.code) : !head.isResumable) throw over(error)
+      if (head === undefined ? !passingAtFirst.includes(error.code) : !head.isResumable) throw over(error)
+      // It may still count on a receiver that was cut off together with that part.
+      if (AWAY.includes(error.code)) passingAtFirst = [...PASSING_AT_FIRST, 'busy']
       if (error.code === 'not-found')
         throw over(new EssError('not-found', RECEIVING.forgotten, { cause: error }))
       if (!PASSING.includes(error.code)) throw over(error)

@@ -10,7 +10,7 @@ import {
 } from '../../shared/index.js'
 import { COMMON } from '../../shared/page-words.js'
 import { addressOf, type Facts } from '../facts.js'
-import { ALWAYS, problemIn, refusalIn } from '../http/ask.js'
+import { ALWAYS, problemIn, refusalIn, SOON_MS, STATUSES_AWAY } from '../http/ask.js'
 import { Patience } from '../http/patience.js'
 
 /**
@@ -56,6 +56,9 @@ const STATUS_CODES = {
   409: 'busy',
   410: 'gone',
   429: 'too-many-requests',
+  502: 'node-away',
+  503: 'node-away',
+  504: 'node-away',
 } as const
 
 export function linkTo(facts: Facts, id: string): Link {
@@ -115,19 +118,46 @@ export async function giveUp({ url }: Link): Promise<void> {
 
 /**
  * Tells the server that all bytes of the body have come, and are safe. The sender is told so no earlier: the browser's
- * network takes bytes that the page has not seen yet. It never rejects.
+ * network takes bytes that the page has not seen yet. If its node has died meanwhile, it is told when the sender is at
+ * another one. It never rejects.
  */
-export async function confirm({ url }: Link, bytes: number): Promise<void> {
+export async function confirm(link: Link, bytes: number, head: Head): Promise<void> {
   const patience = new Patience(CONFIRM_MS)
-  const headers = { [HEADERS.essReceived]: String(bytes) }
   const { signal } = new AbortController()
+  let isEndShown = false
   while (!patience.isOver) {
-    try {
-      await fetch(url, { ...ALWAYS, method: 'DELETE', headers, keepalive: true })
-      return
-    } catch {
-      await patience.pause(signal)
-    }
+    const status = await sayReceived(link, bytes)
+    if (status === BAD_REQUEST && head.size === undefined && !isEndShown) {
+      // A node to which the sender has moved can't know the size before it has seen that there is no rest.
+      isEndShown = await isEnd(link, bytes, head)
+      if (isEndShown) continue
+    } else if (status !== undefined && !STATUSES_AWAY.includes(status)) return
+    await patience.pause(signal)
+  }
+}
+
+const BAD_REQUEST = 400
+
+/** The status of the answer; undefined if none has come. */
+async function sayReceived({ url }: Link, bytes: number): Promise<number | undefined> {
+  const headers = { [HEADERS.essReceived]: String(bytes) }
+  try {
+    const { status } = await fetch(url, { ...ALWAYS, method: 'DELETE', headers, keepalive: true })
+    return status
+  } catch {
+    return undefined
+  }
+}
+
+/** True if the server hands on that nothing follows these bytes. */
+async function isEnd(link: Link, bytes: number, head: Head): Promise<boolean> {
+  try {
+    const rest = await request('GET', link, AbortSignal.timeout(SOON_MS), rangeFrom(bytes, head, link))
+    expectRest(rest, bytes, head, link)
+    return (await rest.arrayBuffer()).byteLength === 0
+  } catch {
+    // The next try may get it.
+    return false
   }
 }
 
@@ -149,8 +179,11 @@ export function headOf(answer: Response, { id }: Link): Head {
   }
 }
 
-/** Asks for the file: its receiver says by itself when it is safe. */
-export const WHOLE: Readonly<Record<string, string>> = { [HEADERS.essConfirm]: '?1' }
+/** Asks for the file: its receiver says by itself when it is safe, and comes back by itself after a cut. */
+export const WHOLE: Readonly<Record<string, string>> = {
+  [HEADERS.essConfirm]: '?1',
+  [HEADERS.essResume]: '?1',
+}
 
 /** The fields that ask for the rest of a file, from this offset on, and of no other file. */
 export function rangeFrom(bytes: number, { size }: Head, { id }: Link): Readonly<Record<string, string>> {

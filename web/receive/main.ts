@@ -2,6 +2,7 @@ import { EssError } from '../../shared/index.js'
 import { isTextType, MAX_TEXT_BYTES } from '../../shared/text.js'
 import { type Facts, readFacts } from '../facts.js'
 import { load } from '../http/load.js'
+import { untilBack } from '../http/until-back.js'
 import { keyInAddress } from './keys.js'
 import { headOf, type Link, linkTo, request } from './link.js'
 import type { Known } from './offer.js'
@@ -62,9 +63,8 @@ async function whenNoted(link: Link): Promise<Known | undefined> {
   for (;;) {
     const begun = performance.now()
     const signal = new AbortController().signal
-    const answer = await request('HEAD', link, signal, { prefer: `wait=${WAIT_SECONDS}` }).catch(
-      () => undefined,
-    )
+    const asking = () => request('HEAD', link, signal, { prefer: `wait=${WAIT_SECONDS}` })
+    const answer = await untilBack(signal, asking).catch(() => undefined)
     if (answer === undefined) return undefined
     const head = headOf(answer, link)
     const isSaid = performance.now() - begun < (WAIT_SECONDS - 1) * 1000

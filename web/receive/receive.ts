@@ -44,12 +44,16 @@ export async function receive(
 ): Promise<Done> {
   const receiving = new Receiving(offer, way, signal, course)
   let isReceiver = false
+  let head: Head | undefined
   try {
     const bytes = await download(link, signal, {
       onTaken() {
         isReceiver = true
       },
-      onHead: (head) => receiving.begin(head),
+      onHead(told) {
+        head = told
+        return receiving.begin(told)
+      },
       onBytes: (bytes) => receiving.take(bytes),
       isWhole: () => receiving.isWhole,
       onInterrupted: (secondsLeft) => course.onInterrupted(secondsLeft),
@@ -57,7 +61,7 @@ export async function receive(
     })
     const done = await receiving.end()
     // It never rejects, and the file is safe, whether or not the sender hears of it.
-    void confirm(link, bytes)
+    if (head !== undefined) void confirm(link, bytes, head)
     return done
   } catch (error) {
     const mayBeReceiver = isReceiver || !isRefusal(error)

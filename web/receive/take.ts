@@ -1,9 +1,10 @@
-import { EssError, formatPart } from '../../shared/index.js'
+import { EssError, formatPart, type ProblemCode } from '../../shared/index.js'
 import { Pace } from '../../shared/pace.js'
 import { COMMON } from '../../shared/page-words.js'
 import { RECEIVING } from '../../shared/page-words-receiving.js'
 import { sayLastWord } from '../http/last-word.js'
 import { load } from '../http/load.js'
+import { AWAY } from '../http/until-back.js'
 import { element } from '../ui/element.js'
 import { Stopped, wordsOf } from './failure.js'
 import type { LinkPage } from './link-page.js'
@@ -38,6 +39,9 @@ export function choicesFor({ isText, bundle }: Offer): readonly Choice<ChoiceNam
   return pickers().showDirectoryPicker === undefined ? [zip] : [['folder', RECEIVING.saveFolder], zip]
 }
 
+/** With these, nothing is used up. */
+const UNASKED: readonly ProblemCode[] = ['server-unreachable', ...AWAY]
+
 /** The person has clicked. `again` shows the offer once more. */
 export async function take(
   linkPage: LinkPage,
@@ -66,7 +70,8 @@ export async function take(
       code === 'too-large' && news.hasBegun ? RECEIVING.tooLargeMidway(memoryLimit()) : wordsOf(error)
     if (code === 'interrupted') showCancelled(page, offer)
     else if (isTooLarge) showFailed(page, offer, words, [RECEIVING.back, again], ...lines)
-    else if (code === 'server-unreachable') showFailed(page, offer, words, [RECEIVING.tryAgain, again])
+    else if (code !== undefined && UNASKED.includes(code))
+      showFailed(page, offer, words, [RECEIVING.tryAgain, again])
     else showFailed(page, offer, words, undefined)
   }
 }
