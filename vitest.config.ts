@@ -78,8 +78,12 @@ const LONG = [
   'test/server/{leak,promoted,locator/redis-trouble}.test.ts',
 ]
 
-/** What browsers do with the page when their connection is cut, with files of any size, when a tab is closed, and behind each proxy. */
+/**
+ * What browsers do with the page when their connection is cut, when their node stops or is killed, with files of any size, when a tab is
+ * closed, and behind each proxy.
+ */
 const PAGES = [
+  'test/web/browsers/moving-{all,receivers,truth}.test.ts',
   'test/web/browsers/{sending-cuts,receiving-cuts,receiving,fronts-whole,large,closed-tabs}.test.ts',
   'test/web/browsers/{both-cut,handed-over,looks,sending,sending-truth}.test.ts',
 ]

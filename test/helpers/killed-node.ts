@@ -34,13 +34,14 @@ const BYTES_PER_SECOND = 1024 * 1024
 const NOTICED_MS = 60_000
 
 /**
- * Starts a cluster in whose first node all sockets of `open` are. The other two take their receivers, and what goes on
- * when that one is killed.
+ * Starts a cluster of nodes with these flags, in whose first one all sockets of `open` are. The other two take their
+ * receivers, and what goes on when that one stops or is killed.
  */
 export async function withFirstNode<Opened>(
   open: (cluster: RollingCluster) => Promise<Opened>,
+  ...flags: readonly string[]
 ): Promise<{ readonly cluster: RollingCluster; readonly first: ClusterNode; readonly opened: Opened }> {
-  const cluster = await rollingCluster(3, '--reservations')
+  const cluster = await rollingCluster(3, '--reservations', ...flags)
   const [first, ...others] = cluster.nodes
   if (first === undefined) throw new Error('Expected three nodes')
   await first.start()

@@ -39,13 +39,14 @@ export async function rollingCluster(count: number, ...flags: readonly string[])
   const cluster = await clusterFlags((await startRedis()).url)
   const ports: number[] = []
   while (ports.length < count) ports.push(await freePort())
-  const { port, statusOf } = await startHaproxy(ports)
+  const isTls = flags.includes('--tls-cert')
+  const { port, statusOf } = await startHaproxy(ports, isTls)
   const nodes = ports.map((own, index) =>
     nodeOf(['--port', String(own), ...NO_CLIENT_LIMITS, ...cluster, ...flags], `node ${index}`, () =>
       until(`haproxy knows of node ${index}`, async () => (await statusOf(index)) === 'UP'),
     ),
   )
-  return { url: `http://127.0.0.1:${port}`, port, nodes }
+  return { url: `${isTls ? 'https' : 'http'}://127.0.0.1:${port}`, port, nodes }
 }
 
 function nodeOf(flags: readonly string[], name: string, untilUp: () => Promise<unknown>): ClusterNode {
@@ -71,8 +72,8 @@ function nodeOf(flags: readonly string[], name: string, untilUp: () => Promise<u
   }
 }
 
-/** As docs/deploying.md has it, without TLS, in front of several nodes. */
-async function startHaproxy(ports: readonly number[]) {
+/** As docs/deploying.md has it, in front of several nodes, whose TLS passes through, if they have any. */
+async function startHaproxy(ports: readonly number[], isTls: boolean) {
   const folder = await tempDir()
   const [path, control] = [join(folder, 'haproxy.cfg'), join(folder, 'control')]
   const port = await freePort()
@@ -99,7 +100,7 @@ backend nodes
   balance roundrobin
   option httpchk
   http-check send meth GET uri /health ver HTTP/1.1 hdr Host 127.0.0.1
-  default-server check inter 100ms fall 1 rise 1
+  default-server check ${isTls ? 'check-ssl verify none inter 500ms fall 3' : 'inter 100ms fall 1'} rise 1
 ${ports.map((node, index) => `  server node-${index} 127.0.0.1:${node}\n`).join('')}`,
   )
   const program = await run('haproxy', 'haproxy', ['-f', path])

@@ -17,7 +17,8 @@ const MIN_SECRET_CHARACTERS = 10
 const SECRETS = [
   /"id":"([^"]+)"/g,
   /\/uploads\/([\w-]+)/g,
-  /^https?:\/\/[^/\s]+\/([\w-]{12})(?=\/|\s|$)/gm,
+  // An id of a cluster has three characters more, and the link of what is encrypted its key.
+  /^https?:\/\/[^/\s]+\/([\w-]{12}(?:\w{3})?)(?=[/#\s]|$)/gm,
   /^location: \S*?\/([\w-]{12})(?=\/|\s|$)/gim,
   /\bauthorization: (?:bearer|basic) (\S+)/gi,
   /^(?:GET|PUT|POST) \/([\w-]{12})(?=[/? ])/gm,
