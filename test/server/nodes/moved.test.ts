@@ -401,7 +401,9 @@ describe('a transfer under way', () => {
     const reserved = await exchange(a.port, requestHead('POST /reserve', { Accept: 'application/json' }))
     const { upload } = JSON.parse(reserved.body) as { upload: string }
     const sender = await connectRaw(a.port)
-    await sender.write(requestHead(`PUT ${new URL(upload).pathname}`, { 'Content-Length': '10', ...GOES_BACK }))
+    await sender.write(
+      requestHead(`PUT ${new URL(upload).pathname}`, { 'Content-Length': '10', ...GOES_BACK }),
+    )
     await until('the sender waits', () => a.broker.sockets()[0]?.phase === 'waiting')
     void a.broker.stop(LONG_DRAIN_MS)
     const answer = await answerOf(sender)
