@@ -131,7 +131,8 @@ export function exchange(
 
   function stage(): Stage {
     if (answer !== undefined) return 'answered'
-    return wire === undefined ? 'connecting' : 'unanswered'
+    if (wire === undefined) return 'connecting'
+    return wire.bytesRead === 0 ? 'unheard' : 'unanswered'
   }
 
   function isAnswered(): boolean {

@@ -53,7 +53,7 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Do
   const { wanted } = ahead
   const ask = () => requestDownload('GET', wanted.url, options)
   try {
-    const first = await firstAnswer(wanted.url, options, ask, (answer) => expectOpenOffer(answer, wanted))
+    const first = await firstAnswer(wanted, options, ask, (answer) => expectOpenOffer(answer, wanted))
     return new DownloadStream(wanted, first.answer, first.head, options)
   } catch (error) {
     // A cut alone would have the sender wait for us.

@@ -112,9 +112,7 @@ export class Receiving {
   async #beginAnew(): Promise<Taking> {
     const wanted = this.#wanted
     const ask = () => requestDownload('GET', this.#url, this.#options, opensByHead(wanted))
-    const first = await firstAnswer(this.#url, this.#options, ask, (answer) =>
-      expectOpenOffer(answer, wanted),
-    )
+    const first = await firstAnswer(wanted, this.#options, ask, (answer) => expectOpenOffer(answer, wanted))
     const { answer, head: offer } = first
     this.#answer = answer
     const taking = await this.#open(offer, 0)
