@@ -70,7 +70,7 @@ const LONG = [
   'test/client/doctor/fronts.test.ts',
   'test/client/receive/{bundle-parts,password-asked,sealed-resume}.test.ts',
   'test/client/seal/other-programs.test.ts',
-  'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges}.test.ts',
+  'test/e2e/{browser,browser-poison,draft-page,forged-headers,old-clients,programs,proxies,ranges,restarts}.test.ts',
   'test/e2e/{hostile-memory,http2-floods,memory,no-loopback,renewed-certificate,sealed-memory}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   'test/web/{proxies,browsers/*}.test.ts',
@@ -102,6 +102,7 @@ const SLOWEST = [
     'e2e/moving',
     'client/receive/parts',
     'client/doctor/scripted',
+    'client/first-tries',
   ],
   ...['e2e/shutdown', 'client/reservation', 'e2e/proxies', 'client/doctor/fronts', 'install', 'fuzz/fuzz'],
   ...['faults/chaos', 'web/browsers/receiving-keys', 'web/browsers/looks', 'web/browsers/sending-truth'],
@@ -136,7 +137,7 @@ const NOT_ABOUT_NODE = [
   'test/client/receive/{bundle-parts,late-count,password-asked,sealed-lies,sealed-resume}.test.ts',
   'test/client/seal/{keys,other-programs,passphrase,sealed-note,testkit}.test.ts',
   'test/e2e/{browser,browser-poison,curl-names,draft-page,file-names,first-minutes,forged-headers,moving}.test.ts',
-  'test/e2e/{no-loopback,old-clients,programs,proxies,proxy-cuts,sealed-memory,shell}.test.ts',
+  'test/e2e/{no-loopback,old-clients,programs,proxies,proxy-cuts,restarts,sealed-memory,shell}.test.ts',
   'test/e2e/resuming-{browsers,networks,programs}.test.ts',
   // Cuts at random: those of `told-truly` and of the matrix meet every Node.
   'test/faults/chaos.test.ts',
@@ -148,7 +149,7 @@ const NOT_ABOUT_NODE = [
 /** What takes long, and was never seen to differ on another Node: it is on the oldest one alone. */
 const LONG_ON_ANY_NODE = [
   'test/*.test.ts',
-  'test/client/{reservation,cli/job-control,http/proxy,receive/parts,receive/place}.test.ts',
+  'test/client/{first-tries,reservation,cli/job-control,http/proxy,receive/parts,receive/place}.test.ts',
   'test/contract/{contract,refusals,routes,sealed}.test.ts',
   'test/e2e/{alone,balanced,hostile-memory,http2-floods,limits,malformed,memory,moving,ranges}.test.ts',
   'test/e2e/{receive,renewed-certificate,shutdown}.test.ts',

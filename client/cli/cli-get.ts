@@ -10,7 +10,7 @@ import type { Command } from './arguments.js'
 import { absolute } from './current-folder.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { A_TEXT, CONNECTION_LOST, NODE_AWAY, type Screen, summary } from './screen.js'
+import { A_TEXT, CONNECTION_LOST, NODE_AWAY, type Screen, SERVER_AWAY, summary } from './screen.js'
 import { shellWord } from './shell-word.js'
 import { shownText } from './shown-text.js'
 import { titleOf } from './title.js'
@@ -67,9 +67,10 @@ export async function runGet(command: GetCommand, io: Io, screen: Screen): Promi
       screen.moving(size)
     },
     onProgress: (bytes) => screen.moved(bytes),
-    onInterrupted(secondsLeft) {
+    onInterrupted(secondsLeft, { code }) {
       if (isOffered) interruptions.lost()
-      screen.interrupted(isOffered ? CONNECTION_LOST : NODE_AWAY, secondsLeft)
+      const away = code === 'node-away' ? NODE_AWAY : SERVER_AWAY
+      screen.interrupted(isOffered ? CONNECTION_LOST : away, secondsLeft)
     },
     onResumed(bytes) {
       if (interruptions.isLost) screen.resumed(bytes)

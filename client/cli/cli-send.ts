@@ -21,7 +21,15 @@ import { absolute } from './current-folder.js'
 import { receivingLines, type Sent, shortLink } from './hints.js'
 import { Interruptions } from './interruptions.js'
 import type { Io } from './io.js'
-import { A_TEXT, CONNECTION_LOST, RECEIVER_LOST, type Screen, SERVER_RESTARTS, summary } from './screen.js'
+import {
+  A_TEXT,
+  CONNECTION_LOST,
+  RECEIVER_LOST,
+  type Screen,
+  SERVER_AWAY,
+  SERVER_RESTARTS,
+  summary,
+} from './screen.js'
 import { shellWord } from './shell-word.js'
 import { titleOf } from './title.js'
 import { readToken } from './token.js'
@@ -63,6 +71,7 @@ export async function runSend(command: SendCommand, io: Io, screen: Screen): Pro
     const sending = send(source, {
       ...{ server, token, name: given, ttl, reserve },
       encrypt,
+      onAway: (secondsLeft) => screen.interrupted(SERVER_AWAY, secondsLeft),
       signal: link.signal,
     })
     // What is encrypted takes a little more, of which a person need not know.

@@ -41,7 +41,9 @@ export interface Screen {
 
 /** What people read while this side looks for its connection, before the time left. */
 export const CONNECTION_LOST = 'Connection lost, trying again.'
-/** What a receiver reads before its link is found, before the time left. */
+/** What both sides read before there is a link, or before it is found: before the time left. */
+export const SERVER_AWAY = 'The server is away, trying again.'
+/** What a receiver reads whose link is at no node of a cluster, before the time left. */
 export const NODE_AWAY = 'A part of the server is away, trying again.'
 /** What a sender reads while another node takes its transfer, before the time left. */
 export const SERVER_RESTARTS = 'This server is restarting; moving to another one.'

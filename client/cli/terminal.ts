@@ -56,6 +56,9 @@ function terseScreen(stderr: Writable): Screen {
   let isMoving = false
   return {
     ...silentScreen(stderr),
+    waiting() {
+      timesTold = 0
+    },
     moving() {
       isMoving = true
       timesTold = 0

@@ -5,7 +5,7 @@ import got, { type OptionsInit, RequestError } from 'got'
 import { EssError } from '../../shared/index.js'
 import { VERSION } from '../../shared/version.js'
 import { withResolvers } from '../../shared/with-resolvers.js'
-import { watchForCut, watchForSurplus } from '../node/answer-end.js'
+import { isConnected, watchForCut, watchForSurplus } from '../node/answer-end.js'
 import { codeOf } from '../node/errno-words.js'
 import { HeldConnection } from '../node/held-connection.js'
 import { CutError, Intake } from '../node/intake.js'
@@ -32,8 +32,11 @@ export interface Exchange {
   blocks(onBytes: (bytes: number) => void): TwoBlocks | undefined
   /** Why the exchange broke; undefined while it has not. It may still break after the end of the body. */
   readonly failure: EssError | undefined
-  /** Waits for the server to end its side of the connection, for at most a second. */
-  lastWord(): Promise<void>
+  /**
+   * Waits for the server to end its side of the connection, for at most a second. Resolves with true if it has, and in good
+   * order.
+   */
+  lastWord(): Promise<boolean>
   /** Breaks the exchange: the server sees a reset, and `head` and `body` fail. Only the first reason counts. */
   fail(reason: EssError): void
   /** Drops the exchange: the server sees a reset. Does nothing if the exchange is over. */
@@ -73,6 +76,8 @@ export function exchange(
   let failure: EssError | undefined
   let answer: IncomingMessage | undefined
   let wire: Socket | undefined
+  /** The same, or what is below its TLS. */
+  let wireTcp: Socket | undefined
   const head = withResolvers<IncomingMessage>()
   // Callers that only read the body meet the same failure there.
   head.promise.catch(() => {})
@@ -126,7 +131,8 @@ export function exchange(
 
   function stage(): Stage {
     if (answer !== undefined) return 'answered'
-    return wire === undefined ? 'connecting' : 'unanswered'
+    if (wire === undefined) return 'connecting'
+    return wire.bytesRead === 0 ? 'unheard' : 'unanswered'
   }
 
   function isAnswered(): boolean {
@@ -145,6 +151,7 @@ export function exchange(
       intake?.onread,
     )
     wire = socket
+    wireTcp = tcp
     connection.hold(socket, tcp)
     if (isReadDirectly) intake?.connect(tcp)
     watchForCut(socket, isAnswered, () => connection.reset())
@@ -177,7 +184,9 @@ export function exchange(
       return failure
     },
     async lastWord() {
-      if (wire !== undefined && !wire.readableEnded && !wire.destroyed) await endOf(wire)
+      if (wire === undefined || wireTcp === undefined) return false
+      if (!wire.readableEnded && !wire.destroyed) await endOf(wire)
+      return wire.readableEnded && isConnected(wireTcp)
     },
     fail,
     reset,

@@ -9,13 +9,15 @@ const LONGEST_PAUSE_MS = 10_000
 export class Patience {
   readonly #ms: number
   readonly #signal: AbortSignal | undefined
+  readonly #longestPauseMs: number
   #endsAt = 0
   #pauseMs = FIRST_PAUSE_MS
 
   /** It lasts for `ms` from now on, and from each `calm`. */
-  constructor(ms: number, signal: AbortSignal | undefined) {
+  constructor(ms: number, signal: AbortSignal | undefined, longestPauseMs = LONGEST_PAUSE_MS) {
     this.#ms = ms
     this.#signal = signal
+    this.#longestPauseMs = longestPauseMs
     this.calm()
   }
 
@@ -35,12 +37,12 @@ export class Patience {
 
   /**
    * Waits until the next try. A part of the pause is drawn by lot: a server that was away would otherwise get all its
-   * clients at once. Throws EssError `interrupted`.
+   * clients at once. With `atLeastMs`, the whole pause comes behind that. Throws EssError `interrupted`.
    */
-  async pause(): Promise<void> {
+  async pause(atLeastMs = 0): Promise<void> {
     const ms = this.#pauseMs * (0.5 + Math.random() / 2)
-    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
-    await delay(ms, undefined, { signal: this.#signal }).catch(() => {
+    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#longestPauseMs)
+    await delay(atLeastMs + ms, undefined, { signal: this.#signal }).catch(() => {
       throw new EssError('interrupted', 'Interrupted before the transfer was complete.')
     })
   }

@@ -6,6 +6,7 @@ import {
   type ProblemCode,
   withoutUserinfo,
 } from '../../shared/index.js'
+import { AwayError, STATUSES_AWAY } from './away.js'
 import type { Reply } from './exchange.js'
 import { otherThanEss } from './wire-errors.js'
 
@@ -19,7 +20,8 @@ export async function readRefusal(answer: Reply, head: IncomingMessage, url: URL
   const refusal = await readProblem(answer, head, url)
   const seconds = retryAfterOf(head)
   if (seconds === undefined || refusal.code === 'interrupted') return refusal
-  return new EssError(refusal.code, refusal.message, { cause: refusal.cause, retryAfter: seconds })
+  const Kind = refusal instanceof AwayError ? AwayError : EssError
+  return new Kind(refusal.code, refusal.message, { cause: refusal.cause, retryAfter: seconds })
 }
 
 async function readProblem(answer: Reply, head: IncomingMessage, url: URL): Promise<EssError> {
@@ -50,11 +52,18 @@ function fallbackOf(status: number): ProblemCode {
 
 /** A proxy in front may limit clients in its own words, and an ESS server may stand behind it. */
 function noProblem(head: IncomingMessage, url: URL): EssError {
-  if (head.statusCode !== TOO_MANY_REQUESTS) return notEss(head, url)
+  const status = head.statusCode ?? 0
+  if (STATUSES_AWAY.includes(status)) return away(notEss(head, url))
+  if (status !== TOO_MANY_REQUESTS) return notEss(head, url)
   return new EssError('too-many-requests', `${url.origin} takes no more requests for now (HTTP 429).`)
 }
 
 const TOO_MANY_REQUESTS = 429
+
+/** A proxy stands for a server that it can't ask now. */
+function away({ code, message, cause }: EssError): AwayError {
+  return new AwayError(code, message, { cause })
+}
 
 /**
  * Seconds until another try makes sense. Undefined without the header, or for a date, which our servers never send.

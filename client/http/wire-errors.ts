@@ -1,5 +1,6 @@
 import { EssError } from '../../shared/index.js'
 import { codeOf, errnoWords } from '../node/errno-words.js'
+import { AwayError } from './away.js'
 import { type HttpProxy, portOf } from './proxy.js'
 
 const TRUST_IT =
@@ -44,14 +45,23 @@ function namesIn(error: unknown): string {
 }
 
 /** How far an exchange came before it failed. */
-export type Stage = 'connecting' | 'unanswered' | 'answered'
+export type Stage =
+  | 'connecting'
+  /** Connected, and not a byte of an answer has come. */
+  | 'unheard'
+  /** Connected, and the head of an answer is not whole, as far as is known. */
+  | 'unanswered'
+  | 'answered'
 
 /** The EssError for a failed exchange. */
 export function translate(error: unknown, url: URL, stage: Stage): EssError {
   if (error instanceof EssError) return error
   if (stage === 'connecting') return unreachable(url, wordsFor(error), error)
   if (codeOf(error).startsWith('HPE_')) return otherThanEss(url, 'it does not speak HTTP', error)
-  return new EssError('connection-lost', lostSentences(url, stage), { cause: error })
+  const words = lostSentences(url, stage)
+  return stage === 'unheard'
+    ? new AwayError('connection-lost', words, { cause: error })
+    : new EssError('connection-lost', words, { cause: error })
 }
 
 function lostSentences({ origin, protocol, host }: URL, stage: Stage): string {
@@ -64,7 +74,11 @@ function lostSentences({ origin, protocol, host }: URL, stage: Stage): string {
 
 /** The error for a server that could not be reached. `words` follow a colon. */
 export function unreachable(url: URL, words: string, cause?: unknown): EssError {
-  return new EssError('server-unreachable', sentencesFor(url, words, cause), { cause })
+  const sentences = sentencesFor(url, words, cause)
+  // The connection was taken, and ended before TLS was spoken on it: so does a balancer that has no server.
+  return codeOf(cause) === 'ECONNRESET'
+    ? new AwayError('server-unreachable', sentences, { cause })
+    : new EssError('server-unreachable', sentences, { cause })
 }
 
 function sentencesFor(url: URL, words: string, cause: unknown): string {

@@ -23,3 +23,11 @@ export function watchForCut(socket: Socket, isWhole: () => boolean, onCut: () =>
     })
   })
 }
+
+/**
+ * True unless the connection was reset. Node 20 takes a reset right behind the last bytes for a mere end, but the kernel then
+ * knows of no other side. Node remembers an address that it was asked for, so don't ask for this one before the end.
+ */
+export function isConnected(tcp: Socket): boolean {
+  return tcp.remoteAddress !== undefined
+}

@@ -53,7 +53,7 @@ export async function get(idOrUrl: string, options: GetOptions = {}): Promise<Do
   const { wanted } = ahead
   const ask = () => requestDownload('GET', wanted.url, options)
   try {
-    const first = await firstAnswer(wanted.url, options, ask, (answer) => expectOpenOffer(answer, wanted))
+    const first = await firstAnswer(wanted, options, ask, (answer) => expectOpenOffer(answer, wanted))
     return new DownloadStream(wanted, first.answer, first.head, options)
   } catch (error) {
     // A cut alone would have the sender wait for us.
@@ -86,6 +86,8 @@ class DownloadStream extends Readable implements Download {
   #isWanted = false
   /** True once the server knows that the transfer is over. */
   #isOver = false
+  /** True once the server has ended its side of the connection in good order. */
+  #isEnded = false
 
   constructor({ url }: Wanted, answer: Exchange, offer: OpenOffer, options: GetOptions) {
     super()
@@ -122,7 +124,8 @@ class DownloadStream extends Readable implements Download {
     if (error === null && this.readableEnded) {
       this.#answer.close()
       const ms = performance.now() - this.#startedAt
-      const whole = { url: this.#url, offer: this.#offer, bytes: this.#written.bytes, ms }
+      const isEnded = this.#isEnded
+      const whole = { url: this.#url, offer: this.#offer, bytes: this.#written.bytes, ms, isEnded }
       void seeOff(whole, this.#options).then(() => callback(null)) // It never rejects.
       return
     }
@@ -188,7 +191,7 @@ class DownloadStream extends Readable implements Download {
       body.off('data', onData)
     }
     // Surplus bytes would come now.
-    await answer.lastWord()
+    this.#isEnded = await answer.lastWord()
     const { bytes } = this.#written
     const { bodySize } = this.#offer
     const isWhole = (bodySize === undefined || bytes === bodySize) && (await isProven(answer, bytes - from))

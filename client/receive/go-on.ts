@@ -30,9 +30,10 @@ const LATE_COUNT_MS = 3_000
 export interface GoOnHooks {
   /**
    * Called when the connection is lost, and after each try to go on that failed, with the seconds for which it is tried
-   * further. The first request of all counts too, if the node of a cluster that has the link is away.
+   * further, and the reason. The first requests of all count too, if the server is there and takes none at this moment, or if
+   * the node of a cluster that has the link is away.
    */
-  readonly onInterrupted?: (secondsLeft: number) => void
+  readonly onInterrupted?: (secondsLeft: number, reason: EssError) => void
   /**
    * Called when the download goes on, with the number of bytes that are here: after a cut, and at the beginning of a
    * download that goes on with the part of an earlier one.
@@ -129,7 +130,7 @@ export async function goOn(
   const patience = new Patience(PATIENCE_MS, options.signal)
   let reason = first
   let refusedAt: number | undefined
-  if (reason !== undefined) options.onInterrupted?.(patience.secondsLeft)
+  if (reason !== undefined) options.onInterrupted?.(patience.secondsLeft, reason)
   for (;;) {
     const before = written.bytes
     // There is no rest, and the server would take us for one that has it all.
@@ -155,7 +156,7 @@ export async function goOn(
       if (reason === undefined || error.code === 'incomplete') reason = error
       if (written.bytes > before) patience.calm()
       if (patience.isOver) throw await rest(reason)
-      options.onInterrupted?.(patience.secondsLeft)
+      options.onInterrupted?.(patience.secondsLeft, error)
       await patience.pause()
     } finally {
       stopWatching()

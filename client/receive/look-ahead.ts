@@ -1,5 +1,5 @@
 import { EssError } from '../../shared/index.js'
-import { firstAnswer } from './first-answer.js'
+import { firstAnswer, isTriedEnough } from './first-answer.js'
 import type { GoOnHooks } from './go-on.js'
 import { expectPreview, type OpenOffer, type ReceiveOptions, requestDownload, tagOf } from './offer.js'
 import { openPreview } from './open-offer.js'
@@ -23,6 +23,7 @@ export class LookAhead {
   readonly #options: ReceiveOptions & GoOnHooks
   #asked: Promise<OpenOffer | undefined> | undefined
   #waitedMs = 0
+  #isTried = false
 
   constructor(wanted: Wanted, options: ReceiveOptions & GoOnHooks) {
     this.#wanted = wanted
@@ -32,7 +33,7 @@ export class LookAhead {
   /** What to GET now. A server may have let the HEAD wait for the sender, and the GET only waits for the rest of that time. */
   get wanted(): Wanted {
     const { url, keyring } = this.#wanted
-    return { url: afterWaiting(url, this.#waitedMs), keyring }
+    return { url: afterWaiting(url, this.#waitedMs), keyring, isTried: this.#isTried }
   }
 
   /**
@@ -48,7 +49,7 @@ export class LookAhead {
     const { url, keyring } = this.#wanted
     const startedAt = performance.now()
     const ask = () => requestDownload('HEAD', url, this.#options, false, tagOf(url))
-    const look = firstAnswer(url, this.#options, ask, (answer) => expectPreview(answer, url))
+    const look = firstAnswer(this.#wanted, this.#options, ask, (answer) => expectPreview(answer, url))
     await look.catch(() => {}) // Told below.
     this.#waitedMs = performance.now() - startedAt
     try {
@@ -60,6 +61,7 @@ export class LookAhead {
       const code = error instanceof EssError ? error.code : undefined
       if (error instanceof EssError && UNOPENED.includes(error.code)) throw stillThere(error)
       if (code === undefined || [...UNASKED, ...FINAL].includes(code)) throw error
+      this.#isTried = error instanceof EssError && isTriedEnough(url, error)
       return undefined
     }
   }

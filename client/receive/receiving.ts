@@ -52,6 +52,8 @@ export class Receiving {
   #isAnnounced = false
   /** As far as the server knows. */
   #mayComeBack = true
+  /** True once the server has ended its side of the connection in good order. */
+  #isEnded = false
 
   constructor(wanted: Wanted, place: Place, options: ReceivingOptions) {
     this.#url = wanted.url
@@ -76,7 +78,8 @@ export class Receiving {
       // The server takes this FIN to mean that the file is here, so nothing that can fail may come after it.
       this.#answer?.close()
       sink.writable.off('error', ignore)
-      const whole = { url: this.#url, offer, bytes: this.#written.bytes, ms: performance.now() - startedAt }
+      const ms = performance.now() - startedAt
+      const whole = { url: this.#url, offer, bytes: this.#written.bytes, ms, isEnded: this.#isEnded }
       await seeOff(whole, this.#options)
       const bytes = inside(this.#written.bytes)
       const { path, names } = sink
@@ -109,9 +112,7 @@ export class Receiving {
   async #beginAnew(): Promise<Taking> {
     const wanted = this.#wanted
     const ask = () => requestDownload('GET', this.#url, this.#options, opensByHead(wanted))
-    const first = await firstAnswer(this.#url, this.#options, ask, (answer) =>
-      expectOpenOffer(answer, wanted),
-    )
+    const first = await firstAnswer(wanted, this.#options, ask, (answer) => expectOpenOffer(answer, wanted))
     const { answer, head: offer } = first
     this.#answer = answer
     const taking = await this.#open(offer, 0)
@@ -205,7 +206,7 @@ export class Receiving {
     }
     const { bodySize } = offer
     if (bodySize !== undefined && written.bytes !== bodySize) throw broken(undefined)
-    await answer.lastWord()
+    this.#isEnded = await answer.lastWord()
     if (answer.failure !== undefined || !(await isProven(answer, written.bytes - from)))
       throw broken(answer.failure)
   }

@@ -6,7 +6,7 @@ import { Patience } from '../http/patience.js'
 import { isOfCluster } from './cluster-link.js'
 import { type OpenOffer, type ReceiveOptions, rangeFrom, requestDownload, tagOf } from './offer.js'
 
-/** A shorter download has hardly met the end of its node. */
+/** A shorter download has hardly met the end of its node, unless the end of its connection says so. */
 const MIN_MS = 1_000
 /** How long it may take until a node that died is known to be dead, and its sender is at another one. */
 const PATIENCE_MS = 45_000
@@ -21,15 +21,20 @@ export interface Whole {
   readonly bytes: number
   /** How long it took. */
   readonly ms: number
+  /** True if the server has ended its side of the connection in good order, too. */
+  readonly isEnded: boolean
 }
 
 /**
- * Call this when the connection of a download was closed in good order. If its node stopped or died behind the last byte,
+ * Call this when we have closed the connection of a download in good order. If its node stopped or died behind the last byte,
  * no other node knows that, and the sender waits there for a receiver that comes back. So we look whether the link is over,
  * and if it isn't, we tell that node that we have everything. Never rejects.
  */
-export async function seeOff({ url, offer, bytes, ms }: Whole, options: ReceiveOptions): Promise<void> {
-  if (!offer.isResumable || !isOfCluster(url) || ms < MIN_MS) return
+export async function seeOff(
+  { url, offer, bytes, ms, isEnded }: Whole,
+  options: ReceiveOptions,
+): Promise<void> {
+  if (!offer.isResumable || !isOfCluster(url) || (isEnded && ms < MIN_MS)) return
   const patience = new Patience(PATIENCE_MS, options.signal)
   try {
     for (let tries = 0; !patience.isOver; tries++) {

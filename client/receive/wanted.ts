@@ -8,6 +8,8 @@ export interface Wanted {
   /** Without the fragment, which may be a key: no request, no message and no log gets to see it. */
   readonly url: URL
   readonly keyring: Keyring
+  /** True if a server that is away was asked for long enough already. */
+  readonly isTried: boolean
 }
 
 /**
@@ -26,7 +28,7 @@ export function wantedOf(idOrUrl: string, options: ReceiveOptions): Wanted {
     isFromLink: identity !== undefined,
     isStrict: sealed,
   })
-  return { url, keyring }
+  return { url, keyring, isTried: false }
 }
 
 /** The same URL after some of the time to wait for the sender has passed. */

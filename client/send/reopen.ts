@@ -1,4 +1,4 @@
-import { EssError, HEADERS, PROBLEM_MEDIA_TYPE, QUERY, SIGNED_TOKEN_LENGTH } from '../../shared/index.js'
+import { EssError, HEADERS, PROBLEM_MEDIA_TYPE, QUERY } from '../../shared/index.js'
 import { bearer } from '../http/bearer.js'
 import { emptyBody } from '../http/empty-body.js'
 import { exchange } from '../http/exchange.js'
@@ -8,7 +8,7 @@ import type { ReadSource } from './read-so-far.js'
 import { readResource } from './reservation.js'
 import type { SendOptions } from './send-options.js'
 import { expectSoon, JSON_MEDIA_TYPE } from './short-answer.js'
-import type { UploadResource } from './upload-resource.js'
+import { isOfCluster, type UploadResource } from './upload-resource.js'
 
 /**
  * For so long the nodes of a cluster remember that a transfer has ended. A sender that was away for longer could open a
@@ -24,8 +24,7 @@ const REFUSED: readonly number[] = [404, 405, 409, 410]
  * servers, older ones too, would take the request for an upload without a byte.
  */
 export function mayReopen({ resource, isConnected, secondsLeft, silentMs }: KnownUpload): boolean {
-  const token = resource.upload.pathname.split('/').at(-1)
-  if (token?.length !== SIGNED_TOKEN_LENGTH) return false
+  if (!isOfCluster(resource)) return false
   return silentMs < REMEMBERED_MS && (isConnected || secondsLeft > 0)
 }
 

@@ -5,7 +5,7 @@ import { DEFAULT_SERVER } from '../http/default-server.js'
 import { emptyBody } from '../http/empty-body.js'
 import { type Exchange, exchange } from '../http/exchange.js'
 import { notEss, readRefusal } from '../http/refusal.js'
-import { noteHeaders } from './lazy-body.js'
+import { noteHeaders, resumeHeader } from './lazy-body.js'
 import type { SendOptions } from './send-options.js'
 import { expectSoon, JSON_MEDIA_TYPE, readText } from './short-answer.js'
 import type { Source } from './source.js'
@@ -23,6 +23,8 @@ export async function reserve(source: Source, options: SendOptions): Promise<Upl
       'content-length': '0',
       // A receiver may look at the link before the upload begins.
       ...noteHeaders(source),
+      // So that the link goes on at another node, if this one stops before the upload begins.
+      ...resumeHeader(source),
       ...bearer(url, options),
     },
     body: emptyBody(),

@@ -54,6 +54,12 @@ export interface SendOptions {
    * false, the links themselves; then one that leads out of what is sent is refused.
    */
   readonly followLinks?: boolean | undefined
+  /**
+   * Called when the server is there and takes nothing at this moment (it is being restarted, or a proxy can't reach it), each
+   * time before `send` tries again: with the seconds for which it goes on trying, 10 at first, and the reason. Nothing was
+   * read by then, and there is no link. Default: you are not told.
+   */
+  readonly onAway?: ((secondsLeft: number, reason: EssError) => void) | undefined
   /** Aborting it resets the connection; the verdict is then `interrupted`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -69,6 +75,7 @@ export const SEND_OPTIONS = {
   exclude: true,
   gitignore: true,
   followLinks: true,
+  onAway: true,
   signal: true,
 } as const satisfies Record<keyof SendOptions, true>
 

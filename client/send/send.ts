@@ -1,5 +1,15 @@
-import { type DeliveredEvent, EssError, type StatusEvent, sealedLink } from '../../shared/index.js'
+import {
+  type DeliveredEvent,
+  EssError,
+  ROUTES,
+  type StatusEvent,
+  sealedLink,
+  urlAtServer,
+} from '../../shared/index.js'
 import { checkOptionNames } from '../../shared/option-names.js'
+import { AwayError } from '../http/away.js'
+import { DEFAULT_SERVER } from '../http/default-server.js'
+import { FirstTries } from '../http/first-tries.js'
 import { nearestName } from '../http/nearest-name.js'
 import { isOurs, uploadEarly } from './early-upload.js'
 import { checkEncryption, encrypt } from './encrypt.js'
@@ -12,6 +22,7 @@ import { cancelReservation, reserve } from './reservation.js'
 import { checkExclude, SEND_OPTIONS, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import { uploadByPieces } from './upload-by-pieces.js'
+import { isOfCluster, type UploadResource } from './upload-resource.js'
 import { expectDelivered } from './verdict.js'
 
 /**
@@ -65,6 +76,26 @@ async function uploadOpened(
   onEvent: (event: StatusEvent) => void,
 ): Promise<DeliveredEvent> {
   const source = watchReads(opened)
+  const url = urlAtServer(options.server ?? DEFAULT_SERVER, ROUTES.root)
+  const tries = new FirstTries({ url, signal: options.signal, onAway: options.onAway })
+  for (;;) {
+    try {
+      return await uploadOnce(source, options, events, onEvent)
+    } catch (error) {
+      // A server may have opened a socket before the connection to it broke. Its link was told to nobody, so no receiver can
+      // come, and it ends as soon as the server misses its sender.
+      if (events.hasBegun || source.isTouched) throw error
+      await tries.after(error)
+    }
+  }
+}
+
+async function uploadOnce(
+  source: ReadSource,
+  options: SendOptions,
+  events: EventQueue,
+  onEvent: (event: StatusEvent) => void,
+): Promise<DeliveredEvent> {
   if (options.reserve) return await uploadReserved(source, options, onEvent)
   return await uploadEarly(source, options, onEvent).catch((error: unknown) => {
     // Up to the first event, no byte of the source has been read. After it, this code can only be ours, midway.
@@ -89,7 +120,9 @@ async function uploadReserved(
 ): Promise<DeliveredEvent> {
   const resource = await reserve(source, options)
   let known: KnownUpload | undefined
+  let isTold = false
   const take = (event: StatusEvent) => {
+    isTold = true
     if (event.event === 'opened') known ??= KnownUpload.from(event, resource)
     known?.see(event)
     onEvent(event)
@@ -103,8 +136,24 @@ async function uploadReserved(
   } catch (error) {
     // The server doesn't notice the end of an upload that never reached it. After any other, it waits for the rest.
     if (isOurs(error)) await cancelReservation(known?.resource ?? resource, options)
-    throw error
+    const lost = isTold ? undefined : lostAtOnce(error, resource)
+    // Its server may be there after all. It never rejects.
+    if (lost !== undefined) void cancelReservation(resource, options)
+    throw lost ?? error
   }
+}
+
+/** Without these, a reservation that was made a moment ago is still there, and so is its server. */
+const LOST: readonly string[] = ['connection-lost', 'server-unreachable', 'proxy-failed']
+/** In a cluster these say the same. Elsewhere they come from a server that never had it. */
+const LOST_BY_NODE: readonly string[] = ['gone', 'moved', 'node-away', 'not-found']
+
+/** The same error, if it means that the server of a new reservation is away, and another one can be made. */
+function lostAtOnce(error: unknown, resource: UploadResource): AwayError | undefined {
+  if (error instanceof AwayError) return error
+  if (!(error instanceof EssError)) return undefined
+  const isLost = LOST.includes(error.code) || (isOfCluster(resource) && LOST_BY_NODE.includes(error.code))
+  return isLost ? new AwayError(error.code, error.message, { cause: error }) : undefined
 }
 
 function isReservationRequired(error: unknown): boolean {

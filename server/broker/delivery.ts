@@ -75,6 +75,11 @@ export class Delivery {
     return this.#transfer?.confirm(offset) ?? false
   }
 
+  /** See `Transfer.isEnding`. */
+  get isEnding(): boolean {
+    return this.#transfer?.isEnding() ?? false
+  }
+
   /** See `Transfer.isUnsaid`. */
   get isUnsaid(): boolean {
     return this.#transfer?.isUnsaid() ?? false

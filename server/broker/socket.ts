@@ -172,12 +172,12 @@ export class EphemeralSocket implements Subject {
 
   /**
    * True if a move would be no more than a pause for both sides: there is no receiver, or one that comes back by itself. One
-   * that has everything but the end gets that sooner here.
+   * that has everything but the end gets that sooner here; and one that has the end too doesn't come back.
    */
   get canMoveAtOnce(): boolean {
-    const { receiverRequest } = this
-    if (!this.canMove || receiverRequest === undefined) return this.canMove
-    return comesBack(receiverRequest) && this.bytes !== this.contentLength
+    const { delivery } = this.#effects
+    if (!this.canMove || delivery === undefined) return this.canMove
+    return comesBack(delivery.request) && this.bytes !== this.contentLength && !delivery.isEnding
   }
 
   /** The head of a download, the same for GET and HEAD. */

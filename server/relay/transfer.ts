@@ -83,6 +83,8 @@ export interface Transfer {
    * nothing has changed.
    */
   confirm(offset: number): boolean
+  /** True once the last part has ended, and all that the receiver may lack is on its way. */
+  isEnding(): boolean
   /** True while the receiver's connection has said that it has everything, and the receiver itself has not. */
   isUnsaid(): boolean
   /** Begins to read the part's body. Until then only losses are noticed. */
@@ -133,6 +135,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     firstByteMs: () => (firstByteAt === undefined ? undefined : firstByteAt - madeAt),
     join,
     confirm,
+    isEnding: () => isSenderDone && part?.isLast === true,
     isUnsaid: () => unsaid !== undefined,
     start,
     loseSender,

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { addressesOf, dial, inTurns } from '../../client/http/dial.js'
 import { get, send } from '../../client/index.js'
 import { rawServer } from '../helpers/client-raw-server.js'
-import { acceptGet } from '../helpers/client-wire.js'
+import { acceptGet, problem } from '../helpers/client-wire.js'
 import { listening, recordingProxy } from '../helpers/recording-proxy.js'
 import type { Program } from '../helpers/run.js'
 import { runEss } from '../helpers/run-ess.js'
@@ -153,8 +153,8 @@ test('who aborts at once, or in the same moment as the request is made, makes no
   // The next one to come is the first.
   const after = get('AbCdEfGhIjKl', { server: server.url })
   const connection = await acceptGet(server)
-  connection.reset()
-  await expect(after).rejects.toMatchObject({ code: 'connection-lost' })
+  connection.end(problem(404, 'not-found', 'Nothing here.'))
+  await expect(after).rejects.toMatchObject({ code: 'not-found' })
   // Its HEAD and its GET.
   expect(server.connections()).toBe(2)
 })

@@ -452,6 +452,30 @@ describe('a receiver that has everything', () => {
     expect(server.connections()).toBe(3)
   })
 
+  test('asks after a short download too, if its connection was reset behind the last byte', async () => {
+    const server = await rawServer()
+    const received = receive(server)
+    const look = await asked(server, 'HEAD', new RegExp(`^/${ID}$`))
+    look.end(headOf(...KNOWN))
+    const answer = await asked(server, 'GET', new RegExp(`^/${ID}$`))
+    answer.write(`${headOf(...KNOWN)}hello`)
+    answer.reset()
+    await lookAgain(server, GONE)
+    expect(await within(DEADLINE_MS, 'the file is here', received)).toMatchObject({ bytes: 5 })
+    expect(server.connections()).toBe(3)
+  })
+
+  test('asks nothing after a short download that ended in good order', async () => {
+    const server = await rawServer()
+    const received = receive(server)
+    const look = await asked(server, 'HEAD', new RegExp(`^/${ID}$`))
+    look.end(headOf(...KNOWN))
+    const answer = await asked(server, 'GET', new RegExp(`^/${ID}$`))
+    answer.end(`${headOf(...KNOWN)}hello`)
+    expect(await within(DEADLINE_MS, 'the file is here', received)).toMatchObject({ bytes: 5 })
+    expect(server.connections()).toBe(2)
+  })
+
   test('tells the node where its sender is by now', async () => {
     const server = await rawServer()
     const received = receive(server)

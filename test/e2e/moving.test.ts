@@ -22,9 +22,9 @@ beforeEach((context) => {
   needsRedis(context)
 })
 
-test('a rolling restart loses no transfer that runs or waits', async () => {
+test('a rolling restart loses no transfer that runs, waits or begins', async () => {
   const cluster = await rollingCluster(3, '--reservations', '--drain', '5')
-  await rollingRestart(cluster, { running: 4, waiting: 8 })
+  await rollingRestart(cluster, { running: 4, waiting: 8, beginning: 4 })
 }, 120_000)
 
 test('of the transfers of a node that is killed, those between ess clients go on, and curl is told', async () => {

@@ -148,6 +148,8 @@ export interface Deviation {
   readonly flags?: readonly string[]
   /** Flags beside them. */
   readonly more?: readonly string[]
+  /** Starts the ess-server with these flags, in place of one in the test's own process. */
+  readonly start?: (...flags: readonly string[]) => Promise<{ readonly port: number }>
   /** Parts of the configuration, and what they are instead. */
   readonly lines?: Readonly<Record<string, string>>
   /**
@@ -159,7 +161,7 @@ export interface Deviation {
 /** Starts a proxy and an ess-server behind it, as documented but for `deviation`; both stop when the test is over. */
 export async function startBehind(
   name: ProxyName,
-  { flags: otherFlags, more = [], lines = {}, tls = false }: Deviation = {},
+  { flags: otherFlags, more = [], lines = {}, tls = false, start = startServerHere }: Deviation = {},
 ): Promise<RunningProxy> {
   const proxy: Proxy = PROXIES[name]
   const { flags, configs } = await documented(name, proxy)
@@ -168,7 +170,7 @@ export async function startBehind(
   await chmod(folder, 0o755)
   const port = await freePort()
   const url = tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`
-  const server = await startServerHere(
+  const server = await start(
     ...(otherFlags ?? flags.map((flag) => flag.replace('https://send.example.org', url))),
     ...more,
   )

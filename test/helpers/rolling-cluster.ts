@@ -2,26 +2,17 @@ import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { onTestFinished } from 'vitest'
-import { expectQuietNode } from './child-env.js'
 import { freePort } from './free-port.js'
 import { startRedis } from './redis.js'
-import { type Ending, type Program, run } from './run.js'
+import { type RestartedServer, restartedServer } from './restarted-server.js'
+import { run } from './run.js'
 import { clusterFlags } from './start-nodes.js'
-import { ESS_SERVER, NO_CLIENT_LIMITS } from './start-server.js'
-import { recordLog } from './suite-logs.js'
+import { NO_CLIENT_LIMITS } from './start-server.js'
 import { tempDir } from './temp-dir.js'
 import { until } from './within.js'
 
-/** A node behind the balancer, which can end and start again at the same port. */
-export interface ClusterNode {
-  /** The log of its present process. */
-  stderr(): string
-  /** Starts it, and resolves when the balancer sends connections to it. */
-  start(): Promise<void>
-  signal(signal: NodeJS.Signals): void
-  ended(ms?: number): Promise<Ending>
-}
+/** A node behind the balancer. When it has started, the balancer sends connections to it. */
+export type ClusterNode = RestartedServer
 
 /** Several nodes behind haproxy, which asks each of them whether it takes senders. */
 export interface RollingCluster {
@@ -41,35 +32,17 @@ export async function rollingCluster(count: number, ...flags: readonly string[])
   while (ports.length < count) ports.push(await freePort())
   const isTls = flags.includes('--tls-cert')
   const { port, statusOf } = await startHaproxy(ports, isTls)
-  const nodes = ports.map((own, index) =>
-    nodeOf(['--port', String(own), ...NO_CLIENT_LIMITS, ...cluster, ...flags], `node ${index}`, () =>
-      until(`haproxy knows of node ${index}`, async () => (await statusOf(index)) === 'UP'),
-    ),
-  )
+  const nodes = ports.map((own, index): ClusterNode => {
+    const node = restartedServer(`node ${index}`, own, ...NO_CLIENT_LIMITS, ...cluster, ...flags)
+    return {
+      ...node,
+      async start() {
+        await node.start()
+        await until(`haproxy knows of node ${index}`, async () => (await statusOf(index)) === 'UP')
+      },
+    }
+  })
   return { url: `${isTls ? 'https' : 'http'}://127.0.0.1:${port}`, port, nodes }
-}
-
-function nodeOf(flags: readonly string[], name: string, untilUp: () => Promise<unknown>): ClusterNode {
-  let program: Program | undefined
-  const running = () => {
-    if (program === undefined) throw new Error(`${name} was not started`)
-    return program
-  }
-  return {
-    stderr: () => running().stderr(),
-    async start() {
-      const own = await run(name, process.execPath, [ESS_SERVER, ...flags], {
-        env: { ESS_RELAY: process.env['ESS_RELAY'] },
-        record: ({ stderr }) => recordLog(stderr),
-      })
-      program = own
-      onTestFinished(() => expectQuietNode(name, own.stderr()))
-      await own.untilStdout(/^listening on /)
-      await untilUp()
-    },
-    signal: (signal) => running().kill(signal),
-    ended: (ms) => running().ended(ms),
-  }
 }
 
 /** As docs/deploying.md has it, in front of several nodes, whose TLS passes through, if they have any. */

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { get, type SendOptions, send } from '../../client/index.js'
 import type { StatusEvent } from '../../shared/index.js'
@@ -17,8 +18,10 @@ import { DEADLINE_MS, within } from './within.js'
 export interface RestartLoad {
   /** Transfers whose bytes move. */
   readonly running: number
-  /** Links whose receivers come when all nodes are new. */
+  /** Links that wait. Half of their receivers come while the nodes stop, the others when all nodes are new. */
   readonly waiting: number
+  /** How many senders at the same time open a link, wait for its receiver, and begin anew, for as long as it all takes. */
+  readonly beginning: number
 }
 
 /** How much of its file a receiver reads between two restarts. */
@@ -26,7 +29,7 @@ const STAGE_BYTES = 2 * 1024 * 1024
 /** What the buffers between sender and receiver hold, and more: otherwise the last node would have nothing left to do. */
 const BUFFERED_BYTES = 16 * 1024 * 1024
 
-/** How the senders of the transfers that run differ. */
+/** How the senders of the transfers that run, and of those that begin, differ. */
 const KINDS: readonly { readonly name: string; readonly isPiped?: boolean; readonly options: SendOptions }[] =
   [
     { name: 'a file', options: {} },
@@ -35,16 +38,19 @@ const KINDS: readonly { readonly name: string; readonly isPiped?: boolean; reado
     { name: 'a file in pieces', options: { reserve: true } },
   ]
 
+/** How long one that begins comes behind the one before. */
+const PACE_MS = 100
+
 /** How long a node may take to stop and start, with all that goes on beside it. */
 const RESTART_MS = 60_000
 
 /**
- * Ends one node after the other, each when the one before it is back, while transfers run and wait. Every receiver
+ * Ends one node after the other, each when the one before it is back, while transfers run, wait and begin. Every receiver
  * gets its file, byte for byte, by the link that was given out, and every sender is told so.
  */
 export async function rollingRestart(
   { url, nodes }: RollingCluster,
-  { running, waiting }: RestartLoad,
+  { running, waiting, beginning }: RestartLoad,
 ): Promise<void> {
   await Promise.all(nodes.map((node) => node.start()))
   const folder = await tempDir()
@@ -73,12 +79,21 @@ export async function rollingRestart(
   )
   await within(DEADLINE_MS, 'all transfers run', stages.untilAllWait(running))
 
+  const newcomers = Array.from({ length: beginning }, (_, lane) => new Newcomers(url, folder, lane))
+  const fetched: Promise<unknown>[] = []
+  const left = [...links]
   for (const node of nodes) {
     node.signal('SIGTERM')
+    const coming = left.splice(0, Math.ceil(links.length / 2 / nodes.length))
+    const fetching = Promise.all(coming.map(fetchLink))
+    // It is awaited at the end.
+    fetching.catch(() => {})
+    fetched.push(fetching)
     expect((await node.ended(RESTART_MS)).code).toBe(0)
     await node.start()
     stages.next()
   }
+  for (const lane of newcomers) expect(await lane.stop()).toBeGreaterThan(nodes.length)
 
   for (const one of moving) {
     const { name, received, verdict } = one
@@ -86,19 +101,65 @@ export async function rollingRestart(
     // Not confirmed where a receiver that waits here had everything in its kernel's buffers for half a minute.
     expect(await told(`the sender of ${name} is told`, verdict, one)).toMatchObject({ event: 'delivered' })
   }
-  const delivered = links.map(async (one) => {
-    const { link, content, verdict } = one
-    const got = await told('a link that waited is fetched', get(link).then(buffer), one)
-    expect(sha256(got)).toBe(sha256(content))
-    expect(await told('its sender is told', verdict, one)).toMatchObject({
-      event: 'delivered',
-      confirmed: true,
-    })
-  })
-  await Promise.all(delivered)
+  await Promise.all([...fetched, ...left.map(fetchLink)])
   // Else the restarts were nothing to them.
-  const all = [...moving, ...links]
+  const all = [...moving, ...left]
   expect(all.filter(({ events }) => events.some(({ event }) => event === 'moved')).length).toBe(all.length)
+}
+
+/** Receives what a link that has waited is for. */
+async function fetchLink(
+  one: Awaited<ReturnType<typeof open>> & { readonly content: Buffer },
+): Promise<void> {
+  const { link, content, verdict } = one
+  const got = await told('a link that waited is fetched', get(link).then(buffer), one)
+  expect(sha256(got)).toBe(sha256(content))
+  expect(await told('its sender is told', verdict, one)).toMatchObject({
+    event: 'delivered',
+    confirmed: true,
+  })
+}
+
+/** Transfers that begin, one after the other, from now on. */
+class Newcomers {
+  readonly #over: Promise<number>
+  #isOver = false
+
+  constructor(url: string, folder: string, lane: number) {
+    this.#over = this.#begin(url, folder, lane)
+    // It is awaited at the end.
+    this.#over.catch(() => {})
+  }
+
+  /** Begins no more. Resolves with how many there were, when all of them have arrived. */
+  stop(): Promise<number> {
+    this.#isOver = true
+    return this.#over
+  }
+
+  async #begin(url: string, folder: string, lane: number): Promise<number> {
+    let count = 0
+    while (!this.#isOver) {
+      // The nodes on this machine want to restart, too.
+      await delay(PACE_MS)
+      const {
+        name,
+        isPiped = false,
+        options,
+      } = KINDS[(lane + count) % KINDS.length] ?? { name: '', options: {} }
+      const path = join(folder, `beginning-${lane}`)
+      const content = bytesOf(1 + lane + count, 1 + count)
+      await writeFile(path, content)
+      const one = await open(isPiped ? createReadStream(path) : path, { server: url, ...options })
+      const got = await told(`${name} that began meanwhile arrives`, get(one.link).then(buffer), one)
+      expect(sha256(got), name).toBe(sha256(content))
+      expect(await told(`the sender of ${name} is told`, one.verdict, one)).toMatchObject({
+        event: 'delivered',
+      })
+      count++
+    }
+    return count
+  }
 }
 
 /** What comes of it, or how it or its sender failed, and what that one was told. */

@@ -1,5 +1,6 @@
 import { EssError, ROUTES, withoutUserinfo } from '../../../shared/index.js'
 import { VERSION } from '../../../shared/version.js'
+import { speaksTls } from '../../http/speaks-tls.js'
 import { codeOf } from '../../node/errno-words.js'
 import type { Asked, Method } from '../ask.js'
 import { type Finding, flaw, note, ok, problem } from '../finding.js'
@@ -59,7 +60,8 @@ async function unanswered(patient: Patient, { end, failure }: Asked): Promise<Fi
   const closed = 'The connection was closed without an answer.'
   if (/CERTIFICATE_REQUIRED/.test(failure)) return problem('client-certificate', closed)
   if (end === undefined) return problem('not-ess', 'The port is open, but no answer came.')
-  if (patient.server.protocol === 'http:' && (await speaksTls(patient))) return problem('tls-wanted', closed)
+  if (patient.server.protocol === 'http:' && (await speaksTls(patient.server, patient.signal)))
+    return problem('tls-wanted', closed)
   return failure.startsWith('HPE_')
     ? problem('not-ess', 'The answer is no HTTP.')
     : problem('closed-early', closed)
@@ -70,23 +72,6 @@ function unreached(error: unknown): Finding {
   if (error.code === 'proxy-failed') return problem('client-proxy', error.message)
   const code = codeOf(error.cause)
   return problem(code === 'ETIMEDOUT' || code === '' ? 'port-silent' : 'port-refused', error.message)
-}
-
-/** True if the port answers a TLS handshake. */
-async function speaksTls(patient: Patient): Promise<boolean> {
-  const url = new URL(patient.at(ROUTES.health))
-  const port = url.port || '80'
-  url.protocol = 'https:'
-  url.port = port
-  try {
-    const asked = await patient.ask('HEAD', url, {}, { isAnonymous: true })
-    asked.reset()
-    return true
-  } catch (error) {
-    // A certificate that we don't trust is TLS as well.
-    const code = codeOf(error instanceof EssError ? error.cause : error)
-    return /CERT|SELF_SIGNED|VERIFY|ISSUER/.test(code)
-  }
 }
 
 function redirected(patient: Patient, location: string): Finding {

@@ -11,7 +11,7 @@ import { EssError } from '../../../shared/index.js'
 import { certificate } from '../../helpers/certificate.js'
 import { ess } from '../../helpers/client-io.js'
 import { rawServer } from '../../helpers/client-raw-server.js'
-import { acceptGet, ID, openDownload } from '../../helpers/client-wire.js'
+import { acceptGet, ID, openDownload, problem } from '../../helpers/client-wire.js'
 import { needs } from '../../helpers/needs.js'
 import { listening, recordingProxy } from '../../helpers/recording-proxy.js'
 import { runCurl } from '../../helpers/run-curl.js'
@@ -444,9 +444,9 @@ describe('the password in the server’s URL', () => {
       const connection = await server.accept()
       const [, basic = ''] = await connection.until(/authorization: Basic (\S+)\r\n/i)
       expect(Buffer.from(basic, 'base64').toString()).toBe('me:p@%')
-      connection.reset()
+      connection.end(problem(404, 'not-found', 'Nothing here.'))
     }
-    await expect(receiving).rejects.toMatchObject({ code: 'connection-lost' })
+    await expect(receiving).rejects.toMatchObject({ code: 'not-found' })
   })
 
   test('is not shown while it is waited for, nor when it ends', async () => {

@@ -357,7 +357,7 @@ for (const [status, code, exitStatus] of [
   [410, 'gone', 4],
   [409, 'busy', 3],
   [502, 'sender-lost', 5],
-  [503, 'shutting-down', 6],
+  [503, 'too-many-sockets', 6],
 ] as const)
   test(`a ${status} is told as ${code}`, async () => {
     const server = await rawServer()

@@ -96,7 +96,7 @@ test('a download to which no byte comes still shows that it is under way, until 
   const connection = await acceptGet(server)
   await utimes(`${file}.${ID}.part`, 0, 0)
   await until('the part is touched', async () => (await stat(`${file}.${ID}.part`)).mtimeMs > 0)
-  connection.reset()
+  connection.end(problem(410, 'gone', 'It is over.'))
   await received
   expect(existsSync(`${file}.${ID}.part`)).toBe(false)
 })

@@ -62,8 +62,8 @@ test('the head goes out at once and says what is known of the file', async () =>
     /\r\ncontent-disposition: attachment; .*filename\*=UTF-8''gr%C3%BC%C3%9Fe%20%221%22\.txt\r\n/i,
   )
   expect(head).not.toMatch(/accept-encoding/i)
-  connection.reset()
-  expect((await failure(sending)).code).toBe('connection-lost')
+  connection.end(problem(413, 'too-large', 'Too large.'))
+  expect((await failure(sending)).code).toBe('too-large')
 })
 
 test('nothing is read before a receiver is connected', async () => {

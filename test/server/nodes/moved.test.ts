@@ -301,6 +301,19 @@ describe('a transfer under way', () => {
     expect(a.ends).toMatchObject([{ outcome: 'delivered', confirmed: true }])
   })
 
+  test('stays if its receiver has the end of a file of unknown length', async () => {
+    const { a } = await three()
+    const sender = await openSender(a.port, { headers: GOES_BACK })
+    const receiver = await receive(a.port, sender.id, COMES_BACK)
+    await sender.until(/"connected"/)
+    await sender.write(chunk(FILE) + LAST_CHUNK)
+    await receiver.until(/0123456789\r\n0\r\n\r\n$/)
+    const stopped = a.broker.stop(LONG_DRAIN_MS)
+    await whole(receiver)
+    await stopped
+    expect(a.ends).toMatchObject([{ outcome: 'delivered', confirmed: true, bytes: FILE.length }])
+  })
+
   test('stays for as long as it needs, if its sender does not know how to go on elsewhere', async () => {
     const { a } = await three()
     const sender = await openSender(a.port, { length: FILE.length, headers: { 'Ess-Resume': 'rewind' } })
