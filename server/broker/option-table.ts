@@ -338,6 +338,13 @@ export const OPTIONS = {
     otherwise: 'none',
     words: 'File with the secret that all nodes share: at least 32 characters',
   },
+  clusterTls: {
+    by: 'command',
+    kind: 'switch',
+    group: 'Several nodes',
+    default: false,
+    words: 'Encrypt what nodes carry to each other (TLS 1.3, by the secret); give it to all of them',
+  },
   drain: {
     by: 'command',
     kind: 'seconds',

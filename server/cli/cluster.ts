@@ -26,6 +26,8 @@ export interface ClusterSettings {
   /** Where the other nodes reach it. */
   readonly reachedAt: LinkAddress
   readonly secret: string
+  /** True if nothing may be carried but inside TLS. */
+  readonly wantsTls: boolean
   /** This node's name, another one after each start. */
   readonly name: string
   /** The option `ids` of its service: each id names its node. */
@@ -39,9 +41,10 @@ export async function clusterSettings({
   clusterListen,
   clusterAddress,
   clusterSecretFile,
+  clusterTls,
 }: Pick<
   Flags,
-  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterAddress' | 'clusterSecretFile'
+  'cluster' | 'clusterPasswordFile' | 'clusterListen' | 'clusterAddress' | 'clusterSecretFile' | 'clusterTls'
 >): Promise<ClusterSettings> {
   const missing = [
     [cluster, '--cluster'],
@@ -63,6 +66,7 @@ export async function clusterSettings({
     listenAt,
     reachedAt: clusterAddress === undefined ? ownAddress(listenAt) : givenAddress(clusterAddress),
     secret: await readSecret(clusterSecretFile),
+    wantsTls: clusterTls,
     name,
     ids: taggedIds(name),
   }
@@ -82,7 +86,7 @@ export interface Membership {
  * own error if the nodes' address can't be had.
  */
 export async function joinCluster(
-  { redis, listenAt, reachedAt, secret, name }: ClusterSettings,
+  { redis, listenAt, reachedAt, secret, wantsTls, name }: ClusterSettings,
   service: Service,
   { note, warn }: Pick<Log, 'note' | 'warn'>,
 ): Promise<Membership> {
@@ -92,6 +96,8 @@ export async function joinCluster(
     reachedAt,
     name,
     secret: Buffer.from(secret),
+    wantsTls,
+    onOtherWish: warnOfOthers(wantsTls, warn),
     relay: service.relay,
     locate: (place) => {
       locator = openRedisLocator({
@@ -126,6 +132,21 @@ function noteNodes(note: Log['note']): (nodes: readonly Place[]) => void {
     const line = `cluster: ${formatCount(names.length, 'node')}: ${names.join(', ')}`
     if (line !== told) note(line)
     told = line
+  }
+}
+
+/** Says in the log which nodes don't do as this one about TLS: of each one once, or that this one is the odd one out. */
+function warnOfOthers(wantsTls: boolean, warn: Log['warn']): (node: string) => void {
+  const told = new Set<string>()
+  return (node) => {
+    const isKnown = wantsTls ? told.has(node) : told.size > 0
+    told.add(node)
+    if (isKnown) return
+    warn(
+      wantsTls
+        ? `${node} runs without --cluster-tls. Bytes between it and this node are encrypted, and those between it and others without the option are not. Start it with --cluster-tls.`
+        : `${node} runs with --cluster-tls, and this node without. Bytes between the two are encrypted, and those between this node and others without the option are not. Start this node with --cluster-tls, too.`,
+    )
   }
 }
 

@@ -81,7 +81,7 @@ export async function refuseExposed({ host, open, sendTokens }: Flags): Promise<
 export function isNode(flags: Flags): boolean {
   const { cluster, clusterPasswordFile, clusterListen, clusterAddress, clusterSecretFile } = flags
   const all = [cluster, clusterPasswordFile, clusterListen, clusterAddress, clusterSecretFile]
-  return all.some((value) => value !== undefined)
+  return flags.clusterTls || all.some((value) => value !== undefined)
 }
 
 /** How many processes serve. Throws EssError `usage` for several in a cluster. */

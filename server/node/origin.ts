@@ -17,8 +17,9 @@ const carried = new Attachment<object, true>('carried')
 export function setOrigin(connection: Socket, { isEncrypted, ...addresses }: Origin): void {
   for (const [name, value] of Object.entries(addresses))
     Object.defineProperty(connection, name, { value, configurable: true })
-  // It is there on connections of TLS alone.
-  if (isEncrypted) Object.defineProperty(connection, 'encrypted', { value: true, configurable: true })
+  // It is there on connections of TLS alone: those of clients, and links inside it.
+  if (isEncrypted || 'encrypted' in connection)
+    Object.defineProperty(connection, 'encrypted', { value: isEncrypted, configurable: true })
   carried.set(connection, true)
 }
 
@@ -29,8 +30,10 @@ export function isBrought(connection: object): boolean {
 
 /** What `setOrigin` needs to know of a client's connection: of TCP, of TLS, or one stream of HTTP/2. */
 export function originOf(
-  connection: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>,
+  connection: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'> & {
+    readonly encrypted?: boolean
+  },
 ): Origin {
-  const { remoteAddress, remotePort, localAddress, localPort } = connection
-  return { remoteAddress, remotePort, localAddress, localPort, isEncrypted: 'encrypted' in connection }
+  const { remoteAddress, remotePort, localAddress, localPort, encrypted } = connection
+  return { remoteAddress, remotePort, localAddress, localPort, isEncrypted: encrypted === true }
 }

@@ -39,6 +39,9 @@ export const timings = {
    */
   wordMs: 30_000,
 
+  /** How long a node may take to prove to another one what it is, and to say for whom it calls. */
+  linkMs: 5000,
+
   /** How long the end of a download over HTTP/2 may wait for the peer to have read what precedes it. */
   readMs: 30_000,
 }

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, hkdfSync } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { EssError } from '../../shared/index.js'
@@ -32,6 +32,10 @@ export interface NodeOptions {
   readonly reachedAt?: LinkAddress
   /** What all nodes of the cluster know, and nobody else. */
   readonly secret: Buffer
+  /** True if nothing may be carried but inside TLS. Default: false; then links with nodes that want it have it. */
+  readonly wantsTls?: boolean
+  /** Called for each link with a node that wants TLS if this one doesn't, or doesn't if this one does. */
+  readonly onOtherWish?: (node: string) => void
   /** Tells the kernel's view of a client: that of the node's service. */
   readonly relay: Relay
   /** This node's name, which no other node of the cluster has. */
@@ -48,10 +52,16 @@ interface NodeListener {
 
 /** Listens for other nodes, and joins their cluster. Rejects with Node's own error if the address can't be had. */
 export async function openNode(options: NodeOptions): Promise<Carrier> {
-  const { listenAt, reachedAt = listenAt, secret, relay, name, locate } = options
-  const terms = { secret: createHmac('sha256', secret).update('ess links').digest() }
+  const { listenAt, reachedAt = listenAt, secret, relay, name, locate, wantsTls = false } = options
+  const terms: LinkTerms = {
+    name,
+    secret: createHmac('sha256', secret).update('ess links').digest(),
+    tlsKey: Buffer.from(hkdfSync('sha256', secret, '', 'ess links, TLS 1.3', 32)),
+    wantsTls,
+    ...(options.onOtherWish && { onOtherWish: options.onOtherWish }),
+  }
   let serve: (link: Socket) => void = (link) => link.destroy()
-  const listener = await listenForLinks(listenAt, name, terms, (link) => serve(link))
+  const listener = await listenForLinks(listenAt, terms, (link) => serve(link))
   const address = formatAddress({ ...reachedAt, port: reachedAt.port || listener.address.port })
   try {
     const locator = await locate({ node: name, address })

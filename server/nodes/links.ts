@@ -1,6 +1,8 @@
+import { createHmac } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type Origin, setOrigin } from '../node/origin.js'
-import { answerCall, call, HANDSHAKE_MS, readBytes } from './handshake.js'
+import { timings } from '../node/timings.js'
+import { answerCall, call, type Hello, newHello, readBytes, readHello } from './handshake.js'
 
 /** How long a link may be silent before the kernel checks whether the other node is still there. */
 const KEEP_ALIVE_PROBE_MS = 30_000
@@ -11,10 +13,21 @@ const MAX_NEWCOMERS = 512
 /** Addresses of IPv6 and two ports take less than 200 bytes. */
 const MAX_ORIGIN_BYTES = 1024
 
-/** What both ends of a link have to know. */
+/** With this byte TLS begins (RFC 8446, 5.1). No hello does. */
+const HANDSHAKE_OF_TLS = 22
+
+/** What a node has to know of links, and what it wants. */
 export interface LinkTerms {
+  /** This node's own name. */
+  readonly name: string
   /** The cluster's secret, or what was made of it for links. */
   readonly secret: Buffer
+  /** The key of TLS, made of the same. */
+  readonly tlsKey: Buffer
+  /** True if no byte may be carried but inside TLS. Otherwise each link is as the other node wants it. */
+  readonly wantsTls: boolean
+  /** Called for each link with a node that wants something else. */
+  readonly onOtherWish?: (node: string) => void
 }
 
 /** The address of a nodes' listener. */
@@ -44,18 +57,24 @@ export async function openLink(
   address: LinkAddress,
   name: string,
   origin: Origin,
-  { secret }: LinkTerms,
+  terms: LinkTerms,
 ): Promise<Socket> {
-  const link = connect({
+  const connection = connect({
     ...address,
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
   })
-  return await inTime(link, async () => {
-    await call(link, secret, name)
-    const text = Buffer.from(JSON.stringify(origin))
+  return await inTime(connection, async () => {
+    const hellos = [await readHello(connection), newHello(terms.wantsTls)] as const
+    const isSecured = hellos.some(({ wantsTls }) => wantsTls)
+    const { link, key } = isSecured
+      ? await secure('caller', connection, terms)
+      : { link: connection, key: terms.secret }
+    await call(link, key, { hellos, name })
+    compare(hellos[0], name, terms)
+    const text = Buffer.from(JSON.stringify({ ...origin, node: terms.name }))
     const length = Buffer.alloc(2)
     length.writeUInt16BE(text.length)
     link.write(Buffer.concat([length, text]))
@@ -71,31 +90,27 @@ export interface LinkListener {
 }
 
 /**
- * Listens for other nodes, as the node `name`. `take` gets each link once its caller has proved what it is, paused, with
- * its client's addresses. Nothing else that a caller sends is read before that. Rejects with Node's own error if the
- * address can't be had.
+ * Listens for other nodes. `take` gets each link once its caller has proved what it is, paused, with its client's
+ * addresses. Nothing else that a caller sends is read before that, but by TLS where it begins with that. Rejects with
+ * Node's own error if the address can't be had.
  */
 export async function listenForLinks(
   { host, port }: LinkAddress,
-  name: string,
-  { secret }: LinkTerms,
+  terms: LinkTerms,
   take: (link: Socket) => void,
 ): Promise<LinkListener> {
   let newcomers = 0
   const server = createServer(
     { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS },
-    (link) => {
+    (connection) => {
       if (newcomers >= MAX_NEWCOMERS) {
-        link.on('error', ignore).destroy()
+        connection.on('error', ignore).destroy()
         return
       }
       newcomers++
-      const welcome = inTime(link, async () => {
-        await answerCall(link, secret, name)
-        setOrigin(link, await readOrigin(link))
-      })
+      const welcome = inTime(connection, () => answer(connection, terms))
       // A stranger is told nothing: its connection closes.
-      welcome.then(() => take(link), ignore).finally(() => newcomers--)
+      welcome.then(take, ignore).finally(() => newcomers--)
     },
   )
   await new Promise<void>((resolve, reject) => {
@@ -108,12 +123,49 @@ export async function listenForLinks(
   return { address: { host, port: portOf(server, port) }, close: () => server.close() }
 }
 
+/** Has a caller prove what it is, and say for whom it calls. Resolves with the link to it, paused. */
+async function answer(connection: Socket, terms: LinkTerms): Promise<Socket> {
+  const hello = newHello(terms.wantsTls)
+  connection.write(hello.bytes)
+  const [first] = await peekByte(connection)
+  const isTls = first === HANDSHAKE_OF_TLS
+  if (terms.wantsTls && !isTls) throw new Error('The other node does not speak TLS')
+  const { link, key } = isTls
+    ? await secure('listener', connection, terms)
+    : { link: connection, key: terms.secret }
+  const theirs = await answerCall(link, key, hello, terms.name)
+  const { node, origin } = await readOrigin(link)
+  compare(theirs, node, terms)
+  setOrigin(link, origin)
+  return link
+}
+
+/** Begins TLS. The proofs in it are under a key of this one session, so a program between the nodes can't pass them on. */
+async function secure(side: 'caller' | 'listener', connection: Socket, { tlsKey, secret }: LinkTerms) {
+  // Loaded only here: most clusters have a network of their own.
+  const { bindingOf, secureByKey } = await import('../node/keyed-tls.js')
+  const link = await secureByKey(side, connection, tlsKey)
+  return { link, key: createHmac('sha256', secret).update(bindingOf(link)).digest() }
+}
+
+/** Notes a node that wants TLS where this one doesn't, or the other way round. */
+function compare({ wantsTls }: Hello, node: string, terms: LinkTerms): void {
+  if (wantsTls !== terms.wantsTls) terms.onOtherWish?.(node)
+}
+
+async function peekByte(connection: Socket): Promise<Buffer> {
+  const byte = await readBytes(connection, 1)
+  connection.unshift(byte)
+  return byte
+}
+
 /** Runs `greet` while the link is new; if it fails or takes too long, the link is destroyed. */
 async function inTime<T>(link: Socket, greet: () => Promise<T>): Promise<T> {
   // Its 'close' follows, and an error without a listener is a crash.
   link.on('error', ignore)
-  const late = () => new Error(`The other node did not answer within ${HANDSHAKE_MS / 1000} s`)
-  const deadline = setTimeout(() => link.destroy(late()), HANDSHAKE_MS)
+  const { linkMs } = timings
+  const late = () => new Error(`The other node did not answer within ${linkMs / 1000} s`)
+  const deadline = setTimeout(() => link.destroy(late()), linkMs)
   try {
     return await greet()
   } catch (error) {
@@ -125,21 +177,23 @@ async function inTime<T>(link: Socket, greet: () => Promise<T>): Promise<T> {
   }
 }
 
-async function readOrigin(link: Socket): Promise<Origin> {
+/** Which node calls, and for whom. */
+async function readOrigin(link: Socket): Promise<{ readonly node: string; readonly origin: Origin }> {
   const length = (await readBytes(link, 2)).readUInt16BE()
   if (length > MAX_ORIGIN_BYTES) throw new Error('The other node says too much of its client')
   const said: unknown = JSON.parse((await readBytes(link, length)).toString())
   // A node that knows the secret is trusted, but one of another version may say something else.
-  const { remoteAddress, remotePort, localAddress, localPort, isEncrypted } = said as Partial<
-    Record<keyof Origin, unknown>
+  const { node, remoteAddress, remotePort, localAddress, localPort, isEncrypted } = said as Partial<
+    Record<keyof Origin | 'node', unknown>
   >
-  return {
+  const origin = {
     remoteAddress: textOrNothing(remoteAddress),
     remotePort: numberOrNothing(remotePort),
     localAddress: textOrNothing(localAddress),
     localPort: numberOrNothing(localPort),
     isEncrypted: isEncrypted === true,
   }
+  return { node: textOrNothing(node) ?? 'unknown', origin }
 }
 
 function textOrNothing(value: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import { setInUse } from '../node/host-timeouts.js'
 import { wordOfLink } from '../node/last-word.js'
 import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } from '../node/linger.js'
+import { isBrought } from '../node/origin.js'
 import { type RequestPort, UNCONFIRMED } from '../node/ports.js'
 import { timings } from '../node/timings.js'
 import type { Acknowledgement } from './peer-state.js'
@@ -72,7 +73,8 @@ export function confirmReceiver(
   }
 
   function begin(isLengthKnown: boolean): void {
-    endWithoutGoodbye(receiverConnection)
+    // Between nodes an end is one of TLS, where there is TLS.
+    if (!isBrought(receiverConnection)) endWithoutGoodbye(receiverConnection)
     // By HTTP/2, each stream has an end of its own.
     if (isLengthKnown || receiverRequest.httpVersionMajor !== 1) return
     mayBeReset = true

@@ -12,7 +12,7 @@ import { needsProc } from '../helpers/unread.js'
 import { openReceiver, openSender } from '../server/serve.js'
 
 /** What only a server of several nodes or workers needs: its rooms, and its way to Redis. */
-const FOR_SEVERAL = /\/dist\/server\/(?:locator|nodes|workers)\/|\/node_modules\/@redis\//
+const FOR_SEVERAL = /\/dist\/server\/(?:locator|nodes|workers|node\/keyed-tls)|\/node_modules\/@redis\//
 
 /** A server, and the modules that it has loaded so far. */
 async function startWatched(...flags: readonly string[]) {
@@ -58,7 +58,10 @@ test('a node of a cluster loads them', async (context) => {
   )
   await server.untilStderr(/Redis is well/)
   await playAll(server)
-  const modules = (await loaded()).filter((url) => FOR_SEVERAL.test(url))
+  const all = await loaded()
+  // Of TLS between nodes, only with --cluster-tls, or if another node has that.
+  expect(all.filter((url) => url.includes('/keyed-tls'))).toEqual([])
+  const modules = all.filter((url) => FOR_SEVERAL.test(url))
   for (const part of ['/server/locator/redis.js', '/server/nodes/carrier.js', '/node_modules/@redis/client/'])
     expect(modules).toContainEqual(expect.stringContaining(part))
 })

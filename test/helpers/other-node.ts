@@ -7,6 +7,9 @@ const others = new Map<string, string>()
  */
 export const NODES = Number(process.env['ESS_NODES'] ?? 1)
 
+/** True where nodes carry to each other inside TLS. */
+export const IS_CLUSTER_TLS = process.env['ESS_NODES_TLS'] !== undefined
+
 /** True where a balancer is in front of the nodes. */
 export const IS_BALANCED = NODES > 2
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startBalancer } from './balancer.js'
-import { IS_BALANCED, NODES, setOtherNode } from './other-node.js'
+import { IS_BALANCED, IS_CLUSTER_TLS, NODES, setOtherNode } from './other-node.js'
 import { startRedis } from './redis.js'
 import { tempDir } from './temp-dir.js'
 import { until } from './within.js'
@@ -16,7 +16,8 @@ export async function secretFile(secret = 'a secret that all nodes of this clust
 /** The flags of a node; each call makes another cluster. */
 export async function clusterFlags(redisUrl: string): Promise<readonly string[]> {
   const secret = await secretFile()
-  return ['--cluster', redisUrl, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', secret]
+  const flags = ['--cluster', redisUrl, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', secret]
+  return IS_CLUSTER_TLS ? ['--cluster-tls', ...flags] : flags
 }
 
 /** What a server and a node have in common. */

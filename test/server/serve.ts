@@ -23,7 +23,7 @@ import { Outlet } from '../../server/ops/outlet.js'
 import { StatusDecoder, type StatusEvent } from '../../shared/index.js'
 import { startBalancer } from '../helpers/balancer.js'
 import { parseAnswer, requestHead } from '../helpers/http-exchange.js'
-import { IS_BALANCED, NODES } from '../helpers/other-node.js'
+import { IS_BALANCED, IS_CLUSTER_TLS, NODES } from '../helpers/other-node.js'
 import { connectRaw, type RawPeer, takeTurns } from '../helpers/raw-peer.js'
 import { startRedis } from '../helpers/redis.js'
 import { recordLog, recordSecrets } from '../helpers/suite-logs.js'
@@ -142,14 +142,18 @@ export interface ServedNode extends Served {
   readonly node: Carrier
 }
 
+/** How nodes find each other, and what they say. */
+interface NodesSetup {
+  readonly locate?: (place: Place) => Locator | Promise<Locator>
+  /** Whether a node, by its number, has its links inside TLS alone. */
+  readonly wantsTls?: (index: number) => boolean
+}
+
 /** Starts several nodes that share what they know in this process, or in the store of `locate`. */
 export async function serveNodes(
   count: number,
   options: ServiceOptions = {},
-  {
-    locate,
-    ...setup
-  }: Omit<Setup, 'join'> & { readonly locate?: (place: Place) => Locator | Promise<Locator> } = {},
+  { locate, wantsTls = () => IS_CLUSTER_TLS, ...setup }: Omit<Setup, 'join'> & NodesSetup = {},
 ): Promise<ServedNode[]> {
   const store = new MemoryStore()
   const secret = randomBytes(32)
@@ -165,6 +169,7 @@ export async function serveNodes(
             node = await openNode({
               listenAt: { host: '127.0.0.1', port: 0 },
               secret,
+              wantsTls: wantsTls(index),
               relay: broker.relay,
               name,
               locate: locate ?? ((place) => store.join(place)),

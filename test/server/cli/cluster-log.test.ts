@@ -94,3 +94,29 @@ test('a refusal names the node that could not be reached, its address, and why',
     why: `connect ECONNREFUSED 127.0.0.1:${port}`,
   })
 })
+
+test('two nodes that differ in --cluster-tls carry for each other, and each says once what to do', async (context) => {
+  needsRedis(context)
+  const flags = await clusterFlags((await startRedis()).url)
+  const inTls = await startServerHere(...flags, '--cluster-tls')
+  const [, ofTls] = await inTls.untilStderr(/cluster: 1 node: (\S+) at/)
+  const plain = await startServerHere(...flags)
+  const [, ...names] = await inTls.untilStderr(/cluster: 2 nodes: (\S+) at \S+, (\S+) at/)
+  const ofPlain = names.find((name) => name !== ofTls)
+  await plain.untilStderr(/cluster: 2 nodes/)
+  for (const [home, other] of [
+    [inTls, plain],
+    [plain, inTls],
+  ] as const) {
+    const sender = await openSender(home.port, { length: 5 })
+    for (let times = 0; times < 2; times++)
+      expect((await exchange(other.port, requestHead(`HEAD /${sender.id}`))).status).toBe(200)
+  }
+  const warningsOf = (node: typeof plain) => node.stderr().match(/WARN: .*/g)
+  expect(warningsOf(inTls)).toEqual([
+    `WARN: ${ofPlain} runs without --cluster-tls. Bytes between it and this node are encrypted, and those between it and others without the option are not. Start it with --cluster-tls.`,
+  ])
+  expect(warningsOf(plain)).toEqual([
+    `WARN: ${ofTls} runs with --cluster-tls, and this node without. Bytes between the two are encrypted, and those between this node and others without the option are not. Start this node with --cluster-tls, too.`,
+  ])
+})

@@ -10,6 +10,7 @@ async function settings(clusterListen: string, clusterAddress?: string) {
     clusterListen,
     clusterAddress,
     clusterSecretFile: await secretFile(),
+    clusterTls: false,
   })
 }
 

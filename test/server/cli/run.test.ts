@@ -141,6 +141,7 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
       /A cluster needs --cluster, --cluster-listen and --cluster-secret-file\. Add --cluster and --cluster-secret-file, or/,
     ],
     [['--cluster-address', '10.0.0.1:9100'], /A cluster needs /],
+    [['--cluster-tls'], /A cluster needs /],
     [['--max-sockets', '0'], /--max-sockets must be a whole number of sockets, at least 1, not 0/],
     [['--max-sockets-per-client', 'many'], /--max-sockets-per-client must be a whole number/],
     [['--max-misses-per-client', '-1'], /max-misses-per-client/],

@@ -21,28 +21,42 @@ import {
   untilEnded,
 } from '../serve.js'
 
+/** What is spoken: by clients, and between the nodes, if it isn't what the run says. */
+interface Speech {
+  readonly speech: 'plain' | 'http/1.1' | 'h2'
+  readonly links?: 'TLS'
+}
+
+/** The parameters of a function, but for the first. */
+type Tail<Of extends (first: Speech, ...more: never[]) => unknown> =
+  Parameters<Of> extends [unknown, ...infer More] ? More : never
+
 /** Two nodes, of which the first one gets the senders, and the second one the receivers. */
-async function two(
-  speech: 'plain' | 'http/1.1' | 'h2',
+async function twoNodes(
+  { speech, links }: Speech,
   options: Parameters<typeof serveNodes>[1] = {},
   locate?: NonNullable<Parameters<typeof serveNodes>[2]>['locate'],
 ): Promise<readonly [Served, Served]> {
   const pair = speech === 'plain' ? undefined : await certificate()
   const tls = pair && { certFile: pair.path, keyFile: pair.keyPath }
-  const [a, b] = await serveNodes(2, options, { ...(tls && { tls }), ...(locate && { locate }) })
+  const [a, b] = await serveNodes(2, options, {
+    ...(tls && { tls }),
+    ...(locate && { locate }),
+    ...(links && { wantsTls: () => true }),
+  })
   if (a === undefined || b === undefined) throw new Error('Expected two nodes')
   if (speech !== 'plain') for (const { port } of [a, b]) speakTls(port, speech)
   return [a, b]
 }
 
 /** The same, and what links to the first one go through. */
-async function twoWithProxy(
-  speech: Parameters<typeof two>[0],
+async function twoNodesWithProxy(
+  speech: Speech,
   options: Parameters<typeof serveNodes>[1] = {},
 ): Promise<readonly [Served, Served, TcpProxy]> {
   const store = new MemoryStore()
   const proxies = new Map<string, TcpProxy>()
-  const nodes = await two(speech, options, async ({ node, address }) => {
+  const nodes = await twoNodes(speech, options, async ({ node, address }) => {
     const proxy = await startTcpProxy(Number(address.split(':').at(-1)))
     onTestFinished(() => proxy.close())
     proxies.set(node, proxy)
@@ -60,13 +74,23 @@ async function reserve(port: number): Promise<{ readonly path: string; readonly 
   return { path: new URL(url).pathname, upload: new URL(upload).pathname }
 }
 
-const SPEECHES = ['plain', 'http/1.1', 'h2'] as const
+/** What clients speak, and nodes. A run of its own has TLS between the nodes for all (`several`). */
+const WAYS = [
+  { speech: 'plain' },
+  { speech: 'http/1.1' },
+  { speech: 'h2' },
+  { speech: 'plain', links: 'TLS' },
+] as const satisfies readonly Speech[]
 
-describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
+describe.each(WAYS)('at the wrong node (%o)', (way) => {
+  const { speech } = way
+  const two = (...more: Tail<typeof twoNodes>) => twoNodes(way, ...more)
+  const twoWithProxy = (...more: Tail<typeof twoNodesWithProxy>) => twoNodesWithProxy(way, ...more)
+
   test.each([0, 1, 20_000, 3_000_000])(
     'a receiver gets all %i bytes, and its sender is told so',
     async (length) => {
-      const [home, other] = await two(speech)
+      const [home, other] = await two()
       const sender = await openSender(home.port, { length })
       const receiver = await openReceiver(other.port, `/${sender.id}`)
       await sender.until(/"connected"/)
@@ -86,7 +110,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   )
 
   test('a receiver that pauses gets each byte in its place', async () => {
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     // More than the kernel holds of four connections, so some of it waits in a buffer.
     const body = bytesOf(16_000_000)
     const sender = await openSender(home.port, { length: body.length })
@@ -109,7 +133,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     ['of known length', (length: number) => ({ 'Content-Length': String(length) }), (body: string) => body],
     ['in chunks', () => ({ 'Transfer-Encoding': 'chunked' }), (body: string) => chunk(body) + LAST_CHUNK],
   ])('an upload %s reaches its reservation with each byte in its place', async (_what, framing, framed) => {
-    const [home, other] = await two(speech, { reservations: true })
+    const [home, other] = await two({ reservations: true })
     const { path, upload } = await reserve(home.port)
     const body = bytesOf(3_000_000)
     const sender = await connectRaw(other.port)
@@ -124,7 +148,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('a reset receiver is lost', async () => {
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     const sender = await openSender(home.port, { length: 1_000_000 })
     const receiver = await openReceiver(other.port, `/${sender.id}`)
     await sender.write(Buffer.alloc(1000))
@@ -135,7 +159,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('a lost sender resets the receiver', async () => {
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     const sender = await openSender(home.port, { length: 1_000_000 })
     const receiver = await openReceiver(other.port, `/${sender.id}`)
     await sender.write(Buffer.alloc(1000))
@@ -152,7 +176,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   ])(
     'a link that ends in good order before its file resets the receiver: %s',
     async (_what, framing, body) => {
-      const [home, other, proxy] = await twoWithProxy(speech)
+      const [home, other, proxy] = await twoWithProxy()
       const sender = await openSender(home.port, framing)
       const receiver = await openReceiver(other.port, `/${sender.id}`)
       await sender.until(/"connected"/)
@@ -165,7 +189,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   )
 
   test('a link that ends in good order behind its file is not the word of its receiver', async () => {
-    const [home, other, proxy] = await twoWithProxy(speech)
+    const [home, other, proxy] = await twoWithProxy()
     const sender = await openSender(home.port, { length: 5 })
     const receiver = await openReceiver(other.port, `/${sender.id}`)
     await sender.write('hello')
@@ -177,7 +201,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('a link that ends in good order before its answer gives a sender and a follower no whole one', async () => {
-    const [home, other, proxy] = await twoWithProxy(speech, { reservations: true })
+    const [home, other, proxy] = await twoWithProxy({ reservations: true })
     const { upload } = await reserve(home.port)
     const follower = await connectRaw(other.port)
     await follower.write(requestHead(`GET ${upload}/events`, { Accept: 'application/x-ndjson' }))
@@ -193,7 +217,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('an early receiver is served as soon as its sender comes to another node', async () => {
-    const [home, other] = await two(speech, { reservations: true })
+    const [home, other] = await two({ reservations: true })
     const { path, upload } = await reserve(home.port)
     const receiver = await openReceiver(other.port, path)
     await until('it waits at home', () => home.broker.counts().held > 1)
@@ -208,7 +232,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
 
   test('a receiver that waits for an id is served when its sender comes to another node', async () => {
     const id = 'abcdefghijkl'
-    const [home, other] = await two(speech, { ids: { pattern: /[a-z]{12}/, generate: () => id } })
+    const [home, other] = await two({ ids: { pattern: /[a-z]{12}/, generate: () => id } })
     const receiver = await openReceiver(other.port, `/${id}?wait=60`)
     await until('it waits', () => other.broker.counts().awaiting === 1)
     const sender = await openSender(home.port, { length: 5 })
@@ -221,7 +245,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('a receiver that leaves while it waits uses nothing up', async () => {
-    const [home, other] = await two(speech, { reservations: true })
+    const [home, other] = await two({ reservations: true })
     const { path, upload } = await reserve(home.port)
     // By HTTP/2, `end` waits for the answer.
     for (const end of speech === 'h2' ? (['reset'] as const) : (['end', 'reset'] as const)) {
@@ -240,7 +264,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
     ['of known length', { 'Content-Length': '100000' }, 'x'.repeat(100_000)],
     ['in chunks', { 'Transfer-Encoding': 'chunked' }, `${chunk('x'.repeat(100_000))}${LAST_CHUNK}`],
   ])('an upload %s reaches its reservation, and its events tell of it', async (_what, framing, body) => {
-    const [home, other] = await two(speech, { reservations: true })
+    const [home, other] = await two({ reservations: true })
     const { path, upload } = await reserve(home.port)
     const follower = await connectRaw(other.port)
     await follower.write(requestHead(`GET ${upload}/events`, { Accept: 'application/x-ndjson' }))
@@ -257,7 +281,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('a sender and a receiver go on after a cut', async () => {
-    const [home, other] = await two(speech, { reservations: true, resumeWithin: 60 })
+    const [home, other] = await two({ reservations: true, resumeWithin: 60 })
     const { path, upload } = await reserve(home.port)
     const file = Buffer.from('0123456789'.repeat(30_000))
     const piece = {
@@ -319,7 +343,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('HEAD and DELETE are answered, by the link and by the upload resource', async () => {
-    const [home, other] = await two(speech, { reservations: true })
+    const [home, other] = await two({ reservations: true })
     const sender = await openSender(home.port, { length: 5, target: 'PUT /name.txt' })
     const head = await exchange(other.port, requestHead(`HEAD /${sender.id}`))
     expect(head).toMatchObject({ status: 200, headers: { 'content-length': '5' } })
@@ -331,7 +355,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('the last word of a page that was closed ends its transfer, on either side', async () => {
-    const [home, other] = await two(speech, { reservations: true, web: true })
+    const [home, other] = await two({ reservations: true, web: true })
     const sending = await reserve(home.port)
     const token = sending.upload.split('/').at(-1) ?? ''
     const closed = requestHead(`POST ${closedUploadPath(token)}`, { 'Content-Length': '0' })
@@ -348,7 +372,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test("a person's browser gets the link's page", async () => {
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     const sender = await openSender(home.port, { length: 5, target: 'PUT /name.txt' })
     const page = await exchange(other.port, requestHead(`GET /${sender.id}`, BROWSER))
     // For a person it is a page; a program that takes it for the file sees an error.
@@ -359,7 +383,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
 
   test('every guard of the owner sees the client itself', async () => {
     const seen: (string | undefined)[] = []
-    const [home, other] = await two(speech, {
+    const [home, other] = await two({
       authorize: (access, { socket }) => {
         if (access === 'receive') seen.push(socket.remoteAddress)
         return true
@@ -372,7 +396,7 @@ describe.each(SPEECHES)('at the wrong node (%s)', (speech) => {
   })
 
   test('an unknown id is a 404, one that has ended a 410', async () => {
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     expect((await exchange(other.port, requestHead(`GET /${'x'.repeat(22)}`))).status).toBe(404)
     const sender = await openSender(home.port, { length: 5 })
     sender.reset()
@@ -386,7 +410,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
   test.each([0, 1, 20_000, 300_000])(
     'a receiver that closes its half with its request gets all %i bytes, if they are here',
     async (length) => {
-      const [home, other] = await two('plain')
+      const [home, other] = await twoNodes({ speech: 'plain' })
       const sender = await openSender(home.port, { length })
       await sender.write(Buffer.alloc(length, 'x'))
       const receiver = await connectRaw(other.port)
@@ -401,7 +425,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
   )
 
   test('a link that ends in good order in a chunk that looks like the last one resets the receiver', async () => {
-    const [home, other, proxy] = await twoWithProxy('plain')
+    const [home, other, proxy] = await twoNodesWithProxy({ speech: 'plain' })
     const sender = await openSender(home.port)
     const receiver = await openReceiver(other.port, `/${sender.id}`)
     await sender.until(/"connected"/)
@@ -413,7 +437,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
   })
 
   test('a receiver whose TLS breaks is lost', async () => {
-    const [home, other] = await two('http/1.1')
+    const [home, other] = await twoNodes({ speech: 'http/1.1' })
     const sender = await openSender(home.port, { length: 1_000_000 })
     const carrier = connect(other.port, '127.0.0.1')
     const receiver = connectTls({ socket: carrier, rejectUnauthorized: false }).on('error', () => undefined)
@@ -428,7 +452,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
   })
 
   test('a receiver that closes its half with its request, and has left, has lost the file', async () => {
-    const [home, other] = await two('plain')
+    const [home, other] = await twoNodes({ speech: 'plain' })
     const sender = await openSender(home.port, { length: 300_000 })
     await sender.write(Buffer.alloc(300_000))
     const receiver = connect(other.port, '127.0.0.1')
@@ -440,7 +464,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
   })
 
   test('a receiver that closes its half with its request does not wait for a sender', async () => {
-    const [home, other] = await two('plain', { reservations: true })
+    const [home, other] = await twoNodes({ speech: 'plain' }, { reservations: true })
     const { path } = await reserve(home.port)
     const receiver = await connectRaw(other.port)
     await receiver.write(requestHead(`GET ${path}`))
@@ -455,7 +479,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
     ['sends what is no chunk', 'not a chunk\r\n', 'bad-request', 400],
   ] as const)('a sender that %s is told what one node tells', async (_what, bytes, code, status) => {
     for (const isReceiverThere of [false, true]) {
-      const [home, other] = await two('plain', { reservations: true })
+      const [home, other] = await twoNodes({ speech: 'plain' }, { reservations: true })
       const { path, upload } = await reserve(home.port)
       if (isReceiverThere) void (await openReceiver(home.port, path)).ending()
       const sender = await connectRaw(other.port)
