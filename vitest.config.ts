@@ -11,8 +11,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * - `all`: both in one run, for another Node.
  * - `node`: what another Node could change, without what takes long and was never seen to differ.
  * - `pages`: two browsers, through cuts, large files and proxies: half an hour of a small machine, which the CI doesn't have.
- * - `several`: how transfers end by two workers, at the wrong one of two nodes, and behind a balancer; hundreds of them while
- *   nodes are restarted.
+ * - `several`: how transfers end by two workers, at the wrong one of two nodes, with and without TLS between them, and behind
+ *   a balancer; hundreds of them while nodes are restarted.
  */
 const RUNS = ['test', 'rest', 'all', 'node', 'pages', 'several'] as const
 
@@ -40,6 +40,12 @@ const BY_NODES = [
   'test/server/{early-leave,half-close,head-wait,reservations,resume,unread-bodies,wait}.test.ts',
   'test/server/{broker/events,relay/transfer}.test.ts',
   ...(isInstalled('redis-server') ? ['test/e2e/{sender-lost,receiver-lost}.test.ts'] : []),
+]
+
+/** What must be the same with TLS between the nodes, beside that. `test/server/nodes/carry-tls.test.ts` has it small. */
+const BY_TLS = [
+  'test/server/nodes/{carry,moved,moved-by-speech,moved-over-redis,stopping-connections}.test.ts',
+  'test/e2e/nodes.test.ts',
 ]
 
 function isInstalled(program: string): boolean {
@@ -235,6 +241,22 @@ export default defineConfig(({ mode }) => {
                   name: 'at the wrong node',
                   include: BY_NODES,
                   env: { ESS_NODES: '2', ESS_RELAY: USUAL_GEAR },
+                },
+              },
+              {
+                extends: true as const,
+                test: {
+                  name: 'at the wrong node, in TLS',
+                  include: BY_NODES,
+                  env: { ESS_NODES: '2', ESS_NODES_TLS: 'true', ESS_RELAY: USUAL_GEAR },
+                },
+              },
+              {
+                extends: true as const,
+                test: {
+                  name: 'nodes in TLS',
+                  include: BY_TLS,
+                  env: { ESS_NODES_TLS: 'true' },
                 },
               },
               ...GEARS.map((gear) => ({

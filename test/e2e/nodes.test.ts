@@ -1,6 +1,7 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sha256OfFile, writeFileOf } from '../helpers/bytes.js'
 import { requestHead } from '../helpers/http-exchange.js'
@@ -14,6 +15,7 @@ import {
   expectReceived,
   expectSenderFailed,
   PAIRS,
+  sparseFile,
   startReceiver,
   startSender,
   untilReceiving,
@@ -23,7 +25,7 @@ import { needsRedis, startRedis } from '../helpers/redis.js'
 import { run } from '../helpers/run.js'
 import { runCurl } from '../helpers/run-curl.js'
 import { clusterFlags, secretFile } from '../helpers/start-nodes.js'
-import { startServer, type TestServer } from '../helpers/start-server.js'
+import { startMeasured, startServer, type TestServer } from '../helpers/start-server.js'
 import { tempDir } from '../helpers/temp-dir.js'
 import { until } from '../helpers/within.js'
 
@@ -168,6 +170,50 @@ test.each([
   expect((await receiver.ended()).code).not.toBe(0)
   expect((await uploading.ended()).code).not.toBe(0)
 })
+
+test.each(['download', 'upload'] as const)(
+  'the %s that is carried to a slow receiver costs neither node memory',
+  async (what) => {
+    const cluster = await clusterFlags((await startRedis()).url)
+    const [home, other] = await Promise.all([
+      startMeasured('--reservations', ...cluster),
+      startMeasured('--reservations', ...cluster),
+    ])
+    const carry = async (size: number, args: readonly string[]) => {
+      const file = await sparseFile(size)
+      if (what === 'download') {
+        const sender = await startSender('curl', home, { file })
+        return { sender, receiver: await startReceiver('curl', at(other, sender.url), args) }
+      }
+      const reserved = await (await runCurl(['-sS', '-X', 'POST', `${home.url}/reserve`])).ended()
+      const [url = '', upload = ''] = reserved.stdout.toString().split('\n')
+      const sender = await runCurl(['-sS', '--fail-with-body', '-T', file, at(other, upload)])
+      return { sender, receiver: await startReceiver('curl', url, args) }
+    }
+    const all = () => Promise.all([home, other].map((node) => node.residentBytes()))
+    // One first: the memory of the code itself, loaded and compiled, is not the transfer's.
+    const first = await carry(16 * 1024 * 1024, [])
+    await expectReceived(first.receiver)
+    await first.sender.ended()
+    const before = await all()
+    const { sender, receiver } = await carry(256 * 1024 * 1024, ['--limit-rate', '60M'])
+    const ended = receiver.ended(50_000)
+    let isOver = false
+    const finish = () => {
+      isOver = true
+    }
+    ended.then(finish, finish)
+    const most = [...before]
+    while (!isOver) {
+      for (const [index, bytes] of (await all()).entries()) most[index] = Math.max(most[index] ?? 0, bytes)
+      await delay(50)
+    }
+    await expectReceived(receiver)
+    expect((await sender.ended()).code).toBe(0)
+    for (const [index, bytes] of most.entries())
+      expect((bytes - (before[index] ?? 0)) / 1024 / 1024).toBeLessThan(48)
+  },
+)
 
 test('with Redis away, a link still finds its node', async () => {
   const redis = await startRedis()

@@ -257,10 +257,11 @@ describe('an early receiver', () => {
   })
 
   test('is one of eight at most', async () => {
-    const { port } = await serve(RESERVING)
+    const { port, service } = await serve(RESERVING)
     const { id } = await reserve(port)
+    const { held } = service.counts()
     for (let count = 0; count < 8; count++) await openReceiver(port, `/${id}`)
-    await exchange(port, requestHead('GET /health'))
+    await until('eight receivers wait', () => service.counts().held === held + 8)
     expect(await exchange(port, requestHead(`GET /${id}`))).toMatchObject({
       status: 409,
       body: '8 receivers are waiting for the sender of this file already, and only one will get it. Ask the sender for a link of your own. [busy]\n',

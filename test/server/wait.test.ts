@@ -101,8 +101,10 @@ test('of two early receivers the first gets the bytes and the other is told that
   const second = exchange(served.port, requestHead(`GET /${ID}?wait=60`))
   await untilAwaiting(served, 2)
   const sender = await openSender(served.port)
-  await sender.write(chunk('mine') + LAST_CHUNK)
-  // From other nodes, each comes when that one has heard of the socket.
+  await sender.write(chunk('mine'))
+  // From other nodes, each comes when that one has heard of the socket, so the second one may be the first to get it.
+  await Promise.race([first.until(/\[busy\]/), second])
+  await sender.write(LAST_CHUNK)
   await first.ending()
   first.end()
   const answers = [parseAnswer(first.text()), await second]
