@@ -1,6 +1,6 @@
 import { CIPHERS } from './ciphers.js'
 import { PAIRINGS } from './pairings.js'
-import { AT_ANOTHER_NODE, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
+import { AT_ANOTHER_NODE, AT_ANOTHER_NODE_BY_TLS, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
 import { BULK_METRICS, bulk } from './runs/bulk.js'
 import { clients } from './runs/clients.js'
 import { END_TO_END_METRICS, fileEndToEnd, folderEndToEnd } from './runs/end-to-end.js'
@@ -70,7 +70,7 @@ export const SCENARIOS = {
   nodes: {
     title: 'Two nodes: sender and receiver at one of them, or the receiver at the other',
     metrics: NODES_METRICS,
-    subjects: [AT_ONE_NODE, AT_ANOTHER_NODE],
+    subjects: [AT_ONE_NODE, AT_ANOTHER_NODE, AT_ANOTHER_NODE_BY_TLS],
     reference: AT_ONE_NODE,
     runs: 5,
     run: nodes,

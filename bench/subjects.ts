@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { CIPHERS } from './ciphers.js'
 import type { Programs } from './compile.js'
 import { PAIRINGS } from './pairings.js'
-import { AT_ANOTHER_NODE, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
+import { AT_ANOTHER_NODE, AT_ANOTHER_NODE_BY_TLS, AT_ONE_NODE, WAITING_FIELDS } from './placements.js'
 import { STARTS } from './starts.js'
 import type { Command } from './subject-process.js'
 import { TOOLS } from './tools.js'
@@ -81,7 +81,7 @@ export function makeSubjects(parts: Parts): ReadonlyMap<string, Subject> {
       essSubject(each, parts, []),
     ),
     // These start ESS by themselves, as nodes of a cluster.
-    ...[AT_ONE_NODE, AT_ANOTHER_NODE, ...Object.keys(WAITING_FIELDS)].map((each) =>
+    ...[AT_ONE_NODE, AT_ANOTHER_NODE, AT_ANOTHER_NODE_BY_TLS, ...Object.keys(WAITING_FIELDS)].map((each) =>
       essSubject(each, parts, []),
     ),
     ...Object.entries(TOOLS).map(([name, { relay }]) =>

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, withCluster } from '../cluster.js'
 import { type LoadOptions, type Received, runLoad } from '../load.js'
-import { AT_ONE_NODE } from '../placements.js'
+import { AT_ANOTHER_NODE_BY_TLS, AT_ONE_NODE } from '../placements.js'
 import { between } from '../redis-figures.js'
 import { type Bench, GIB, type Metric, type Numbers } from '../scenario.js'
 import { quantile } from '../statistics.js'
@@ -40,7 +40,8 @@ const SETTLE_MS = 200
  */
 export async function nodes(bench: Bench, subject: Subject): Promise<Numbers> {
   // Any gear but the best would be another measurement.
-  return withCluster(bench, 2, ['--relay', 'splice'], async (cluster) => {
+  const flags = ['--relay', 'splice', ...(subject.name === AT_ANOTHER_NODE_BY_TLS ? ['--cluster-tls'] : [])]
+  return withCluster(bench, 2, flags, async (cluster) => {
     const [port = 0, other = 0] = cluster.ports
     const receiver = { port: subject.name === AT_ONE_NODE ? port : other }
     const carry = (options: LoadOptions) =>
