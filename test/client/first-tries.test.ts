@@ -401,7 +401,7 @@ test('after ten seconds each is told what it would have been told at once', asyn
     const requests: string[] = []
     void (async () => {
       for (;;) requests.push((await turnAway(server, answer)).text().split(' ', 1).join())
-    })().catch(() => {}) // Nobody comes any more.
+    })().catch(() => {}) // No client comes any more.
     return { url: server.url, requests }
   }
 
