@@ -229,8 +229,10 @@ describe('a sender', () => {
     const sending = send(watched(), { server: url.replace('https:', 'http:'), onAway })
     const error = await failure(sending.verdict)
     expect(error).toMatchObject({ code: 'connection-lost', message: expect.stringMatching(/try https:/) })
-    const getting = get(ID, { server: url.replace('https:', 'http:'), onInterrupted: onAway })
-    expect(await failure(getting)).toMatchObject({ code: 'connection-lost' })
+    for (const id of [ID, `${ID}aBc`]) {
+      const getting = get(id, { server: url.replace('https:', 'http:'), onInterrupted: onAway })
+      expect(await failure(getting)).toMatchObject({ code: 'connection-lost' })
+    }
     expect(told).toEqual([])
   })
 
