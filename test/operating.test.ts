@@ -22,8 +22,8 @@ function variablesIn(page: string): string[] {
 }
 
 describe('docs/operating.md', () => {
-  /** Of docker, which it shows too. */
-  const NOT_OURS = ['stop-timeout']
+  /** Of docker and curl, which it shows too. */
+  const NOT_OURS = ['stop-timeout', 'retry']
 
   test('names no flag and no variable that ess-server does not have', async () => {
     const page = await readPage('docs/operating.md')

@@ -47,6 +47,7 @@ export const COMMANDS = {
       "Sends files and folders, or what is piped in if you name none. Prints the link at once, and ends when the receiver has everything. No file's content is read until someone starts downloading.",
       'A folder or several files go as one tar, which ess get unpacks; without ess, tar x does.',
       'With --encrypt, the server can read neither the content nor the name. The format is that of age, so age -d opens it without ess.',
+      'If the connection is lost, the transfer goes on by itself. If the server is being restarted when you begin, ess tries for ten seconds.',
     ],
     examples: [
       ['ess send movie.mkv', 'a file'],

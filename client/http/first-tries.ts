@@ -20,7 +20,7 @@ export interface FirstTriesOptions {
 
 /** A server that is restarted is back by then, and a balancer has noticed. */
 const RESTART_MS = 10_000
-/** A person is looking on, and the server has nothing to do for us yet. */
+/** A person is looking on. */
 const LONGEST_PAUSE_MS = 2_000
 
 /** With these, what stood for the server is away too. By themselves they show none: the address may be mistyped. */
@@ -67,8 +67,7 @@ export class FirstTries {
 
   async #isShownBy(error: EssError): Promise<boolean> {
     const { url, signal, reopening } = this.#options
-    if (reopening?.isShownBy(error)) return true
-    if (!isAway(error)) return false
+    if (!isAway(error) && !reopening?.isShownBy(error)) return false
     // A server with TLS ends a connection that begins with plain HTTP, however often.
     const mayWantTls =
       this.#shown === undefined && error.code === 'connection-lost' && url.protocol === 'http:'

@@ -6,6 +6,7 @@ import type { ReadSource } from './read-so-far.js'
 import { isReopeningRefused, mayReopen, reopen } from './reopen.js'
 import { type Carriage, uploadTo } from './reserved-upload.js'
 import type { SendOptions } from './send-options.js'
+import type { UploadResource } from './upload-resource.js'
 import { lost } from './verdict.js'
 
 /**
@@ -92,7 +93,13 @@ export async function goOn(
       if ('rewound' in where) upload.resource = where.rewound
       else return await sendRest(where.offset)
     } catch (error) {
-      if (isAway && isReopeningRefused(error)) throw lossBy(error)
+      if (isAway && isReopeningRefused(error)) {
+        // It was over before its node was away, and a node may know how.
+        const verdict = await verdictAfter(error, upload.resource, options)
+        if (verdict === undefined) throw lossBy(error)
+        onEvent(verdict)
+        return verdict
+      }
       const passing = isAway ? PASSING_AT_A_NODE : PASSING
       if (!(error instanceof EssError) || !passing.includes(error.code))
         throw isForgotten(error) ? lossBy(error) : error
@@ -151,6 +158,22 @@ export async function goOn(
   function tellLoss(): void {
     const { bytes } = upload
     onEvent({ event: 'interrupted', side: 'sender', bytes, secondsLeft: patience.secondsLeft })
+  }
+}
+
+/** How a transfer has ended that can't be opened again because it is over; undefined if no node can say that now. */
+async function verdictAfter(
+  refusal: unknown,
+  resource: UploadResource,
+  options: SendOptions,
+): Promise<TerminalEvent | undefined> {
+  if (!(refusal instanceof EssError) || refusal.code !== 'gone') return undefined
+  try {
+    const where = await askWhere(resource, options)
+    return 'verdict' in where ? where.verdict : undefined
+  } catch (error) {
+    if (error instanceof EssError && error.code === 'interrupted') throw error
+    return undefined
   }
 }
 

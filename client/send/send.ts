@@ -82,8 +82,8 @@ async function uploadOpened(
     try {
       return await uploadOnce(source, options, events, onEvent)
     } catch (error) {
-      // A server may have opened a socket before the connection to it broke. Its link was told to nobody, so no receiver can
-      // come, and it ends as soon as the server misses its sender.
+      // The server may have opened a socket before the connection to it broke. We never read its link, so no receiver has it,
+      // and the socket ends as soon as the server misses its sender.
       if (events.hasBegun || source.isTouched) throw error
       await tries.after(error)
     }

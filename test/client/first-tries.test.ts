@@ -229,8 +229,10 @@ describe('a sender', () => {
     const sending = send(watched(), { server: url.replace('https:', 'http:'), onAway })
     const error = await failure(sending.verdict)
     expect(error).toMatchObject({ code: 'connection-lost', message: expect.stringMatching(/try https:/) })
-    const getting = get(ID, { server: url.replace('https:', 'http:'), onInterrupted: onAway })
-    expect(await failure(getting)).toMatchObject({ code: 'connection-lost' })
+    for (const id of [ID, `${ID}aBc`]) {
+      const getting = get(id, { server: url.replace('https:', 'http:'), onInterrupted: onAway })
+      expect(await failure(getting)).toMatchObject({ code: 'connection-lost' })
+    }
     expect(told).toEqual([])
   })
 
@@ -401,7 +403,7 @@ test('after ten seconds each is told what it would have been told at once', asyn
     const requests: string[] = []
     void (async () => {
       for (;;) requests.push((await turnAway(server, answer)).text().split(' ', 1).join())
-    })().catch(() => {}) // Nobody comes any more.
+    })().catch(() => {}) // No client comes any more.
     return { url: server.url, requests }
   }
 

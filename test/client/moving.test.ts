@@ -227,11 +227,35 @@ test.each([
     upload.end(LAST_CHUNK)
     const reopening = await asked(server, 'POST', REOPENING)
     reopening.end(problem(status, code, 'No.'))
+    if (status === 410) {
+      const where = await asked(server, 'HEAD', new RegExp(`^/uploads/${TOKEN}$`))
+      where.end(HEAD_AWAY)
+    }
     const error = await failure(sending)
     expect(error.code).toBe('connection-lost')
     expect(error.message).toMatch(/Ask the receiver whether the file arrived/)
   },
 )
+
+test('a link that is over has nothing to open again, and its verdict is asked for', async () => {
+  const server = await rawServer()
+  const { sending, events, upload } = await opened(server)
+  tell(upload, { event: 'connected' })
+  await upload.until(new RegExp(`${CONTENT}$`))
+  upload.reset()
+  const away = await asked(server, 'HEAD', new RegExp(`^/uploads/${TOKEN}$`))
+  away.end(HEAD_AWAY)
+  const reopening = await asked(server, 'POST', REOPENING)
+  reopening.end(problem(410, 'gone', 'It is over.'))
+  const where = await asked(server, 'HEAD', new RegExp(`^/uploads/${TOKEN}$`))
+  where.end('HTTP/1.1 204 No Content\r\nUpload-Offset: 12\r\nUpload-Complete: ?1\r\n\r\n')
+  const told = await openUpload(server, { id: ID, url: `${server.url}/${ID}` })
+  expect(told.text()).toMatch(new RegExp(`^GET /uploads/${TOKEN}/events `))
+  tell(told, { event: 'delivered', bytes: CONTENT.length, confirmed: true })
+  told.end(LAST_CHUNK)
+  expect(await within(DEADLINE_MS, 'the verdict', sending.verdict)).toMatchObject({ event: 'delivered' })
+  await until('all events are read', () => namesOf(events).at(-1) === 'delivered')
+})
 
 test('a server that is no cluster is never asked to open a link again', async () => {
   const server = await rawServer()

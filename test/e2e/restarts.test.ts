@@ -19,6 +19,7 @@ import {
 import { type ProxyName, startBehind } from '../helpers/proxies.js'
 import { type RestartedServer, restartedServer } from '../helpers/restarted-server.js'
 import type { Program } from '../helpers/run.js'
+import { runCurl } from '../helpers/run-curl.js'
 import { runEss } from '../helpers/run-ess.js'
 import { startServer } from '../helpers/start-server.js'
 import { startTcpProxy } from '../helpers/tcp-proxy.js'
@@ -173,6 +174,28 @@ test('behind a balancer that passes TLS on, a new sender waits too', async (cont
   const balancer = await startBalancer([port])
   const file = join(await folderOf(bytesOf(BYTES)), 'file')
   const sender = await turnedAway(`https://localhost:${balancer.port}`, [file])
+  await server.start()
+  expect(await expectSent(sender)).toBe(await sha256OfFile(file))
+})
+
+test('behind caddy, a new curl that may ask again does so, and sends its file once', async (context) => {
+  needs(context, 'caddy')
+  const bytes = bytesOf(BYTES)
+  let server: RestartedServer | undefined
+  const { url } = await startBehind('caddy', {
+    async start(...flags) {
+      const { port, server: own } = await serverAway(...flags)
+      await own.start()
+      server = own
+      return { port }
+    },
+  })
+  if (server === undefined) throw new Error('Expected a server')
+  await stop(server)
+  const file = join(await folderOf(bytes), 'file')
+  const json = ['-H', 'Accept: application/x-ndjson']
+  const sender = await runCurl(['-f', '--retry', '9', ...json, '-T', file, `${url}/`])
+  await sender.untilStderr(/error: 502/)
   await server.start()
   expect(await expectSent(sender)).toBe(await sha256OfFile(file))
 })
