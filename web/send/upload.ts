@@ -59,6 +59,8 @@ export class Upload {
   #isFollowing = false
   /** True once the last byte was given to the network: from then on the receiver may have all. */
   #isAllOnItsWay = false
+  /** True while it is asked where to go on. */
+  #isBroken = false
   /** True while the person knows that the server can't be reached. */
   #isLossTold = false
   #newsAt = performance.now()
@@ -120,6 +122,11 @@ export class Upload {
   /** When something was last heard of the request under way, by `performance.now`. */
   get newsAt(): number {
     return this.#newsAt
+  }
+
+  /** True while no request brings bytes, because the last one failed. */
+  get isBroken(): boolean {
+    return this.#isBroken
   }
 
   /** True if the server's events come by themselves. */
@@ -283,6 +290,7 @@ export class Upload {
 
   /** Resolves with the verdict if it is over. */
   async #findPlace(reason: EssError): Promise<TerminalEvent | undefined> {
+    this.#isBroken = true
     const place = await findPlace(
       {
         known: this.#known,
@@ -296,6 +304,7 @@ export class Upload {
     ).catch((error: unknown) => {
       throw this.#final(error)
     })
+    this.#isBroken = false
     if (typeof place === 'object') return place
     this.#offset = place
     if (this.#isLossTold) this.#onEvent({ event: 'resumed', bytes: place })

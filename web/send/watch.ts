@@ -23,20 +23,21 @@ export function watch(upload: Upload): () => void {
   const off = new AbortController()
   let isAsking = false
   const look = async (patienceMs: number) => {
-    if (isAsking || performance.now() - upload.newsAt < patienceMs) return
+    // Without a request there is none to give up.
+    if (isAsking || upload.isBroken || performance.now() - upload.newsAt < patienceMs) return
     isAsking = true
     const { isConnected } = upload
     const state = await askState(upload, off.signal)
     isAsking = false
     if (off.signal.aborted) return
     // What was heard meanwhile is newer.
-    if (performance.now() - upload.newsAt < patienceMs) return
+    if (upload.isBroken || performance.now() - upload.newsAt < patienceMs) return
     if (state === undefined || isMissing(state, isConnected)) upload.giveUp(new EssError('connection-lost'))
     else upload.take(state)
   }
   let lookedAt = performance.now()
   const lookForReceiver = async () => {
-    if (isAsking || document.hidden || performance.now() - lookedAt < UNTOLD_MS) return
+    if (isAsking || upload.isBroken || document.hidden || performance.now() - lookedAt < UNTOLD_MS) return
     isAsking = true
     const state = await askState(upload, off.signal)
     isAsking = false
