@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { LAST_WORD } from '../node/last-word.js'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
-import { timings } from '../node/timings.js'
+import { outwaitMs, timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
@@ -34,7 +34,9 @@ export function carryConnection(
   const progress = isDownload ? new AnswerProgress() : undefined
   let isOver = false
   let isAnswerEnded = false
+  let answerEndedAtMs = 0
   let leaver: NodeJS.Timeout | undefined
+  let outwaiting: NodeJS.Timeout | undefined
   const { promise: ended, resolve: end } = withResolvers<void>()
 
   // Node's own TLS would end our half together with the client's.
@@ -43,8 +45,7 @@ export function carryConnection(
   const confirmation = isDownload
     ? confirmReceiver(request, relay, {
         closed: receiverClosed,
-        // If not, that node has waited for as long, and ends the link by itself.
-        delivered: (isConfirmed) => finish(() => isConfirmed && link.end(LAST_WORD)),
+        delivered: (isConfirmed) => (isConfirmed ? finish(() => link.end(LAST_WORD)) : outwait()),
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined
@@ -123,6 +124,7 @@ export function carryConnection(
       return
     }
     isAnswerEnded = true
+    answerEndedAtMs = performance.now()
     clearInterval(leaver)
     if (confirmation === undefined) connection.end()
     else {
@@ -142,6 +144,16 @@ export function carryConnection(
     else finish(() => resetConnection(link))
   }
 
+  /**
+   * The receiver has confirmed nothing, and the other node finds that out by itself: it has waited since the end of its
+   * answer. Until it has stopped waiting, an end of the link would be the loss of the receiver. Then the
+   * link has to be closed here: it was closed there, and behind its end nothing tells of that.
+   */
+  function outwait(): void {
+    confirmation?.stop()
+    outwaiting = setTimeout(() => finish(() => resetConnection(link)), outwaitMs(answerEndedAtMs))
+  }
+
   function linkClosed(): void {
     if (isOver) return
     // Its last words may still be on their way to a client that goes on sending.
@@ -159,7 +171,8 @@ export function carryConnection(
     if (isOver) return
     isOver = true
     clearInterval(leaver)
-    confirmation?.stop()
+    if (outwaiting === undefined) confirmation?.stop()
+    clearTimeout(outwaiting)
     connection.off('end', clientEnded).off('close', clientClosed)
     link.off('end', answerEnded).off('close', linkClosed)
     const released = [up.stop(), down.stop()].filter((one) => one !== undefined)

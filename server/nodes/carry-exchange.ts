@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { LAST_WORD } from '../node/last-word.js'
 import { ignoreEnd, mayEnd, resetConnection } from '../node/linger.js'
+import { outwaitMs } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
@@ -30,12 +31,13 @@ export function carryExchange(
   let isOver = false
   /** True when the answer has come whole, and was written. */
   let isAnswered = false
+  let answeredAtMs = 0
+  let outwaiting: NodeJS.Timeout | undefined
 
   const confirmation = isDownload
     ? confirmReceiver(request, relay, {
         closed: receiverClosed,
-        // As in `carryConnection`.
-        delivered: (isConfirmed) => finish(() => isConfirmed && sayEnd()),
+        delivered: (isConfirmed) => (isConfirmed ? finish(sayEnd) : outwait()),
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined
@@ -92,6 +94,7 @@ export function carryExchange(
       return
     }
     isAnswered = true
+    answeredAtMs = performance.now()
     down?.finish()
     const trailers = Object.entries(answer.trailers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value]],
@@ -113,6 +116,12 @@ export function carryExchange(
     else finish(() => resetConnection(link))
   }
 
+  /** As in `carryConnection`. A receiver by HTTP/2 that was asked and reset is known to have confirmed nothing long before. */
+  function outwait(): void {
+    confirmation?.stop()
+    outwaiting = setTimeout(() => finish(() => resetConnection(link)), outwaitMs(answeredAtMs))
+  }
+
   /** The node that answers has ended the link, or died. */
   function linkClosed(): void {
     if (!isAnswered) finish(breakOff)
@@ -132,7 +141,8 @@ export function carryExchange(
   function finish(how: () => void): void {
     if (isOver) return
     isOver = true
-    confirmation?.stop()
+    if (outwaiting === undefined) confirmation?.stop()
+    clearTimeout(outwaiting)
     link.off('close', linkClosed)
     response.off('close', responseClosed)
     up?.stop()

@@ -8,6 +8,7 @@ import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
 import { startTcpProxy, type TcpProxy } from '../../helpers/tcp-proxy.js'
+import { setTimings } from '../../helpers/timings.js'
 import { BROWSER } from '../../helpers/visitors.js'
 import { until } from '../../helpers/within.js'
 import {
@@ -65,6 +66,11 @@ async function twoNodesWithProxy(
   const proxy = proxies.get('node-0')
   if (proxy === undefined) throw new Error('Expected a proxy before the first node')
   return [...nodes, proxy]
+}
+
+/** How many connections this process has open, at either end. */
+function connections(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
 }
 
 /** A reservation: the paths of its link and of its upload resource. */
@@ -156,6 +162,27 @@ describe.each(WAYS)('at the wrong node (%o)', (way) => {
     receiver.reset()
     const [end] = await untilEnded(home)
     expect(end).toMatchObject({ outcome: 'receiver-lost' })
+  })
+
+  test('a receiver that is silent behind the last byte has confirmed nothing, and leaves no connection', async () => {
+    // By HTTP/2 it is asked after a second.
+    setTimings({ confirmMs: speech === 'h2' ? 1500 : 200, lastWordsMs: 100 })
+    const [home, other] = await two(speech)
+    const proxy = await startTcpProxy(other.port)
+    onTestFinished(() => proxy.close())
+    if (speech !== 'plain') speakTls(proxy.port, speech)
+    const sender = await openSender(home.port, { length: 20_000 })
+    const receiver = await openReceiver(proxy.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write(Buffer.alloc(20_000))
+    expect(await receiver.ending()).toBe('fin')
+    await proxy.strike({ kind: 'black-hole' })
+    expect(await untilEnded(home)).toMatchObject([{ outcome: 'delivered', confirmed: false, bytes: 20_000 }])
+    expect(await sender.ending()).toBe('fin')
+    sender.end()
+    receiver.reset()
+    await proxy.close()
+    await until('no connection is left', () => connections() === 0)
   })
 
   test('a lost sender resets the receiver', async () => {
