@@ -22,7 +22,7 @@ import type { Source } from './source.js'
 import { uploadByPieces } from './upload-by-pieces.js'
 import { resourceOf, type UploadResource } from './upload-resource.js'
 import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
-import { watchUpload } from './watch-upload.js'
+import { askState, watchUpload } from './watch-upload.js'
 
 /** If the first byte takes longer than this to arrive, we assume that a proxy holds the body back. */
 const HELD_BACK_MS = 5_000
@@ -128,21 +128,27 @@ async function goOnByResource(
       'A proxy on the way holds the upload back, and piped data cannot be read again. Start again with --reserve.',
     )
   }
+  // What is read once would be taken from the first request, which may have arrived after all.
+  if (source.isRepeatable !== true && (await hasArrived(resource, options))) return await early
   let isNews = false
   const again = uploadByPieces(resource, source, options, (event) => {
     // Its first events repeat the present state, which the caller knows.
     if (isNews) onEvent(event)
     if (event.event === 'connected') isNews = true
+  }).catch((error: unknown) => {
+    if (!(error instanceof EssError) || error.code !== 'already-open') throw error
+    // The first bytes did arrive by the first request, a moment ago.
+    if (source.isRepeatable === true) return early
+    throw new EssError('connection-lost', 'The upload was begun twice, and goes on by another request.')
   })
-  return await Promise.race([
-    // The server drops the first request when it takes the second.
-    early.catch(() => again),
-    again.catch((error: unknown) => {
-      // The first bytes did arrive by the first request, a moment ago.
-      if (error instanceof EssError && error.code === 'already-open') return early
-      throw error
-    }),
-  ])
+  // The server drops the first request when it takes the second.
+  return await Promise.race([early.catch(() => again), again])
+}
+
+/** True if bytes of an upload have come to its receiver, or its server can't say. */
+async function hasArrived(resource: UploadResource, options: SendOptions): Promise<boolean> {
+  const state = await askState(resource, options).catch(() => undefined)
+  return state?.event !== 'connected' && !(state?.event === 'progress' && state.bytes === 0)
 }
 
 /** With this code, `send` goes on with a reservation, whose response may come after the body. */

@@ -17,7 +17,7 @@ import { EventQueue } from './event-queue.js'
 import { canGoOn, goOn } from './go-on.js'
 import { KnownUpload } from './known-upload.js'
 import { openSource, type Sendable } from './open-source.js'
-import { type ReadSource, watchReads } from './read-so-far.js'
+import { expectAllOf, type ReadSource, watchReads } from './read-so-far.js'
 import { cancelReservation, reserve } from './reservation.js'
 import { checkExclude, SEND_OPTIONS, type SendOptions } from './send-options.js'
 import type { Source } from './source.js'
@@ -80,7 +80,9 @@ async function uploadOpened(
   const tries = new FirstTries({ url, signal: options.signal, onAway: options.onAway })
   for (;;) {
     try {
-      return await uploadOnce(source, options, events, onEvent)
+      const delivered = await uploadOnce(source, options, events, onEvent)
+      expectAllOf(source, delivered.bytes)
+      return delivered
     } catch (error) {
       // The server may have opened a socket before the connection to it broke. We never read its link, so no receiver has it,
       // and the socket ends as soon as the server misses its sender.

@@ -62,7 +62,7 @@ export function watchUpload(
 }
 
 /** What the server would tell a follower that comes now, after `opened`. Rejects if it can't be asked. */
-async function askState(
+export async function askState(
   { events: url }: UploadResource,
   options: SendOptions,
 ): Promise<StatusEvent | undefined> {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { ConnectionPort } from './ports.js'
 
@@ -23,6 +24,8 @@ interface Handle {
 interface Internals {
   _handle?: Partial<Handle> | null
   parser?: { getCurrentBuffer?(): Buffer | undefined; remove?(): void } | null
+  /** The response that the connection belongs to (lib/_http_outgoing.js). */
+  _httpMessage?: ServerResponse | null
   [symbol: symbol]: unknown
 }
 
@@ -143,4 +146,20 @@ export function socketBelow(connection: ConnectionPort): Socket | undefined {
 /** The same object, with members that Node's types leave out. */
 function internalsOf(connection: ConnectionPort): Internals {
   return connection as unknown as Internals
+}
+
+/**
+ * Resolves when the answer that is written to this connection now has been given to it, if all of it is written, or when the
+ * connection has closed. Over TLS that comes later than the client's next request: the client has read the answer then, and
+ * this process still reads what came before, or waits for its turn to be told.
+ */
+export async function answerAheadIsOut(connection: Socket): Promise<void> {
+  for (;;) {
+    const { _httpMessage: ahead } = internalsOf(connection)
+    if (!ahead?.writableEnded || ahead.writableFinished || connection.destroyed) return
+    // Before that, Node has given the connection to the next one.
+    await new Promise<void>((resolve) => {
+      ahead.once('finish', resolve).once('close', resolve)
+    })
+  }
 }

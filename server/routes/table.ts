@@ -4,6 +4,7 @@ import { uploadLimit } from '../answer/draft-fields.js'
 import { removeForeignFields } from '../answer/foreign-fields.js'
 import type { Service } from '../broker/service.js'
 import { outliveHalfClose } from '../node/half-open.js'
+import { answerAheadIsOut } from '../node/socket-inside.js'
 import { pageStatus } from '../request/visitor.js'
 import { type Address, decodeSegment, type Route } from './addresses.js'
 import { sendClientPackage } from './client-package.js'
@@ -188,6 +189,7 @@ export async function answerTransfer(
   { guards, transfer }: Transfer,
 ): Promise<void> {
   try {
+    if (visit.response.socket === null) await answerAheadIsOut(visit.request.socket)
     guard(broker, visit, guards)
     await transfer(broker, visit)
   } catch (error) {

@@ -9,7 +9,15 @@ import { EssError } from '../../shared/index.js'
 import { certificate } from '../helpers/certificate.js'
 import { ess } from '../helpers/client-io.js'
 import { type RawConnection, type RawServer, rawServer } from '../helpers/client-raw-server.js'
-import { downloadHead, ID, LAST_CHUNK, openUpload, problem, tell } from '../helpers/client-wire.js'
+import {
+  downloadHead,
+  ID,
+  LAST_CHUNK,
+  openUpload,
+  problem,
+  tell,
+  untilUploaded,
+} from '../helpers/client-wire.js'
 import { freePort } from '../helpers/free-port.js'
 import { needs } from '../helpers/needs.js'
 import { listening } from '../helpers/recording-proxy.js'
@@ -113,7 +121,7 @@ function watched(): Source & { readCount: number } {
 async function deliver(upload: RawConnection, body: RegExp): Promise<void> {
   tell(upload, { event: 'connected' })
   await upload.until(body)
-  tell(upload, { event: 'delivered', bytes: CONTENT.length, confirmed: true })
+  tell(upload, { event: 'delivered', bytes: await untilUploaded(upload), confirmed: true })
   upload.end(LAST_CHUNK)
 }
 
@@ -165,7 +173,7 @@ describe('a sender', () => {
     tell(upload, { event: 'connected' })
     if (options.encrypt === undefined) await upload.until(/hello/)
     else await upload.until(/age-encryption\.org/)
-    tell(upload, { event: 'delivered', bytes: 5, confirmed: true })
+    tell(upload, { event: 'delivered', bytes: await untilUploaded(upload), confirmed: true })
     upload.end(LAST_CHUNK)
     await within(DEADLINE_MS, 'the events end', follow)
     expect(events).toEqual(['opened', 'connected', 'delivered'])

@@ -337,6 +337,80 @@ test('bytes that arrive after all keep the first request', async () => {
   expect(await connection.ending()).toBe('fin')
 })
 
+/** A pipe of which `hello` is out, and nothing was heard of that for so long that a proxy may hold it back. */
+async function pipeInDoubt(server: RawServer) {
+  const stream = new PassThrough()
+  const sending = send(stream, { server: server.url })
+  const upload = `${server.url}/uploads/${TOKEN}`
+  const connection = await openUpload(server, { upload, resumeWithin: 120 })
+  tell(connection, { event: 'connected' })
+  stream.write('hello')
+  await connection.until(/hello\r\n$/)
+  const state = await server.accept()
+  await state.until(new RegExp(`^GET /uploads/${TOKEN}/events [\\s\\S]*\\r\\n\\r\\n`))
+  state.write('HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n')
+  return { stream, sending, connection, state }
+}
+
+test('of a pipe, bytes that have arrived are not sent by another request', async () => {
+  const server = await rawServer()
+  const { stream, sending, connection, state } = await pipeInDoubt(server)
+  tell(state, { event: 'progress', bytes: 5 })
+  await state.ending()
+  stream.end(', world')
+  await connection.until(/, world\r\n0\r\n\r\n$/)
+  tell(connection, { event: 'delivered', bytes: 12, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect(await sending.verdict).toMatchObject({ bytes: 12 })
+  expect(server.connections()).toBe(2)
+})
+
+test('a pipe that another request was to send is not ended in the middle', async () => {
+  const server = await rawServer()
+  const { stream, sending, connection, state } = await pipeInDoubt(server)
+  tell(state, { event: 'connected' })
+  const events = await openUpload(server)
+  tell(events, { event: 'connected' })
+  const piece = await server.accept()
+  await piece.until(/^PATCH [\s\S]*\r\n\r\n/)
+  // The first bytes have arrived a moment ago, and more of them are to come.
+  piece.end(problem(409, 'already-open', 'It has its sender.'))
+  stream.write(', world')
+  expect(await connection.ending()).toBe('rst')
+  expect(connection.text()).not.toMatch(/\r\n0\r\n\r\n$/)
+  const where = await server.accept()
+  await where.until(/^HEAD [\s\S]*\r\n\r\n/)
+  where.end('HTTP/1.1 204 No Content\r\nUpload-Offset: 5\r\nUpload-Complete: ?0\r\n\r\n')
+  const again = await openUpload(server)
+  tell(again, { event: 'resumed', bytes: 5 })
+  const rest = await server.accept()
+  await rest.until(/^PATCH [\s\S]*\r\nupload-offset: 5\r\n[\s\S]*\r\n\r\n/i)
+  stream.end()
+  await rest.until(/, world\r\n0\r\n\r\n$/)
+  rest.write('HTTP/1.1 204 No Content\r\nUpload-Offset: 12\r\nUpload-Complete: ?0\r\n\r\n')
+  await rest.until(/\r\nupload-complete: \?1\r\n[\s\S]*\r\n\r\n/i)
+  tell(again, { event: 'delivered', bytes: 12, confirmed: true })
+  again.end(LAST_CHUNK)
+  rest.end(finalAnswer(12))
+  expect(await sending.verdict).toMatchObject({ bytes: 12 })
+})
+
+test.each([
+  ['a part of it', 3],
+  ['more than it', 9],
+])('a sender does not believe that its file is delivered when the receiver has %s', async (_what, bytes) => {
+  const server = await rawServer()
+  const stream = new PassThrough()
+  const sending = send(stream, { server: server.url })
+  const connection = await openUpload(server)
+  tell(connection, { event: 'connected' })
+  stream.end('hello')
+  await connection.until(/hello\r\n0\r\n\r\n$/)
+  tell(connection, { event: 'delivered', bytes, confirmed: true })
+  connection.end(LAST_CHUNK)
+  expect((await failure(sending)).code).toBe('incomplete')
+})
+
 test('without an upload resource there is nothing to go on by, and the first request is waited for', async () => {
   const server = await rawServer()
   const sending = send(await fileOf('hello'), { server: server.url })

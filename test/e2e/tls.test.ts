@@ -18,9 +18,9 @@ const SIZE = 3_000_017
 /** Fewer than one client may have waiting. */
 const AT_ONCE = 30
 
-async function start() {
+async function start(...flags: readonly string[]) {
   const pair = await certificate()
-  const server = await startServerHere('--tls-cert', pair.path, '--tls-key', pair.keyPath)
+  const server = await startServerHere('--tls-cert', pair.path, '--tls-key', pair.keyPath, ...flags)
   return { pair, server }
 }
 
@@ -54,6 +54,24 @@ describe('over TLS', () => {
     expect(code).toBe(0)
     expect(stdout.toString()).toContain(`{"event":"delivered","bytes":${SIZE},"confirmed":true}`)
     expect(await sha256OfFile(received)).toBe(hash)
+  })
+
+  test('ess sends a pipe in pieces', async () => {
+    const { pair, server } = await start('--reservations', '--resume-within', '60')
+    const env = { NODE_EXTRA_CA_CERTS: pair.path }
+    const path = join(await tempDir(), 'sent')
+    // Three pieces: the answer to one is read before the server has heard that it is out.
+    const hash = await writeFileOf(path, 20_000_000)
+    const sender = await runEss(server.url, ['send', '--reserve', '--json'], { env, stdin: { file: path } })
+    const [, url = ''] = await sender.untilStdout(/"url":"([^"]+)"/)
+    const received = join(await tempDir(), 'received')
+    const receiver = await runEss(undefined, ['get', url, '-o', received], { env })
+    expect((await receiver.ended()).code).toBe(0)
+    const { code, stdout } = await sender.ended()
+    expect(code).toBe(0)
+    expect(stdout.toString()).not.toContain('interrupted')
+    expect(await sha256OfFile(received)).toBe(hash)
+    expect(server.stderr()).not.toContain('refused')
   })
 
   test('ess refuses a certificate that it does not know', async () => {

@@ -1,4 +1,6 @@
 import type { RawConnection, RawServer } from './client-raw-server.js'
+import { unchunk } from './http-exchange.js'
+import { until } from './within.js'
 
 /** The id that the scripted servers give. */
 export const ID = 'AbCdEfGhIjKl'
@@ -37,6 +39,18 @@ export function tell(connection: RawConnection, event: Readonly<Record<string, u
 /** A piece of a body in the chunked form. */
 export function chunk(text: string): string {
   return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+}
+
+/** Waits until all of an upload has come, and says how many bytes its body has. */
+export async function untilUploaded(upload: RawConnection): Promise<number> {
+  const [head] = await upload.until(/^[\s\S]*?\r\n\r\n/)
+  const [, length] = /\r\ncontent-length: (\d+)/i.exec(head) ?? []
+  if (length !== undefined) {
+    await until('the whole body has come', () => upload.text().length >= head.length + Number(length))
+    return Number(length)
+  }
+  await upload.until(/\r\n0\r\n\r\n$/)
+  return unchunk(upload.text().slice(head.length)).length
 }
 
 /** The end of a body in the chunked form. */

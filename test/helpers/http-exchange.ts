@@ -57,7 +57,8 @@ export function parseAnswer(text: string): Answer {
   return { status: Number(status), headers, body: isChunked ? unchunk(rest) : rest }
 }
 
-function unchunk(text: string): string {
+/** The bytes of a whole body in the chunked form, a character a byte. Throws if it has no end. */
+export function unchunk(text: string): string {
   let body = ''
   for (let rest = text; ; ) {
     const [line = '', size] = /^([0-9a-f]+)\r\n/i.exec(rest) ?? []

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { brotliDecompressSync } from 'node:zlib'
 import { createAdaptorServer } from '@hono/node-server'
 import express, { type RequestHandler } from 'express'
@@ -425,4 +425,31 @@ test("a host that answers in the service's place fails that transfer alone", asy
   expect(await exchange(port, requestHead(`GET ${url}`))).toMatchObject({ status: 200, body: 'hello' })
   await final.ending()
   expect(parseAnswer(final.text())).toMatchObject({ status: 200 })
+})
+
+test('a request is served that comes while the answer ahead of it is written, and not all of it is out', async () => {
+  const service = newService()
+  let requests = 0
+  const port = await listening(
+    createServer((request, response) => {
+      requests++
+      if (request.url !== '/host') service.handler(request, response)
+      // More than the kernels hold. Over TLS even a short answer may not be out for Node when its client has read it.
+      else response.end(Buffer.alloc(16_000_000))
+    }),
+  )
+  const peer = connect(port, '127.0.0.1').pause()
+  onTestFinished(() => void peer.destroy())
+  let end = ''
+  peer.on('data', (bytes: Buffer) => {
+    end = `${end}${bytes.toString('latin1').slice(-4000)}`.slice(-4000)
+  })
+  const headers = { Connection: 'keep-alive' }
+  peer.write(requestHead('GET /host', headers))
+  await until('the answer is written', () => requests === 1)
+  peer.write(senderHead({ length: 0, headers }))
+  await until('the next request is there', () => requests === 2)
+  peer.resume()
+  await until('it is answered', () => /HTTP\/1\.1 [\s\S]*\n$/.test(end))
+  expect(end).toMatch(/HTTP\/1\.1 201 [\s\S]*"event":"opened"/)
 })
