@@ -36,6 +36,7 @@ test('send takes a path, several paths, a stream or a source, and gives events a
     followLinks: true,
   })
   expectTypeOf(send).toBeCallableWith('file', { signal: undefined })
+  expectTypeOf<NonNullable<SendOptions['onAway']>>().parameters.toEqualTypeOf<[number, EssError]>()
   expectTypeOf(send).returns.toEqualTypeOf<Sending>()
   expectTypeOf<Sending>().toExtend<AsyncIterable<StatusEvent>>()
   expectTypeOf<Sending['verdict']>().resolves.toEqualTypeOf<DeliveredEvent>()
