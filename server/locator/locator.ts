@@ -16,11 +16,12 @@ export interface Place {
  *
  * - A place: that node has it, or is the one to ask.
  * - `gone`: the id has ended lately.
+ * - `between`: the node that had it has died or stops, and its sender may come back at another one.
  * - `unknown`: it can't be said now. The store can't be asked or has lost records, and the id names no node that is
- *   known; or the node that had it has died or stops, and its sender may come back at another one.
+ *   known.
  * - undefined: no node has it.
  */
-export type Found = Place | 'gone' | 'unknown' | undefined
+export type Found = Place | 'gone' | 'between' | 'unknown' | undefined
 
 /** Why the store is less than well; undefined while it is well. */
 export type Trouble =

@@ -10,7 +10,7 @@ const MAX_MISSING_CLIENTS = 10_000
 
 /** A key that has no node any more: it has ended, or its node has left or let it go. */
 interface Tombstone {
-  readonly found: 'gone' | 'unknown'
+  readonly found: 'gone' | 'between'
   readonly untilMs: number
 }
 
@@ -65,7 +65,7 @@ export class MemoryStore {
   letGo(kind: Kind, key: string, member: Member): void {
     if (this.#owners[kind].get(key) !== member) return
     this.#owners[kind].delete(key)
-    this.#remember(kind, key, 'unknown', LET_GO_SECONDS)
+    this.#remember(kind, key, 'between', LET_GO_SECONDS)
   }
 
   claim(id: string, member: Member, letGoBy: Place | undefined): Claimed {
@@ -145,7 +145,7 @@ export class MemoryStore {
       for (const [key, owner] of this.#owners[kind]) {
         if (owner !== member) continue
         this.#owners[kind].delete(key)
-        if (this.#mayComeBack) this.#remember(kind, key, 'unknown')
+        if (this.#mayComeBack) this.#remember(kind, key, 'between')
         else if (kind === 'id') this.#remember(kind, key, 'gone')
       }
     }

@@ -341,16 +341,16 @@ export class RedisLocator implements Locator, ClusterView {
     const life = await this.#link.ask('GET', record)
     if (typeof life !== 'string') return undefined
     if (life === GONE) return 'gone'
-    if (life === LET_GO) return 'unknown'
+    if (life === LET_GO) return 'between'
     // A key that is here is never asked for: a record of ours that is left over names no node.
     if (life === this.#roster.life) return undefined
-    return (await this.#placeOf(life)) ?? 'unknown'
+    return (await this.#placeOf(life)) ?? 'between'
   }
 
   /** `isAsked` is true if Redis has no record of the key. */
   #findByTag(tag: string | undefined, isAsked: boolean): Found {
     const named = tag === undefined ? undefined : this.#roster.byTag(tag)
-    if (named === 'lost') return 'unknown'
+    if (named === 'lost') return 'between'
     if (named !== undefined && named.node !== this.self) return named
     const isComplete =
       isAsked && this.#link.trouble === undefined && performance.now() >= this.#isRefilledAtMs
@@ -495,6 +495,8 @@ function hasTag(kind: Kind, key: string): boolean {
 
 function endOf(found: Found, recorded: Found | 'unasked'): SearchEnd {
   if (found === undefined) return 'none'
+  // Operators are told that no node has it now.
+  if (found === 'between') return 'unknown'
   if (typeof found === 'string') return found
   return typeof recorded === 'object' ? 'record' : 'tag'
 }

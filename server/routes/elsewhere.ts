@@ -70,7 +70,7 @@ async function isAnswered(
     DOWNLOADS.includes(address.route) && (request.method === 'GET' || request.method === 'POST')
   let found = await nodes.find(kind, key)
   // Where the store can't be asked, nothing would tell this node of it.
-  if (found === 'unknown' && isDownload && nodes.moves?.canTell === true) {
+  if (found === 'between' && isDownload && nodes.moves?.canTell === true) {
     if (await hasLeft(visit, () => broker.awaitReopening(visit, key))) return true
     if (broker.has(key)) {
       await answerHere()
@@ -80,7 +80,7 @@ async function isAnswered(
   }
   if (found === undefined) return false
   if (found === 'gone') throw goneElsewhere()
-  if (found === 'unknown') throw nodeAway()
+  if (found === 'unknown' || found === 'between') throw nodeAway()
   await nodes.carry({ request, response, isDownload }, found)
   return true
 }

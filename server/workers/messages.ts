@@ -57,8 +57,8 @@ export interface Link {
 const isLink = (value: unknown): value is Link =>
   isObject(value) && 'node' in value && isText(value.node) && 'address' in value && isText(value.address)
 
-const isFound = (value: unknown): value is Link | 'gone' | 'unknown' | undefined =>
-  maybe(isLink)(value) || value === 'gone' || value === 'unknown'
+const isFound = (value: unknown): value is Link | 'gone' | 'between' | 'unknown' | undefined =>
+  maybe(isLink)(value) || value === 'gone' || value === 'between' || value === 'unknown'
 
 const isKeyKind = oneOf('id', 'token')
 

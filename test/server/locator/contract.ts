@@ -250,7 +250,7 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
   })
 
   /** Where ids go on at other nodes, the sender of such a one may come back. */
-  const lost = isWhole ? 'unknown' : 'gone'
+  const lost = isWhole ? 'between' : 'gone'
 
   test(`what was on a node that left is ${lost}`, async () => {
     const { a, b } = await three()
@@ -290,8 +290,8 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     movesOf(a).letGo('id', id)
     movesOf(a).letGo('token', token)
     for (const one of [a, b, c]) {
-      await foundAt(one, 'id', id, 'unknown')
-      await foundAt(one, 'token', token, 'unknown')
+      await foundAt(one, 'id', id, 'between')
+      await foundAt(one, 'token', token, 'between')
     }
   })
 
@@ -305,7 +305,7 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     await waiting.found()
     movesOf(a).letGo('id', id)
     movesOf(a).letGo('token', token)
-    await foundAt(b, 'token', token, 'unknown')
+    await foundAt(b, 'token', token, 'between')
     const late = awaited(c, id)
     b.settle('id', id)
     b.settle('token', token)
@@ -328,7 +328,7 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     a.settle('id', left)
     await foundAt(b, 'id', left, A)
     movesOf(a).letGo('id', left)
-    await foundAt(b, 'id', left, 'unknown')
+    await foundAt(b, 'id', left, 'between')
     for (const id of [free, left]) {
       expect(await claim(b, id)).toBe('mine')
       expect(await claim(b, id)).toBe('mine')
@@ -394,7 +394,7 @@ export function describeLocator(start: () => Promise<Cluster>, isWhole = true): 
     a.settle('id', id)
     await foundAt(b, 'id', id, A)
     await a.close()
-    await foundAt(b, 'id', id, 'unknown')
+    await foundAt(b, 'id', id, 'between')
     expect(await claim(b, id)).toBe('mine')
     expect(await claim(c, id)).toEqual(B)
   })

@@ -77,7 +77,7 @@ test('nothing is left of what ended, nor of those who waited', async () => {
 })
 
 test.each([
-  [true, 'unknown', 'unknown'],
+  [true, 'between', 'between'],
   [false, 'gone', undefined],
 ])(
   "where its senders may come back: %s, a dead node's links are %s, its tokens %s",

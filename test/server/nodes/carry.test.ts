@@ -10,7 +10,7 @@ import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
 import { startTcpProxy, type TcpProxy } from '../../helpers/tcp-proxy.js'
 import { setTimings } from '../../helpers/timings.js'
 import { BROWSER } from '../../helpers/visitors.js'
-import { until } from '../../helpers/within.js'
+import { until, within } from '../../helpers/within.js'
 import {
   chunk,
   eventsOf,
@@ -167,7 +167,7 @@ describe.each(WAYS)('at the wrong node (%o)', (way) => {
   test('a receiver that is silent behind the last byte has confirmed nothing, and leaves no connection', async () => {
     // By HTTP/2 it is asked after a second.
     setTimings({ confirmMs: speech === 'h2' ? 1500 : 200, lastWordsMs: 100 })
-    const [home, other] = await two(speech)
+    const [home, other] = await two()
     const proxy = await startTcpProxy(other.port)
     onTestFinished(() => proxy.close())
     if (speech !== 'plain') speakTls(proxy.port, speech)
@@ -522,4 +522,17 @@ describe('at the wrong node, over HTTP/1.1', () => {
       expect((await untilEnded(home))[0]).toMatchObject({ outcome: code })
     }
   })
+})
+
+test('a link of which nothing can be said is refused at once: no node would tell that it is back', async () => {
+  const store = new MemoryStore()
+  const [, other] = await twoNodes({ speech: 'plain' }, {}, async (self) => {
+    const locator = store.join(self)
+    // The store has been asked, and didn't answer in time; that it is in trouble is found a moment later.
+    locator.find = async () => 'unknown'
+    return locator
+  })
+  const asked = exchange(other.port, requestHead(`GET /${other.broker.options.ids.generate()}`))
+  // A link that is between two nodes is held for 10 s.
+  expect(await within(5000, 'it is refused', asked)).toMatchObject({ status: 503 })
 })

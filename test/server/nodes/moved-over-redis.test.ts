@@ -86,7 +86,7 @@ test('a transfer under way goes on at another node, its receiver at a third one'
   await expectMoved(sender)
   expect(await receiver.ending()).toBe('rst')
   // Until the store knows, the node that stops says that it has let the link go: 503.
-  await until('the store knows', async () => (await c.node.find('id', sender.id)) === 'unknown')
+  await until('the store knows', async () => (await c.node.find('id', sender.id)) === 'between')
   const back = await receive(c.port, sender.id, { Range: 'bytes=4-' })
   await until('it is held', () => c.broker.counts().awaiting === 1)
   const again = await reopen(b.port, upload, sender.id, { ...LENGTH, ...midway(5) })
