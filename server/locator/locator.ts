@@ -79,7 +79,7 @@ export type Decided = 'mine' | 'gone' | Place
 /** What lets an id go on at another node than the one that had it. */
 export interface Moves {
   /**
-   * This node stops, and the sender may come back at another one: `find` says `unknown` for a while, unless the key has
+   * This node stops, and the sender may come back at another one: `find` says `between` for a while, unless the key has
    * settled there. Returns at once and never throws, as `leave` does.
    */
   letGo(kind: Kind, key: string): void

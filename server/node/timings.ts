@@ -42,6 +42,10 @@ export const timings = {
   /** How long a node may take to prove to another one what it is, and to say for whom it calls. */
   linkMs: 5000,
 
+  /** How long nothing may come from a node that is missed until what is carried to it is broken off; how often we look. */
+  missedSilenceMs: 5000,
+  missedLookMs: 1000,
+
   /** How long the end of a download over HTTP/2 may wait for the peer to have read what precedes it. */
   readMs: 30_000,
 }

@@ -19,6 +19,7 @@ import {
   openLink,
   parseAddress,
 } from './links.js'
+import { MissedNodes } from './missed-nodes.js'
 import { type NodeMoves, nodeMoves } from './moves.js'
 import type { CarryingCounts, Errand, Nodes } from './nodes.js'
 import { type SignedTokens, signedTokens } from './signed-tokens.js'
@@ -84,6 +85,7 @@ export class Carrier implements Nodes {
   readonly #terms: LinkTerms
   readonly #listener: NodeListener
   readonly #carried = new Set<Carried>()
+  readonly #missed: MissedNodes
   #all = 0
   #unreached = 0
 
@@ -103,6 +105,7 @@ export class Carrier implements Nodes {
     this.#relay = relay
     this.#terms = terms
     this.#listener = listener
+    this.#missed = new MissedNodes(locator)
   }
 
   /** Where other nodes reach this one. */
@@ -146,6 +149,7 @@ export class Carrier implements Nodes {
     }
     const carried = this.#begin(errand, link)
     this.#carried.add(carried)
+    this.#missed.watch(node, carried)
     this.#all++
     // It never rejects.
     void carried.ended.then(() => this.#carried.delete(carried))

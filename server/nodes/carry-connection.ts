@@ -75,7 +75,8 @@ export function carryConnection(
   if (confirmation === undefined) connection.on('close', clientClosed)
   link.on('end', answerEnded).on('close', linkClosed)
   if (connection.readableEnded) endedBefore()
-  return { ended, stop: () => finish(breakOff) }
+  const moved = () => link.bytesRead + link.bytesWritten + down.moved() + up.moved()
+  return { ended, moved, stop: () => finish(breakOff) }
 
   /** The client has closed its half with its request, as `nc -N` does, or while its node was looked for. */
   function endedBefore(): void {

@@ -54,7 +54,7 @@ export function carryExchange(
   response.on('close', responseClosed)
   const up = sendBody(request, asked, () => finish(breakOff))
   onBrokenBody(request.socket, bodyBroken)
-  return { ended, stop: () => finish(breakOff) }
+  return { ended, moved: () => link.bytesRead + link.bytesWritten, stop: () => finish(breakOff) }
 
   function bodyBroken(how: Break): void {
     response.shouldKeepAlive = false

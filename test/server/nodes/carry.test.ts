@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
 import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
@@ -54,6 +55,7 @@ async function twoNodes(
 async function twoNodesWithProxy(
   speech: Speech,
   options: Parameters<typeof serveNodes>[1] = {},
+  change?: (locator: Locator) => void,
 ): Promise<readonly [Served, Served, TcpProxy]> {
   const store = new MemoryStore()
   const proxies = new Map<string, TcpProxy>()
@@ -61,7 +63,9 @@ async function twoNodesWithProxy(
     const proxy = await startTcpProxy(Number(address.split(':').at(-1)))
     onTestFinished(() => proxy.close())
     proxies.set(node, proxy)
-    return store.join({ node, address: `127.0.0.1:${proxy.port}` })
+    const locator = store.join({ node, address: `127.0.0.1:${proxy.port}` })
+    change?.(locator)
+    return locator
   })
   const proxy = proxies.get('node-0')
   if (proxy === undefined) throw new Error('Expected a proxy before the first node')
@@ -535,4 +539,49 @@ test('a link of which nothing can be said is refused at once: no node would tell
   const asked = exchange(other.port, requestHead(`GET /${other.broker.options.ids.generate()}`))
   // A link that is between two nodes is held for 10 s.
   expect(await within(5000, 'it is refused', asked)).toMatchObject({ status: 503 })
+})
+
+describe.each([['plain'], ['h2']] as const)('at a node that is frozen (%s)', (speech) => {
+  test('what is carried there is broken off when it is missed', async () => {
+    setTimings({ missedSilenceMs: 200, missedLookMs: 20 })
+    let isMissed = false
+    const [home, other, proxy] = await twoNodesWithProxy({ speech }, {}, (locator) => {
+      const { state, self } = locator
+      Object.defineProperty(locator, 'state', {
+        get: () => (isMissed ? { ...state, nodes: state.nodes.filter(({ node }) => node === self) } : state),
+      })
+    })
+    const sender = await openSender(home.port, { length: 20_000 })
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write(Buffer.alloc(10_000, 'x'))
+    await receiver.until(/x{10000}/)
+    // A kernel that goes on to acknowledge, below a process that doesn't.
+    await proxy.strike({ kind: 'black-hole' })
+    isMissed = true
+    expect(await receiver.ending()).toBe('rst')
+  })
+
+  test('what moves goes on, though its node is missed', async () => {
+    setTimings({ missedSilenceMs: 200, missedLookMs: 20 })
+    const [home, other] = await twoNodesWithProxy({ speech }, {}, (locator) => {
+      const { state, self } = locator
+      Object.defineProperty(locator, 'state', {
+        get: () => ({ ...state, nodes: state.nodes.filter(({ node }) => node === self) }),
+      })
+    })
+    const sender = await openSender(home.port)
+    const receiver = await openReceiver(other.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    // Byte by byte, for longer than it may be silent.
+    for (const end = performance.now() + 600; performance.now() < end; ) {
+      const { length } = receiver.text()
+      await sender.write(chunk('x'))
+      await until('the byte has come', () => receiver.text().length > length)
+    }
+    await sender.write(LAST_CHUNK)
+    await receiver.ending()
+    receiver.end()
+    expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered' })
+  })
 })
