@@ -91,7 +91,8 @@ function startStranger(address: LinkAddress, bytes: Buffer) {
   stranger.on('data', (part: Buffer) => parts.push(part)).on('error', () => undefined)
   stranger.write(bytes)
   const closed = new Promise((resolve) => stranger.once('close', resolve))
-  return { heard: () => Buffer.concat(parts), closed: () => within(5000, 'the node ends it', closed) }
+  const say = (more: Buffer) => void stranger.write(more)
+  return { heard: () => Buffer.concat(parts), say, closed: () => within(5000, 'the node ends it', closed) }
 }
 
 /** All that a node says to these bytes until it ends the connection, and it doesn't do that because of the time. */
@@ -257,6 +258,23 @@ describe.each(KINDS)('a link that is %s', (_kind, wantsTls) => {
     expect(answer[43]).toBe(21)
     expect(taken).toEqual([])
   })
+})
+
+test('a caller that knows the secret and does not speak TLS is refused by a node that wants it', async () => {
+  for (const wantsTls of [false, true]) {
+    const { address, taken } = await home(wantsTls)
+    holdTimers('linkMs')
+    const { heard, say, closed } = startStranger(address, Buffer.alloc(0))
+    await until('the node says hello', () => heard().length === 43)
+    const hello = helloOf(PLAIN)
+    const proof = createHmac('sha256', termsOf(wantsTls).secret).update('caller\n')
+    say(Buffer.concat([hello, proof.update(heard()).update(hello).update('home').digest()]))
+    if (wantsTls) await closed()
+    // It gets the proof of a node that takes both.
+    else await until('the node proves the same', () => heard().length === 43 + 32)
+    expect(heard().length).toBe(wantsTls ? 43 : 43 + 32)
+    expect(taken).toEqual([])
+  }
 })
 
 const KEY = { psk: randomBytes(32), identity: 'ess' }
