@@ -32,8 +32,8 @@ export interface PageTransfer {
 const SIZE = 40_000_017
 const NAME = 'report.bin'
 const TEXT = 'Grüße!\n<b>zwölf</b> Boxkämpfer 🦊'
-/** Slow enough to be met midway, by all transfers of a test. */
-const BYTES_PER_SECOND = 2_000_000
+/** Slow enough that the first transfer still runs when the last one has begun, and their node goes. */
+const BYTES_PER_SECOND = 500_000
 /** The other nodes miss one that was killed within 20 s, and a page that asks then asks again within 10 s. */
 export const NOTICED_MS = 60_000
 /** What is left of a transfer then. */

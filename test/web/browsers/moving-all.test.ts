@@ -53,7 +53,7 @@ test.for(CASES)(
     )
     const begun = await beginPages(browser, opened, cluster)
     first.signal(signal)
-    const { code } = await first.ended()
+    const { code } = await first.ended(NOTICED_MS)
     expect(code).toBe(signal === 'SIGTERM' ? 0 : null)
     if (signal === 'SIGTERM')
       expect(first.stderr().match(/"outcome":"moved"/g)).toHaveLength(transfers.length)
@@ -98,7 +98,7 @@ test('by HTTP/2, pages leave a node that stops at once, whatever keeps it', {
   await expectDelivered(begun)
   kept.stdin.end(Buffer.alloc(1_000_000))
   await expectReceived(receiver)
-  expect((await first.ended()).code).toBe(0)
+  expect((await first.ended(NOTICED_MS)).code).toBe(0)
 })
 
 test.for(['SIGTERM', 'SIGKILL'] as const)(
@@ -121,7 +121,7 @@ test.for(['SIGTERM', 'SIGKILL'] as const)(
     const ess = await receive(link.replace(`:${cluster.port}/`, `:${proxy.port}/`))
     await page.untilShows(/MB of 30\.0 MB/, NOTICED_MS)
     first.signal(signal)
-    await first.ended()
+    await first.ended(NOTICED_MS)
     await ess.whole()
     await page.untilShows(/^Delivered$/m)
     expect(await page.link()).toBe(link)

@@ -44,7 +44,7 @@ async function send(cluster: RollingCluster, what: Sent['what'], ...args: readon
 async function slowly({ sender }: Sent, { port }: RollingCluster) {
   const proxy = await startTcpProxy(port)
   onTestFinished(() => proxy.close())
-  await proxy.strike({ kind: 'throttle', bytesPerSecond: 2_000_000 })
+  await proxy.strike({ kind: 'throttle', bytesPerSecond: 500_000 })
   return { proxy, link: sender.url.replace(`:${port}/`, `:${proxy.port}/`) }
 }
 
@@ -97,7 +97,7 @@ test.for(['SIGTERM', 'SIGKILL'] as const)(
       receiving.push({ sent, proxy, ...(await save(browser, link, saving)) })
     }
     first.signal(signal)
-    await first.ended()
+    await first.ended(NOTICED_MS)
     // They were moved, and did not have the time of the drain.
     if (signal === 'SIGTERM') expect(first.stderr().match(/"outcome":"moved"/g)).toHaveLength(opened.length)
     await hurry(...receiving.map(({ proxy }) => proxy))
@@ -135,7 +135,7 @@ test('a page that has everything says so to the node at which its sender is by t
   }
   await until('both have told', () => words === opened.length)
   first.signal('SIGKILL')
-  await first.ended()
+  await first.ended(NOTICED_MS)
   letThrough()
   for (const sent of opened) await expectTold(sent)
 })
@@ -157,7 +157,7 @@ test('a browser that downloads by itself has the time of the drain', { timeout: 
   expect(isWhole).toBe(true)
   expect(await sha256OfFile(path)).toBe(opened.hash)
   await expectTold(opened)
-  expect((await first.ended()).code).toBe(0)
+  expect((await first.ended(NOTICED_MS)).code).toBe(0)
 })
 
 test('a browser that downloads by itself is cut off when the node is killed, and keeps nothing that looks whole', {
@@ -182,7 +182,7 @@ test('a page that receives in Firefox outlives the node', { timeout: 2 * LONG_MS
   await page.press(RECEIVING.save)
   await page.untilShows(/\d\.\d MB of/)
   first.signal('SIGTERM')
-  expect((await first.ended()).code).toBe(0)
+  expect((await first.ended(NOTICED_MS)).code).toBe(0)
   await hurry(proxy)
   await page.untilShows(RECEIVING.savedToDownloads, LONG_MS)
   const { isWhole, path = '' } = await page.download(LONG_MS)
