@@ -32,6 +32,12 @@ export const UNHEARD: readonly ProblemCode[] = ['server-unreachable', 'connectio
 /** So may it if the part of the server that has the link is away: the sender goes on at another one. */
 const PASSING_AT_FIRST: readonly ProblemCode[] = [...UNHEARD, ...AWAY]
 
+/**
+ * How long we ask again for a part that the server refuses because it has not handed on so much. It counts a little late,
+ * and we may be back before it has.
+ */
+const LATE_COUNT_MS = 3_000
+
 /** What happens to a download. */
 export interface Taker {
   /** Called when the server takes this page for the receiver, which must then tell it if it stops for good. */
@@ -61,6 +67,7 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
   let bytes = 0
   let isLost = false
   let passingAtFirst = PASSING_AT_FIRST
+  let refusedAt: number | undefined
   for (;;) {
     const before = bytes
     try {
@@ -74,7 +81,9 @@ export async function download(link: Link, signal: AbortSignal, taker: Taker): P
       if (AWAY.includes(error.code)) passingAtFirst = [...PASSING_AT_FIRST, 'busy']
       if (error.code === 'not-found')
         throw over(new EssError('not-found', RECEIVING.forgotten, { cause: error }))
-      if (!PASSING.includes(error.code)) throw over(error)
+      refusedAt = error.code === 'whole-only' ? (refusedAt ?? performance.now()) : undefined
+      const mayBeLate = refusedAt !== undefined && performance.now() - refusedAt < LATE_COUNT_MS
+      if (!mayBeLate && !PASSING.includes(error.code)) throw over(error)
       if (bytes > before) patience.calm()
       if (patience.isOver) throw over(error)
       isLost = true

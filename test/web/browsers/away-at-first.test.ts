@@ -1,10 +1,11 @@
 import { request as ask, createServer, type IncomingMessage } from 'node:http'
 import { beforeEach, expect, test } from 'vitest'
+import { EssError, PROBLEM_MEDIA_TYPE, toProblem } from '../../../shared/index.js'
 import { RECEIVING } from '../../../shared/page-words-receiving.js'
 import { SENDING } from '../../../shared/page-words-sending.js'
 import { exchange, requestHead } from '../../helpers/http-exchange.js'
 import { needs } from '../../helpers/needs.js'
-import { at, newFile, proxyTo } from '../../helpers/page-offers.js'
+import { at, LONG_MS, newFile, proxyTo } from '../../helpers/page-offers.js'
 import { connectReceiver, startSender, untilReceiving } from '../../helpers/peers.js'
 import * as receivers from '../../helpers/receive-page.js'
 import { listening } from '../../helpers/recording-proxy.js'
@@ -25,17 +26,19 @@ interface Gateway {
   readonly refusals: () => number
 }
 
-/** A proxy that says for the first requests of a kind, by this status, that the server is away. */
+/** A proxy that refuses the first requests of a kind by this status. By default it says that the server is away. */
 async function gatewayTo(
   port: number,
   status: number,
   refuses: (request: IncomingMessage) => boolean,
+  body = '<h1>Try later</h1>',
 ): Promise<Gateway> {
   let count = 0
   const gateway = createServer((request, answer) => {
     if (refuses(request) && count < TIMES) {
       count++
-      answer.writeHead(status, { 'Content-Type': 'text/html' }).end('<h1>Try later</h1>')
+      const type = body.startsWith('{') ? PROBLEM_MEDIA_TYPE : 'text/html'
+      answer.writeHead(status, { 'Content-Type': type }).end(body)
       return
     }
     const { method, url, headers } = request
@@ -113,6 +116,27 @@ test('a page that receives asks again while its server is away', async () => {
   const page = await receivers.openInChromium(`${gateway.url}${pathname}${hash}`)
   await page.press(RECEIVING.showText)
   await page.untilShows('Hello')
+  expect(gateway.refusals()).toBe(TIMES)
+  expect((await sender.ended()).code).toBe(0)
+})
+
+test('a page that is back before the server has counted all that it has asks again', async () => {
+  const server = await startServerHere('--resume-within', '60')
+  const gateway = await gatewayTo(
+    server.port,
+    409,
+    ({ headers }) => headers.range !== undefined,
+    JSON.stringify(toProblem(new EssError('whole-only'))),
+  )
+  const proxy = await proxyTo(Number(new URL(gateway.url).port))
+  const sender = await runEss(server.url, ['send', '-e', await newFile()])
+  const [link = ''] = await sender.untilStdout(/https?:\/\/\S+/)
+  const { hash, pathname } = new URL(link)
+  const page = await receivers.openInChromium(`${at(proxy)}${pathname}${hash}`)
+  const cut = proxy.arm({ kind: 'rst' }, 'down', 11_000_000, true)
+  await page.press(RECEIVING.save)
+  await within(DEADLINE_MS, 'the cut', cut)
+  await page.untilShows(RECEIVING.savedToDownloads, LONG_MS)
   expect(gateway.refusals()).toBe(TIMES)
   expect((await sender.ended()).code).toBe(0)
 })

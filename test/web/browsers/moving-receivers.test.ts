@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { BrowserContext } from 'playwright-core'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { RECEIVING } from '../../../shared/page-words-receiving.js'
-import { sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
+import { bytesOf, sha256, sha256OfFile, writeFileOf } from '../../helpers/bytes.js'
 import { startChromium } from '../../helpers/chromium.js'
 import { withFirstNode } from '../../helpers/killed-node.js'
 import { needs } from '../../helpers/needs.js'
@@ -27,17 +27,30 @@ const SIZE = 40_000_017
 const NAME = 'report.bin'
 const LONG_MS = 2 * NOTICED_MS
 
+/** No more than the sender keeps of a pipe: its receiver may lack all that the buffers between the two hold. */
+const PIPED = bytesOf(12_000_000)
+const PIPED_FIRST = 8_000_000
+
 interface Sent {
-  readonly what: 'file' | 'pipe'
   readonly sender: Sender
   readonly hash: string
+  /** Writes the rest of a pipe. */
+  readonly end: () => void
 }
 
-async function send(cluster: RollingCluster, what: Sent['what'], ...args: readonly string[]): Promise<Sent> {
+async function send(
+  cluster: RollingCluster,
+  what: 'file' | 'pipe',
+  ...args: readonly string[]
+): Promise<Sent> {
+  if (what === 'pipe') {
+    const sender = await startSender('ess', cluster, 'held', args)
+    sender.stdin.write(PIPED.subarray(0, PIPED_FIRST))
+    return { sender, hash: sha256(PIPED), end: () => sender.stdin.end(PIPED.subarray(PIPED_FIRST)) }
+  }
   const path = join(await tempDir(), NAME)
   const hash = await writeFileOf(path, SIZE)
-  const source = what === 'file' ? { file: path } : { pipe: path }
-  return { what, sender: await startSender('ess', cluster, source, args), hash }
+  return { sender: await startSender('ess', cluster, { file: path }, args), hash, end: () => {} }
 }
 
 /** Its link by a way that is slow enough to be met midway. */
@@ -63,7 +76,10 @@ async function save(browser: BrowserContext, link: string, saving: Saving) {
     whole: async () => {
       if (saving === 'pickers') {
         await page.untilShows(/^Saved as /m, LONG_MS)
-        return Object.values(await pickedFiles(page.page))[0]
+        // Other pages save beside it.
+        const shown = await page.text()
+        const saved = Object.entries(await pickedFiles(page.page))
+        return saved.find(([name]) => shown.includes(RECEIVING.savedToDisk(name)))?.[1]
       }
       await page.untilShows(RECEIVING.savedToDownloads, LONG_MS)
       const { isWhole, path = '' } = await page.download(LONG_MS)
@@ -102,6 +118,7 @@ test.for(['SIGTERM', 'SIGKILL'] as const)(
     if (signal === 'SIGTERM') expect(first.stderr().match(/"outcome":"moved"/g)).toHaveLength(opened.length)
     await hurry(...receiving.map(({ proxy }) => proxy))
     for (const { sent, whole } of receiving) {
+      sent.end()
       expect(await whole()).toBe(sent.hash)
       await expectTold(sent)
     }
@@ -129,7 +146,8 @@ test('a page that has everything says so to the node at which its sender is by t
       await route.continue()
     },
   )
-  for (const { sender, hash } of opened) {
+  for (const { sender, hash, end } of opened) {
+    end()
     const { whole } = await save(browser, sender.url, 'pickers')
     expect(await whole()).toBe(hash)
   }
