@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { LAST_WORD } from '../node/last-word.js'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
 import { outwaitMs, timings } from '../node/timings.js'
@@ -15,6 +16,9 @@ import type { Taken } from './takeover.js'
 /** How long nothing may come for a receiver that has closed its half, with its request or in the middle of its answer. */
 const LEAVER_MS = 1000
 const LEAVER_LOOK_MS = 100
+
+/** In one turn of the event loop what has come is read, and in the next one it is handed on. */
+const TURNS = 2
 
 /**
  * Carries a client's connection to the node at the other end of `link`, byte for byte in both directions, until both
@@ -88,8 +92,19 @@ export function carryConnection(
   function clientEnded(): void {
     if (isOver || isAnswerEnded) return
     if (progress === undefined) link.end()
-    else if (progress.hasBegun) watchLeaver(progress)
+    else if (progress.hasBegun) void endedMidway(progress)
     // It doesn't want an answer any more, and the file stays for another receiver.
+    else finish(breakOff)
+  }
+
+  /**
+   * A receiver that closes its half before its last byte counts as gone, unless the rest is in our kernel already. Later
+   * bytes would be taken by a proxy in between, which keeps to itself that nobody reads them.
+   */
+  async function endedMidway(answer: AnswerProgress): Promise<void> {
+    for (let turn = 0; turn < TURNS && !isWhole(answer); turn++) await immediate()
+    if (isOver || isAnswerEnded) return
+    if (isWhole(answer)) watchLeaver(answer)
     else finish(breakOff)
   }
 

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
 import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
+import { startBalancer } from '../../helpers/balancer.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
@@ -493,6 +494,33 @@ describe('at the wrong node, over HTTP/1.1', () => {
     expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
     expect(eventsOf(sender)).not.toContainEqual(expect.objectContaining({ event: 'delivered' }))
   })
+
+  test.each(['in a body of known length', 'in chunks'])(
+    'a receiver behind haproxy that has left midway has lost the file, though its end was in good order (%s)',
+    async (framing) => {
+      const isChunked = framing === 'in chunks'
+      const [home, other] = await twoNodes({ speech: 'plain' })
+      const { port } = await startBalancer([other.port])
+      const half = Buffer.alloc(10_000, 'x')
+      const framed = isChunked ? chunk(half.toString()) : half
+      const sender = await openSender(home.port, isChunked ? {} : { length: 2 * half.length })
+      const receiver = connect(port, '127.0.0.1')
+      let read = 0
+      receiver.on('data', (bytes) => {
+        read += bytes.length
+      })
+      receiver.write(requestHead(`GET /${sender.id}`))
+      await sender.until(/"connected"/)
+      await sender.write(framed)
+      await until('it has read the half', () => read >= framed.length)
+      // With nothing unread, this is an end in good order, and haproxy makes one of the reset that follows.
+      receiver.destroy()
+      for (const next of [port, other.port, other.port]) await exchange(next, requestHead('GET /health'))
+      await sender.write(framed)
+      if (isChunked) await sender.write(LAST_CHUNK)
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    },
+  )
 
   test('a receiver that closes its half with its request does not wait for a sender', async () => {
     const [home, other] = await twoNodes({ speech: 'plain' }, { reservations: true })
