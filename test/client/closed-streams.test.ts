@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { rawServer } from '../helpers/client-raw-server.js'
-import { ID, LAST_CHUNK, openDownload, openUpload, tell } from '../helpers/client-wire.js'
+import { ID, LAST_CHUNK, openDownload, openUpload, tell, untilUploaded } from '../helpers/client-wire.js'
 import { type Program, run } from '../helpers/run.js'
 import { ESS } from '../helpers/run-ess.js'
 import { tempDir } from '../helpers/temp-dir.js'
@@ -54,7 +54,7 @@ linux.each([
   const program = await shell(server.url, line)
   const upload = await openUpload(server)
   tell(upload, { event: 'connected' })
-  tell(upload, { event: 'delivered', bytes: 0, confirmed: true })
+  tell(upload, { event: 'delivered', bytes: await untilUploaded(upload), confirmed: true })
   upload.end(LAST_CHUNK)
   const { code, stderr } = await program.ended()
   expect([code, stderr]).toEqual([0, words])

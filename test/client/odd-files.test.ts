@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { openFile, send } from '../../client/index.js'
 import { EXIT_STATUS } from '../../shared/index.js'
 import { type RawConnection, type RawServer, rawServer } from '../helpers/client-raw-server.js'
-import { ID, LAST_CHUNK, openDownload, openUpload, tell } from '../helpers/client-wire.js'
+import { ID, LAST_CHUNK, openDownload, openUpload, tell, untilUploaded } from '../helpers/client-wire.js'
 import { type Program, type RunOptions, run } from '../helpers/run.js'
 import { ESS } from '../helpers/run-ess.js'
 import { tempDir } from '../helpers/temp-dir.js'
@@ -29,7 +29,7 @@ async function take(server: RawServer, end: RegExp): Promise<RawConnection> {
   const connection = await openUpload(server)
   tell(connection, { event: 'connected' })
   await connection.until(end)
-  tell(connection, { event: 'delivered', bytes: 5, confirmed: true })
+  tell(connection, { event: 'delivered', bytes: await untilUploaded(connection), confirmed: true })
   connection.end(LAST_CHUNK)
   return connection
 }

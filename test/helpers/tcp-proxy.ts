@@ -179,8 +179,10 @@ class Road {
       }
       if (!this.#isHole) to.end()
     } catch {
-      // One side was reset: so is the other.
-      if (!this.#isHole) to.resetAndDestroy()
+      // One side was reset: so is the other. Which of them it was doesn't show: a write may have met it.
+      if (this.#isHole) return
+      to.resetAndDestroy()
+      from.resetAndDestroy()
     }
   }
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { type RawConnection, rawServer } from '../../helpers/client-raw-server.js'
-import { ID, LAST_CHUNK, openUpload, tell } from '../../helpers/client-wire.js'
+import { ID, LAST_CHUNK, openUpload, tell, untilUploaded } from '../../helpers/client-wire.js'
 import { needs } from '../../helpers/needs.js'
 import { ESS } from '../../helpers/run-ess.js'
 import { tempDir } from '../../helpers/temp-dir.js'
@@ -35,7 +35,8 @@ function tellProgress(connection: RawConnection, bytes: number): void {
   tell(connection, { event: 'progress', bytes, total: 2000 })
 }
 
-function tellDelivered(connection: RawConnection): void {
+async function tellDelivered(connection: RawConnection): Promise<void> {
+  await untilUploaded(connection)
   tell(connection, { event: 'delivered', bytes: 2000, confirmed: true })
   connection.end(LAST_CHUNK)
 }
@@ -61,7 +62,7 @@ test('Ctrl-Z takes the bar away and gives the terminal back; bg leaves it alone,
   expect(lines.join('\n')).not.toMatch(/%/)
   await shell.type('fg')
   await shell.untilScreen(/50%/)
-  tellDelivered(connection)
+  await tellDelivered(connection)
   expect((await shell.untilScreen(/✔ Delivered f/)).join('\n')).not.toMatch(/%/)
   await shell.type('echo "status $?"')
   await shell.untilScreen(/^status 0$/m)
@@ -84,7 +85,7 @@ test('a window that is resized keeps what is above the bar, and one bar', async 
     expect(lines.filter((line) => /%|━|─/.test(line))).toHaveLength(1)
   }
   expect((await shell.scrolledBack()).slice(0, -1)).toEqual(above)
-  tellDelivered(connection)
+  await tellDelivered(connection)
   await shell.untilScreen(/✔ Delivered f/)
   const last = await shell.scrolledBack()
   expect(last.slice(0, above.length)).toEqual(above)
@@ -98,7 +99,7 @@ test('in the background it draws nothing', async () => {
   await shell.type('fg')
   await shell.untilScreen(SPINNER)
   tell(connection, { event: 'connected' })
-  tellDelivered(connection)
+  await tellDelivered(connection)
   await shell.untilScreen(/✔ Delivered f/)
 })
 
