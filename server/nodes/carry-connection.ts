@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { setImmediate as immediate } from 'node:timers/promises'
 import { LAST_WORD } from '../node/last-word.js'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
 import { outwaitMs, timings } from '../node/timings.js'
@@ -16,9 +15,6 @@ import type { Taken } from './takeover.js'
 /** How long nothing may come for a receiver that has closed its half, with its request or in the middle of its answer. */
 const LEAVER_MS = 1000
 const LEAVER_LOOK_MS = 100
-
-/** In one turn of the event loop what has come is read, and in the next one it is handed on. */
-const TURNS = 2
 
 /**
  * Carries a client's connection to the node at the other end of `link`, byte for byte in both directions, until both
@@ -102,7 +98,8 @@ export function carryConnection(
    * bytes would be taken by a proxy in between, which keeps to itself that nobody reads them.
    */
   async function endedMidway(answer: AnswerProgress): Promise<void> {
-    for (let turn = 0; turn < TURNS && !isWhole(answer); turn++) await immediate()
+    // It may have bytes that are not counted here yet.
+    if (!isWhole(answer)) await down.settle()
     if (isOver || isAnswerEnded) return
     if (isWhole(answer)) watchLeaver(answer)
     else finish(breakOff)

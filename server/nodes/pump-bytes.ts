@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { descriptorOf } from '../node/socket-inside.js'
 import { isPlain, type Relay } from '../relay/relay.js'
 import type { SpliceEnd, SpliceJob } from '../relay/splice/splicer.js'
 import { copyBytes } from './copying.js'
+
+/** In one turn of the event loop what has come is read, and in the next one it is handed on. */
+const TURNS = 2
 
 /** What a pump asks and tells. */
 export interface PumpTerms {
@@ -19,6 +23,11 @@ export interface PumpTerms {
 export interface BytePump {
   /** How many bytes the kernel has moved by itself. `passed` isn't told of them. */
   moved(): number
+  /**
+   * What has come is handed on, as far as the sink takes it now; then `moved` and `passed` have told of all that the sink has.
+   * The kernel moves nothing more after that.
+   */
+  settle(): Promise<void>
   /** Reads no more. Returns a promise if a thread still has the connections: until then, a reset doesn't reach a peer. */
   stop(): Promise<void> | undefined
 }
@@ -42,7 +51,13 @@ export function pumpBytes(source: Socket, sink: Socket, terms: PumpTerms): ByteP
     sink.write(copying.early)
   }
   copying.resume()
-  return { moved: () => moved + (job?.moved() ?? 0), stop }
+  return { moved: () => moved + (job?.moved() ?? 0), settle, stop }
+
+  async function settle(): Promise<void> {
+    for (let turn = 0; turn < TURNS; turn++) await immediate()
+    job?.cancelAfterTurn()
+    await job?.ended
+  }
 
   function take(bytes: Buffer): boolean {
     // What comes for a peer that has left is thrown away, so that the end behind it is seen.
@@ -97,6 +112,7 @@ export function dropBytes(source: Socket): BytePump {
   source.on('data', drop).resume()
   return {
     moved: () => 0,
+    settle: () => Promise.resolve(),
     stop: () => {
       source.off('data', drop)
       return undefined

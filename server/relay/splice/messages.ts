@@ -11,7 +11,8 @@ export type Order =
       readonly bytes: number
       readonly record: SharedArrayBuffer
     }
-  | { readonly order: 'cancel'; readonly id: number }
+  /** With `lastTurn`, what has come is handed on before, as far as one turn goes. */
+  | { readonly order: 'cancel'; readonly id: number; readonly lastTurn: boolean }
   /** Cancels every job, and ends the worker. */
   | { readonly order: 'close' }
 

@@ -20,6 +20,11 @@ export interface SpliceJob {
   taken(): number
   /** Stops the job within about a millisecond; `ended` says when. Does nothing to a job that is over. */
   cancel(): void
+  /**
+   * The same, but what has come is handed on before, as far as one turn goes. `moved` may be behind: a receiver can have a
+   * byte, and be gone with it, before this process has counted it. The job's end tells what the receiver had at this moment.
+   */
+  cancelAfterTurn(): void
 }
 
 /** How a job ended. */
@@ -180,15 +185,17 @@ function startWorker(libc: Libc, file: URL): Splicer {
         resolve(end)
       },
     })
+    const cancel = (lastTurn: boolean) => {
+      if (end === undefined) post({ order: 'cancel', id, lastTurn })
+    }
     post({ order: 'start', id, senderFd: sender, receiverFd: receiver, bytes, record: record.shared })
     return {
       ended,
       // After the end, the record may be another job's.
       moved: () => (end === undefined ? record.moved() : end.moved),
       taken: () => (end === undefined ? record.taken() : end.taken),
-      cancel: () => {
-        if (end === undefined) post({ order: 'cancel', id })
-      },
+      cancel: () => cancel(false),
+      cancelAfterTurn: () => cancel(true),
     }
   }
 
@@ -241,5 +248,6 @@ function failedJob(errno: number | undefined): SpliceJob {
     moved: () => 0,
     taken: () => 0,
     cancel: () => undefined,
+    cancelAfterTurn: () => undefined,
   }
 }

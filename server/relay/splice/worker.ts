@@ -37,6 +37,7 @@ const pipes = new Pipes(libc)
 const lowWater = new LowWater(libc)
 const poll = libc.createPoll()
 const jobs = new Map<number, Job>()
+const CANCELLED: JobEnd = { how: 'cancelled', errno: undefined }
 /** Jobs that can have their next turn without waiting for a socket. */
 const ready = new Set<Job>()
 let isClosed = false
@@ -116,16 +117,22 @@ function obey(order: Order): void {
       break
     case 'cancel': {
       const job = jobs.get(order.id)
-      if (job !== undefined) finish(job, { how: 'cancelled', errno: undefined })
+      if (job !== undefined) finish(job, order.lastTurn ? lastOf(job) : CANCELLED)
       break
     }
     case 'close':
-      for (const job of jobs.values()) finish(job, { how: 'cancelled', errno: undefined })
+      for (const job of jobs.values()) finish(job, CANCELLED)
       close()
       break
     default:
       throw new TypeError(`Expected an order, got ${JSON.stringify(order)}`)
   }
+}
+
+/** How a job ends that has one more turn. */
+function lastOf(job: Job): JobEnd {
+  const outcome = pumped(job)
+  return typeof outcome === 'string' ? CANCELLED : outcome
 }
 
 function start({ id, senderFd, receiverFd, bytes, record }: Extract<Order, { order: 'start' }>): void {

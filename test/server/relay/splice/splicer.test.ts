@@ -481,6 +481,19 @@ describe('cancelling', () => {
     await within(DEADLINE_MS, 'both peers notice', Promise.all(noticed))
   })
 
+  test.each([
+    ['all of it', 1000, 'whole'],
+    ['a part of it', 1001, 'cancelled'],
+  ] as const)('after a turn, when %s has come', async (_what, size, how) => {
+    const sender = await connection()
+    const receiver = await connection()
+    sender.peer.write(Buffer.alloc(1000))
+    await until('the kernel has the bytes', () => sender.peer.writableLength === 0)
+    const job = splicer.start(sender.fd, receiver.fd, size)
+    job.cancelAfterTurn()
+    expect(await endOf({ sender, receiver, job })).toMatchObject({ how, moved: 1000, taken: 1000 })
+  })
+
   test('at any moment of transfers that run', async () => {
     const all = await transfers(20, ENDLESS)
     for (const it of all) {
