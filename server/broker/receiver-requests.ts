@@ -46,14 +46,14 @@ export class ReceiverRequests {
     // A part is refused as soon as the link is there, so there is nothing to wait for.
     const waitMs = wantsPart ? 0 : requestedWaitMs(request, query, options.ttlMs)
     outlastHost(request, response)
-    const socket = registry.get(id) ?? (await this.#find(request, id, waitMs))
+    let socket = registry.get(id) ?? (await this.#find(request, id, waitMs))
     if (wantsPart && !mayReturn(socket)) socket.inspect()
     const start = startOf(request, socket)
     if (socket.phase === 'reserved') await this.#early.awaitSender(socket, exchange)
     // If this receiver has left, during a wait or right after its request, the socket stays for another one.
     if (!request.socket.writable || hasEnded(exchange)) return
-    // It throws how the reservation has ended. One that went on at another node is there for this receiver, too.
-    if (socket.phase === 'closed') registry.find(id)
+    // It throws how the reservation has ended, unless that has come back from another node.
+    if (socket.phase === 'closed') socket = registry.find(id, socket.outcome)
     const takesOver = mayReturn(socket) && this.#isSameReceiver(socket, request, start)
     if (!takesOver) socket.inspect()
     checkReach(socket, start)

@@ -218,16 +218,16 @@ export class Registry {
 
   /**
    * The socket with this id. Throws EssError `gone` if it ended lately, `node-away` if it went on at another node,
-   * `not-found` if it never existed.
+   * `not-found` if it never existed. A caller that saw a socket end knows its `lastOutcome`, also where none is remembered.
    */
-  find(id: string): EphemeralSocket {
+  find(id: string, lastOutcome?: Outcome): EphemeralSocket {
     const socket = this.get(id)
     if (socket !== undefined) return socket
     this.#forgetOld()
-    const tombstone = this.#tombstones.get(id)
-    if (tombstone?.outcome === 'moved') throw nodeAway()
-    if (tombstone?.outcome === 'over-elsewhere') throw goneElsewhere()
-    if (tombstone !== undefined) throw goneBecause(tombstone.outcome)
+    const outcome = this.#tombstones.get(id)?.outcome ?? lastOutcome
+    if (outcome === 'moved') throw nodeAway()
+    if (outcome === 'over-elsewhere') throw goneElsewhere()
+    if (outcome !== undefined) throw goneBecause(outcome)
     throw new EssError(
       'not-found',
       'This link leads to no transfer. Check the link for a typo; it may also have expired.',

@@ -45,6 +45,7 @@ export class EphemeralSocket implements Subject {
   readonly #openedMs = performance.now()
   readonly #effects: SocketEffects
   #stage: Stage = 'reserved'
+  #outcome: Outcome | undefined
 
   readonly #past: Reopening | undefined
 
@@ -72,6 +73,11 @@ export class EphemeralSocket implements Subject {
 
   get phase(): Phase {
     return phaseOf(this.#stage)
+  }
+
+  /** How it ended; undefined until then. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome
   }
 
   get fileName(): string | undefined {
@@ -388,6 +394,7 @@ export class EphemeralSocket implements Subject {
     this.#run(effectsOf(this.#stage).leave, cause)
     const isOver = 'close' in step
     this.#stage = isOver ? 'closed' : step.go
+    if (isOver) this.#outcome = step.close
     const { enter } = effectsOf(this.#stage)
     this.#run(enter, isOver ? { ending: this.#endingOf(step.close, cause) } : cause)
   }

@@ -268,14 +268,20 @@ describe('an early receiver', () => {
     })
   })
 
-  test('is told when the sender cancels', async () => {
-    const served = await serve(RESERVING)
-    const { id, path } = await reserve(served.port)
-    const receiver = exchange(served.port, requestHead(`GET /${id}`))
-    await exchange(served.port, requestHead('GET /health'))
-    expect((await exchange(served.port, requestHead(`DELETE ${path}`))).status).toBe(204)
-    expect(await receiver).toMatchObject({ status: 410 })
-  })
+  test.each([600, 0])(
+    'is told when the sender cancels, with ends remembered for %i s',
+    async (tombstoneTtl) => {
+      const served = await serve({ ...RESERVING, tombstoneTtl })
+      const { id, path } = await reserve(served.port)
+      const receiver = exchange(served.port, requestHead(`GET /${id}`))
+      await exchange(served.port, requestHead('GET /health'))
+      expect((await exchange(served.port, requestHead(`DELETE ${path}`))).status).toBe(204)
+      const { status, body } = await receiver
+      expect(status).toBe(410)
+      // Another node knows that it is over, and not why.
+      if (IS_ALONE) expect(body).toMatch(/^The sender stopped this transfer\. /)
+    },
+  )
 })
 
 describe('the upload of a reservation', () => {

@@ -206,7 +206,14 @@ describe('where the engine of splice', () => {
   /** One whose every job ends at once, in this way. */
   function failing(taken: number): Splicer {
     const end = { how: 'engine-failed', moved: 0, taken, errno: 24 } as const
-    const job = { ended: Promise.resolve(end), moved: () => 0, taken: () => taken, cancel: () => undefined }
+    const cancel = () => undefined
+    const job = {
+      ended: Promise.resolve(end),
+      moved: () => 0,
+      taken: () => taken,
+      cancel,
+      cancelAfterTurn: cancel,
+    }
     return { start: () => job, failure: () => undefined, close: async () => undefined }
   }
 
