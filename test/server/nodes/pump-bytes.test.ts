@@ -64,5 +64,5 @@ test.skipIf(process.platform !== 'linux').each([
   await until('the sink has the rest', () => read === 'its head'.length + sent)
   await within(DEADLINE_MS, 'the pump settles', pump.settle())
   expect(pump.moved()).toBe(sent)
-  pump.stop()
+  await pump.stop()
 })
