@@ -41,7 +41,7 @@ function isBegun(phase: Phase): boolean {
   return phase === 'midway' || phase === 'last'
 }
 
-const DELIVERED: Observation = { outcome: 'delivered', sender: 'delivered', receiver: WHOLE }
+export const DELIVERED: Observation = { outcome: 'delivered', sender: 'delivered', receiver: WHOLE }
 /** All of it was sent, and the receiver has not said that it has it. */
 export const UNCONFIRMED = 'delivered, unconfirmed'
 
