@@ -51,6 +51,7 @@ export interface RequestPort {
   /** True when all of its body has come. */
   readonly complete: boolean
   readonly socket: ConnectionPort
+  once(event: 'end', listener: () => void): unknown
 }
 
 /**

@@ -48,7 +48,7 @@ export function confirmReceiver(
 ): Confirmation {
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const { socket: receiverConnection } = receiverRequest
-  const word = wordOfLink(receiverConnection)
+  const word = wordOfLink(receiverRequest)
   let isEndWritten = false
   let isEndGiven = false
   let isEndRead = false

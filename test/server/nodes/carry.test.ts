@@ -1,8 +1,10 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
+import { withResolvers } from '../../../server/node/with-resolvers.js'
+import { createSplicer } from '../../../server/relay/splice/splicer.js'
 import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
 import { startBalancer } from '../../helpers/balancer.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
@@ -519,6 +521,37 @@ describe('at the wrong node, over HTTP/1.1', () => {
       await sender.write(framed)
       if (isChunked) await sender.write(LAST_CHUNK)
       expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'receiver-lost' })
+    },
+  )
+
+  test.runIf(process.platform === 'linux')(
+    'a receiver that is asked for anew, and confirms before its sender’s node has counted the last byte, has it',
+    async () => {
+      const [home, other] = await twoNodes({ speech: 'plain' }, { relay: 'splice' })
+      const { promise: counted, resolve: count } = withResolvers<void>()
+      const splicer = await createSplicer()
+      onTestFinished(() => splicer.close())
+      // The thread's report of the last byte waits for the processor.
+      vi.spyOn(home.broker.relay, 'splicerFor').mockReturnValue({
+        ...splicer,
+        start: (...job) => {
+          const running = splicer.start(...job)
+          return { ...running, ended: running.ended.finally(() => counted) }
+        },
+      })
+      const file = Buffer.alloc(300_000, 'x')
+      const sender = await openSender(home.port, { length: file.length })
+      const receiver = await connectRaw(other.port)
+      // With a body in chunks its connection can't be carried as it is.
+      await receiver.write(requestHead(`GET /${sender.id}`, { 'Transfer-Encoding': 'chunked' }) + LAST_CHUNK)
+      await sender.until(/"connected"/)
+      await sender.write(file)
+      await until('it has the file', () => receiver.text().endsWith(file.toString()))
+      receiver.end()
+      await receiver.ending()
+      for (const { port } of [other, home, home]) await exchange(port, requestHead('GET /health'))
+      count()
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
     },
   )
 
