@@ -16,7 +16,10 @@ const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
     /certificate|altnames/i,
     'Its certificate is not trusted: check the host in --cluster, and NODE_EXTRA_CA_CERTS.',
   ],
-  [/^Socket closed unexpectedly/, 'Check --cluster: a port for TLS needs rediss://.'],
+  [
+    /^Socket closed unexpectedly/,
+    'See whether it runs. If it never answered, its port may be one for TLS: that needs rediss:// in --cluster.',
+  ],
 ]
 
 /** What to do where the cause says no more. */
