@@ -49,6 +49,9 @@ const PASSING: readonly string[] = [
 /** A node says these to a sender that wants to open its link there. Another node, or a later try, may take it. */
 const PASSING_AT_A_NODE: readonly string[] = [...PASSING, 'shutting-down', 'too-many-sockets', 'over-share']
 
+const FORGOTTEN =
+  'The connection broke, and the server no longer knows this transfer: it may have been restarted. Send the file again, unless its receiver has it already.'
+
 /** True for the end of a request after which the same transfer can go on by another one. */
 export function canGoOn(error: unknown): error is EssError {
   return error instanceof EssError && GOES_ON.includes(error.code)
@@ -102,7 +105,7 @@ export async function goOn(
       }
       const passing = isAway ? PASSING_AT_A_NODE : PASSING
       if (!(error instanceof EssError) || !passing.includes(error.code))
-        throw isForgotten(error) ? lossBy(error) : error
+        throw isForgotten(error) ? new EssError('connection-lost', FORGOTTEN, { cause: error }) : error
       // A rewind is no trouble: the receiver is waiting.
       if (error.code === 'rewound') continue
       if (error.code === 'moved' && !isAway) {
@@ -177,7 +180,7 @@ async function verdictAfter(
   }
 }
 
-/** True if the server knows no such upload any more. What broke it off says more than that. */
+/** True if the server knows no such upload any more. */
 function isForgotten(error: unknown): boolean {
   return error instanceof EssError && error.code === 'not-found'
 }

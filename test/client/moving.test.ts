@@ -271,7 +271,9 @@ test('a server that is no cluster is never asked to open a link again', async ()
   }
   const where = await asked(server, 'HEAD', /^\/uploads\/t{22}$/)
   where.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
-  expect((await failure(sending)).code).toBe('connection-lost')
+  const error = await failure(sending)
+  expect(error.code).toBe('connection-lost')
+  expect(error.message).toMatch(/the server no longer knows this transfer: it may have been restarted\./)
 })
 
 test('a sender in pieces goes on at another node, too', async () => {
