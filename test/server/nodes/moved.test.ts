@@ -295,6 +295,8 @@ describe('a transfer under way', () => {
     const { sender, receiver } = await streaming(a)
     await sender.write(FILE.slice(5))
     await receiver.until(/0123456789$/)
+    // The thread that moved them may not have counted them yet. Until then they are under way, and the transfer moves.
+    await sender.until(/"progress","bytes":10\b/)
     const stopped = a.broker.stop(LONG_DRAIN_MS)
     expect(await whole(receiver)).toMatchObject({ body: FILE })
     await stopped
