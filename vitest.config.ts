@@ -65,7 +65,10 @@ const BALANCED_PROGRAMS = [
   'test/faults/races.test.ts',
 ]
 
-/** Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. */
+/**
+ * Every ending meets every fault. Once with HTTP/2, the waits of 30 s and the page docs/faults.md; then in each gear. The
+ * same behind a balancer, where most runs have a part of it.
+ */
 const MATRIX = 'test/faults/matrix.test.ts'
 
 /** What takes long: gigabytes, memory, thousands of transfers, other people's programs. */
@@ -233,6 +236,18 @@ export default defineConfig(({ mode }) => {
               },
             ]
           : []),
+        ...(run === 'rest' || run === 'all'
+          ? [
+              {
+                extends: true as const,
+                test: {
+                  name: 'behind haproxy, in part',
+                  include: [MATRIX],
+                  env: { ESS_NODES: '3', ESS_RELAY: USUAL_GEAR, ESS_FAULTS_EVERY: '8' },
+                },
+              },
+            ]
+          : []),
         ...(run === 'several'
           ? [
               {
@@ -263,10 +278,14 @@ export default defineConfig(({ mode }) => {
                 extends: true as const,
                 test: {
                   name: `behind haproxy by ${gear}`,
-                  include: [...BALANCED, ...BALANCED_PROGRAMS],
+                  include: [...BALANCED, ...BALANCED_PROGRAMS, MATRIX],
                   env: { ESS_NODES: '3', ESS_RELAY: gear },
                 },
               })),
+              {
+                extends: true as const,
+                test: { name: 'behind haproxy, with HTTP/2', include: [MATRIX], env: { ESS_NODES: '3' } },
+              },
               {
                 extends: true as const,
                 test: {

@@ -14,8 +14,8 @@ export async function connectHttp2(port: number): Promise<Peer> {
   // How it ends is seen by the stream.
   carrier.on('error', () => undefined)
   const session = connect(`https://localhost:${port}`, {
-    // What is written and not sent yet counts as well, and with too much of it Node refuses every answer.
-    maxSessionMemory: 64,
+    // In MB. What is written and not sent yet counts as well, and with too much of it Node refuses every answer.
+    maxSessionMemory: 512,
     createConnection: () =>
       connectTls({ socket: carrier, secureContext, rejectUnauthorized: false, ALPNProtocols: ['h2'] }),
   })

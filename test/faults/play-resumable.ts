@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { StatusEvent } from '../../shared/index.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
+import { isHeardToLack } from './behind-balancer.js'
 import { CUT_OFF, NO_LINK, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
+import { floodTo } from './flood.js'
 import { EFFECTS, FAULTS, type Leg, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import {
@@ -10,10 +12,11 @@ import {
   AS_EVENTS,
   beforeItIsAsked,
   END_MS,
-  floodTo,
   HALF_BYTES,
   INTO_BYTES,
   MissedItsMoment,
+  settle,
+  wasUnfound,
 } from './play.js'
 import { asked, comesBackBeforeTheEnd, type ResumableObservation } from './resumable-expectations.js'
 import type { ResumableCell, ResumablePhase } from './resumable-matrix.js'
@@ -32,11 +35,10 @@ export async function playResumable(
   try {
     return await stage.play()
   } catch (error) {
-    if (error instanceof MissedItsMoment) {
-      await stage.giveUp()
-      throw error
-    }
-    throw new Error(`${error instanceof Error ? error.message : error}; ${stage.soFar()}`)
+    const words = `${error instanceof Error ? error.message : error}; ${stage.soFar()}`
+    if (!(error instanceof MissedItsMoment) && !stage.wasUnfound()) throw new Error(words)
+    await stage.giveUp()
+    throw new MissedItsMoment(words)
   } finally {
     await stage.close()
   }
@@ -88,7 +90,11 @@ class ResumableStage {
       this.#receiver = await this.#receiverAsks()
       await this.#settle()
       await this.#strike()
-      if (this.#effect === 'cut') await this.#replaceReceiver()
+      if (this.#effect === 'cut') {
+        // The next one would find it busy.
+        await this.#settle()
+        await this.#replaceReceiver()
+      }
     }
     if (!(await this.#senderAsks())) {
       const view = this.#early?.view ?? SILENCE
@@ -113,9 +119,16 @@ class ResumableStage {
     return words.join('; ')
   }
 
+  wasUnfound(): boolean {
+    return wasUnfound(this.#peers)
+  }
+
   /** Else the server would wait for both sides to come back. */
   async giveUp(): Promise<void> {
-    await this.#ask('DELETE', this.#uploadPath)
+    // Its sender was told nothing yet.
+    if (this.#uploadPath === '/') return
+    const asked = async () => (await this.#ask('DELETE', this.#uploadPath)).status !== 503
+    await until('the transfer is given up', asked)
   }
 
   async close(): Promise<void> {
@@ -197,7 +210,7 @@ class ResumableStage {
       if (this.#effect === 'cut') await this.#settle()
       expectInTime()
       // A reset says that the file is not safe there: the receiver comes back for the second half.
-      if (leg === 'receiver' && fault === 'RST' && comesBack) return await this.#bothGoOn(HALF_BYTES)
+      if (isHeardToLack(this.#cell) && comesBack) return await this.#bothGoOn(HALF_BYTES)
       const isUnheard = leg === 'sender' && this.#effect !== 'harmless' && !this.#isHalfHeard
       if (!isUnheard || !comesBack) return this.#receiver?.close()
       const isInTime = comesBackBeforeTheEnd(this.#cell)
@@ -531,7 +544,8 @@ class ResumableStage {
       const { status, headers } = await this.#ask('HEAD', this.#uploadPath)
       if (status === 410 || headers['upload-complete'] === '?1') return undefined
       if (status === 204) return Number(headers['upload-offset'])
-      if (status !== 409 || performance.now() > end)
+      const mayAskAgain = status === 409 || status === 503
+      if (!mayAskAgain || performance.now() > end)
         throw new Error(`The upload resource answers ${status} ${JSON.stringify(headers)}`)
       const { location } = headers
       if (location !== undefined) this.#uploadPath = new URL(location).pathname
@@ -573,9 +587,8 @@ class ResumableStage {
     return answer
   }
 
-  /** Lets the server take what has reached its kernel: it answers two requests that came after that. */
-  async #settle(): Promise<void> {
-    for (let round = 0; round < 2; round++) await this.#ask('GET', '/health')
+  #settle(): Promise<void> {
+    return settle(this.#arena, versionOf(this.#cell.version, 'sender'))
   }
 
   #eventOf<E extends StatusEvent['event']>(

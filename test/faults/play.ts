@@ -3,6 +3,7 @@ import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
 import { CUT_OFF, NO_LINK, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
+import { floodTo } from './flood.js'
 import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
 import type { Answer, OutgoingFile, Peer } from './peer.js'
 import type { ResumableCell } from './resumable-matrix.js'
@@ -16,17 +17,27 @@ export interface Arena {
   connect(port: number, version: Version): Promise<Peer>
 }
 
+/**
+ * Lets a server take what has reached its kernel: it answers two requests that came after that. Behind a balancer, that
+ * takes it first, then each node, and then those that were told by another one.
+ */
+export async function settle({ server, connect }: Arena, version: Version): Promise<void> {
+  const ask = async (port: number) => {
+    const peer = await connect(port, version)
+    try {
+      peer.request({ method: 'GET', path: '/health' })
+      await until('the server is well', () => peer.answer()?.isComplete)
+    } finally {
+      peer.destroy()
+    }
+  }
+  for (let round = 0; round < 2; round++) await ask(server.port)
+  const { nodes = [] } = server
+  for (let round = 0; round < 4; round++) await Promise.all(nodes.map(({ port }) => ask(port)))
+}
+
 /** The half of a file. */
 export const HALF_BYTES = 16 * 1024
-/** More than the kernels on the way to a receiver that does not read hold: Linux lets a server's grow to 4 MiB. */
-const FLOOD = Buffer.alloc(12 * 1024 * 1024, 'flood ')
-/** Over HTTP/2 the receiver's window holds the server back, which is 64 KiB. */
-const FLOOD_BY_HTTP2 = FLOOD.subarray(0, 1024 * 1024)
-
-/** Bytes that can't all leave the server while the receiver is silent. */
-export function floodTo(receiver: Version): Buffer {
-  return receiver === 'HTTP/2' ? FLOOD_BY_HTTP2 : FLOOD
-}
 
 /** So far into a request's head, or into the verdict, a fault strikes that falls within it. */
 export const INTO_BYTES = 10
@@ -39,6 +50,18 @@ const UNASKED_MS = 1000
 
 /** The machine was too busy: the moment of this cell was over before the fault could strike. What came of it is another cell. */
 export class MissedItsMoment extends Error {}
+
+/**
+ * True where a node could not find out in time which node has the link, on a busy machine. Clients come again then; here
+ * the cell does, from its beginning.
+ */
+export function wasUnfound(peers: readonly Peer[]): boolean {
+  return peers.some((peer) => {
+    const { status, body } = peer.answer() ?? {}
+    // That to a HEAD has no body.
+    return status === 503 && /node-away|^$/.test(String(body))
+  })
+}
 
 /** Call it when the last byte is sent, and the result when the server knows of the fault. Throws MissedItsMoment. */
 export function beforeItIsAsked({ version, phase, fault }: Cell | ResumableCell): () => void {
@@ -59,8 +82,10 @@ export async function play(cell: Cell, arena: Arena, index: number): Promise<Obs
   try {
     return await stage.play()
   } catch (error) {
-    if (error instanceof MissedItsMoment) throw error
-    throw new Error(`${error instanceof Error ? error.message : error}; ${stage.soFar()}`)
+    const words = `${error instanceof Error ? error.message : error}; ${stage.soFar()}`
+    if (!(error instanceof MissedItsMoment) && !stage.wasUnfound()) throw new Error(words)
+    await stage.giveUp()
+    throw new MissedItsMoment(words)
   } finally {
     await stage.close()
   }
@@ -97,7 +122,11 @@ class Stage {
       this.#receiver = await this.#receiverAsks()
       await this.#settle()
       await this.#strike()
-      if (this.#effect === 'cut') await this.#replaceReceiver()
+      if (this.#effect === 'cut') {
+        // The next one would find it busy.
+        await this.#settle()
+        await this.#replaceReceiver()
+      }
     }
     if (!(await this.#senderAsks())) {
       return { outcome: 'none', sender: this.#early?.view ?? SILENCE, receiver: NO_LINK }
@@ -114,6 +143,22 @@ class Stage {
       return { status, bytes: body?.length, isComplete, ended: peer?.ended() }
     })
     return `the log says ${end?.outcome ?? 'nothing'}; sender and receiver have ${JSON.stringify(seen)}`
+  }
+
+  wasUnfound(): boolean {
+    return wasUnfound(this.#peers)
+  }
+
+  /** Else a reservation would wait for a sender. All others end with their connections. */
+  async giveUp(): Promise<void> {
+    if (this.#cell.way === 'early response') return
+    const asked = async () => {
+      const peer = await this.#connect('direct')
+      peer.request({ method: 'DELETE', path: this.#uploadPath })
+      await until('DELETE is answered', () => peer.answer()?.isComplete)
+      return !wasUnfound([peer])
+    }
+    await until('the reservation is given up', asked)
   }
 
   async close(): Promise<void> {
@@ -278,14 +323,8 @@ class Stage {
     return peer
   }
 
-  /** Lets the server take what has reached its kernel: it answers two requests that came after that. */
-  async #settle(): Promise<void> {
-    for (let round = 0; round < 2; round++) {
-      const peer = await this.#connect('direct')
-      peer.request({ method: 'GET', path: '/health' })
-      await until('the server is well', () => peer.answer()?.isComplete)
-      peer.destroy()
-    }
+  #settle(): Promise<void> {
+    return settle(this.#arena, versionOf(this.#cell.version, 'sender'))
   }
 
   /** The first event of this name in the status stream: the sender's own, or the follower's. */
