@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
+import { LAST_WORD } from '../../../server/node/last-word.js'
 import { withResolvers } from '../../../server/node/with-resolvers.js'
 import { createSplicer } from '../../../server/relay/splice/splicer.js'
 import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
@@ -10,11 +11,12 @@ import { startBalancer } from '../../helpers/balancer.js'
 import { bytesOf, sha256 } from '../../helpers/bytes.js'
 import { certificate } from '../../helpers/certificate.js'
 import { exchange, parseAnswer, requestHead } from '../../helpers/http-exchange.js'
+import { IS_CLUSTER_TLS } from '../../helpers/other-node.js'
 import { connectRaw, speakTls } from '../../helpers/raw-peer.js'
 import { startTcpProxy, type TcpProxy } from '../../helpers/tcp-proxy.js'
 import { setTimings } from '../../helpers/timings.js'
 import { BROWSER } from '../../helpers/visitors.js'
-import { until, within } from '../../helpers/within.js'
+import { DEADLINE_MS, until, within } from '../../helpers/within.js'
 import {
   chunk,
   eventsOf,
@@ -454,6 +456,39 @@ describe('at the wrong node, over HTTP/1.1', () => {
       const answer = parseAnswer(receiver.text())
       expect(answer.status).toBe(200)
       expect(answer.body.length).toBe(length)
+      expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
+    },
+  )
+
+  // In TLS, the word isn't as many bytes.
+  test.skipIf(IS_CLUSTER_TLS)(
+    "a receiver's word counts, though its sender comes back between that and its end",
+    async () => {
+      const options = { reservations: true, resumeWithin: 60 }
+      const [home, other, proxy] = await twoNodesWithProxy({ speech: 'plain' }, options)
+      const { path, upload } = await reserve(home.port)
+      const sender = await connectRaw(home.port)
+      const fields = { 'Content-Length': '5', 'Ess-Resume': 'rewind' }
+      await sender.write(`${requestHead(`PUT ${upload}`, fields)}hello`)
+      const receiver = await openReceiver(other.port, path)
+      expect(await receiver.ending()).toBe('fin')
+      sender.reset()
+      const asked = await exchange(home.port, requestHead(`HEAD ${upload}`))
+      expect(asked.headers['upload-offset']).toBe('5')
+      const said = proxy.arm({ kind: 'black-hole' }, 'up', LAST_WORD.length)
+      receiver.end()
+      await within(DEADLINE_MS, 'the word has passed', said)
+      const again = await connectRaw(home.port)
+      await again.write(
+        requestHead(`PATCH ${upload}`, {
+          'Content-Type': 'application/partial-upload',
+          'Content-Length': '0',
+          'Upload-Offset': '5',
+          'Upload-Complete': '?1',
+        }),
+      )
+      await until('the sender is back', () => home.service.sockets()[0]?.phase === 'streaming')
+      await proxy.strike({ kind: 'fin' })
       expect((await untilEnded(home))[0]).toMatchObject({ outcome: 'delivered', confirmed: true })
     },
   )
