@@ -8,7 +8,12 @@ type AnyCell = Cell | ResumableCell
 /** True where a receiver that has every byte says by a reset that the file isn't safe, and the server hears it. */
 export function isHeardToLack(cell: AnyCell): boolean {
   const isSaid = cell.leg === 'receiver' && cell.phase === 'unconfirmed' && cell.fault === 'RST'
-  return isSaid && !(IS_BALANCED && isResetHidden(cell))
+  return isSaid && !isHiddenHere(cell)
+}
+
+/** True where this run has a balancer that hides a reset as soon as the server's own end has come through. */
+export function isHiddenHere(cell: AnyCell): boolean {
+  return IS_BALANCED && isResetHidden(cell)
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { StatusEvent } from '../../shared/index.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
-import { isHeardToLack } from './behind-balancer.js'
+import { isHeardToLack, isHiddenHere } from './behind-balancer.js'
 import { CUT_OFF, NO_LINK, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { floodTo } from './flood.js'
 import { EFFECTS, FAULTS, type Leg, versionOf } from './matrix.js'
@@ -205,6 +205,7 @@ class ResumableStage {
   async #finish(expectInTime: () => void = () => undefined): Promise<void> {
     const { leg, phase, fault, comesBack } = this.#cell
     await until('the receiver has all', () => this.#receiver?.answer()?.isComplete, END_MS)
+    if (isHiddenHere(this.#cell)) await until("the server's end has come", () => this.#receiver?.ended())
     if (phase === 'unconfirmed') {
       await this.#strike()
       if (this.#effect === 'cut') await this.#settle()

@@ -2,6 +2,7 @@ import type { StatusEvent } from '../../shared/index.js'
 import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
+import { isHiddenHere } from './behind-balancer.js'
 import { CUT_OFF, NO_LINK, type Observation, RESET, SILENCE, thenNext, WHOLE } from './expectations.js'
 import { floodTo } from './flood.js'
 import { type Cell, EFFECTS, FAULTS, type Leg, type Phase, type Version, versionOf } from './matrix.js'
@@ -196,6 +197,7 @@ class Stage {
     const expectInTime = beforeItIsAsked(this.#cell)
     sender.sendTo('end')
     await until('the receiver has all', () => receiver.answer()?.isComplete)
+    if (isHiddenHere(this.#cell)) await until("the server's end has come", () => receiver.ended())
     if ((await this.#isStruck('unconfirmed')) && this.#effect === 'cut') await this.#settle()
     if (phase === 'verdict') await this.#untilAllIsTold()
     if (phase === 'verdict') void this.#proxy?.arm(FAULTS[this.#cell.fault], 'down', INTO_BYTES)
