@@ -33,6 +33,8 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
   /** For `resetConnection`: a stream can always be reset at once. */
   readonly writableEnded = false
   readonly writableFinished = false
+  readonly transport: ConnectionPort
+  hasAnswered = false
   /** Called when the last byte of the response is out. */
   destroySoon: () => void = () => undefined
   readonly #stream: ServerHttp2Stream
@@ -48,6 +50,7 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
     this.#stream = stream
     this.#line = line
     this.#ending = ending
+    this.transport = line.socket
     const { remoteAddress, remotePort, localAddress, localPort } = line.socket
     Object.assign(this, { remoteAddress, remotePort, localAddress, localPort })
     setTruthful(this)
@@ -119,7 +122,8 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
   }
 
   /**
-   * Waits until the peer has closed its connection in good order, or has answered a question. curl closes its
+   * Waits until the peer has closed its connection in good order, or has answered a question. A program that was killed
+   * closes it so, too: whether its kernel had everything is for our kernel to say. curl closes its
    * connection after a download, and its kernel resets the connection if curl has not read all of ours by then; a
    * question would be one more thing unread. So the peer is asked only when it has not closed for a while.
    */
@@ -130,7 +134,9 @@ export class StreamConnection extends EventEmitter implements ConnectionPort {
         isAsked = true
         void this.#line.isRead().then((isRead) => {
           // If not, the end of the connection decides.
-          if (isRead) resolve(true)
+          if (!isRead) return
+          this.hasAnswered = true
+          resolve(true)
         })
       }, GRACE_MS)
     })

@@ -8,7 +8,7 @@ export async function withinFind<T>(answer: Promise<T>, ms = LOOK_MS): Promise<T
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<'late'>((resolve) => {
     // While this process was busy, the answer may have come: what can be read is read before.
-    timer = setTimeout(() => setImmediate(resolve, 'late'), ms)
+    timer = setTimeout(() => setImmediate(resolve, 'late'), Math.max(0, ms))
   })
   const settled = answer.catch(() => 'failed' as const)
   const first = await Promise.race([settled, deadline])

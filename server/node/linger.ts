@@ -78,15 +78,26 @@ function carrierBelow(connection: ConnectionPort): Socket | undefined {
  * close as soon as they have the last byte. Their kernel would answer an unread close_notify with a reset, which is
  * also how it answers for a program that died with half the file unread. A FIN leaves nothing to read. It can't hide a
  * cut either: only the length or the last chunk says that a download is whole (RFC 9112, 9.8).
+ *
+ * A connection for which `isReset` says true by then is broken, and not ended.
  */
-export function endWithoutGoodbye(connection: ConnectionPort): void {
-  if (connection instanceof TLSSocket) connection._final = endCarrier
+export function endWithoutGoodbye(
+  connection: ConnectionPort,
+  isReset: (connection: ConnectionPort) => boolean,
+): void {
+  if (!(connection instanceof TLSSocket)) return
+  resets.set(connection, isReset)
+  connection._final = endCarrier
 }
+
+/** How the end of a TLS connection learns that its peer has reset it. Node's TLS loses such an error behind its last bytes. */
+const resets = new Attachment<ConnectionPort, (connection: ConnectionPort) => boolean>('isReset')
 
 function endCarrier(this: Socket, done: (error?: Error | null) => void): void {
   const carrier = carrierBelow(this)
   // Where Node hides the carrier, our half stays open, and we wait for the receiver's own end.
   if (carrier === undefined) done()
+  else if (resets.get(this)?.(this) === true) done(new Error('The peer has reset the connection.'))
   else carrier.end(done)
 }
 

@@ -41,6 +41,10 @@ export interface ConnectionPort extends EventEmitter {
   resume(): unknown
   cork(): void
   uncork(): void
+  /** Of a stream of HTTP/2: the connection that carries it, beside others. */
+  readonly transport?: ConnectionPort
+  /** Of a stream of HTTP/2: true when its peer itself has said that it has read everything. */
+  readonly hasAnswered?: boolean
 }
 
 /** The request that a response answers. */

@@ -4,7 +4,7 @@ import { endInsteadOfClosing, endWithoutGoodbye, ignoreEnd, isAnswerToOurEnd } f
 import { isBrought } from '../node/origin.js'
 import { type RequestPort, UNCONFIRMED } from '../node/ports.js'
 import { timings } from '../node/timings.js'
-import type { Acknowledgement } from './peer-state.js'
+import type { Acknowledgement, MarkedAcknowledgement } from './peer-state.js'
 import type { Relay } from './relay.js'
 
 /** When the kernel is asked again whether a receiver that has closed its half has everything: less and less often. */
@@ -48,6 +48,7 @@ export function confirmReceiver(
 ): Confirmation {
   // Kept, because a finished response has let go of its connection, which has still to be confirmed.
   const { socket: receiverConnection } = receiverRequest
+  const { transport } = receiverConnection
   const word = wordOfLink(receiverRequest)
   let isEndWritten = false
   let isEndGiven = false
@@ -56,6 +57,7 @@ export function confirmReceiver(
   let mayBeReset = false
   let deadline: NodeJS.Timeout | undefined
   let acknowledgement: Acknowledgement | undefined
+  let below: MarkedAcknowledgement | undefined
   let look: NodeJS.Timeout | undefined
 
   // Before all other listeners: one of those may close the connection.
@@ -74,7 +76,7 @@ export function confirmReceiver(
 
   function begin(isLengthKnown: boolean): void {
     // Between nodes an end is one of TLS, where there is TLS.
-    if (!isBrought(receiverConnection)) endWithoutGoodbye(receiverConnection)
+    if (!isBrought(receiverConnection)) endWithoutGoodbye(receiverConnection, relay.isReset)
     // By HTTP/2, each stream has an end of its own.
     if (isLengthKnown || receiverRequest.httpVersionMajor !== 1) return
     mayBeReset = true
@@ -86,6 +88,8 @@ export function confirmReceiver(
     word.expect()
     if (mayBeReset) relay.resetIfKilled(receiverConnection, false)
     isEndGiven = receiverConnection.writable
+    // The connection of all streams may be gone together with its peer, so it is held from here on.
+    if (transport !== undefined) acknowledgement = below = relay.acknowledgementBelow(transport)
     // Node would close both halves after the last byte. If we close ours alone, the receiver answers with its own end:
     // a FIN when it has read everything, a reset when it has not.
     endInsteadOfClosing(receiverConnection, endOurHalf)
@@ -102,6 +106,7 @@ export function confirmReceiver(
   function endWritten(): void {
     // 'finish' also comes when Node answers a receiver that left early. That one is about to close.
     if (!isEndWritten) return
+    below?.mark()
     ignoreEnd(receiverConnection)
     receiverConnection.setTimeout(0)
     deadline = setTimeout(unconfirmed, timings.confirmMs)
@@ -127,7 +132,8 @@ export function confirmReceiver(
 
   /** Our kernel has everything. A receiver that left before its own kernel had it closes its half in as good an order. */
   function ask(nextLookMs: number): void {
-    const state = acknowledgement?.state() ?? 'whole'
+    const hasAnswered = receiverConnection.hasAnswered === true
+    const state = hasAnswered ? 'whole' : (acknowledgement?.state() ?? 'whole')
     if (state === 'whole') events.delivered(true)
     else if (state === 'lost') events.lost()
     else {

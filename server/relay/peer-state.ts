@@ -23,6 +23,12 @@ export interface Acknowledgement {
   close(): void
 }
 
+/** The same of a connection that carries more than one answer: only what was written before `mark` counts. */
+export interface MarkedAcknowledgement extends Acknowledgement {
+  /** Everything that counts is written. */
+  mark(): void
+}
+
 /** For a receiver about which nothing is left to ask. */
 const ALL_ACKNOWLEDGED: Acknowledgement = { state: () => 'whole', close: () => undefined }
 
@@ -48,6 +54,52 @@ export class PeerStates {
       return this.#asked(own)
     } catch (error) {
       if (error instanceof CallError) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * The same of a connection that carries other answers too, asked while it is open. Undefined if the kernel can't be
+   * asked, or doesn't count.
+   */
+  below(connection: ConnectionPort): MarkedAcknowledgement | undefined {
+    const fd = descriptorOf(carrierOf(connection))
+    if (fd === undefined) return undefined
+    const libc = this.#libc
+    try {
+      // A handshake was acknowledged, so only a kernel that doesn't count says so.
+      if (libc.acknowledged(fd) === 0) return undefined
+      const own = libc.duplicate(fd)
+      let end: number | undefined
+      const mark = () => {
+        end ??= libc.acknowledged(own) + libc.unacknowledged(own)
+        return end
+      }
+      return {
+        mark,
+        state: () => {
+          if (libc.acknowledged(own) >= mark()) return 'whole'
+          return libc.tcpState(own) === CLOSED ? 'lost' : 'under way'
+        },
+        close: () => libc.close(own),
+      }
+    } catch (error) {
+      if (error instanceof CallError) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * True if this peer has reset the connection: it is closed, though our half is open. Node may not say so: its TLS writes
+   * nothing at times, and throws the kernel's error of that away.
+   */
+  isReset(connection: ConnectionPort): boolean {
+    const fd = descriptorOf(carrierOf(connection))
+    if (fd === undefined) return false
+    try {
+      return this.#libc.tcpState(fd) === CLOSED
+    } catch (error) {
+      if (error instanceof CallError) return false
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { descriptorOf } from '../node/socket-inside.js'
 import { probeRawBody } from './gears/probe.js'
 import { GEARS, type Gear } from './gears/pump.js'
 import { RawBody } from './gears/raw-body.js'
-import { type Acknowledgement, PeerStates } from './peer-state.js'
+import { type Acknowledgement, type MarkedAcknowledgement, PeerStates } from './peer-state.js'
 import { loadLibc } from './splice/libc.js'
 import { createSplicer, type Splicer } from './splice/splicer.js'
 
@@ -108,6 +108,14 @@ export class Relay {
   acknowledgementOf(receiverConnection: ConnectionPort): Acknowledgement | undefined {
     return this.#peers?.of(receiverConnection)
   }
+
+  /** See `PeerStates.below`. */
+  acknowledgementBelow(connection: ConnectionPort): MarkedAcknowledgement | undefined {
+    return this.#peers?.below(connection)
+  }
+
+  /** See `PeerStates.isReset`. Bound, so that a connection can have it. */
+  readonly isReset = (connection: ConnectionPort): boolean => this.#peers?.isReset(connection) === true
 
   /** See `PeerStates.resetIfKilled`. Call it again, with false, before this connection ends as it should. */
   resetIfKilled(connection: ConnectionPort, isOn: boolean): void {

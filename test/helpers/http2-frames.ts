@@ -85,6 +85,8 @@ export interface FramePeer {
   isOver(): boolean
   pause(): void
   reset(): void
+  /** Closes both halves, as the kernel does for a program that was killed: in good order if it has read what came. */
+  leave(): void
 }
 
 /** Connects; `settings` are those of its preface. The connection is reset when the test is over. */
@@ -149,6 +151,7 @@ export async function connectFrames(
     isOver: () => isOver,
     pause: () => void socket.pause(),
     reset: () => void carrier.resetAndDestroy(),
+    leave: () => void carrier.destroy(),
   }
   await peer.send(
     Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(TYPE.settings, 0, 0, settings)]),

@@ -210,6 +210,29 @@ describe('by HTTP/2, a transfer', () => {
     },
   )
 
+  test('whose receiver has answered, and is gone before the last bytes come, is not whole', async () => {
+    const { connect, ends, port } = await start()
+    const bytes = bytesOf(20_000)
+    const sender = await openSender(await connect(), { 'content-length': String(bytes.length) })
+    const receiver = await connectFrames(port)
+    // Before it sends the last bytes, the server asks whether all that precede them have come.
+    const { isRead } = Line.prototype
+    vi.spyOn(Line.prototype, 'isRead').mockImplementation(async function (this: Line) {
+      const answer = await isRead.call(this)
+      receiver.leave()
+      return answer
+    })
+    onTestFinished(() => void vi.restoreAllMocks())
+    await receiver.send(request(1, 'GET', `/${sender.id}`))
+    await sender.untilText(/"connected"/)
+    sender.stream.end(bytes)
+    const { payload } = await receiver.untilGot(TYPE.ping)
+    await receiver.send(frame(TYPE.ping, FLAG.ack, 0, payload))
+    await until('the transfer ends', () => ends.length > 0)
+    expect(receiver.got(TYPE.data).reduce((sum, { payload }) => sum + payload.length, 0)).toBeLessThan(20_000)
+    expect(ends).toMatchObject([{ outcome: 'receiver-lost' }])
+  })
+
   test('between the streams of one connection arrives', async () => {
     const { connect } = await start()
     const both = await connect()

@@ -27,6 +27,8 @@ const SO_LINGER = 13
 const SO_RCVLOWAT = process.arch === 'ppc64' ? 16 : 18
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
+/** In words of 64 bits, where `struct tcp_info` has `tcpi_bytes_acked` (Linux 4.1). */
+const BYTES_ACKED = 15
 /** The same number as TIOCOUTQ (tcp(7)). */
 const SIOCOUTQ = process.arch === 'ppc64' ? 0x4004_7473 : 0x5411
 /** tcp(7) calls FIONREAD so. */
@@ -94,6 +96,8 @@ export interface Libc {
   unread(fd: number): number
   /** The state of a TCP connection, as the kernel numbers it (`net/tcp_states.h`). */
   tcpState(fd: number): number
+  /** How many bytes of a TCP connection its peer's kernel has acknowledged so far; 0 where this kernel doesn't count them. */
+  acknowledged(fd: number): number
 }
 
 /** How many events one wait can bring. The next wait brings more. */
@@ -179,6 +183,7 @@ export async function loadLibc(): Promise<Libc> {
 
   const pair = new Int32Array(2)
   const state = new Uint8Array(1)
+  const info = new BigUint64Array(BYTES_ACKED + 1)
   const length = new Uint32Array(1)
   const event = new Uint32Array(EVENT_WORDS)
   const events = new Uint32Array(EVENT_WORDS * MAX_EVENTS)
@@ -250,6 +255,12 @@ export async function loadLibc(): Promise<Libc> {
       length[0] = state.length
       checked('getsockopt(TCP_INFO)', getsockopt(fd, IPPROTO_TCP, TCP_INFO, state, length))
       return state[0] ?? 0
+    },
+    acknowledged: (fd) => {
+      info.fill(0n)
+      length[0] = info.byteLength
+      checked('getsockopt(TCP_INFO)', getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length))
+      return Number(info[BYTES_ACKED] ?? 0)
     },
   }
 }
