@@ -152,9 +152,18 @@ function warnOfOthers(wantsTls: boolean, warn: Log['warn']): (node: string) => v
 
 function checkedUrl(text: string): string {
   // The URL may have a password in it, so no message repeats it.
-  if (URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '')
-    return text
-  throw new EssError('usage', '--cluster must be the URL of Redis or Valkey, such as redis://10.0.0.5:6379.')
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
+    throw new EssError(
+      'usage',
+      '--cluster must be the URL of Redis or Valkey, such as redis://10.0.0.5:6379.',
+    )
+  if (!/^\/?\d*$/.test(url.pathname))
+    throw new EssError(
+      'usage',
+      'The path of --cluster must be the number of a database, as in redis://10.0.0.5:6379/2.',
+    )
+  return text
 }
 
 function addressIn(text: string, flag: string): LinkAddress {

@@ -142,6 +142,13 @@ describe('the command line is wrong: one line on stderr and exit status 2, with'
     ],
     [['--cluster-address', '10.0.0.1:9100'], /A cluster needs /],
     [['--cluster-tls'], /A cluster needs /],
+    ...[
+      ['http://127.0.0.1', /--cluster must be the URL of Redis or Valkey, such as /] as const,
+      ['redis://127.0.0.1/two', /The path of --cluster must be the number of a database, /] as const,
+    ].map(([url, words]): [string[], RegExp] => [
+      ['--cluster', url, '--cluster-listen', '127.0.0.1:0', '--cluster-secret-file', 'secret'],
+      words,
+    ]),
     [['--max-sockets', '0'], /--max-sockets must be a whole number of sockets, at least 1, not 0/],
     [['--max-sockets-per-client', 'many'], /--max-sockets-per-client must be a whole number/],
     [['--max-misses-per-client', '-1'], /max-misses-per-client/],
