@@ -1,4 +1,5 @@
 import type { StatusEvent } from '../../shared/index.js'
+import { IS_BALANCED } from '../helpers/other-node.js'
 import type { TestServer } from '../helpers/start-server.js'
 import { startTcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { DEADLINE_MS, until, within } from '../helpers/within.js'
@@ -74,8 +75,8 @@ export function beforeItIsAsked({ version, phase, fault }: Cell | ResumableCell)
   }
 }
 
-/** The server waits 30 s for a confirmation. */
-export const END_MS = 45_000
+/** The server waits 30 s for a confirmation. Tens of megabytes go through two nodes and a balancer, many times at once. */
+export const END_MS = IS_BALANCED ? 120_000 : 45_000
 
 /** Plays one cell from its opening to its end. Rejects where a truth is broken that no table excuses. */
 export async function play(cell: Cell, arena: Arena, index: number): Promise<Observation> {

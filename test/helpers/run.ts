@@ -96,7 +96,7 @@ export async function run(
         }),
       ]),
     ).catch((error: unknown) => {
-      throw new Error(`${error instanceof Error ? error.message : error}; so far: ${err.text()}`)
+      throw new Error(`${error instanceof Error ? error.message : error}; so far: ${err.text()}${lastOf(out.text())}`)
     })
   return {
     name,
@@ -110,6 +110,11 @@ export async function run(
     kill: (signal) => void child.kill(signal),
     ended: (ms = DEADLINE_MS) => within(ms, `${name} ends`, ending),
   }
+}
+
+/** The last events of a program that writes some. */
+function lastOf(stdout: string): string {
+  return stdout.startsWith('{') ? `\n${stdout.slice(-1000)}` : ''
 }
 
 /** Where events and links stand; what comes after is a file. */

@@ -268,7 +268,8 @@ describe('an early receiver', () => {
     })
   })
 
-  test.each([600, 0])(
+  // Of several nodes, the one that the receiver meets may ask for it when its end is forgotten.
+  test.each(IS_ALONE ? [600, 0] : [600])(
     'is told when the sender cancels, with ends remembered for %i s',
     async (tombstoneTtl) => {
       const served = await serve({ ...RESERVING, tombstoneTtl })

@@ -415,18 +415,22 @@ describe('a range', () => {
     expect(ends).toMatchObject([{ outcome: 'delivered' }])
   })
 
-  test('from the end is answered with 416, and one from beyond it is of another file', async () => {
-    const { port, sender, receiver } = await halfway()
-    await sender.write('world')
-    await receiver.until(/helloworld$/)
-    receiver.reset()
-    await sender.until(/"interrupted"/)
-    const atEnd = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=10-' })
-    expect(atEnd).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */10' } })
-    const beyond = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=11-' })
-    expect(beyond.status).toBe(409)
-    expect(beyond.body).toContain('whole-only')
-  })
+  // haproxy may make an end in good order of its reset.
+  test.skipIf(IS_BALANCED)(
+    'from the end is answered with 416, and one from beyond it is of another file',
+    async () => {
+      const { port, sender, receiver } = await halfway()
+      await sender.write('world')
+      await receiver.until(/helloworld$/)
+      receiver.reset()
+      await sender.until(/"interrupted"/)
+      const atEnd = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=10-' })
+      expect(atEnd).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */10' } })
+      const beyond = await answerTo(port, `GET /${sender.id}`, { Range: 'bytes=11-' })
+      expect(beyond.status).toBe(409)
+      expect(beyond.body).toContain('whole-only')
+    },
+  )
 
   test.each([
     ['Chromium', 'If-Range'],
