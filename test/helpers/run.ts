@@ -96,7 +96,9 @@ export async function run(
         }),
       ]),
     ).catch((error: unknown) => {
-      throw new Error(`${error instanceof Error ? error.message : error}; so far: ${err.text()}${lastOf(out.text())}`)
+      throw new Error(
+        `${error instanceof Error ? error.message : error}; so far: ${err.text()}${lastOf(out.text())}`,
+      )
     })
   return {
     name,
