@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { isGone } from '../faults/programs.js'
 import { bytesOf } from '../helpers/bytes.js'
 import { exchange, requestHead } from '../helpers/http-exchange.js'
 import { needs } from '../helpers/needs.js'
@@ -95,19 +94,19 @@ describe.each(PAIRS)('$sender to $receiver', ({ sender: senderTool, receiver: re
 async function rawSender(server: Pick<ServerHere, 'url' | 'port'>, size: number) {
   const peer = await connectRaw(server.port)
   await peer.write(requestHead('POST /', { 'Content-Length': String(size) }))
-  const [, path = '', id] = await peer.until(/\r\nhttp:\/\/localhost(\/([^/\s]+)\S*)\n/)
-  return { ...peer, id, url: server.url + path }
+  const [, path = ''] = await peer.until(/\r\nhttp:\/\/localhost(\/\S+)\n/)
+  return { ...peer, url: server.url + path }
 }
 
 describe('a sender that vanishes after its last byte', () => {
   const BODY = bytesOf(10_000)
 
-  test.each(TOOLS)('before %s came, has sent it nothing', async (receiverTool) => {
+  // A balancer may hide that it has vanished until a receiver comes, who then may get all of it.
+  test.skipIf(IS_BALANCED).each(TOOLS)('before %s came, has sent it nothing', async (receiverTool) => {
     const server = await startServerHere()
     const sender = await rawSender(server, BODY.length)
     await sender.write(BODY)
     sender.reset()
-    if (IS_BALANCED) await until('the balancer has passed that on', () => isGone(server.port, sender.id))
     await expectRefused(await startReceiver(receiverTool, sender.url), 'sender-lost', 'gone')
   })
 
