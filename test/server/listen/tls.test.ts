@@ -8,6 +8,9 @@ import { connect as connectTls, DEFAULT_CIPHERS, type SecureVersion, type TLSSoc
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type CertificateReport, createService, listen, type TlsOptions } from '../../../server/index.js'
 import { checkCertificate } from '../../../server/listen/tls.js'
+import { carrierOf } from '../../../server/node/linger.js'
+import { descriptorOf } from '../../../server/node/socket-inside.js'
+import { loadLibc } from '../../../server/relay/splice/libc.js'
 import { certificate } from '../../helpers/certificate.js'
 import { type Answer, exchange, requestHead } from '../../helpers/http-exchange.js'
 import { connectSession } from '../../helpers/http2-peer.js'
@@ -173,36 +176,48 @@ describe('a server over TLS', () => {
     expect(await receiver.ending()).toBe('rst')
   })
 
-  test('knows of a reset that comes right behind the last byte, though Node does not say so', async () => {
-    const { port, service } = await serveTls(await pairOf())
-    const ends: string[] = []
-    service.on('socket:end', (_socket, { outcome }) => ends.push(outcome))
-    service.on('error:socket', (_socket, { outcome }) => ends.push(outcome))
-    let leave = () => {}
-    // A program exits that has not read all of it. Behind the last byte, Node writes nothing once, and loses the error.
-    service.on('socket:connected', (_socket, { socket: connection }) => {
-      const write = connection.write.bind(connection) as (...args: unknown[]) => boolean
-      const tapped = (...args: [string | Uint8Array]) => {
-        if (args[0].length === 0) leave()
-        return write(...args)
+  test.runIf(process.platform === 'linux')(
+    'knows of a reset right behind the last byte, though Node does not say so',
+    async () => {
+      const libc = await loadLibc()
+      const { port, service } = await serveTls(await pairOf())
+      const ends: string[] = []
+      service.on('socket:end', (_socket, { outcome }) => ends.push(outcome))
+      service.on('error:socket', (_socket, { outcome }) => ends.push(outcome))
+      let leave = () => {}
+      // A program exits that has not read all of it. Behind the last byte, Node writes nothing once, and loses the error.
+      service.on('socket:connected', (_socket, { socket: connection }) => {
+        const write = connection.write.bind(connection) as (...args: unknown[]) => boolean
+        const tapped = (...args: [string | Uint8Array]) => {
+          if (args[0].length === 0) {
+            // Its kernel acknowledges the last byte some 40 ms later. In this turn of the event loop, as it has to be.
+            const fd = descriptorOf(carrierOf(connection)) ?? -1
+            const end = performance.now() + DEADLINE_MS
+            while (libc.unacknowledged(fd) > 0 && performance.now() < end) {}
+            leave()
+          }
+          return write(...args)
+        }
+        Object.assign(connection, { write: tapped })
+      })
+      for (let round = 1; round <= 3; round++) {
+        const sender = await openSender(port, { length: 5 })
+        const carrier = connect(port, '127.0.0.1').on('error', () => undefined)
+        leave = () => void carrier.resetAndDestroy()
+        onTestFinished(() => leave())
+        const receiver = connectTls({ socket: carrier, rejectUnauthorized: false }).on(
+          'error',
+          () => undefined,
+        )
+        receiver.write(requestHead(`GET /${sender.id}`))
+        await sender.write('hell')
+        await new Promise((resolve) => receiver.once('data', resolve))
+        await sender.write('o')
+        await until('the transfer ends', () => ends.length === round)
+        expect(ends.at(-1)).toBe('receiver-lost')
       }
-      Object.assign(connection, { write: tapped })
-    })
-    // Not each time has the last byte left by then.
-    for (let round = 1; round <= 10; round++) {
-      const sender = await openSender(port, { length: 5 })
-      const carrier = connect(port, '127.0.0.1').on('error', () => undefined)
-      leave = () => void carrier.resetAndDestroy()
-      onTestFinished(() => leave())
-      const receiver = connectTls({ socket: carrier, rejectUnauthorized: false }).on('error', () => undefined)
-      receiver.write(requestHead(`GET /${sender.id}`))
-      await sender.write('hell')
-      await new Promise((resolve) => receiver.once('data', resolve))
-      await sender.write('o')
-      await until('the transfer ends', () => ends.length === round)
-      expect(ends.at(-1)).toBe('receiver-lost')
-    }
-  })
+    },
+  )
 
   test('speaks TLS 1.2, and not where 1.3 is the least', async () => {
     const pair = await pairOf()
