@@ -1,5 +1,6 @@
 import { type LoadOptions, type Received, runLoad, startOrigin } from './load.js'
 import type { Bench } from './scenario.js'
+import { describeStuck } from './state.js'
 import { type SubjectProcess, startSubject } from './subject-process.js'
 import type { Certificate, Subject } from './subjects.js'
 
@@ -15,9 +16,14 @@ export async function withSubject<T>(
 ): Promise<T> {
   const process = await startSubject((port) => subject.command({ port, originPort: 0, certificate }))
   try {
-    return await use(process, (options) =>
-      runLoad(programs, subject, process.port, { ...options, certificate }),
-    )
+    return await use(process, async (options) => {
+      try {
+        return await runLoad(programs, subject, process.port, { ...options, certificate })
+      } catch (error) {
+        if (!(error instanceof Error)) throw error
+        throw new Error(`${error.message}\n  ${describeStuck(process.pid, process.port)}`, { cause: error })
+      }
+    })
   } finally {
     await process.stop()
   }

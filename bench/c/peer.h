@@ -29,8 +29,10 @@
 #define BLOCK_BYTES (1 << 20)
 #define TLS_BUFFER_BYTES (128 << 10)
 #define HEAD_BYTES (16 << 10)
-// A peer that says nothing for so long has lost the transfer; no run may hang on it.
+// A peer that says nothing for so long has lost the transfer; no run may hang on it. It is waited for in slices: a
+// machine that stands still, as a virtual one may, has used up one slice when it goes on, and not all of them.
 #define SILENCE_SECONDS 30
+#define SLICE_SECONDS 1
 
 static void die(const char *format, ...) {
   va_list arguments;
@@ -174,21 +176,36 @@ static BIO *buffered_bio(int descriptor) {
   BIO_set_buffer_size(buffer, TLS_BUFFER_BYTES);
   return BIO_push(buffer, BIO_new_socket(descriptor, BIO_NOCLOSE));
 }
+
+// True after a call that only waited for the peer, as one does when its slice is over.
+static bool wants_more(const SSL *tls, int result) {
+  int error = SSL_get_error(tls, result);
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
 #endif
+
+// One more slice has gone by in silence. False, with the error, when it was the last one.
+static bool is_patient(int *slices) {
+  errno = ETIMEDOUT;
+  return ++*slices < SILENCE_SECONDS / SLICE_SECONDS;
+}
 
 static void adopt(Connection *connection, int descriptor, bool is_server) {
   int on = 1;
-  struct timeval silence = {SILENCE_SECONDS, 0};
+  struct timeval slice = {SLICE_SECONDS, 0};
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence);
-  setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof silence);
+  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof slice);
+  setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &slice, sizeof slice);
   connection->descriptor = descriptor;
 #ifdef WITH_TLS
   connection->tls = NULL;
   if (speaks_tls) {
     connection->tls = SSL_new(tls_context);
     SSL_set_bio(connection->tls, buffered_bio(descriptor), buffered_bio(descriptor));
-    if ((is_server ? SSL_accept(connection->tls) : SSL_connect(connection->tls)) != 1) die("the TLS handshake failed");
+    int slices = 0, done;
+    do done = is_server ? SSL_accept(connection->tls) : SSL_connect(connection->tls);
+    while (done != 1 && wants_more(connection->tls, done) && is_patient(&slices));
+    if (done != 1) die("the TLS handshake failed");
   }
 #else
   (void)is_server;
@@ -220,10 +237,13 @@ static void close_connection(Connection *connection) {
 
 // 0 at the end; -1 with errno on anything else.
 static ssize_t read_some(Connection *connection, void *data, size_t bytes) {
+  int slices = 0;
 #ifdef WITH_TLS
   if (connection->tls != NULL) {
     size_t got = 0;
-    if (SSL_read_ex(connection->tls, data, bytes, &got) == 1) return (ssize_t)got;
+    do {
+      if (SSL_read_ex(connection->tls, data, bytes, &got) == 1) return (ssize_t)got;
+    } while (wants_more(connection->tls, 0) && is_patient(&slices));
     if (SSL_get_error(connection->tls, 0) == SSL_ERROR_ZERO_RETURN) return 0;
     if (errno == 0) errno = ECONNRESET;
     return -1;
@@ -231,19 +251,22 @@ static ssize_t read_some(Connection *connection, void *data, size_t bytes) {
 #endif
   ssize_t got;
   do got = recv(connection->descriptor, data, bytes, 0);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(&slices))));
   return got;
 }
 
 static void write_all(Connection *connection, const struct iovec *parts, int count) {
+  int slices = 0;
 #ifdef WITH_TLS
   if (connection->tls != NULL) {
     for (int i = 0; i < count; i++) {
       size_t sent;
-      if (parts[i].iov_len > 0 && SSL_write_ex(connection->tls, parts[i].iov_base, parts[i].iov_len, &sent) != 1)
-        die("cannot send over TLS");
+      while (parts[i].iov_len > 0 && SSL_write_ex(connection->tls, parts[i].iov_base, parts[i].iov_len, &sent) != 1)
+        if (!wants_more(connection->tls, 0) || !is_patient(&slices)) die("cannot send over TLS");
     }
-    if (BIO_flush(SSL_get_wbio(connection->tls)) != 1) die("cannot send over TLS");
+    BIO *buffer = SSL_get_wbio(connection->tls);
+    while (BIO_flush(buffer) != 1)
+      if (!BIO_should_retry(buffer) || !is_patient(&slices)) die("cannot send over TLS");
     return;
   }
 #endif
@@ -252,8 +275,9 @@ static void write_all(Connection *connection, const struct iovec *parts, int cou
   for (int first = 0; first < count;) {
     struct msghdr message = {.msg_iov = left + first, .msg_iovlen = (size_t)(count - first)};
     ssize_t sent = sendmsg(connection->descriptor, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EINTR || (errno == EAGAIN && is_patient(&slices)))) continue;
     if (sent < 0) die("cannot send: %s", strerror(errno));
+    slices = 0;
     while (first < count && (size_t)sent >= left[first].iov_len) sent -= (ssize_t)left[first++].iov_len;
     if (first < count) {
       left[first].iov_base = (char *)left[first].iov_base + sent;
