@@ -52,16 +52,13 @@ export class Delivery {
   }
 
   /** Watches the receiver from now on. Call it once. Fulfilled with how the transfer ended; never rejected. */
-  open(
-    file: NamedFile,
-    options: Omit<TransferOptions, 'from' | 'total' | 'writeHead'>,
-  ): Promise<TransferEnd> {
-    this.#transfer = createTransfer(this.response, {
-      ...options,
-      from: this.from,
-      total: file.contentLength,
-      writeHead: () => beginDownload(this, file, this.#cors),
-    })
+  open(file: NamedFile, options: TransferOptions): Promise<TransferEnd> {
+    const writeHead = () => beginDownload(this, file, this.#cors)
+    this.#transfer = createTransfer(
+      this.response,
+      { from: this.from, total: file.contentLength, writeHead },
+      options,
+    )
     return this.#transfer.ended
   }
 

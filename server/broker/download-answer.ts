@@ -33,6 +33,15 @@ export interface NamedFile extends Payload {
   readonly isResumable: boolean
 }
 
+/** Field by field, and without a spread: see `withFixedHeaders`. */
+export function namedFile(
+  { fileName, contentType, contentLength, sealed, bundle }: Payload,
+  id: string,
+  isResumable: boolean,
+): NamedFile {
+  return { id, isResumable, fileName, contentType, contentLength, sealed, bundle }
+}
+
 function fixedFor({ isResumable, contentLength }: NamedFile): typeof WHOLE_ONLY | typeof IN_RANGES {
   // Without a length, no Content-Range is valid before the end (RFC 9110, 14.4).
   return isResumable && contentLength !== undefined ? IN_RANGES : WHOLE_ONLY

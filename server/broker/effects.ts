@@ -11,6 +11,7 @@ import type { Reopening } from '../request/reopening.js'
 import type { Reach } from '../request/resume.js'
 import { Audience } from './audience.js'
 import type { Delivery } from './delivery.js'
+import { namedFile } from './download-answer.js'
 import { type Effect, type Input, MAX_EARLY_RECEIVERS } from './lifecycle.js'
 import { ReturnTimer } from './return-timer.js'
 import { isSenderThere, type Segment } from './segment.js'
@@ -196,17 +197,14 @@ export class SocketEffects implements Record<Effect, (cause: Cause) => void>, Ti
     const { id, terms } = this.#socket
     const { maxUploadBytes, stallTimeoutMs, relay } = terms
     const { reach } = this
-    const ended = delivery.open(
-      { id, isResumable: reach !== undefined && reach > 0, ...this.payload },
-      {
-        maxUploadBytes,
-        stallTimeoutMs,
-        relay,
-        wordMs: confirmsByItself(delivery.request) ? Math.max(timings.wordMs, terms.returnMs) : undefined,
-        bodyBegan: () => this.#socket.apply('body-began'),
-        ...(reach !== undefined && { paused: (loss) => this.#paused(loss) }),
-      },
-    )
+    const ended = delivery.open(namedFile(this.payload, id, reach !== undefined && reach > 0), {
+      maxUploadBytes,
+      stallTimeoutMs,
+      relay,
+      wordMs: confirmsByItself(delivery.request) ? Math.max(timings.wordMs, terms.returnMs) : undefined,
+      bodyBegan: () => this.#socket.apply('body-began'),
+      ...(reach !== undefined && { paused: (loss) => this.#paused(loss) }),
+    })
     // It never rejects, and nothing else waits for it.
     void ended.then((end) => this.#transferEnded(end, delivery))
   }

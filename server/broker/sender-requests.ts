@@ -90,7 +90,7 @@ export class SenderRequests {
       registry.add(socket)
       const isResumable = reach !== undefined && options.resumeWithinMs > 0
       status.open(201, openedEvent(socket, base, file.payload.fileName, { isResumable }))
-      this.#admit(socket, { request, response, status, ...wholeOf(file), reach }, query)
+      this.#admit(socket, wholeSegment(file, { request, response, status }, reach), query)
     } finally {
       if (socket === undefined) giveBack()
     }
@@ -138,7 +138,7 @@ export class SenderRequests {
     if (hasEnded(call)) return
     const status = new FinalAnswer(request, response, options.cors)
     const reach = reachOf(request)
-    this.#admit(socket, { request, response, status, ...wholeOf(file), reach }, query)
+    this.#admit(socket, wholeSegment(file, { request, response, status }, reach), query)
   }
 
   /** See `Service.append`. */
@@ -250,9 +250,14 @@ export function checkResumes({ resumeWithinMs }: ResolvedOptions): void {
   )
 }
 
-/** A file that one request brings as a whole. */
-function wholeOf(file: SenderFile): SenderFile & Pick<Segment, 'offset' | 'length' | 'isLast'> {
-  return { ...file, offset: 0, length: file.payload.contentLength, isLast: true }
+/** A file that one request brings as a whole; field by field, and without a spread: see `withFixedHeaders`. */
+function wholeSegment(
+  { payload, body }: SenderFile,
+  { request, response, status }: Pick<Segment, 'request' | 'response' | 'status'>,
+  reach: Reach,
+): Segment {
+  const length = payload.contentLength
+  return { payload, body, offset: 0, length, isLast: true, reach, request, response, status }
 }
 
 /** Throws EssError `bad-request` for a piece that belies the length of the file. */

@@ -6,7 +6,7 @@ import { checkNotes, type Notes } from '../request/notes.js'
 import type { Reopening } from '../request/reopening.js'
 import { comesBack } from '../request/resume.js'
 import { Delivery } from './delivery.js'
-import { downloadHeaders } from './download-answer.js'
+import { downloadHeaders, namedFile } from './download-answer.js'
 import { SocketEffects } from './effects.js'
 import {
   type Effect,
@@ -189,7 +189,7 @@ export class EphemeralSocket implements Subject {
   /** The head of a download, the same for GET and HEAD. */
   downloadHeaders(request: IncomingMessage): Record<string, string | number> {
     const isResumable = this.lowestReturn !== undefined
-    return downloadHeaders({ id: this.id, isResumable, ...this.#effects.payload }, request, this.terms.cors)
+    return downloadHeaders(namedFile(this.#effects.payload, this.id, isResumable), request, this.terms.cors)
   }
 
   state(): StatusEvent {

@@ -12,18 +12,22 @@ import { type StreamBody, streamsPump } from './gears/streams.js'
 import { addLength } from './length-trailer.js'
 import type { Relay } from './relay.js'
 
-/** The terms of one transfer: what one receiver gets. */
-export interface TransferOptions {
+/** What one receiver gets. */
+export interface Span {
   /** The offset at which this receiver's bytes begin in the sender's sequence. */
   readonly from: number
   /** The length of the sender's sequence in bytes; undefined if it is not known. */
   readonly total: number | undefined
+  /** Writes the head of the receiver's response. Called at most once, when the first byte or the end is there. */
+  readonly writeHead: () => void
+}
+
+/** The terms of one transfer. */
+export interface TransferOptions {
   /** Bytes; 0 for no limit. */
   readonly maxUploadBytes: number
   /** Milliseconds without a byte moving; 0 for no limit. */
   readonly stallTimeoutMs: number
-  /** Writes the head of the receiver's response. Called at most once, when the first byte or the end is there. */
-  readonly writeHead: () => void
   /** Called once a part, when the first byte of its body was read, or its end: from here it can't begin again. */
   readonly bodyBegan: () => void
   /**
@@ -100,8 +104,13 @@ export interface Transfer {
  * receiver's pace. It counts, limits, and notices which peer hung up. It ends neither leg: the socket does that when
  * `ended` says how it went.
  */
-export function createTransfer(receiverResponse: ResponsePort, options: TransferOptions): Transfer {
-  const { from, total, maxUploadBytes, stallTimeoutMs } = options
+export function createTransfer(
+  receiverResponse: ResponsePort,
+  span: Span,
+  options: TransferOptions,
+): Transfer {
+  const { from, total } = span
+  const { maxUploadBytes, stallTimeoutMs } = options
   const madeAt = performance.now()
   let part: Part | undefined
   let pump: Pump | undefined
@@ -333,7 +342,7 @@ export function createTransfer(receiverResponse: ResponsePort, options: Transfer
     // No later than this: if the receiver's end comes first, Node ends our half by itself.
     confirmation.begin(total !== undefined)
     try {
-      options.writeHead()
+      span.writeHead()
     } catch (error) {
       // A gear calls this from a callback, where an exception would end the process.
       const reason = error instanceof Error ? error.message : String(error)

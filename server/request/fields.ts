@@ -5,7 +5,9 @@ const WHOLE_NUMBER = /^\d{1,15}$/
 
 /** A field of a request; undefined if it is absent or empty. */
 export function fieldOf(headers: IncomingHttpHeaders, name: string): string | undefined {
-  return [headers[name] ?? []].flat().join(',').trim() || undefined
+  const value = headers[name]
+  if (value === undefined) return undefined
+  return (typeof value === 'string' ? value : value.join(',')).trim() || undefined
 }
 
 /** The same as a number. Throws EssError `bad-request` for a field that is there and no whole number. */
