@@ -3,18 +3,19 @@ import { isBrought } from './origin.js'
 import type { RequestPort } from './ports.js'
 
 /**
- * What a node says over a link when its receiver has everything, before it closes its half. That end alone means nothing:
- * the kernel closes the links of a node that was killed in as good an order. An HTTP parser skips an empty line behind the
- * last request of a connection, and nothing else comes there.
+ * What a node says over a link of its receiver, before it closes its half: that it has everything, or that nobody knows
+ * whether it has. That end alone means nothing: the kernel closes the links of a node that was killed in as good an order.
+ * An HTTP parser skips empty lines behind the last request of a connection, and nothing else comes there. A word that is
+ * cut says less, never more.
  */
-export const LAST_WORD = '\r\n'
+export const LAST_WORDS = { unconfirmed: '\r\n', confirmed: '\r\n\r\n' } as const
 
-/** Whether the receiver behind a link has been vouched for. Other connections speak for themselves. */
+/** What is said of the receiver behind a link. Other connections speak for themselves. */
 export interface WordOfLink {
   /** All of the answer is on its way: what comes from now on is the word, though the request had no end. */
   expect(): void
-  /** True if it has come, and for any connection that is no link. */
-  isThere(): boolean
+  /** What was said by now; undefined if nothing was. Of any connection that is no link, `confirmed`. */
+  said(): keyof typeof LAST_WORDS | undefined
 }
 
 /**
@@ -24,12 +25,17 @@ export interface WordOfLink {
 export function wordOfLink(request: RequestPort): WordOfLink {
   const { socket: connection } = request
   if (!isBrought(connection) || !(connection instanceof Socket))
-    return { expect: () => undefined, isThere: () => true }
+    return { expect: () => undefined, said: () => 'confirmed' }
   let before = Number.POSITIVE_INFINITY
   const expect = () => {
     before = Math.min(before, connection.bytesRead)
   }
   if (request.complete) expect()
   else request.once('end', expect)
-  return { expect, isThere: () => connection.bytesRead > before }
+  return { expect, said: () => wordOf(connection.bytesRead - before) }
+}
+
+function wordOf(bytes: number): ReturnType<WordOfLink['said']> {
+  if (bytes >= LAST_WORDS.confirmed.length) return 'confirmed'
+  return bytes > 0 ? 'unconfirmed' : undefined
 }

@@ -49,8 +49,3 @@ export const timings = {
   /** How long the end of a download over HTTP/2 may wait for the peer to have read what precedes it. */
   readMs: 30_000,
 }
-
-/** How long until another process has surely stopped waiting for a confirmation, if it began by this `performance.now`. */
-export function outwaitMs(sinceMs: number): number {
-  return Math.max(0, sinceMs + timings.confirmMs - performance.now()) + timings.lastWordsMs
-}

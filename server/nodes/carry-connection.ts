@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { LAST_WORD } from '../node/last-word.js'
+import { LAST_WORDS } from '../node/last-word.js'
 import { drainThenDestroy, resetConnection } from '../node/linger.js'
-import { outwaitMs, timings } from '../node/timings.js'
+import { timings } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
@@ -21,8 +21,8 @@ const LEAVER_LOOK_MS = 100
  * have ended. A reset of one is a reset of the other.
  *
  * For a download the ends take care of the truth. The receiver gets an end in good order only behind a whole answer, and
- * a reset otherwise. The other node takes `LAST_WORD` for the receiver's word that it has everything. So it gets it only
- * when its own end was passed on, and the client's kernel has acknowledged all that precedes it. A client that closes its
+ * a reset otherwise. The other node takes `LAST_WORDS.confirmed` for the receiver's word that it has everything. So it gets
+ * it only when its own end was passed on, and the client's kernel has acknowledged all that precedes it. A client that closes its
  * half before that is reset when it has left.
  */
 export function carryConnection(
@@ -34,9 +34,7 @@ export function carryConnection(
   const progress = isDownload ? new AnswerProgress() : undefined
   let isOver = false
   let isAnswerEnded = false
-  let answerEndedAtMs = 0
   let leaver: NodeJS.Timeout | undefined
-  let outwaiting: NodeJS.Timeout | undefined
   const { promise: ended, resolve: end } = withResolvers<void>()
 
   // Node's own TLS would end our half together with the client's.
@@ -45,7 +43,8 @@ export function carryConnection(
   const confirmation = isDownload
     ? confirmReceiver(request, relay, {
         closed: receiverClosed,
-        delivered: (isConfirmed) => (isConfirmed ? finish(() => link.end(LAST_WORD)) : outwait()),
+        delivered: (isConfirmed) =>
+          finish(() => link.end(LAST_WORDS[isConfirmed ? 'confirmed' : 'unconfirmed'])),
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined
@@ -137,7 +136,6 @@ export function carryConnection(
       return
     }
     isAnswerEnded = true
-    answerEndedAtMs = performance.now()
     clearInterval(leaver)
     if (confirmation === undefined) connection.end()
     else {
@@ -157,16 +155,6 @@ export function carryConnection(
     else finish(() => resetConnection(link))
   }
 
-  /**
-   * The receiver has confirmed nothing, and the other node finds that out by itself: it has waited since the end of its
-   * answer. Until it has stopped waiting, an end of the link would be the loss of the receiver. Then the
-   * link has to be closed here: it was closed there, and behind its end nothing tells of that.
-   */
-  function outwait(): void {
-    confirmation?.stop()
-    outwaiting = setTimeout(() => finish(() => resetConnection(link)), outwaitMs(answerEndedAtMs))
-  }
-
   function linkClosed(): void {
     if (isOver) return
     // Its last words may still be on their way to a client that goes on sending.
@@ -184,8 +172,7 @@ export function carryConnection(
     if (isOver) return
     isOver = true
     clearInterval(leaver)
-    if (outwaiting === undefined) confirmation?.stop()
-    clearTimeout(outwaiting)
+    confirmation?.stop()
     connection.off('end', clientEnded).off('close', clientClosed)
     link.off('end', answerEnded).off('close', linkClosed)
     const released = [up.stop(), down.stop()].filter((one) => one !== undefined)

@@ -1,8 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { LAST_WORD } from '../node/last-word.js'
+import { LAST_WORDS } from '../node/last-word.js'
 import { ignoreEnd, mayEnd, resetConnection } from '../node/linger.js'
-import { outwaitMs } from '../node/timings.js'
 import { withResolvers } from '../node/with-resolvers.js'
 import { confirmReceiver } from '../relay/confirmation.js'
 import type { Relay } from '../relay/relay.js'
@@ -31,13 +30,11 @@ export function carryExchange(
   let isOver = false
   /** True when the answer has come whole, and was written. */
   let isAnswered = false
-  let answeredAtMs = 0
-  let outwaiting: NodeJS.Timeout | undefined
 
   const confirmation = isDownload
     ? confirmReceiver(request, relay, {
         closed: receiverClosed,
-        delivered: (isConfirmed) => (isConfirmed ? finish(sayEnd) : outwait()),
+        delivered: (isConfirmed) => finish(() => sayEnd(isConfirmed)),
         lost: () => finish(() => resetConnection(link)),
       })
     : undefined
@@ -94,7 +91,6 @@ export function carryExchange(
       return
     }
     isAnswered = true
-    answeredAtMs = performance.now()
     down?.finish()
     const trailers = Object.entries(answer.trailers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value]],
@@ -116,21 +112,15 @@ export function carryExchange(
     else finish(() => resetConnection(link))
   }
 
-  /** As in `carryConnection`. A receiver by HTTP/2 that was asked and reset is known to have confirmed nothing long before. */
-  function outwait(): void {
-    confirmation?.stop()
-    outwaiting = setTimeout(() => finish(() => resetConnection(link)), outwaitMs(answeredAtMs))
-  }
-
   /** The node that answers has ended the link, or died. */
   function linkClosed(): void {
     if (!isAnswered) finish(breakOff)
     else if (confirmation !== undefined) finish(() => request.socket.destroy())
   }
 
-  function sayEnd(): void {
+  function sayEnd(isConfirmed: boolean): void {
     mayEnd(link)
-    link.end(LAST_WORD)
+    link.end(LAST_WORDS[isConfirmed ? 'confirmed' : 'unconfirmed'])
   }
 
   function breakOff(): void {
@@ -141,8 +131,7 @@ export function carryExchange(
   function finish(how: () => void): void {
     if (isOver) return
     isOver = true
-    if (outwaiting === undefined) confirmation?.stop()
-    clearTimeout(outwaiting)
+    confirmation?.stop()
     link.off('close', linkClosed)
     response.off('close', responseClosed)
     up?.stop()

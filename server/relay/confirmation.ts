@@ -34,7 +34,7 @@ export interface Confirmation {
   begin(isLengthKnown: boolean): void
   /** Closes our half alone behind the last byte, and waits for the receiver's end. Call it before the response ends. */
   awaitEnd(): void
-  /** Asks the kernel of a receiver that has closed in good order whether it has everything. */
+  /** Asks the kernel of a receiver that has closed in good order whether it has everything; or the node that brought it. */
   awaitAcknowledgement(): void
   /** Lets go of the connection, and reports nothing more. */
   stop(): void
@@ -127,11 +127,15 @@ export function confirmReceiver(
   }
 
   function closed(hadError: boolean): void {
-    events.closed(isEndRead || (!hadError && receiverConnection.readableEnded && word.isThere()))
+    events.closed(isEndRead || (!hadError && receiverConnection.readableEnded && word.said() !== undefined))
   }
 
   /** Our kernel has everything. A receiver that left before its own kernel had it closes its half in as good an order. */
   function ask(nextLookMs: number): void {
+    if (word.said() === 'unconfirmed') {
+      events.delivered(false)
+      return
+    }
     const hasAnswered = receiverConnection.hasAnswered === true
     const state = hasAnswered ? 'whole' : (acknowledgement?.state() ?? 'whole')
     if (state === 'whole') events.delivered(true)

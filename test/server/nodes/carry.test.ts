@@ -1,9 +1,10 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { Line } from '../../../server/http2/line.js'
 import type { Locator } from '../../../server/locator/locator.js'
 import { MemoryStore } from '../../../server/locator/memory.js'
-import { LAST_WORD } from '../../../server/node/last-word.js'
+import { LAST_WORDS } from '../../../server/node/last-word.js'
 import { withResolvers } from '../../../server/node/with-resolvers.js'
 import { createSplicer } from '../../../server/relay/splice/splicer.js'
 import { closedDownloadPath, closedUploadPath } from '../../../shared/routes.js'
@@ -442,6 +443,30 @@ describe.each(WAYS)('at the wrong node (%o)', (way) => {
   })
 })
 
+describe('at the wrong node, over HTTP/2', () => {
+  test('a receiver that was asked whether it has all, and is cut off, has confirmed nothing, and its sender is told at once', async () => {
+    // Nobody waits for this.
+    setTimings({ confirmMs: 10 * DEADLINE_MS })
+    const question = vi.spyOn(Line.prototype, 'isRead')
+    onTestFinished(() => question.mockRestore())
+    const [home, other] = await twoNodes({ speech: 'h2' })
+    const proxy = await startTcpProxy(other.port)
+    onTestFinished(() => proxy.close())
+    speakTls(proxy.port, 'h2')
+    const sender = await openSender(home.port, { length: 5 })
+    const receiver = await openReceiver(proxy.port, `/${sender.id}`)
+    await sender.until(/"connected"/)
+    await sender.write('hello')
+    expect(await receiver.ending()).toBe('fin')
+    question.mockClear()
+    await proxy.strike({ kind: 'black-hole' })
+    await until('it is asked', () => question.mock.calls.length > 0)
+    await proxy.strike({ kind: 'rst' })
+    expect(await untilEnded(home)).toMatchObject([{ outcome: 'delivered', confirmed: false, bytes: 5 }])
+    expect(await sender.ending()).toBe('fin')
+  })
+})
+
 describe('at the wrong node, over HTTP/1.1', () => {
   test.each([0, 1, 20_000, 300_000])(
     'a receiver that closes its half with its request gets all %i bytes, if they are here',
@@ -475,7 +500,7 @@ describe('at the wrong node, over HTTP/1.1', () => {
       sender.reset()
       const asked = await exchange(home.port, requestHead(`HEAD ${upload}`))
       expect(asked.headers['upload-offset']).toBe('5')
-      const said = proxy.arm({ kind: 'black-hole' }, 'up', LAST_WORD.length)
+      const said = proxy.arm({ kind: 'black-hole' }, 'up', LAST_WORDS.confirmed.length)
       receiver.end()
       await within(DEADLINE_MS, 'the word has passed', said)
       const again = await connectRaw(home.port)
