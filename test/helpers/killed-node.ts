@@ -123,7 +123,8 @@ async function begin(transfer: OpenTransfer, { port }: RollingCluster): Promise<
   const link = sender.url.replace(`:${port}/`, `:${proxy.port}/`)
   const receiver: Receiver = { ...(await runEss(undefined, ['get', link, '-o', path])), tool: 'ess', path }
   if (what === 'pipe') feed(transfer, BYTES / 2)
-  await untilReceiving(receiver)
+  // What a folder is unpacked by may be there before the first request for its bytes.
+  await Promise.all([untilReceiving(receiver), sender.untilStdout(/"connected"/)])
   if (phase === 'interrupted') {
     receiver.kill('SIGKILL')
     await sender.untilStdout(/"interrupted","side":"receiver"/)

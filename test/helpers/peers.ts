@@ -97,8 +97,10 @@ export async function connectReceiver(
 /** Waits until some bytes have reached the receiver's disk. */
 export async function untilReceiving(receiver: Receiver): Promise<void> {
   await until(`${receiver.name} writes its first bytes`, async () => {
-    const folder = dirname(receiver.path)
-    const sizes = (await readdir(folder)).map(async (file) => (await stat(join(folder, file))).size)
+    // A folder has a size before anything is in it.
+    const entries = await readdir(dirname(receiver.path), { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile())
+    const sizes = files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size)
     return (await Promise.all(sizes)).some((size) => size > 0)
   })
 }
