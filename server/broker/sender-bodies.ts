@@ -86,7 +86,7 @@ export class SenderBodies {
     return { payload, body: { stream: request, isWhole: () => request.complete } }
   }
 
-  /** `way` is the only one that will do: the receiver's response has chunks of its own. */
+  /** `way` is the one that costs least where the receiver's response has chunks of its own. */
   #takeBody(request: IncomingMessage, response: ResponsePort, way?: 'stream'): SenderFile['body'] {
     const broken = (detail: string) =>
       this.#sending.get(request.socket)?.socket.breakOff(request, 'bad-request', detail)

@@ -163,9 +163,12 @@ export function createTransfer(
     hasBegun = false
     isSenderDone = false
     isPaused = false
-    // A length that isn't this response's own is of no use to a receiver, and chunks that break off can't go on.
-    const isReframed = total === undefined && (options.paused !== undefined || next.length !== undefined)
     const { length } = next
+    // The response has a length if the sequence has one, and chunks otherwise. The body has the one or the other too, and
+    // not always the same: the last piece of a file of unknown length has a length of its own. And chunks that break off
+    // can't go on.
+    const isAlike = (length === undefined) === (total === undefined)
+    const isReframed = !isAlike || (total === undefined && options.paused !== undefined)
     const flow: Flow = { receiverResponse, stallTimeoutMs, length, isReframed, admit, senderEnded, fail }
     pump = createPump(next.body, flow, options.relay)
   }
@@ -372,7 +375,7 @@ export function createTransfer(
 /** The least costly gear that these two connections allow. */
 function createPump(body: SenderBody, flow: Flow, relay: Relay): Pump {
   if (!(body instanceof RawBody)) return streamsPump(body, flow)
-  if (body.way === 'stream') return rawStreamsPump(body, flow)
+  if (body.way === 'stream' || flow.isReframed) return rawStreamsPump(body, flow)
   const splicer = relay.splicerFor(body, flow.receiverResponse)
   if (splicer === undefined || body.contentLength === undefined) return socketsPump(body, flow)
   return splicePump(body, body.contentLength, flow, splicer)

@@ -27,8 +27,9 @@ export interface Flow {
   /** The declared length of the sender's body in bytes; undefined when it is chunked. */
   readonly length: number | undefined
   /**
-   * True if the receiver's response has chunks of its own: bytes go into the response, and never with the sender's
-   * framing, because another body may have to go on where this one breaks off.
+   * True if the receiver's response has a framing of its own: bytes go into the response, and never with the sender's
+   * framing. The body has a length and the response chunks, or the other way round; or another body may have to go on
+   * where this one breaks off.
    */
   readonly isReframed: boolean
   /**

@@ -24,11 +24,14 @@ const BATCH_BYTES_HTTP2 = 32 * 1024
  */
 const MAX_TURN_BYTES = 512 * 1024
 
+/** How much is read at once where this gear has to make the memory for it. */
+const READ_BYTES = 64 * 1024
+
 const NOTHING = Buffer.alloc(0)
 
 /**
  * The gear `streams` for a body that doesn't need Node's parser. The bytes go from the sender's connection to the
- * receiver's in the sender's own framing; to a receiver by HTTP/2, or whose body may go on from another request, they go
+ * receiver's in the sender's own framing; to a receiver by HTTP/2, or in a response that is framed otherwise, they go
  * without it.
  */
 export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
@@ -64,7 +67,14 @@ export function rawStreamsPump(body: RawBody, flow: Flow): Pump {
   }
 
   function start(): void {
-    const first = body.start({ buffer: () => NOTHING, take: (bytes) => take(bytes, bytes) })
+    // Each read has memory of its own, because a write may still hold what came before.
+    const first =
+      body.way === 'stream'
+        ? body.start({ buffer: () => NOTHING, take: (bytes) => take(bytes, bytes) })
+        : body.start({
+            buffer: () => Buffer.allocUnsafeSlow(READ_BYTES),
+            take: (bytes) => take(bytes, NOTHING),
+          })
     // The memory of the first bytes is the parser's, and nothing of it is freed here.
     isReading = first.length === 0 || take(first, NOTHING)
     if (isReading) body.resume()
