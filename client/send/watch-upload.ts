@@ -1,5 +1,5 @@
 import {
-  type EssError,
+  EssError,
   isTerminal,
   PROBLEM_MEDIA_TYPE,
   STATUS_MEDIA_TYPES,
@@ -8,6 +8,7 @@ import {
 } from '../../shared/index.js'
 import { bearer } from '../http/bearer.js'
 import { exchange } from '../http/exchange.js'
+import { readRefusal } from '../http/refusal.js'
 import { connectionGivenUp, watchSilence } from '../http/silence.js'
 import type { SendOptions } from './send-options.js'
 import type { UploadResource } from './upload-resource.js'
@@ -16,6 +17,8 @@ import type { UploadResource } from './upload-resource.js'
 const SILENCE_MS = 20_000
 /** A sender that waits gets a sign of life every 30 s, unless the operator says otherwise. */
 const WAITING_SILENCE_MS = 75_000
+/** How often in a row other nodes must have missed the node of a transfer that runs. It may only be slow, and they too. */
+const MISSED_TIMES = 2
 
 /** Watches the connections of one upload. */
 export interface UploadWatch {
@@ -35,11 +38,20 @@ export function watchUpload(
 ): UploadWatch {
   let count = 0
   let hasReceiver = false
+  let timesMissed = 0
+  /** True until a receiver has come. */
+  let mayExpire = true
+  /** When the link is over without a receiver, by `performance.now`. */
+  let endsAtMs = Number.POSITIVE_INFINITY
   let stop: (() => void) | undefined
   const isGivenUp = async (signal: AbortSignal) => {
     const resource = resourceOf()
     if (resource === undefined) return false
-    const state = await askState(resource, { ...options, signal })
+    // We would have been told so at that moment, and nobody else may know.
+    if (performance.now() > endsAtMs) return true
+    const state = await askState(resource, { ...options, signal }).catch(missed)
+    if (state === 'missed') return !hasReceiver || ++timesMissed >= MISSED_TIMES
+    timesMissed = 0
     if (state === undefined) return false
     if (state.event === 'interrupted') return state.side !== 'receiver' || hasReceiver
     return isTerminal(state) || (state.event === 'connected' && !hasReceiver)
@@ -47,6 +59,9 @@ export function watchUpload(
   return {
     see(event) {
       count++
+      timesMissed = 0
+      if (event.event === 'opened' && mayExpire) endsAtMs = performance.now() + 1000 * event.ttl
+      if (event.event === 'connected') [mayExpire, endsAtMs] = [false, Number.POSITIVE_INFINITY]
       if (event.event === 'connected' || event.event === 'resumed') hasReceiver = true
       if (event.event === 'interrupted' || event.event === 'waiting') hasReceiver = false
       if (event.event !== 'opened' || event.resumeWithin === undefined) return
@@ -61,7 +76,13 @@ export function watchUpload(
   }
 }
 
-/** What the server would tell a follower that comes now, after `opened`. Rejects if it can't be asked. */
+/** For a refusal by a node to which the transfer's own node is lost: it is frozen, or has died. Throws any other error. */
+function missed(error: unknown): 'missed' {
+  if (error instanceof EssError && error.code === 'node-away') return 'missed'
+  throw error
+}
+
+/** What the server would tell a follower that comes now, after `opened`. Rejects if it can't be asked, or refuses. */
 export async function askState(
   { events: url }: UploadResource,
   options: SendOptions,
@@ -72,8 +93,8 @@ export async function askState(
     signal: options.signal,
   })
   try {
-    const { statusCode } = await asking.head
-    if (statusCode !== 200) return undefined
+    const head = await asking.head
+    if (head.statusCode !== 200) throw await readRefusal(asking, head, url)
     const decoder = new StatusDecoder()
     for await (const chunk of asking.body) {
       const state = decoder.push(String(chunk)).find(({ event }) => event !== 'opened')

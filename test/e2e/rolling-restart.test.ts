@@ -15,6 +15,18 @@ test('a rolling restart loses none of 50 transfers that run, none of 300 that wa
   await rollingRestart(cluster, { running: 50, waiting: 300, beginning: 4 })
 }, 300_000)
 
+test('transfers between ess clients go on when their node is frozen', async () => {
+  await expectToOutlive(
+    [
+      { what: 'file', args: [], phase: 'waiting' },
+      { what: 'pipe', args: [], phase: 'waiting' },
+      { what: 'file', args: [], phase: 'streaming' },
+      { what: 'file', args: [], phase: 'interrupted' },
+    ],
+    'SIGSTOP',
+  )
+}, 300_000)
+
 test('every kind of transfer between ess clients outlives its node', async () => {
   await expectToOutlive([
     { what: 'file', args: [], phase: 'waiting' },
