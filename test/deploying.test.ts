@@ -43,6 +43,7 @@ const HERE = {
     'sh cp ess-server.service ',
     'sh docker build ',
     'haproxy backend ess_server',
+    'sh ess-server --host 10.0.0.1 ',
     'sh openssl rand ',
     'text # who may send',
     'sh curl -u :TOKEN ',
@@ -83,6 +84,17 @@ describe.each([DEPLOYING, PUBLIC] as const)('%s', (page) => {
         other,
       ).toContain(anchor)
     }
+  })
+
+  test.runIf(page === DEPLOYING)('starts a node with options that it has', async () => {
+    const command = (await block(page, 'sh ess-server --host 10.0.0.1 '))
+      .replaceAll(/\\\n\s*/g, '')
+      .trim()
+      .replace('/etc/ess/secret', await fileOf('0'.repeat(64)))
+      // This machine hasn't this address.
+      .replace('--host 10.0.0.1 --port 9000', '--host 0.0.0.0 --port 0')
+      .replace('--cluster-listen 10.0.0.1:9100', '--cluster-listen 127.0.0.1:0')
+    await expectGoodOptions(command.split(' ').slice(1))
   })
 
   test('starts ess-server with options that it has', async () => {

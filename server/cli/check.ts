@@ -3,7 +3,6 @@ import { EssError } from '../../shared/index.js'
 import { OPTIONS } from '../broker/option-table.js'
 import { resolveOptions } from '../broker/options.js'
 import { certificateInWords, checkCertificate, type TlsOptions } from '../listen/tls.js'
-import type { AdminAddress } from '../ops/admin-address.js'
 import type { LineWriter } from '../ops/outlet.js'
 import { Relay, type RelayMode } from '../relay/relay.js'
 import { type Flags, inFlagNames } from './flags.js'
@@ -58,7 +57,7 @@ export function checksOf(flags: Flags): Check[] {
             run: async () => {
               const { clusterSettings } = await import('./cluster.js')
               const { host, port } = (await clusterSettings(flags)).listenAt
-              return await canListen(host, port, NODES)
+              return await canListenBeside(flags, host, port, NODES)
             },
           },
         ]),
@@ -69,7 +68,13 @@ export function checksOf(flags: Flags): Check[] {
       : []),
     ...(admin === undefined
       ? []
-      : [{ name: 'admin', exit: 1 as const, run: () => canListenBoth(flags, admin) }]),
+      : [
+          {
+            name: 'admin',
+            exit: 1 as const,
+            run: () => canListenBeside(flags, admin.host, admin.port, ADMIN),
+          },
+        ]),
   ]
 }
 
@@ -97,12 +102,12 @@ export function problemLine(name: string, message: string): string {
   return `problem: ${name}: ${message}\n`
 }
 
-/** The admin's address, while the server listens at its own: they may be one. */
-async function canListenBoth({ host, port }: Flags, admin: AdminAddress): Promise<string> {
-  if (port === 0) return await canListen(admin.host, admin.port, ADMIN)
-  const server = await listenAt(host, port).catch(() => undefined)
+/** Another address of this server, while it listens at its own: they may be one. */
+async function canListenBeside(own: Flags, host: string, port: number, setters: Setters): Promise<string> {
+  if (own.port === 0) return await canListen(host, port, setters)
+  const server = await listenAt(own.host, own.port).catch(() => undefined)
   try {
-    return await canListen(admin.host, admin.port, ADMIN)
+    return await canListen(host, port, setters)
   } finally {
     if (server !== undefined) await closed(server)
   }

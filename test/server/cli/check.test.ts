@@ -64,6 +64,13 @@ describe('--check', () => {
     expect(taken.lines.join('\n')).toMatch(
       /^problem: cluster: Cannot listen on 127\.0\.0\.1:\d+: the port is in use\./m,
     )
+    const own = await holdPort()
+    await own.giveBack()
+    const same = await check('--port', own.port, ...cluster, '--cluster-listen', `127.0.0.1:${own.port}`)
+    expect(same.status).toBe(1)
+    expect(same.lines.join('\n')).toMatch(
+      /^problem: cluster: .*: the port is in use\. .* --cluster-listen\.$/m,
+    )
     expect((await check('--port', '0', ...cluster, '--cluster-listen', '9100')).status).toBe(2)
     expect((await check('--port', '0', ...cluster, '--cluster-listen', '127.0.0.1:0')).status).toBe(0)
   })
