@@ -158,7 +158,8 @@ const NOT_ABOUT_NODE = [
 /** What takes long, and was never seen to differ on another Node: it is on the oldest one alone. */
 const LONG_ON_ANY_NODE = [
   'test/*.test.ts',
-  'test/client/{first-tries,reservation,cli/job-control,http/proxy,receive/parts,receive/place}.test.ts',
+  'test/client/{first-tries,reservation,silent-server}.test.ts',
+  'test/client/{cli/job-control,http/proxy,receive/parts,receive/place}.test.ts',
   'test/contract/{contract,refusals,routes,sealed}.test.ts',
   'test/e2e/{alone,balanced,hostile-memory,http2-floods,limits,malformed,memory,moving,ranges}.test.ts',
   'test/e2e/{receive,renewed-certificate,shutdown}.test.ts',

@@ -21,7 +21,7 @@ import type { SendOptions } from './send-options.js'
 import type { Source } from './source.js'
 import { uploadByPieces } from './upload-by-pieces.js'
 import { resourceOf, type UploadResource } from './upload-resource.js'
-import { expectDelivered, expectStatusStream, readVerdict } from './verdict.js'
+import { expectDelivered, expectStatusStream, lost, readVerdict } from './verdict.js'
 import { askState, watchUpload } from './watch-upload.js'
 
 /** If the first byte takes longer than this to arrive, we assume that a proxy holds the body back. */
@@ -136,7 +136,11 @@ async function goOnByResource(
     if (isNews) onEvent(event)
     if (event.event === 'connected') isNews = true
   }).catch((error: unknown) => {
-    if (!(error instanceof EssError) || error.code !== 'already-open') throw error
+    if (!(error instanceof EssError)) throw error
+    // It answered a moment ago: it is frozen, or a network has gone, and the upload goes on by yet another request.
+    if (error.code === 'server-unreachable')
+      throw new EssError('connection-lost', lost().message, { cause: error })
+    if (error.code !== 'already-open') throw error
     // The first bytes did arrive by the first request, a moment ago.
     if (source.isRepeatable === true) return early
     throw new EssError('connection-lost', 'The upload was begun twice, and goes on by another request.')
