@@ -97,12 +97,27 @@ export async function connectReceiver(
 /** Waits until some bytes have reached the receiver's disk. */
 export async function untilReceiving(receiver: Receiver): Promise<void> {
   await until(`${receiver.name} writes its first bytes`, async () => {
+    const folder = dirname(receiver.path)
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(unlessGone([]))
     // A folder has a size before anything is in it.
-    const entries = await readdir(dirname(receiver.path), { recursive: true, withFileTypes: true })
     const files = entries.filter((entry) => entry.isFile())
-    const sizes = files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size)
-    return (await Promise.all(sizes)).some((size) => size > 0)
+    const sizes = await Promise.all(files.map(({ parentPath, name }) => sizeOf(join(parentPath, name))))
+    return sizes.some((size) => size > 0)
   })
+}
+
+/** Bytes; 0 for a file that is gone. */
+async function sizeOf(path: string): Promise<number> {
+  const { size } = await stat(path).catch(unlessGone({ size: 0 }))
+  return size
+}
+
+/** For what isn't there any more, `otherwise`: a part was written anew, or has got its name. */
+function unlessGone<T>(otherwise: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT') return otherwise
+    throw error
+  }
 }
 
 /** The events of a status stream. */
