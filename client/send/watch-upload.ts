@@ -47,7 +47,7 @@ export function watchUpload(
   const isGivenUp = async (signal: AbortSignal) => {
     const resource = resourceOf()
     if (resource === undefined) return false
-    // We would have been told so at that moment, and nobody else may know.
+    // The server says at that moment that the link has expired. Where it is frozen, other nodes may not know the link.
     if (performance.now() > endsAtMs) return true
     const state = await askState(resource, { ...options, signal }).catch(missed)
     if (state === 'missed') return !hasReceiver || ++timesMissed >= MISSED_TIMES

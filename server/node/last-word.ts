@@ -3,8 +3,8 @@ import { isBrought } from './origin.js'
 import type { RequestPort } from './ports.js'
 
 /**
- * What a node says over a link of its receiver, before it closes its half: that it has everything, or that nobody knows
- * whether it has. That end alone means nothing: the kernel closes the links of a node that was killed in as good an order.
+ * What a node says over a link of its receiver, before it closes its half: that it has everything, or that it
+ * has not confirmed so. That end alone means nothing: the kernel closes the links of a node that was killed in as good an order.
  * An HTTP parser skips empty lines behind the last request of a connection, and nothing else comes there. A word that is
  * cut says less, never more.
  */

@@ -445,7 +445,7 @@ describe.each(WAYS)('at the wrong node (%o)', (way) => {
 
 describe('at the wrong node, over HTTP/2', () => {
   test('a receiver that was asked whether it has all, and is cut off, has confirmed nothing, and its sender is told at once', async () => {
-    // Nobody waits for this.
+    // Longer than this test takes.
     setTimings({ confirmMs: 10 * DEADLINE_MS })
     const question = vi.spyOn(Line.prototype, 'isRead')
     onTestFinished(() => question.mockRestore())
