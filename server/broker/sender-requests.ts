@@ -5,8 +5,9 @@ import { outlastHost } from '../node/host-timeouts.js'
 import type { Relay } from '../relay/relay.js'
 import { checkReferer } from '../request/access.js'
 import { creationOf, endsUnsaid, goesByOffset, refuseAsWhole, refuseDraft } from '../request/draft.js'
+import { isForm } from '../request/multipart.js'
 import { notesOf } from '../request/notes.js'
-import { fileNameOf } from '../request/payload.js'
+import { declaredLength, fileNameOf } from '../request/payload.js'
 import { canReopen } from '../request/reopening.js'
 import { type PieceHead, pieceHeadOf, type Reach, reachOf } from '../request/resume.js'
 import { checkEarlyResponse, checkSender, checkSize } from '../request/sender.js'
@@ -132,13 +133,22 @@ export class SenderRequests {
     checkSender(request, options)
     socket.inspect('sender-arrived')
     socket.checkOffset(0)
+    // What the reservation said, and its link has shown, counts.
+    const reserved = socket.phase === 'reserved' ? socket.contentLength : undefined
+    if (reserved !== undefined) {
+      // How long the file in a form is shows only later.
+      const length = isForm(request) ? undefined : declaredLength(request.headers)
+      checkPiece(socket, { offset: 0, length, isLast: true, total: length })
+    }
     socket.checkNotes(notesOf(request.headers))
     outlastHost(request, response)
     const file = await senderBodies.readFile(call, undefined)
     if (hasEnded(call)) return
     const status = new FinalAnswer(request, response, options.cors)
     const reach = reachOf(request)
-    this.#admit(socket, wholeSegment(file, { request, response, status }, reach), query)
+    const segment = wholeSegment(file, { request, response, status }, reach)
+    const contentLength = reserved ?? file.payload.contentLength
+    this.#admit(socket, { ...segment, payload: { ...file.payload, contentLength } }, query)
   }
 
   /** See `Service.append`. */
@@ -266,6 +276,6 @@ function checkPiece({ contentLength }: EphemeralSocket, { offset, length = 0, to
   if (contentLength === undefined || (!isOther && offset + length <= contentLength)) return
   throw new EssError(
     'bad-request',
-    `This file has ${formatCount(contentLength, 'byte')}, as its first request said. This piece ends at byte ${total ?? offset + length}.`,
+    `This file has ${formatCount(contentLength, 'byte')}, as its first request said. This request ends at byte ${total ?? offset + length}.`,
   )
 }
